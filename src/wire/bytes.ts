@@ -1,0 +1,31 @@
+// Big-endian integers in a Buffer. By hand, because Buffer's own readUInt32BE and writeUInt32BE
+// check their arguments on every call and cost several times as much; and here, because this is the
+// one place that reads octets without looking at the length. The caller has checked it: an octet
+// beyond the end would read as zero.
+
+/** Two octets as an integer from 0 to 65 535. */
+export function readU16(bytes: Buffer, at: number): number {
+  return (bytes[at]! << 8) | bytes[at + 1]!;
+}
+
+/**
+ * Four octets as a *signed* 32-bit integer: negative if the top bit is set. Add `>>> 0` where the
+ * unsigned value is meant.
+ */
+export function readI32(bytes: Buffer, at: number): number {
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+}
+
+/** The low 16 bits of `value`. */
+export function writeU16(bytes: Buffer, at: number, value: number): void {
+  bytes[at] = value >>> 8;
+  bytes[at + 1] = value;
+}
+
+/** The low 32 bits of `value`, signed or unsigned alike. */
+export function writeU32(bytes: Buffer, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}

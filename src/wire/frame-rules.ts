@@ -1,0 +1,167 @@
+// What a frame of each type may look like, as one table. The header check, the meta decoder, the
+// trace and the tests all read it, so a rule is written down once.
+
+import { Flag, FrameType, Tag } from './constants.js';
+
+/** Which values of a session or id field are legal. */
+export type FieldRule = 'zero' | 'nonzero' | 'any';
+
+/** The shape of one frame type. Rules that tie several fields together are in `checkHeader`. */
+export interface FrameRule {
+  readonly name: string;
+  /** Flags that may be set. */
+  readonly flags: number;
+  /** Flags that must be set. */
+  readonly requiredFlags: number;
+  readonly session: FieldRule;
+  readonly id: FieldRule;
+  /**
+   * Fields that may stand in the meta. Where this is empty, there is no meta at all: not even
+   * ignorable fields.
+   */
+  readonly tags: readonly number[];
+  /** Fields that must stand in the meta. */
+  readonly requiredTags: readonly number[];
+  /** `credit`: four octets for items, else eight. */
+  readonly payload: 'none' | 'any' | 'credit';
+}
+
+const CONNECTION = { flags: 0, requiredFlags: 0, session: 'zero', id: 'zero' } as const;
+const SESSION = { flags: 0, requiredFlags: 0, session: 'nonzero', id: 'zero' } as const;
+const MESSAGE = { flags: 0, requiredFlags: 0, session: 'nonzero', id: 'nonzero' } as const;
+const BARE = { tags: [], requiredTags: [], payload: 'none' } as const;
+
+const LIMITS = [Tag.MAX_FRAME, Tag.CONNECTION_CREDIT, Tag.SESSION_CREDIT] as const;
+const GREETING = [...LIMITS, Tag.MAX_MESSAGE, Tag.IDLE, Tag.CAPS, Tag.AGENT, Tag.MAX_META] as const;
+const REASON = [Tag.CODE, Tag.TEXT, Tag.RETRY_AFTER] as const;
+
+/** One row per frame type this version knows. */
+export const FRAME_RULES: ReadonlyMap<number, FrameRule> = new Map<number, FrameRule>([
+  [
+    FrameType.HELLO,
+    {
+      name: 'HELLO',
+      ...CONNECTION,
+      tags: [...GREETING, Tag.RESUME],
+      requiredTags: LIMITS,
+      payload: 'any',
+    },
+  ],
+  [
+    FrameType.WELCOME,
+    {
+      name: 'WELCOME',
+      ...CONNECTION,
+      tags: [...GREETING, ...REASON, Tag.TOKEN, Tag.RESUMED],
+      requiredTags: LIMITS,
+      payload: 'any',
+    },
+  ],
+  [FrameType.PING, { name: 'PING', ...CONNECTION, ...BARE, id: 'any' }],
+  [FrameType.PONG, { name: 'PONG', ...CONNECTION, ...BARE, id: 'any' }],
+  [
+    FrameType.CREDIT,
+    {
+      name: 'CREDIT',
+      flags: Flag.REPLY,
+      requiredFlags: 0,
+      session: 'any',
+      id: 'any',
+      tags: [],
+      requiredTags: [],
+      payload: 'credit',
+    },
+  ],
+  [
+    FrameType.GOAWAY,
+    { name: 'GOAWAY', ...CONNECTION, tags: REASON, requiredTags: [], payload: 'none' },
+  ],
+  [
+    FrameType.CLOSE,
+    { name: 'CLOSE', ...CONNECTION, tags: REASON, requiredTags: [], payload: 'any' },
+  ],
+  [
+    FrameType.OPEN,
+    {
+      name: 'OPEN',
+      ...SESSION,
+      tags: [Tag.DEADLINE, Tag.NAME, Tag.METADATA, Tag.SESSION_CREDIT],
+      requiredTags: [Tag.NAME],
+      payload: 'any',
+    },
+  ],
+  [
+    FrameType.OPENED,
+    {
+      name: 'OPENED',
+      ...SESSION,
+      tags: [Tag.METADATA, Tag.SESSION_CREDIT],
+      requiredTags: [],
+      payload: 'any',
+    },
+  ],
+  [FrameType.END, { name: 'END', ...SESSION, tags: REASON, requiredTags: [], payload: 'any' }],
+  [
+    FrameType.SEND,
+    {
+      name: 'SEND',
+      ...MESSAGE,
+      flags: Flag.MORE | Flag.ONEWAY | Flag.STREAM,
+      tags: [Tag.DEADLINE, Tag.TOTAL, Tag.KEY, Tag.METADATA],
+      requiredTags: [],
+      payload: 'any',
+    },
+  ],
+  [
+    FrameType.FRAG,
+    {
+      name: 'FRAG',
+      ...MESSAGE,
+      flags: Flag.MORE | Flag.REPLY,
+      tags: [],
+      requiredTags: [],
+      payload: 'any',
+    },
+  ],
+  [
+    FrameType.ITEM,
+    {
+      name: 'ITEM',
+      ...MESSAGE,
+      flags: Flag.MORE | Flag.REPLY | Flag.END,
+      tags: [Tag.TOTAL, Tag.METADATA],
+      requiredTags: [],
+      payload: 'any',
+    },
+  ],
+  [
+    FrameType.ACCEPT,
+    {
+      name: 'ACCEPT',
+      ...MESSAGE,
+      flags: Flag.MORE | Flag.REPLY,
+      requiredFlags: Flag.REPLY,
+      tags: [Tag.TOTAL, Tag.METADATA],
+      requiredTags: [],
+      payload: 'any',
+    },
+  ],
+  [
+    FrameType.REJECT,
+    {
+      name: 'REJECT',
+      ...MESSAGE,
+      flags: Flag.MORE | Flag.REPLY,
+      requiredFlags: Flag.REPLY,
+      tags: [...REASON, Tag.TOTAL, Tag.METADATA],
+      requiredTags: [Tag.CODE],
+      payload: 'any',
+    },
+  ],
+  [FrameType.CANCEL, { name: 'CANCEL', ...MESSAGE, ...BARE }],
+]);
+
+/** `SEND`, or `0x8a` for a type without a name. */
+export function frameName(type: number): string {
+  return FRAME_RULES.get(type)?.name ?? `0x${type.toString(16).padStart(2, '0')}`;
+}

@@ -1,0 +1,228 @@
+// The frame header: 16 octets, big-endian.
+//
+//    0       1       2               4
+//   +-------+-------+---------------+-------------------------------+
+//   | type  | flags |    metaLen    |            bodyLen            |
+//   +-------+-------+---------------+-------------------------------+
+//   |            session            |              id               |
+//   +-------------------------------+-------------------------------+
+//    8                               12
+//
+// bodyLen counts meta and payload and is below 2²⁴; session and id are below 2³¹.
+
+import { writeU16, writeU32 } from './bytes.js';
+import { Code } from './codes.js';
+import { DEFINED_FLAGS, FrameType, Flag, MIN_FRAGMENT } from './constants.js';
+import { FRAME_RULES, frameName } from './frame-rules.js';
+import type { FieldRule, FrameRule } from './frame-rules.js';
+import { ProtocolError } from './protocol-error.js';
+
+/**
+ * Writes a header's 16 octets into `target` at `offset`. Checks nothing: the sending side builds
+ * only legal headers.
+ */
+export function writeHeader(
+  target: Buffer,
+  offset: number,
+  type: number,
+  flags: number,
+  metaLength: number,
+  bodyLength: number,
+  session: number,
+  id: number,
+): void {
+  target[offset] = type;
+  target[offset + 1] = flags;
+  writeU16(target, offset + 2, metaLength);
+  writeU32(target, offset + 4, bodyLength);
+  writeU32(target, offset + 8, session);
+  writeU32(target, offset + 12, id);
+}
+
+/**
+ * Checks a header's lengths against the receiver's limits, for every type, ignorable ones included.
+ * `bodyLength` may be the signed reading of the header's word.
+ */
+export function checkLengths(
+  metaLength: number,
+  bodyLength: number,
+  maxFrame: number,
+  maxMeta: number,
+): void {
+  if (bodyLength < 0 || bodyLength > maxFrame) {
+    throw new ProtocolError(
+      Code.FRAME_SIZE,
+      `A frame announces a body of ${bodyLength >>> 0} octets; at most ${maxFrame} are accepted.`,
+    );
+  }
+  if (metaLength > bodyLength) {
+    throw new ProtocolError(
+      Code.META,
+      `A frame announces ${metaLength} octets of meta in a body of ${bodyLength}.`,
+    );
+  }
+  if (metaLength > maxMeta) {
+    throw new ProtocolError(
+      Code.META,
+      `A frame announces ${metaLength} octets of meta; at most ${maxMeta} are accepted.`,
+    );
+  }
+}
+
+/**
+ * Checks everything else a header can be wrong about: type, flags, session and id, and how much
+ * payload there is. What passes is a legal frame of its type, though perhaps not in the
+ * connection's present state. Lengths must have passed {@link checkLengths}; ignorable types must
+ * not come here.
+ */
+export function checkHeader(
+  type: number,
+  flags: number,
+  metaLength: number,
+  bodyLength: number,
+  session: number,
+  id: number,
+): void {
+  const shape = SHAPES[type];
+  if (!shape) throw unknownType(type);
+
+  if ((flags & FORBIDDEN_FLAGS[type]!) !== 0) throw wrongFlags(type, flags);
+  if ((~flags & REQUIRED_FLAGS[type]!) !== 0) throw missingFlags(type, flags);
+  if ((session | id) < 0) throw topBit(type, session, id);
+  if (session === 0 ? shape & Shape.SESSION_NONZERO : shape & Shape.SESSION_ZERO) {
+    throw wrongField(type, 'session', session);
+  }
+  if (id === 0 ? shape & Shape.ID_NONZERO : shape & Shape.ID_ZERO) throw wrongField(type, 'id', id);
+
+  const payloadLength = bodyLength - metaLength;
+  if (metaLength !== 0 && shape & Shape.NO_META) {
+    throw broken(type, `has ${metaLength} octets of meta; it takes none.`);
+  }
+  if (payloadLength !== 0 && shape & Shape.NO_PAYLOAD) {
+    throw broken(type, `has ${payloadLength} octets of payload; it takes none.`);
+  }
+  if (flags & Flag.MORE && payloadLength < MIN_FRAGMENT) {
+    throw broken(
+      type,
+      `with MORE has ${payloadLength} octets of payload, fewer than ${MIN_FRAGMENT}.`,
+    );
+  }
+  if (shape & Shape.SPECIAL) checkSpecial(type, flags, payloadLength, session, id);
+}
+
+/** Rules that tie a type's flags, ids and payload together. */
+function checkSpecial(
+  type: number,
+  flags: number,
+  payloadLength: number,
+  session: number,
+  id: number,
+): void {
+  switch (type) {
+    case FrameType.SEND:
+      if ((flags & ONEWAY_STREAM) === ONEWAY_STREAM) {
+        throw broken(type, 'has both ONEWAY and STREAM.');
+      }
+      return;
+    case FrameType.ITEM:
+      // A response stream ends with its settlement, so END has nothing to say there.
+      if ((flags & REPLY_END) === REPLY_END) throw broken(type, 'has both REPLY and END.');
+      return;
+    case FrameType.FRAG:
+      if (payloadLength === 0) throw broken(type, 'is empty.');
+      return;
+    default:
+      checkCredit(flags, payloadLength, session, id);
+  }
+}
+
+function checkCredit(flags: number, payloadLength: number, session: number, id: number): void {
+  const forItems = session !== 0 && id !== 0;
+  if (flags & Flag.REPLY && !forItems) {
+    throw broken(FrameType.CREDIT, `has REPLY without a message: session ${session}, id ${id}.`);
+  }
+  const length = forItems ? 4 : 8;
+  if (payloadLength !== length) {
+    throw broken(FrameType.CREDIT, `has ${payloadLength} octets of payload instead of ${length}.`);
+  }
+}
+
+const ONEWAY_STREAM = Flag.ONEWAY | Flag.STREAM;
+const REPLY_END = Flag.REPLY | Flag.END;
+
+/** A row of the table as bits; 0 is an unknown type. */
+const Shape = {
+  KNOWN: 0x01,
+  SESSION_ZERO: 0x02,
+  SESSION_NONZERO: 0x04,
+  ID_ZERO: 0x08,
+  ID_NONZERO: 0x10,
+  NO_META: 0x20,
+  NO_PAYLOAD: 0x40,
+  SPECIAL: 0x80,
+} as const;
+
+const SPECIAL_TYPES: readonly number[] = [
+  FrameType.CREDIT,
+  FrameType.SEND,
+  FrameType.FRAG,
+  FrameType.ITEM,
+];
+
+// Flat arrays instead of the table's objects: a look-up for every frame.
+const SHAPES = new Uint8Array(256);
+const FORBIDDEN_FLAGS = new Uint8Array(256);
+const REQUIRED_FLAGS = new Uint8Array(256);
+for (const [type, rule] of FRAME_RULES) {
+  SHAPES[type] = shapeOf(type, rule);
+  FORBIDDEN_FLAGS[type] = ~rule.flags;
+  REQUIRED_FLAGS[type] = rule.requiredFlags;
+}
+
+function shapeOf(type: number, rule: FrameRule): number {
+  return (
+    Shape.KNOWN |
+    fieldBits(rule.session, Shape.SESSION_ZERO, Shape.SESSION_NONZERO) |
+    fieldBits(rule.id, Shape.ID_ZERO, Shape.ID_NONZERO) |
+    (rule.tags.length === 0 ? Shape.NO_META : 0) |
+    (rule.payload === 'none' ? Shape.NO_PAYLOAD : 0) |
+    (SPECIAL_TYPES.includes(type) ? Shape.SPECIAL : 0)
+  );
+}
+
+function fieldBits(rule: FieldRule, zero: number, nonzero: number): number {
+  if (rule === 'any') return 0;
+  return rule === 'zero' ? zero : nonzero;
+}
+
+// The errors are made apart from the checks, so that the checks stay small enough to be inlined.
+
+function broken(type: number, what: string): ProtocolError {
+  return new ProtocolError(Code.PROTOCOL, `${frameName(type)} ${what}`);
+}
+
+function unknownType(type: number): ProtocolError {
+  return new ProtocolError(Code.UNSUPPORTED, `Frame type ${frameName(type)} is unknown.`);
+}
+
+function wrongFlags(type: number, flags: number): ProtocolError {
+  const text = `0x${flags.toString(16).padStart(2, '0')}`;
+  return (flags & ~DEFINED_FLAGS) !== 0
+    ? new ProtocolError(Code.UNSUPPORTED, `${frameName(type)} has reserved flags set: ${text}.`)
+    : broken(type, `has flags it does not take: ${text}.`);
+}
+
+function missingFlags(type: number, flags: number): ProtocolError {
+  return broken(type, `lacks a flag it needs: 0x${flags.toString(16).padStart(2, '0')}.`);
+}
+
+function topBit(type: number, session: number, id: number): ProtocolError {
+  return broken(type, `has a top bit set: session ${session >>> 0}, id ${id >>> 0}.`);
+}
+
+function wrongField(type: number, field: string, value: number): ProtocolError {
+  return broken(
+    type,
+    value === 0 ? `needs a ${field}; it has 0.` : `takes no ${field}; it has ${value}.`,
+  );
+}

@@ -1,0 +1,152 @@
+// The meta: the fields at the start of a frame's body, each as u8 tag, u16 length, value.
+//
+// Encoding writes the fields in the order of their tags. Decoding takes any order, but DEADLINE
+// must come first.
+
+import { readI32, readU16, writeU16, writeU32 } from './bytes.js';
+import { Code, codeName } from './codes.js';
+import {
+  DEFAULT_META_SIZE,
+  FIRST_IGNORABLE_TAG,
+  FrameType,
+  MAX_METADATA_ENTRIES,
+  MIN_FRAGMENT,
+  Tag,
+} from './constants.js';
+import { FRAME_RULES, frameName } from './frame-rules.js';
+import { EMPTY_META, readField, writeFields } from './meta-fields.js';
+import type { Meta, MetaDraft } from './meta-fields.js';
+import { ProtocolError } from './protocol-error.js';
+import { tagName } from './tag-name.js';
+import { TlvReader } from './tlv-reader.js';
+import { TlvWriter } from './tlv-writer.js';
+
+/** Octets of a DEADLINE field: the whole meta of most messages. */
+export const DEADLINE_LENGTH = 7;
+
+/**
+ * Writes a DEADLINE field, {@link DEADLINE_LENGTH} octets, at `offset`; also over an earlier one,
+ * when a frame is sent again. `milliseconds` must be 1 … 2³² − 1: this does not check.
+ */
+export function writeDeadline(target: Buffer, offset: number, milliseconds: number): void {
+  target[offset] = Tag.DEADLINE;
+  writeU16(target, offset + 1, 4);
+  writeU32(target, offset + 3, milliseconds);
+}
+
+/**
+ * The meta's octets, of length 0 if there are no fields. Throws a {@link ProtocolError} for values
+ * that cannot be sent. Does not know the frame, and so not which fields may stand on it.
+ */
+export function encodeMeta(meta: Meta): Buffer {
+  checkValues(meta);
+  const out = new TlvWriter();
+  writeFields(out, meta);
+  return out.take();
+}
+
+/**
+ * Reads the meta of a frame of this type from `bytes[start … end)`. Throws a {@link ProtocolError}
+ * if a field is malformed, repeated, missing, or has no place on this frame; ignorable fields are
+ * skipped. Keeps nothing of `bytes`.
+ */
+export function decodeMeta(type: number, bytes: Buffer, start: number, end: number): Meta {
+  const required = REQUIRED_TAGS[type]!;
+  if (start === end && required === 0) return EMPTY_META;
+  if (type === FrameType.SEND && end - start === DEADLINE_LENGTH) {
+    // Nearly every message has this meta and no other.
+    const deadline = readDeadline(bytes, start);
+    if (deadline > 0) return { deadline };
+  }
+
+  const meta: MetaDraft = {};
+  const reader = new TlvReader(bytes, start, end);
+  let seen = 0;
+  for (let isFirst = true; reader.next(); isFirst = false) {
+    const tag = reader.tag;
+    if (tag >= FIRST_IGNORABLE_TAG) continue;
+    checkPlace(type, tag, seen, isFirst);
+    readField(reader, meta);
+    seen |= 1 << tag;
+  }
+  if (type === FrameType.REJECT) checkRejectCode(meta.code);
+  checkRequired(type, required & ~seen);
+  checkValues(meta);
+  return meta;
+}
+
+/** The value of a DEADLINE field at `at`, or 0 if there is none or it is malformed. */
+function readDeadline(bytes: Buffer, at: number): number {
+  return bytes[at] === Tag.DEADLINE && readU16(bytes, at + 1) === 4
+    ? readI32(bytes, at + 3) >>> 0
+    : 0;
+}
+
+/** May a field of this tag stand here, after the `seen` ones? */
+function checkPlace(type: number, tag: number, seen: number, isFirst: boolean): void {
+  const bit = tag > 31 ? 0 : 1 << tag;
+  if (tag === 0) throw misplaced(type, tag, 'is not a field');
+  if ((bit & KNOWN_TAGS) === 0) {
+    throw new ProtocolError(
+      Code.UNSUPPORTED,
+      `Field ${tagName(tag)} of ${frameName(type)} is unknown.`,
+    );
+  }
+  if ((bit & ALLOWED_TAGS[type]!) === 0) throw misplaced(type, tag, 'has no place there');
+  if ((bit & seen) !== 0 && tag !== Tag.METADATA) throw misplaced(type, tag, 'is there twice');
+  if (tag === Tag.DEADLINE && !isFirst) throw misplaced(type, tag, 'is not the first');
+}
+
+function checkRequired(type: number, missing: number): void {
+  if (missing === 0) return;
+  const tag = 31 - Math.clz32(missing);
+  throw new ProtocolError(Code.META, `${frameName(type)} lacks the field ${tagName(tag)}.`);
+}
+
+/**
+ * A rejection has a reason that concerns the message: neither OK, nor what concerns the connection,
+ * nor what is never said on the wire.
+ */
+function checkRejectCode(code: number | undefined): void {
+  const group = (code ?? Code.OK) >>> 8;
+  if (group <= 0x02 || group === 0x06) {
+    const reason = code === undefined ? 'no code' : `the code ${codeName(code)}`;
+    throw new ProtocolError(Code.PROTOCOL, `REJECT has ${reason}.`);
+  }
+}
+
+/** What one field cannot know alone. */
+function checkValues(meta: Meta): void {
+  const entries = meta.metadata?.length ?? 0;
+  if (entries > MAX_METADATA_ENTRIES) {
+    throw new ProtocolError(
+      Code.META,
+      `A meta has ${entries} METADATA entries; at most ${MAX_METADATA_ENTRIES} are allowed.`,
+    );
+  }
+  // Else a frame with a full meta had no room for the smallest fragment.
+  const needed = (meta.maxMeta ?? DEFAULT_META_SIZE) + MIN_FRAGMENT;
+  if (meta.maxFrame !== undefined && meta.maxFrame < needed) {
+    throw new ProtocolError(
+      Code.META,
+      `MAX_FRAME is ${meta.maxFrame}; with this MAX_META it must be at least ${needed}.`,
+    );
+  }
+}
+
+function misplaced(type: number, tag: number, what: string): ProtocolError {
+  return new ProtocolError(Code.META, `Field ${tagName(tag)} of ${frameName(type)} ${what}.`);
+}
+
+// Sets of tags as bits: all tags are below 32.
+const KNOWN_TAGS = bitsOf(Object.values(Tag));
+const ALLOWED_TAGS = new Uint32Array(256);
+const REQUIRED_TAGS = new Uint32Array(256);
+for (const [type, rule] of FRAME_RULES) {
+  ALLOWED_TAGS[type] = bitsOf(rule.tags);
+  REQUIRED_TAGS[type] = bitsOf(rule.requiredTags);
+}
+
+function bitsOf(tags: readonly number[]): number {
+  return tags.reduce((bits, tag) => bits | (1 << tag), 0);
+}

@@ -1,0 +1,137 @@
+// The meta taken apart: tag, u16 length, value, one after the other. Knows how values look and not
+// what they mean.
+
+import { readI32, readU16 } from './bytes.js';
+import { Code } from './codes.js';
+import { MAX_METADATA_NAME, TOKEN_LENGTH } from './constants.js';
+import { ProtocolError } from './protocol-error.js';
+import { tagName } from './tag-name.js';
+
+/** A field's tag and length. */
+const FIELD_HEADER = 3;
+
+/**
+ * Walks over the fields in `bytes[start … end)`: {@link next} steps to a field, the other methods
+ * read its value. Every method throws a {@link ProtocolError} for what is malformed. What they
+ * return keeps nothing of `bytes`.
+ */
+export class TlvReader {
+  readonly #bytes: Buffer;
+  readonly #end: number;
+  #from: number;
+  #to: number;
+  #tag = 0;
+
+  constructor(bytes: Buffer, start: number, end: number) {
+    this.#bytes = bytes;
+    this.#end = end;
+    this.#from = start;
+    this.#to = start;
+  }
+
+  /** The tag of the field {@link next} stepped to. */
+  get tag(): number {
+    return this.#tag;
+  }
+
+  /** Steps to the next field; false at the end of the meta. */
+  next(): boolean {
+    const at = this.#to;
+    if (at === this.#end) return false;
+    if (this.#end - at < FIELD_HEADER) {
+      throw new ProtocolError(Code.META, `A meta ends in ${this.#end - at} stray octets.`);
+    }
+    this.#tag = this.#bytes[at]!;
+    this.#from = at + FIELD_HEADER;
+    this.#to = this.#from + readU16(this.#bytes, at + 1);
+    if (this.#to > this.#end) {
+      throw this.#malformed(`ends ${this.#to - this.#end} octets after the meta`);
+    }
+    return true;
+  }
+
+  /** A u16 of at least `min`. */
+  short(min: number): number {
+    this.expectLength(2);
+    return this.#expectRange(readU16(this.#bytes, this.#from), min, 0xffff);
+  }
+
+  /** A u32 from `min` to `max`. */
+  integer(min: number, max: number): number {
+    this.expectLength(4);
+    return this.#expectRange(this.u32(0), min, max);
+  }
+
+  /** A u64 that fits a JavaScript number. */
+  long(): number {
+    this.expectLength(8);
+    const high = this.u32(0);
+    if (high > 0x1fffff) throw this.#malformed('exceeds 2^53 - 1');
+    return high * 0x1_0000_0000 + this.u32(4);
+  }
+
+  /** UTF-8 of `min` to `max` octets, without U+0000. */
+  text(min: number, max: number): string {
+    return this.#text(this.#from, this.#to, min, max);
+  }
+
+  /** `min` to `max` opaque octets, in a buffer of their own. */
+  octets(min: number, max: number): Buffer {
+    this.#expectRange(this.#to - this.#from, min, max, ' octets long');
+    return Buffer.from(this.#bytes.subarray(this.#from, this.#to));
+  }
+
+  /** A connection token and a u32. */
+  tokenAndInteger(): [token: Buffer, value: number] {
+    this.expectLength(TOKEN_LENGTH + 4);
+    const token = Buffer.from(this.#bytes.subarray(this.#from, this.#from + TOKEN_LENGTH));
+    return [token, this.u32(TOKEN_LENGTH)];
+  }
+
+  /** A METADATA entry: u8 length of the name, name, value. */
+  entry(): [name: string, value: string] {
+    const nameStart = this.#from + 1;
+    // An empty field lacks even the length: its name would start after its end.
+    const nameEnd = nameStart + (this.#from < this.#to ? this.#bytes[this.#from]! : 0);
+    if (nameEnd > this.#to) throw this.#malformed('is too short for its name');
+    return [
+      this.#text(nameStart, nameEnd, 1, MAX_METADATA_NAME),
+      this.#text(nameEnd, this.#to, 0, this.#to - nameEnd),
+    ];
+  }
+
+  /** Insists on a value of `length` octets. */
+  expectLength(length: number): void {
+    if (this.#to - this.#from !== length) {
+      throw this.#malformed(`is ${this.#to - this.#from} octets long instead of ${length}`);
+    }
+  }
+
+  /** The u32 at `offset` of the value, whose length was checked. */
+  u32(offset: number): number {
+    return readI32(this.#bytes, this.#from + offset) >>> 0;
+  }
+
+  #text(start: number, end: number, min: number, max: number): string {
+    this.#expectRange(end - start, min, max, ' octets long');
+    const text = this.#bytes.toString('utf8', start, end);
+    // toString() puts U+FFFD where octets are not UTF-8. Whether it was really sent shows in the
+    // way back.
+    if (text.includes('\ufffd') && !Buffer.from(text).equals(this.#bytes.subarray(start, end))) {
+      throw this.#malformed('is not valid UTF-8');
+    }
+    if (text.includes('\0')) throw this.#malformed('contains U+0000');
+    return text;
+  }
+
+  #expectRange(value: number, min: number, max: number, unit = ''): number {
+    if (value < min || value > max) {
+      throw this.#malformed(`is ${value}${unit}; it must be ${min} to ${max}`);
+    }
+    return value;
+  }
+
+  #malformed(what: string): ProtocolError {
+    return new ProtocolError(Code.META, `Field ${tagName(this.#tag)} ${what}.`);
+  }
+}

@@ -1,0 +1,117 @@
+import { describe, expect, it } from '@jest/globals';
+import {
+  Code,
+  FRAME_RULES,
+  FrameType,
+  HEADER_LENGTH,
+  MAX_ID,
+  checkHeader,
+  encodeFrame,
+  isSequenced,
+  writeHeader,
+} from '../../src/wire/index.js';
+import { fromHex } from '../support/hex.js';
+import { naiveHeaderFault } from '../support/naive-codec.js';
+import { refusalOf } from './collect.js';
+
+/** Type, flags, metaLen, bodyLen, session, id. */
+type Fields = readonly [number, number, number, number, number, number];
+
+function headerOf(fields: Fields): Buffer {
+  const bytes = Buffer.alloc(HEADER_LENGTH);
+  writeHeader(bytes, 0, ...fields);
+  return bytes;
+}
+
+/** Every type with all the flags, ids and lengths a rule could be about. */
+function* allHeaders(): Generator<Fields> {
+  const ids = [0, 1, -0x80000000];
+  for (const type of [...FRAME_RULES.keys(), 0x00, 0x08, 0x13, 0x26, 0x7f]) {
+    for (let flags = 0; flags < 64; flags += 1) {
+      for (const session of ids) {
+        for (const id of ids) {
+          for (const metaLength of [0, 3]) {
+            for (const payloadLength of [0, 1, 4, 8, 4095, 4096]) {
+              yield [type, flags, metaLength, metaLength + payloadLength, session, id];
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+describe('writeHeader', () => {
+  it('writes four big-endian words and nothing beside them', () => {
+    const bytes = Buffer.alloc(20, 0xaa);
+
+    writeHeader(bytes, 2, 0x23, 0x02, 0x0102, 0x030405, 0x01020304, MAX_ID);
+
+    expect(bytes).toEqual(
+      fromHex('aa aa  23 02 01 02  00 03 04 05  01 02 03 04  7f ff ff ff  aa aa'),
+    );
+  });
+});
+
+describe('checkHeader', () => {
+  it('judges every type as the naive codec does, with whatever flags, ids and lengths', () => {
+    const disagreements: Fields[] = [];
+    for (const fields of allHeaders()) {
+      const fault = naiveHeaderFault(headerOf(fields), 65_536, 8192);
+      if (refusalOf(() => checkHeader(...fields))?.code !== fault) disagreements.push(fields);
+    }
+
+    expect(disagreements).toEqual([]);
+  });
+
+  it.each<[Fields, string]>([
+    [[0x7f, 0, 0, 0, 0, 0], 'Frame type 0x7f is unknown.'],
+    [[0x20, 0x80, 0, 0, 1, 1], 'SEND has reserved flags set: 0x80.'],
+    [[0x20, 0x02, 0, 0, 1, 1], 'SEND has flags it does not take: 0x02.'],
+    [[0x24, 0x00, 0, 0, 1, 1], 'REJECT lacks a flag it needs: 0x00.'],
+    [[0x20, 0, 0, 0, -1, 1], 'SEND has a top bit set: session 4294967295, id 1.'],
+    [[0x20, 0, 0, 0, 0, 1], 'SEND needs a session; it has 0.'],
+    [[0x10, 0, 0, 0, 1, 5], 'OPEN takes no id; it has 5.'],
+    [[0x21, 0, 3, 4, 1, 1], 'FRAG has 3 octets of meta; it takes none.'],
+    [[0x25, 0, 0, 4, 1, 1], 'CANCEL has 4 octets of payload; it takes none.'],
+    [[0x20, 1, 7, 4102, 1, 1], 'SEND with MORE has 4095 octets of payload, fewer than 4096.'],
+    [[0x20, 0x0c, 0, 0, 1, 1], 'SEND has both ONEWAY and STREAM.'],
+    [[0x22, 0x12, 0, 0, 1, 1], 'ITEM has both REPLY and END.'],
+    [[0x21, 0, 0, 0, 1, 1], 'FRAG is empty.'],
+    [[0x05, 2, 0, 8, 1, 0], 'CREDIT has REPLY without a message: session 1, id 0.'],
+    [[0x05, 0, 0, 5, 0, 1], 'CREDIT has 5 octets of payload instead of 8.'],
+  ])('says of %j: %s', (fields, sentence) => {
+    expect(refusalOf(() => checkHeader(...fields))?.message).toBe(sentence);
+  });
+});
+
+describe('isSequenced', () => {
+  it.each([
+    [0x0f, false],
+    [0x10, true],
+    [0x7f, true],
+    [0x80, false],
+  ])('says of type %d: %s', (type, answer) => {
+    expect(isSequenced(type)).toBe(answer);
+  });
+});
+
+describe('encodeFrame', () => {
+  it('refuses a header that the other side would refuse', () => {
+    expect(refusalOf(() => encodeFrame({ type: FrameType.SEND }))?.code).toBe(Code.PROTOCOL);
+  });
+
+  it('refuses a body that no header can announce', () => {
+    const payload = Buffer.alloc(0x1000000);
+
+    const refusal = refusalOf(() => encodeFrame({ type: FrameType.HELLO, payload }));
+
+    expect(refusal?.code).toBe(Code.FRAME_SIZE);
+  });
+
+  it('encodes ignorable types as they are', () => {
+    const bytes = encodeFrame({ type: 0x8a, flags: 0xff, payload: Buffer.from('x') });
+
+    expect(bytes).toEqual(fromHex('8a ff 00 00  00 00 00 01  00 00 00 00  00 00 00 00  78'));
+  });
+});
