@@ -1,0 +1,33 @@
+/** Why something ended without an outcome from the other side's application. */
+
+/** Did the other side's handler run? */
+export type Executed = 'no' | 'yes' | 'maybe';
+
+export type FailureKind =
+  | 'timeout'
+  | 'cancelled'
+  | 'queue-full'
+  | 'too-large'
+  | 'session-rejected'
+  | 'session-closed'
+  | 'connection-rejected'
+  | 'connection-lost'
+  | 'connection-closed'
+  | 'handshake-timeout'
+  | 'idle'
+  | 'protocol';
+
+export interface Failure {
+  readonly kind: FailureKind;
+  readonly executed: Executed;
+  /** A sentence for people, with the numbers in it. */
+  readonly message: string;
+  /** What the other side gave, where it gave something: its wire code, words and bytes. */
+  readonly code?: number;
+  readonly reason?: string;
+  readonly data?: Buffer;
+}
+
+export function withExecuted(failure: Failure, executed: Executed): Failure {
+  return failure.executed === executed ? failure : { ...failure, executed };
+}

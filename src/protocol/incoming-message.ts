@@ -1,0 +1,74 @@
+/**
+ * A message of the other side, from its first frame to the settlement that this side writes.
+ *
+ *     receiving ──last fragment──► waiting ──session accepted──► dispatched
+ *         │                           │                             │ accept, respond, reject
+ *         └── too large, cancelled, expired ──► settling ◄──────────┘ or the deadline
+ *                                                  │ settlement written
+ *                                                  ▼
+ *                                               settled (its slot is free)
+ *
+ * Its settlement is the unit that goes out: the object becomes the ACCEPT or REJECT.
+ */
+import type { GrowingBuffer, Meta } from '../wire/index.js';
+import { EMPTY, Unit } from './unit.js';
+import type { SendWindow } from './windows.js';
+
+/** Why a dispatched message is no longer wanted. */
+export type AbortReason = 'timeout' | 'cancelled' | 'lost';
+
+export class IncomingMessage extends Unit {
+  state: 'receiving' | 'waiting' | 'dispatched' | 'settling' | 'settled' = 'receiving';
+  readonly oneWay: boolean;
+  /** The instant at which it times out; `Infinity` = never. */
+  readonly deadline: number;
+  /** Metadata entries of the request. */
+  readonly metadata: Meta['metadata'];
+  /** The request's payload, once it is whole. */
+  data: Buffer = EMPTY;
+  /** The payload while it arrives in fragments. */
+  body: GrowingBuffer | undefined;
+  /** Octets that TOTAL announced, or -1. */
+  readonly total: number;
+  /** Octets of the connection's credit that it holds until it is settled. */
+  held = 0;
+  /** Octets of the session's credit that it holds; fragments give theirs back as they arrive. */
+  heldInSession = 0;
+  /** Set once the message is no longer wanted; its handler may still run. */
+  abortReason: AbortReason | undefined;
+  /** Told once, if the message is aborted after it was dispatched and before it was settled. */
+  abortListener: { onAbort(reason: AbortReason): void } | undefined;
+  readonly #receiver: { onSettlementWritten(message: IncomingMessage): void };
+
+  constructor(
+    receiver: { onSettlementWritten(message: IncomingMessage): void },
+    sessionId: number,
+    id: number,
+    window: SendWindow,
+    oneWay: boolean,
+    deadline: number,
+    meta: Meta,
+  ) {
+    super(0, 0, sessionId, id, EMPTY, EMPTY, window);
+    this.#receiver = receiver;
+    this.oneWay = oneWay;
+    this.deadline = deadline;
+    this.metadata = meta.metadata;
+    this.total = meta.total ?? -1;
+    this.body = undefined;
+    this.abortReason = undefined;
+    this.abortListener = undefined;
+  }
+
+  onWritten(): void {
+    this.#receiver.onSettlementWritten(this);
+  }
+
+  /** Tells a handler that nobody waits for it. False where it was told before. */
+  abort(reason: AbortReason): boolean {
+    if (this.abortReason !== undefined) return false;
+    this.abortReason = reason;
+    this.abortListener?.onAbort(reason);
+    return true;
+  }
+}

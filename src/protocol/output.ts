@@ -1,0 +1,171 @@
+/**
+ * What waits to be written on one connection, and in which order it goes.
+ *
+ * Small units leave in the order in which they came. Large ones take turns, one fragment each, and only
+ * after the small ones: that is what keeps a large message from holding back the others. A unit that
+ * lacks credit is passed over; CREDIT wakes the output again.
+ */
+import { Flag, FrameType, MAX_ID, MIN_FRAGMENT } from '../wire/index.js';
+import { DEADLINE_LENGTH, INLINE_LIMIT, TOTAL_LENGTH, type FrameWriter } from './frame-writer.js';
+import { Queue } from './queue.js';
+import type { Unit } from './unit.js';
+import { MAX_WINDOW, type SendWindow } from './windows.js';
+
+export class Output {
+  readonly #small = new Queue<Unit>();
+  /** Large units that have their turn. */
+  #active: Unit[] = [];
+  /** Large requests that wait until the other side can hold them whole. */
+  readonly #waiting = new Queue<Unit>();
+  #turn = 0;
+  /** Octets of the large requests that have begun. */
+  #begun = 0;
+  #maxFrame = 0;
+  #maxBegun = 0;
+  #framesWritten = 0;
+
+  /** The other side's limits: a frame's body, and what it holds at most for its handlers. */
+  setLimits(maxFrame: number, connectionBytes: number): void {
+    this.#maxFrame = Math.min(maxFrame, LARGEST_FRAGMENT);
+    this.#maxBegun = connectionBytes - SMALL_SHARE;
+  }
+
+  get isEmpty(): boolean {
+    return this.#small.size === 0 && this.#active.length === 0 && this.#waiting.size === 0;
+  }
+
+  /** Frames written, modulo 2^31. All of them are sequenced: what is not has no place here. */
+  get framesWritten(): number {
+    return this.#framesWritten;
+  }
+
+  /** A unit whose credit is already charged, and whose payload is at most `INLINE_LIMIT`. */
+  push(unit: Unit): void {
+    this.#small.push(unit);
+  }
+
+  /** A larger unit; its credit is charged as it is written. */
+  pushLarge(unit: Unit): void {
+    if (unit.type !== FrameType.SEND) this.#active.push(unit);
+    else if (!this.#begin(unit)) this.#waiting.push(unit);
+  }
+
+  /** Takes out a large unit that is not written whole. */
+  remove(unit: Unit): void {
+    const at = this.#active.indexOf(unit);
+    if (at >= 0) this.#retire(at);
+    else if (unit.payload.length > INLINE_LIMIT) this.#forget(unit);
+  }
+
+  clear(): void {
+    this.#small.drain();
+    this.#waiting.drain();
+    this.#active = [];
+    this.#begun = 0;
+  }
+
+  /** Writes the small units, until `room` octets are written. */
+  flushSmall(writer: FrameWriter, room: number, now: number): void {
+    while (writer.bytes < room) {
+      const unit = this.#small.shift();
+      if (unit === undefined) return;
+      const { payload } = unit;
+      writer.frame(
+        unit.type,
+        unit.flags,
+        unit.sessionId,
+        unit.id,
+        unit.remaining(now),
+        0,
+        unit.meta,
+        payload,
+        0,
+        payload.length,
+      );
+      this.#framesWritten = (this.#framesWritten + 1) & MAX_ID;
+      unit.started = true;
+      unit.written = payload.length;
+      unit.onWritten();
+    }
+  }
+
+  /** Writes fragments in turn, until `room` octets are written or nothing has credit. */
+  flushLarge(writer: FrameWriter, room: number, now: number, window: SendWindow): void {
+    let passed = 0;
+    while (writer.bytes < room && passed < this.#active.length) {
+      if (this.#turn >= this.#active.length) this.#turn = 0;
+      const unit = this.#active[this.#turn]!;
+      if (!this.#writeFragment(writer, unit, now, window)) {
+        passed++;
+        this.#turn++;
+        continue;
+      }
+      passed = 0;
+      if (unit.written < unit.payload.length) {
+        this.#turn++;
+      } else {
+        this.#retire(this.#turn);
+        unit.onWritten();
+      }
+    }
+  }
+
+  #writeFragment(writer: FrameWriter, unit: Unit, now: number, window: SendWindow): boolean {
+    const first = !unit.started;
+    const deadline = first ? unit.remaining(now) : 0;
+    const meta = first ? unit.meta : NO_META;
+    const rest = unit.payload.length - unit.written;
+    const room = Math.min(this.#maxFrame, window.room, unit.window?.room ?? MAX_WINDOW);
+    let metaLength = meta.length + (deadline > 0 ? DEADLINE_LENGTH : 0);
+    const more = metaLength + rest > room;
+    if (more && first) metaLength += TOTAL_LENGTH;
+    const piece = more ? room - metaLength : rest;
+    // A fragment that is not the last must be worth its header.
+    if (more && piece < MIN_FRAGMENT) return false;
+    writer.frame(
+      first ? unit.type : FrameType.FRAG,
+      (first ? unit.flags : unit.flags & Flag.REPLY) | (more ? Flag.MORE : 0),
+      unit.sessionId,
+      unit.id,
+      deadline,
+      first && more ? unit.payload.length : 0,
+      meta,
+      unit.payload,
+      unit.written,
+      unit.written + piece,
+    );
+    this.#framesWritten = (this.#framesWritten + 1) & MAX_ID;
+    window.use(metaLength + piece);
+    unit.window?.use(metaLength + piece);
+    unit.started = true;
+    unit.written += piece;
+    return true;
+  }
+
+  #begin(unit: Unit): boolean {
+    if (this.#begun > 0 && this.#begun + unit.payload.length > this.#maxBegun) return false;
+    this.#begun += unit.payload.length;
+    this.#active.push(unit);
+    return true;
+  }
+
+  #retire(at: number): void {
+    const [unit] = this.#active.splice(at, 1);
+    if (unit?.type !== FrameType.SEND) return;
+    this.#begun -= unit.payload.length;
+    for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
+      if (!this.#begin(next)) return;
+      this.#waiting.shift();
+    }
+  }
+
+  #forget(unit: Unit): void {
+    for (const other of this.#waiting.drain()) if (other !== unit) this.#waiting.push(other);
+  }
+}
+
+const NO_META = Buffer.alloc(0);
+/** A larger frame would only make the others wait longer. */
+const LARGEST_FRAGMENT = 64 * 1024;
+/** What large requests leave of the other side's memory for small ones. */
+const SMALL_SHARE = 1024 * 1024;

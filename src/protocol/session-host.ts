@@ -1,0 +1,39 @@
+/** What a session needs of the connection it runs on. The connection implements it; tests may as well. */
+import type { Failure } from './failure.js';
+import type { Limits } from './limits.js';
+import type { Output } from './output.js';
+import type { OutgoingMessage } from './outgoing-message.js';
+import type { ReceiveWindow, SendWindow } from './windows.js';
+
+export interface SessionHost {
+  /** What this side allows the other. */
+  readonly limits: Limits;
+  /** What the other side allows this one. */
+  readonly peer: Limits;
+  readonly output: Output;
+  readonly sendWindow: SendWindow;
+  readonly receiveWindow: ReceiveWindow;
+  /** Output waits: have it written before this tick ends. */
+  wake(): void;
+  /** A deadline stands at `at`. */
+  arm(at: number): void;
+  /** False while the other side leaves too many settlements unread: no handler starts then. */
+  readonly mayDispatch: boolean;
+  /** Octets of settlements that wait to be written, more (or less) than before. */
+  owe(bytes: number): void;
+  /** The session's credit should go out with the next output. */
+  creditDue(receiver: CreditSource): void;
+  /** The connection's credit should. */
+  connectionCreditDue(): void;
+  /** The sender waits for the connection's byte credit, and is pumped when it comes. */
+  blocked(sender: { pump(): void }): void;
+  /** Takes a message into the queue of those that wait; the reason where it is full. */
+  enqueue(message: OutgoingMessage): Failure | undefined;
+  dequeue(message: OutgoingMessage): void;
+}
+
+export interface CreditSource {
+  readonly sessionId: number;
+  /** The newest limits, as absolute values. */
+  grant(): { messages: number; bytes: number };
+}

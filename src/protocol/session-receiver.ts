@@ -1,0 +1,352 @@
+/**
+ * The receiving half of a session: the other side's messages, from their first frame to the settlement.
+ * A handler starts at most once per message, in the order of the ids; every message that is not one-way
+ * is settled exactly once; its slot is free again when the settlement has been written.
+ */
+import {
+  Code,
+  decodeMeta,
+  encodeMeta,
+  Flag,
+  FrameType,
+  GrowingBuffer,
+  idsAhead,
+  type Meta,
+  nextId,
+  ProtocolError,
+} from '../wire/index.js';
+import { IncomingMessage } from './incoming-message.js';
+import { MessageTable } from './message-table.js';
+import { keepPayload } from './payload.js';
+import { Queue } from './queue.js';
+import type { CreditSource, SessionHost } from './session-host.js';
+import type { SessionSender } from './session-sender.js';
+import { EMPTY } from './unit.js';
+import { MAX_WINDOW, MessageWindow, ReceiveWindow } from './windows.js';
+
+export interface ReceiverEvents {
+  /** Start the handler. */
+  onMessage(message: IncomingMessage): void;
+  /** It was neither accepted nor rejected in time. */
+  onMessageTimeout(message: IncomingMessage): void;
+}
+
+export class SessionReceiver implements CreditSource {
+  readonly sessionId: number;
+  readonly window: ReceiveWindow;
+  readonly #host: SessionHost;
+  readonly #sender: SessionSender;
+  readonly #events: ReceiverEvents;
+  readonly #progress: () => void;
+  readonly #messages: MessageWindow;
+  readonly #received = new MessageTable<IncomingMessage>();
+  /** Whole messages that may not start yet. */
+  readonly #waiting = new Queue<IncomingMessage>();
+  /** The one message that arrives in fragments. */
+  #partial: IncomingMessage | undefined;
+  /** The id of the last message settled before it was whole: its late fragments are ignored. */
+  #refusedId = 0;
+  #lastId = 0;
+  #accepting = false;
+  #nextDeadline = Infinity;
+
+  constructor(
+    host: SessionHost,
+    sessionId: number,
+    sender: SessionSender,
+    events: ReceiverEvents,
+    progress: () => void,
+  ) {
+    this.sessionId = sessionId;
+    this.window = new ReceiveWindow(host.limits.sessionBytes);
+    this.#host = host;
+    this.#sender = sender;
+    this.#events = events;
+    this.#progress = progress;
+    this.#messages = new MessageWindow(host.limits.messages);
+  }
+
+  /** Messages of the other side that are not settled. */
+  get unsettled(): number {
+    return this.#received.size;
+  }
+
+  grant(): { messages: number; bytes: number } {
+    return { messages: this.#messages.grant(), bytes: this.window.grant() };
+  }
+
+  /** The session is accepted: handlers may start. */
+  start(now: number): void {
+    this.#accepting = true;
+    this.pump(now);
+  }
+
+  /** Starts what waits, as far as it may. */
+  pump(now: number): void {
+    while (this.#accepting && this.#host.mayDispatch) {
+      const message = this.#waiting.shift();
+      if (message === undefined) return;
+      if (message.state === 'waiting') this.#dispatch(message, now);
+    }
+  }
+
+  /** SEND. */
+  onSend(
+    flags: number,
+    id: number,
+    bytes: Buffer,
+    start: number,
+    metaLength: number,
+    end: number,
+    now: number,
+  ): void {
+    if (id !== nextId(this.#lastId)) {
+      violation(`Message ${id} follows message ${this.#lastId}; ids are consecutive.`);
+    }
+    if (!this.#messages.allows(id)) {
+      throw new ProtocolError(Code.FLOW, `Message ${id} is beyond the session's credit.`);
+    }
+    if (this.#partial !== undefined) {
+      violation(`Message ${id} begins before message ${this.#partial.id} is complete.`);
+    }
+    const meta = decodeMeta(FrameType.SEND, bytes, start, start + metaLength);
+    const oneWay = (flags & Flag.ONEWAY) !== 0;
+    const deadline = meta.deadline === undefined ? Infinity : now + meta.deadline;
+    const { window } = this.#sender;
+    const message = new IncomingMessage(this, this.sessionId, id, window, oneWay, deadline, meta);
+    this.#lastId = id;
+    this.#received.add(message);
+    if (deadline < this.#nextDeadline) {
+      this.#nextDeadline = deadline;
+      this.#host.arm(deadline);
+    }
+    if ((flags & Flag.MORE) === 0) {
+      message.held = message.heldInSession = end - start;
+      message.data = keepPayload(bytes, start + metaLength, end);
+      this.#complete(message, now);
+    } else {
+      this.#partial = message;
+      const { maxMessage } = this.#host.limits;
+      if (message.total > maxMessage) this.giveBack(end - start);
+      if (message.total > maxMessage) return this.#refuseTooLarge(message, message.total);
+      message.body = new GrowingBuffer(message.total < 0 ? maxMessage : message.total);
+      this.#append(message, bytes, start + metaLength, end, metaLength);
+    }
+  }
+
+  /** FRAG of a request. */
+  onFragment(
+    flags: number,
+    id: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    now: number,
+  ): void {
+    const message = this.#partial;
+    if (message === undefined || message.id !== id) {
+      if (id !== this.#refusedId)
+        violation(`A fragment continues message ${id}, which is not open.`);
+      return this.giveBack(end - start);
+    }
+    if (!this.#append(message, bytes, start, end, 0) || (flags & Flag.MORE) !== 0) return;
+    const { body, total } = message;
+    const size = body?.length ?? 0;
+    if (total >= 0 && size !== total) {
+      violation(`Message ${id} has ${size} bytes and announced ${total}.`);
+    }
+    this.#partial = undefined;
+    message.data = body?.take() ?? EMPTY;
+    message.body = undefined;
+    this.#complete(message, now);
+  }
+
+  /** Octets that arrived in this session and are held by nobody. */
+  giveBack(octets: number): void {
+    if (this.#host.receiveWindow.free(octets)) this.#host.connectionCreditDue();
+    this.#freeInSession(octets);
+  }
+
+  /** CANCEL. False where there is nothing to cancel any more. */
+  onCancel(id: number): boolean {
+    const message = this.#received.get(id);
+    if (message === undefined) {
+      const used = this.#lastId !== 0 && idsAhead(id, this.#lastId) < MAX_WINDOW;
+      if (!used) violation(`Message ${id} is cancelled, and never arrived.`);
+      return false;
+    }
+    if (message.state === 'dispatched') return message.abort('cancelled');
+    if (message.state !== 'receiving' && message.state !== 'waiting') return false;
+    this.#refuse(message, { code: Code.CANCELLED, text: 'Cancelled before it was started.' });
+    return true;
+  }
+
+  /**
+   * Settles a message with ACCEPT or REJECT. False, and nothing happens, where it is settled already:
+   * after its deadline, or because the session is gone.
+   */
+  settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean {
+    if (message.state === 'settling' || message.state === 'settled') return false;
+    message.state = 'settling';
+    message.data = EMPTY;
+    if (message.oneWay) {
+      this.#release(message);
+      return true;
+    }
+    message.type = type;
+    message.flags = Flag.REPLY;
+    message.meta = meta;
+    message.payload = payload;
+    this.#host.owe(payload.length);
+    this.#sender.settle(message);
+    return true;
+  }
+
+  onSettlementWritten(message: IncomingMessage): void {
+    // Written although the session is gone: it had left for the output before.
+    if (message.state === 'settled') return;
+    this.#host.owe(-message.payload.length);
+    message.payload = EMPTY;
+    this.#release(message);
+  }
+
+  /** Settles what has passed its deadline. Returns the next deadline. */
+  onTime(now: number): number {
+    if (now < this.#nextDeadline) return this.#nextDeadline;
+    this.#nextDeadline = Infinity;
+    for (const message of this.#received.values()) {
+      if (message.state === 'settling') continue;
+      if (message.deadline <= now) this.#expire(message);
+      else this.#nextDeadline = Math.min(this.#nextDeadline, message.deadline);
+    }
+    return this.#nextDeadline;
+  }
+
+  /** The session is over: handlers are told, and nothing is settled any more. */
+  fail(): void {
+    const messages = this.#received.values();
+    this.#received.clear();
+    this.#waiting.drain();
+    this.#partial = undefined;
+    this.#accepting = false;
+    for (const message of messages) {
+      const dispatched = message.state === 'dispatched';
+      if (message.state === 'settling') {
+        this.#host.output.remove(message);
+        this.#host.owe(-message.payload.length);
+      }
+      message.state = 'settled';
+      message.body = undefined;
+      if (dispatched) message.abort('lost');
+      this.#freeHeld(message);
+    }
+  }
+
+  /** The message that arrives in fragments, for whoever must make room. */
+  get partial(): IncomingMessage | undefined {
+    return this.#partial;
+  }
+
+  /** Rejects the message that arrives in fragments; the other side may send it again. */
+  refusePartial(): void {
+    if (this.#partial === undefined) return;
+    this.#refuse(this.#partial, { code: Code.BUSY, text: 'No memory to receive it now.' });
+  }
+
+  #complete(message: IncomingMessage, now: number): void {
+    message.state = 'waiting';
+    if (this.#accepting && this.#waiting.size === 0 && this.#host.mayDispatch) {
+      this.#dispatch(message, now);
+    } else {
+      this.#waiting.push(message);
+    }
+  }
+
+  #dispatch(message: IncomingMessage, now: number): void {
+    if (message.deadline <= now) return this.#expire(message);
+    message.state = 'dispatched';
+    this.#events.onMessage(message);
+  }
+
+  #expire(message: IncomingMessage): void {
+    if (message.state !== 'dispatched') {
+      this.#refuse(message, {
+        code: Code.EXPIRED,
+        text: 'Its time was over before it was started.',
+      });
+      if (message.oneWay) this.#events.onMessageTimeout(message);
+      return;
+    }
+    this.settle(message, FrameType.REJECT, DEADLINE_META, EMPTY);
+    message.abort('timeout');
+    this.#events.onMessageTimeout(message);
+  }
+
+  /** Settles a message whose handler has not started. */
+  #refuse(message: IncomingMessage, meta: Meta): void {
+    if (message === this.#partial) {
+      this.#partial = undefined;
+      this.#refusedId = message.id;
+    }
+    message.body = undefined;
+    this.settle(message, FrameType.REJECT, encodeMeta(meta), EMPTY);
+  }
+
+  #refuseTooLarge(message: IncomingMessage, size: number): void {
+    const limit = this.#host.limits.maxMessage;
+    this.#refuse(message, {
+      code: Code.TOO_LARGE,
+      text: `A message of ${size} bytes exceeds maxMessageSize ${limit}.`,
+    });
+  }
+
+  /** Adds a fragment. False where the message was refused for its size. */
+  #append(
+    message: IncomingMessage,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    metaLength: number,
+  ): boolean {
+    const { body, total } = message;
+    const size = (body?.length ?? 0) + end - start;
+    message.held += metaLength + end - start;
+    this.#freeInSession(metaLength + end - start);
+    if (total >= 0 && size > total) {
+      violation(`Message ${message.id} has more than the ${total} bytes it announced.`);
+    }
+    if (size > this.#host.limits.maxMessage) {
+      this.#refuseTooLarge(message, size);
+      return false;
+    }
+    body?.append(bytes, start, end);
+    return true;
+  }
+
+  #release(message: IncomingMessage): void {
+    message.state = 'settled';
+    this.#received.delete(message.id);
+    this.#freeHeld(message);
+    if (this.#messages.free()) this.#host.creditDue(this);
+    this.#progress();
+  }
+
+  #freeHeld(message: IncomingMessage): void {
+    if (this.#host.receiveWindow.free(message.held)) this.#host.connectionCreditDue();
+    this.#freeInSession(message.heldInSession);
+    message.held = message.heldInSession = 0;
+  }
+
+  #freeInSession(octets: number): void {
+    if (this.window.free(octets)) this.#host.creditDue(this);
+  }
+}
+
+function violation(message: string): never {
+  throw new ProtocolError(Code.PROTOCOL, message);
+}
+
+const DEADLINE_META = encodeMeta({
+  code: Code.DEADLINE,
+  text: 'The handler neither accepted nor rejected the message in time.',
+});

@@ -1,0 +1,387 @@
+/**
+ * The sending half of a session: this side's messages from the queue to their outcome, and the
+ * settlements that this side owes the other.
+ */
+import {
+  Code,
+  decodeMeta,
+  Flag,
+  FrameType,
+  GrowingBuffer,
+  idsAhead,
+  type Meta,
+  nextId,
+  ProtocolError,
+} from '../wire/index.js';
+import { type Failure, withExecuted } from './failure.js';
+import { DEADLINE_LENGTH, INLINE_LIMIT } from './frame-writer.js';
+import type { IncomingMessage } from './incoming-message.js';
+import { MessageTable } from './message-table.js';
+import type { OutgoingMessage } from './outgoing-message.js';
+import { keepPayload } from './payload.js';
+import { Queue } from './queue.js';
+import type { SessionHost } from './session-host.js';
+import { ControlUnit, EMPTY, type Unit } from './unit.js';
+import { isAllowed, MAX_WINDOW, SendWindow } from './windows.js';
+
+export class SessionSender {
+  readonly window: SendWindow;
+  readonly #host: SessionHost;
+  /** Called whenever less waits than before, so that an ending session can close. */
+  readonly #progress: () => void;
+  readonly #queue = new Queue<OutgoingMessage>();
+  readonly #sent = new MessageTable<OutgoingMessage>();
+  /** Settlements that wait for byte credit. */
+  readonly #settlements = new Queue<IncomingMessage>();
+  /** The request that leaves in fragments: at most one, and the later ones wait behind it. */
+  #large: OutgoingMessage | undefined;
+  /** 0 until the session's number is given: nothing is sent before. */
+  #sessionId = 0;
+  #lastId: number;
+  /** The highest id that the other side allows. */
+  #limit: number;
+  #nextDeadline = Infinity;
+
+  constructor(host: SessionHost, messages: number, bytes: number, progress: () => void) {
+    this.window = new SendWindow(bytes);
+    this.#host = host;
+    this.#progress = progress;
+    this.#lastId = 0;
+    this.#limit = messages;
+  }
+
+  /** Messages whose outcome is still to come from the other side. */
+  get unsettled(): number {
+    return this.#sent.size;
+  }
+
+  /** Whether nothing waits to be written, so that END may follow. */
+  get isFlushed(): boolean {
+    return this.#queue.size === 0 && this.#large === undefined && this.#settlements.size === 0;
+  }
+
+  /** The session has its number: messages may go. */
+  start(sessionId: number): void {
+    this.#sessionId = sessionId;
+    this.pump();
+  }
+
+  /** Takes a message; its outcome or failure is told on the message itself, perhaps before this returns. */
+  send(message: OutgoingMessage): void {
+    const { maxMessage } = this.#host.peer;
+    if (message.payload.length > maxMessage) {
+      this.#settleLocally(message, {
+        kind: 'too-large',
+        executed: 'no',
+        message:
+          `A message of ${message.payload.length} bytes exceeds the ${maxMessage} bytes that the other ` +
+          `side takes. Send it in parts, or raise maxMessageSize there.`,
+      });
+      return;
+    }
+    if (message.deadline < this.#nextDeadline) {
+      this.#nextDeadline = message.deadline;
+      this.#host.arm(message.deadline);
+    }
+    if (this.#queue.size === 0 && this.#admit(message)) return;
+    const full = this.#host.enqueue(message);
+    if (full === undefined) this.#queue.push(message);
+    else this.#settleLocally(message, full);
+  }
+
+  /** The caller no longer wants the outcome. */
+  cancel(message: OutgoingMessage): void {
+    if (message.state === 'queued' || message.state === 'sent') this.#giveUp(message, CANCELLED);
+  }
+
+  /** Writes a settlement as soon as the other side has room for it. */
+  settle(message: IncomingMessage): void {
+    if (message.payload.length > INLINE_LIMIT) {
+      this.#host.output.pushLarge(message);
+      this.#host.wake();
+    } else if (this.#settlements.size > 0 || !this.#emit(message, 0)) {
+      this.#settlements.push(message);
+    }
+  }
+
+  /** Sends what has credit now: settlements first, since they end something. */
+  pump(): void {
+    for (let unit = this.#settlements.peek(); unit !== undefined; unit = this.#settlements.peek()) {
+      if (!this.#emit(unit, 0)) break;
+      this.#settlements.shift();
+    }
+    for (let message = this.#queue.peek(); message !== undefined; message = this.#queue.peek()) {
+      if (message.state === 'queued') {
+        if (!this.#admit(message)) break;
+        this.#host.dequeue(message);
+      }
+      this.#queue.shift();
+    }
+    this.#progress();
+  }
+
+  /** CREDIT for this session. False where it allows nothing new. */
+  onCredit(count: number, bytes: number): boolean {
+    const gain = idsAhead(this.#limit, count);
+    const moreMessages = gain > 0 && gain < MAX_WINDOW;
+    if (moreMessages) this.#limit = count;
+    const moreBytes = this.window.raise(bytes);
+    if (!moreMessages && !moreBytes) return false;
+    this.pump();
+    // Large units are charged as they are written: the output looks at them anew.
+    this.#host.wake();
+    return true;
+  }
+
+  /** ACCEPT or REJECT. False where it settles what is settled already. */
+  onSettlement(
+    type: number,
+    flags: number,
+    id: number,
+    bytes: Buffer,
+    start: number,
+    metaLength: number,
+    end: number,
+  ): boolean {
+    const meta = decodeMeta(type, bytes, start, start + metaLength);
+    const message = this.#sent.get(id);
+    if (message === undefined) {
+      if (!this.#hasUsed(id)) violation(`Message ${id} is settled, and was never sent.`);
+      return false;
+    }
+    if (message.reply !== undefined) violation(`Message ${id} is settled twice.`);
+    // Settled before it was sent whole: the rest is not wanted, and those behind it may go.
+    if (message === this.#large) {
+      this.#stopLarge(message);
+      this.pump();
+    }
+    if ((flags & Flag.MORE) === 0) {
+      this.#finish(message, type, meta, keepPayload(bytes, start + metaLength, end));
+      return true;
+    }
+    const { maxMessage } = this.#host.limits;
+    const wanted = message.state === 'sent' && (meta.total ?? 0) <= maxMessage;
+    message.reply = {
+      type,
+      meta,
+      body: wanted ? new GrowingBuffer(meta.total ?? maxMessage) : undefined,
+      arrived: 0,
+    };
+    if (!wanted) this.#abandon(message, tooLarge(meta.total ?? 0, maxMessage));
+    this.#append(message, bytes, start + metaLength, end);
+    return true;
+  }
+
+  /** FRAG with REPLY: the next octets of a settlement. */
+  onFragment(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+    const message = this.#sent.get(id);
+    if (message?.reply === undefined) {
+      return violation(`A fragment continues a settlement of message ${id} that did not begin.`);
+    }
+    this.#append(message, bytes, start, end);
+    if ((flags & Flag.MORE) !== 0) return;
+    const { type, meta, body, arrived } = message.reply;
+    if (meta.total !== undefined && meta.total !== arrived) {
+      violation(
+        `The settlement of message ${id} has ${arrived} bytes and announced ${meta.total}.`,
+      );
+    }
+    this.#finish(message, type, meta, body?.take() ?? EMPTY);
+  }
+
+  onMessageWritten(message: OutgoingMessage): void {
+    if (message === this.#large) {
+      this.#large = undefined;
+      this.pump();
+    }
+    if (message.oneWay && message.state === 'sent') {
+      message.state = 'settled';
+      message.onSent();
+    }
+  }
+
+  /** Fails what has passed its deadline. Returns the next deadline. */
+  onTime(now: number): number {
+    if (now < this.#nextDeadline) return this.#nextDeadline;
+    this.#nextDeadline = Infinity;
+    for (const message of this.#undecided()) {
+      if (message.deadline <= now) this.#giveUp(message, TIMED_OUT);
+      else this.#nextDeadline = Math.min(this.#nextDeadline, message.deadline);
+    }
+    return this.#nextDeadline;
+  }
+
+  /**
+   * The session is over without an outcome. What the other side never had whole did not run; for the
+   * rest, the failure says what is known.
+   */
+  fail(failure: Failure): void {
+    const failures = this.#undecided().map(
+      (message) =>
+        [message, this.#isWhole(message) ? failure : withExecuted(failure, 'no')] as const,
+    );
+    for (const message of this.#queue.drain()) {
+      if (message.state === 'queued') this.#host.dequeue(message);
+    }
+    for (const unit of this.#settlements.drain()) this.#host.output.remove(unit);
+    if (this.#large !== undefined) this.#host.output.remove(this.#large);
+    this.#large = undefined;
+    this.#sent.clear();
+    for (const [message, reason] of failures) this.#settleLocally(message, reason);
+  }
+
+  /** Gives the message its id and lets it go, if it has credit. */
+  #admit(message: OutgoingMessage): boolean {
+    if (this.#sessionId === 0 || this.#large !== undefined) return false;
+    const id = nextId(this.#lastId);
+    // After 2^31 messages an id comes round: one that is still unsettled holds the others back.
+    if (!isAllowed(id, this.#limit) || this.#sent.get(id) !== undefined) return false;
+    message.id = id;
+    message.sessionId = this.#sessionId;
+    message.window = this.window;
+    message.sender = this;
+    if (message.payload.length > INLINE_LIMIT) {
+      this.#large = message;
+      this.#host.output.pushLarge(message);
+      this.#host.wake();
+    } else if (!this.#emit(message, message.deadline === Infinity ? 0 : DEADLINE_LENGTH)) {
+      return false;
+    }
+    this.#lastId = id;
+    message.state = 'sent';
+    if (!message.oneWay) this.#sent.add(message);
+    return true;
+  }
+
+  /** Charges a small unit and hands it to the output; false where it has no credit. */
+  #emit(unit: Unit, fields: number): boolean {
+    const size = unit.payload.length + unit.meta.length + fields;
+    if (this.window.room < size) return false;
+    if (this.#host.sendWindow.room < size) {
+      this.#host.blocked(this);
+      return false;
+    }
+    this.window.use(size);
+    this.#host.sendWindow.use(size);
+    this.#host.output.push(unit);
+    this.#host.wake();
+    return true;
+  }
+
+  #append(message: OutgoingMessage, bytes: Buffer, start: number, end: number): void {
+    const reply = message.reply;
+    if (reply === undefined) return;
+    reply.arrived += end - start;
+    const { maxMessage } = this.#host.limits;
+    if (reply.arrived > (reply.meta.total ?? Infinity)) {
+      violation(`A settlement has more than the ${reply.meta.total} bytes it announced.`);
+    }
+    if (reply.body === undefined || message.state !== 'sent') return;
+    if (reply.arrived > maxMessage) this.#abandon(message, tooLarge(reply.arrived, maxMessage));
+    else reply.body.append(bytes, start, end);
+  }
+
+  #finish(message: OutgoingMessage, type: number, meta: Meta, payload: Buffer): void {
+    this.#sent.delete(message.id);
+    const wanted = message.state === 'sent';
+    message.state = 'settled';
+    if (wanted) message.onOutcome(type, meta, payload);
+    this.#progress();
+  }
+
+  /** Ends the wait for `message` on this side, and tells the other side where that saves it work. */
+  #giveUp(message: OutgoingMessage, failure: Failure): void {
+    if (message.state === 'queued') {
+      this.#host.dequeue(message);
+      this.#settleLocally(message, withExecuted(failure, 'no'));
+      this.#progress();
+    } else if (!this.#isWhole(message)) {
+      // The other side starts no handler before it has the whole message.
+      const begun = message.started;
+      this.#stopLarge(message);
+      if (begun) this.#cancelOnWire(message);
+      else this.#takeBackId(message);
+      if (begun && !message.oneWay) this.#abandon(message, withExecuted(failure, 'no'));
+      else this.#settleLocally(message, withExecuted(failure, 'no'));
+      this.pump();
+    } else if (message.oneWay) {
+      this.#settleLocally(message, failure);
+    } else {
+      // On a timeout the other side's clock runs out by itself, and says so to its handler.
+      if (failure.kind === 'cancelled') this.#cancelOnWire(message);
+      this.#abandon(message, failure);
+    }
+  }
+
+  /** The caller has its answer; the id stays until the other side settles it. */
+  #abandon(message: OutgoingMessage, failure: Failure): void {
+    if (message.state !== 'sent') return;
+    message.state = 'abandoned';
+    // What still waits in the output leaves as it was promised.
+    if (message.started) message.payload = EMPTY;
+    message.onFailure(failure);
+  }
+
+  #settleLocally(message: OutgoingMessage, failure: Failure): void {
+    message.state = 'settled';
+    message.onFailure(failure);
+  }
+
+  #cancelOnWire(message: OutgoingMessage): void {
+    this.#host.output.push(
+      new ControlUnit(FrameType.CANCEL, this.#sessionId, message.id, EMPTY, EMPTY),
+    );
+    this.#host.wake();
+  }
+
+  #stopLarge(message: OutgoingMessage): void {
+    this.#host.output.remove(message);
+    this.#large = undefined;
+  }
+
+  /** The id of a message of which nothing was written goes to the next one. */
+  #takeBackId(message: OutgoingMessage): void {
+    this.#sent.delete(message.id);
+    this.#lastId = message.id - 1;
+  }
+
+  /** Whether the other side has, or will have without further credit, all of the message. */
+  #isWhole(message: OutgoingMessage): boolean {
+    return message.state !== 'queued' && message !== this.#large;
+  }
+
+  #hasUsed(id: number): boolean {
+    return this.#lastId !== 0 && idsAhead(id, this.#lastId) < MAX_WINDOW;
+  }
+
+  /** All messages whose caller still waits. */
+  #undecided(): OutgoingMessage[] {
+    const messages = [...this.#queue, ...this.#sent.values()];
+    if (this.#large?.oneWay === true) messages.push(this.#large);
+    return messages.filter(({ state }) => state === 'queued' || state === 'sent');
+  }
+}
+
+function violation(message: string): never {
+  throw new ProtocolError(Code.PROTOCOL, message);
+}
+
+function tooLarge(size: number, limit: number): Failure {
+  return {
+    kind: 'too-large',
+    executed: 'yes',
+    message: `The other side's answer of ${size} bytes exceeds maxMessageSize ${limit}.`,
+  };
+}
+
+const TIMED_OUT: Failure = {
+  kind: 'timeout',
+  executed: 'maybe',
+  message: 'The message was neither accepted nor rejected in time.',
+};
+
+const CANCELLED: Failure = {
+  kind: 'cancelled',
+  executed: 'maybe',
+  message: 'The message was cancelled by its sender.',
+};

@@ -1,0 +1,119 @@
+/**
+ * The sessions of one connection, and how many there may be. The dialer numbers its sessions 1, 3, 5 …,
+ * the listener 2, 4, 6 …; a number is never used again.
+ */
+import { Code, frameName, MAX_ID, ProtocolError } from '../wire/index.js';
+import { Queue } from './queue.js';
+import type { SessionMachine } from './session.js';
+
+export class SessionTable {
+  readonly #sessions = new Map<number, SessionMachine>();
+  /** Own sessions that wait until the other side allows one more. */
+  readonly #waiting = new Queue<SessionMachine>();
+  /** The parity of this side's numbers. */
+  readonly #own: 0 | 1;
+  #nextOwn: number;
+  #lastTheirs = 0;
+  /** How many sessions this side has opened, and may open, since the connection began. */
+  #opened = 0;
+  #mayOpen: number;
+  /** The same for the other side. */
+  #theirs = 0;
+  #granted: number;
+  #freed = 0;
+  readonly #size: number;
+
+  constructor(role: 'dialer' | 'listener', mayOpen: number, granted: number) {
+    this.#own = role === 'dialer' ? 1 : 0;
+    this.#nextOwn = role === 'dialer' ? 1 : 2;
+    this.#mayOpen = mayOpen;
+    this.#granted = granted;
+    this.#size = granted;
+  }
+
+  get(id: number): SessionMachine | undefined {
+    return this.#sessions.get(id);
+  }
+
+  /** A copy: sessions may end while it is walked. */
+  all(): SessionMachine[] {
+    return [...this.#sessions.values(), ...this.#waiting];
+  }
+
+  addOwn(session: SessionMachine, now: number): void {
+    this.#waiting.push(session);
+    this.#start(now);
+  }
+
+  addTheirs(session: SessionMachine): void {
+    this.#sessions.set(session.id, session);
+    this.#lastTheirs = session.id;
+    this.#theirs += 1;
+  }
+
+  /** Returns true where the other side should be told that it may open more. */
+  delete(session: SessionMachine): boolean {
+    if (!this.#sessions.delete(session.id) || this.#isOwn(session.id)) return false;
+    this.#freed += 1;
+    return this.#freed >= this.#size / 2;
+  }
+
+  /** The other side allows so many sessions in all. False where that is not more than before. */
+  raise(mayOpen: number, now: number): boolean {
+    if (mayOpen <= this.#mayOpen) return false;
+    this.#mayOpen = mayOpen;
+    this.#start(now);
+    return true;
+  }
+
+  /** How many sessions the other side may open in all. */
+  grant(): number {
+    this.#granted += this.#freed;
+    this.#freed = 0;
+    return this.#granted;
+  }
+
+  /** @throws ProtocolError where the other side may not open a session of this number. */
+  checkOpen(id: number): void {
+    if (this.#isOwn(id))
+      throw new ProtocolError(Code.PROTOCOL, `Session ${id} is not theirs to open.`);
+    if (id <= this.#lastTheirs) {
+      throw new ProtocolError(Code.PROTOCOL, `Session ${id} follows session ${this.#lastTheirs}.`);
+    }
+    if (this.#theirs >= this.#granted) {
+      throw new ProtocolError(
+        Code.FLOW,
+        `Session ${id} is beyond the limit of ${this.#size} sessions.`,
+      );
+    }
+  }
+
+  /** A frame for a session that has ended is late and ignored; one that never was is an error. */
+  checkKnown(id: number, type: number): void {
+    const last = this.#isOwn(id) ? this.#nextOwn - 2 : this.#lastTheirs;
+    if (id > last) {
+      throw new ProtocolError(Code.PROTOCOL, `${frameName(type)} for session ${id}, never opened.`);
+    }
+  }
+
+  #isOwn(id: number): boolean {
+    return (id & 1) === this.#own;
+  }
+
+  #start(now: number): void {
+    for (;;) {
+      const session = this.#waiting.peek();
+      if (session === undefined) return;
+      const given = session.state.kind === 'closed';
+      if (!given && (this.#opened >= this.#mayOpen || this.#nextOwn >= MAX_ID)) return;
+      this.#waiting.shift();
+      // It gave up while it waited.
+      if (given) continue;
+      this.#opened += 1;
+      const id = this.#nextOwn;
+      this.#nextOwn += 2;
+      this.#sessions.set(id, session);
+      session.start(id, now);
+    }
+  }
+}

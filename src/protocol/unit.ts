@@ -1,0 +1,63 @@
+/**
+ * One thing on its way out: a request, a settlement, or a frame of the session's own (OPEN, END …).
+ * A unit is data until the moment it is written: nothing is encoded, and so nothing copied, before the
+ * output has room for it. Small units leave as one frame; large ones in fragments, taking turns.
+ *
+ * The payload belongs to the connection until `onWritten`.
+ */
+import type { SendWindow } from './windows.js';
+
+export abstract class Unit {
+  type: number;
+  flags: number;
+  sessionId: number;
+  id: number;
+  /** Metadata fields but DEADLINE and TOTAL, which are written with the frame. */
+  meta: Buffer;
+  payload: Buffer;
+  /** Octets of the payload that are written already. */
+  written = 0;
+  /** True once the first frame has been written. */
+  started = false;
+  /** The session's byte credit, for units that consume it. */
+  window: SendWindow | undefined;
+
+  constructor(
+    type: number,
+    flags: number,
+    sessionId: number,
+    id: number,
+    meta: Buffer,
+    payload: Buffer,
+    window: SendWindow | undefined,
+  ) {
+    this.type = type;
+    this.flags = flags;
+    this.sessionId = sessionId;
+    this.id = id;
+    this.meta = meta;
+    this.payload = payload;
+    this.window = window;
+  }
+
+  /** Milliseconds for DEADLINE as of `now`; 0 where the unit bears none. */
+  remaining(_now: number): number {
+    return 0;
+  }
+
+  /** The last octet has been handed to the socket. */
+  abstract onWritten(): void;
+}
+
+/** A frame that nobody waits for. */
+export class ControlUnit extends Unit {
+  constructor(type: number, sessionId: number, id: number, meta: Buffer, payload: Buffer) {
+    super(type, 0, sessionId, id, meta, payload, undefined);
+  }
+
+  onWritten(): void {
+    // Nothing to release: the frame is its own.
+  }
+}
+
+export const EMPTY = Buffer.alloc(0);
