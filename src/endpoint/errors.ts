@@ -1,0 +1,143 @@
+/** The one error class of the library. Tell errors apart by `code`, never by their text. */
+import type { Executed, Failure, FailureKind } from '../protocol/index.js';
+
+export type { Executed };
+
+/**
+ * What went wrong; stable, part of the API.
+ *
+ * | code | meaning |
+ * | --- | --- |
+ * | `IC_ERR_OPTION` | a bad option or argument: the text names the value, the limit and the remedy |
+ * | `IC_ERR_LISTEN` | the listener could not bind; `cause` is the system's error |
+ * | `IC_ERR_CONNECT` | no socket to the other side; `cause` is the system's error |
+ * | `IC_ERR_HANDSHAKE_TIMEOUT` | the connection was not established in time |
+ * | `IC_ERR_CONNECTION_REJECTED` | the other side refused: see `status`, `reason`, `data` |
+ * | `IC_ERR_CONNECTION_LOST` | the connection ended without the other side closing it in order |
+ * | `IC_ERR_IDLE_TIMEOUT` | the other side fell silent, or reads nothing |
+ * | `IC_ERR_PROTOCOL` | one side broke the protocol; the connection is closed |
+ * | `IC_ERR_CLOSED` | the connection was closed, by either side |
+ * | `IC_ERR_SESSION_REJECTED` | the other side refused the session: see `status`, `reason`, `data` |
+ * | `IC_ERR_SESSION_CLOSED` | the session has ended |
+ * | `IC_ERR_TIMEOUT` | neither accepted nor rejected in time |
+ * | `IC_ERR_CANCELLED` | this side's signal aborted it |
+ * | `IC_ERR_QUEUE_FULL` | too much waits for the other side's credit already |
+ * | `IC_ERR_TOO_LARGE` | a message exceeds what its receiver takes |
+ * | `IC_ERR_ALREADY_SETTLED` | accept, respond or reject was called a second time |
+ */
+export type ErrorCode =
+  | 'IC_ERR_OPTION'
+  | 'IC_ERR_LISTEN'
+  | 'IC_ERR_CONNECT'
+  | 'IC_ERR_HANDSHAKE_TIMEOUT'
+  | 'IC_ERR_CONNECTION_REJECTED'
+  | 'IC_ERR_CONNECTION_LOST'
+  | 'IC_ERR_IDLE_TIMEOUT'
+  | 'IC_ERR_PROTOCOL'
+  | 'IC_ERR_CLOSED'
+  | 'IC_ERR_SESSION_REJECTED'
+  | 'IC_ERR_SESSION_CLOSED'
+  | 'IC_ERR_TIMEOUT'
+  | 'IC_ERR_CANCELLED'
+  | 'IC_ERR_QUEUE_FULL'
+  | 'IC_ERR_TOO_LARGE'
+  | 'IC_ERR_ALREADY_SETTLED';
+
+export interface InterconnectErrorDetails {
+  /** Default `'no'`. */
+  readonly executed?: Executed;
+  readonly status?: number | undefined;
+  readonly reason?: string | undefined;
+  readonly data?: Buffer | undefined;
+  readonly cause?: unknown;
+}
+
+/** Everything that this library throws, rejects with or emits as an error. */
+export class InterconnectError extends Error {
+  readonly code: ErrorCode;
+  /**
+   * Did the other side's handler run? `'no'`: it did not and will not, so that sending again is safe.
+   * `'maybe'`: nobody knows. `'yes'`: it ran, but its outcome is not to be had.
+   */
+  readonly executed: Executed;
+  /** The wire code that the other side gave (see `Code`), where it gave one. */
+  readonly status: number | undefined;
+  /** Its words, for people. */
+  readonly reason: string | undefined;
+  /** Its bytes; they belong to the receiver of the error. */
+  readonly data: Buffer | undefined;
+
+  constructor(code: ErrorCode, message: string, details: InterconnectErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'InterconnectError';
+    this.code = code;
+    this.executed = details.executed ?? 'no';
+    this.status = details.status;
+    this.reason = details.reason;
+    this.data = details.data;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+}
+
+/** Whether `error` is an `InterconnectError`, also one of another copy of this package. */
+export function isInterconnectError(error: unknown): error is InterconnectError {
+  return isObject(error) && BRAND in error;
+}
+
+/** @internal A bad option or argument. */
+export function optionError(message: string): InterconnectError {
+  return new InterconnectError('IC_ERR_OPTION', message);
+}
+
+/** @internal Node refused to use what `tls` holds: a key, a certificate, a version. */
+export function tlsError(cause: unknown): InterconnectError {
+  const message = `The tls options are not usable: ${messageOf(cause)}.`;
+  return new InterconnectError('IC_ERR_OPTION', message, { cause });
+}
+
+/** @internal By its shape: an error of another realm, a test runner's say, is no `instanceof Error`. */
+export function messageOf(error: unknown): string {
+  return isObject(error) && 'message' in error ? String(error.message) : shown(error);
+}
+
+/** @internal The system's code, such as `EADDRINUSE`. */
+export function systemCodeOf(error: unknown): unknown {
+  return isObject(error) && 'code' in error ? error.code : undefined;
+}
+
+/** @internal A value in a sentence. Never throws, whatever it is. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 64));
+  return isObject(value) ? Object.prototype.toString.call(value) : String(value).slice(0, 64);
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+/** @internal What the protocol reports, as users see it. */
+export function errorOf(failure: Failure): InterconnectError {
+  return new InterconnectError(CODES[failure.kind], failure.message, {
+    executed: failure.executed,
+    status: failure.code,
+    reason: failure.reason,
+    data: failure.data,
+  });
+}
+
+const BRAND = Symbol.for('nestjs-interconnect.error');
+
+const CODES: Readonly<Record<FailureKind, ErrorCode>> = {
+  timeout: 'IC_ERR_TIMEOUT',
+  cancelled: 'IC_ERR_CANCELLED',
+  'queue-full': 'IC_ERR_QUEUE_FULL',
+  'too-large': 'IC_ERR_TOO_LARGE',
+  'session-rejected': 'IC_ERR_SESSION_REJECTED',
+  'session-closed': 'IC_ERR_SESSION_CLOSED',
+  'connection-rejected': 'IC_ERR_CONNECTION_REJECTED',
+  'connection-lost': 'IC_ERR_CONNECTION_LOST',
+  'connection-closed': 'IC_ERR_CLOSED',
+  'handshake-timeout': 'IC_ERR_HANDSHAKE_TIMEOUT',
+  idle: 'IC_ERR_IDLE_TIMEOUT',
+  protocol: 'IC_ERR_PROTOCOL',
+};

@@ -1,0 +1,53 @@
+/** A dialer that asks to be let in, as the listener's application sees it. */
+import { EMPTY, MAX_CONNECT_DATA, type SocketMachine } from '../protocol/index.js';
+import { Code, MAX_TEXT } from '../wire/index.js';
+import { type Bytes, toBufferOrEmpty } from './bytes.js';
+import type { Clock } from './clock.js';
+import { checkCode, checkReason } from './codes.js';
+import { optionError } from './errors.js';
+import type { Peer } from './peer.js';
+
+/** Call `accept` or `reject`; if neither is called within `handshakeTimeout`, the dialer is refused. */
+export class Handshake {
+  /** What the dialer provided: credentials, its name, whatever the application agreed on. */
+  readonly data: Buffer;
+  readonly peer: Peer;
+  readonly #machine: SocketMachine;
+  readonly #clock: Clock;
+
+  /** @internal */
+  constructor(data: Buffer, peer: Peer, machine: SocketMachine, clock: Clock) {
+    this.data = data;
+    this.peer = peer;
+    this.#machine = machine;
+    this.#clock = clock;
+  }
+
+  /** Lets the dialer in; `data` (at most 15 KiB) is its connection's `data`. A second call does nothing. */
+  accept(data?: Bytes): void {
+    this.#machine.accept(checkData(data), this.#clock.now());
+  }
+
+  /**
+   * Refuses it: its `connect` rejects with these. Default code: `Code.UNAUTHENTICATED`. Reason and data
+   * together have at most 15 KiB.
+   */
+  reject(code: number = Code.UNAUTHENTICATED, reason = '', data?: Bytes): void {
+    checkCode(code, CODES, 'handshake.reject');
+    const room = MAX_CONNECT_DATA - Buffer.byteLength(checkReason(reason, MAX_TEXT));
+    this.#machine.refuse(code, reason, checkData(data, room));
+  }
+
+  /** @internal The application's judge threw. */
+  fail(): void {
+    this.#machine.refuse(Code.INTERNAL, 'The handshake could not be judged.', EMPTY);
+  }
+}
+
+function checkData(data: Bytes | undefined, room: number = MAX_CONNECT_DATA): Buffer {
+  const bytes = toBufferOrEmpty(data, 'The data of a handshake');
+  if (bytes.length <= room) return bytes;
+  throw optionError(`The data of a handshake has ${bytes.length} bytes; at most ${room} fit.`);
+}
+
+const CODES = [Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.OVERLOADED];

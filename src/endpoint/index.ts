@@ -1,0 +1,27 @@
+// `nestjs-interconnect/core`: the standalone API, usable without Nest.
+
+export { Code } from '../wire/index.js';
+export { connect } from './connect.js';
+export { Connection } from './connection.js';
+export { InterconnectError, isInterconnectError } from './errors.js';
+export { Handshake } from './handshake.js';
+export { Listener } from './listener.js';
+export { Message } from './message.js';
+export { Session } from './session.js';
+
+export type { ListenAddress, PathAddress, TcpAddress } from './bind.js';
+export type { Bytes, Metadata } from './bytes.js';
+export type { ConnectOptions } from './connect.js';
+export type {
+  CloseOptions,
+  ConnectionEvents,
+  ConnectionStatus,
+  SessionOptions,
+} from './connection.js';
+export type { ErrorCode, Executed, InterconnectErrorDetails } from './errors.js';
+export type { ListenerEvents, ListenerOptions } from './listener.js';
+export type { SettleOptions } from './message.js';
+export type { EndpointLimits, EndpointOptions } from './options.js';
+export type { Peer } from './peer.js';
+export type { Outcome } from './pending-send.js';
+export type { SendOptions, SessionEvents, SessionStatus } from './session.js';

@@ -1,0 +1,154 @@
+/** A message of the other side, as a handler sees it. */
+import { type AbortReason, EMPTY, type IncomingMessage } from '../protocol/index.js';
+import { Code, EMPTY_META, FrameType, MAX_TEXT, type Meta } from '../wire/index.js';
+import { type Bytes, type Metadata, toBuffer, toEntries, toMetadata } from './bytes.js';
+import { checkCode, checkReason } from './codes.js';
+import { InterconnectError } from './errors.js';
+import type { Session } from './session.js';
+
+/** Beside the payload of a settlement. */
+export interface SettleOptions {
+  metadata?: Metadata;
+}
+
+/**
+ * One message, to be settled once: by `accept`, `respond` or `reject`. If that does not happen within
+ * the sender's timeout, both sides are told.
+ *
+ * A second settlement throws `IC_ERR_ALREADY_SETTLED`. A settlement that comes after the timeout, or
+ * after the connection was lost, does nothing: `signal` has said so before.
+ */
+export class Message {
+  readonly session: Session;
+  /** The payload. It belongs to the handler. */
+  readonly data: Buffer;
+  /** Nobody waits for an outcome; settling only tells this side that the work is done. */
+  readonly oneWay: boolean;
+  readonly #incoming: IncomingMessage;
+  #answered = false;
+  #metadata: Metadata | undefined;
+  #controller: AbortController | undefined;
+
+  /** @internal */
+  constructor(session: Session, incoming: IncomingMessage) {
+    this.session = session;
+    this.data = incoming.data;
+    this.oneWay = incoming.oneWay;
+    this.#incoming = incoming;
+    incoming.abortListener = this;
+  }
+
+  /** Its number in the session and direction, from 1. */
+  get id(): number {
+    return this.#incoming.id;
+  }
+
+  get metadata(): Metadata {
+    return (this.#metadata ??= toMetadata(this.#incoming.metadata));
+  }
+
+  /** Whether an outcome stands: this side's, or the timeout. */
+  get settled(): boolean {
+    const { state } = this.#incoming;
+    return state === 'settling' || state === 'settled';
+  }
+
+  /** Milliseconds until it times out; `undefined` = it does not. */
+  get remaining(): number | undefined {
+    const { deadline } = this.#incoming;
+    return deadline === Infinity
+      ? undefined
+      : Math.max(0, deadline - this.session.connection.now());
+  }
+
+  /**
+   * Aborts when the sender cancelled, the time is over, or the connection is gone: work that is still
+   * under way is for nobody. Made at the first access.
+   */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      const { abortReason } = this.#incoming;
+      if (abortReason !== undefined) this.#controller.abort(errorFor(abortReason));
+    }
+    return this.#controller.signal;
+  }
+
+  /** The message was received and processed. */
+  accept(): void {
+    this.#settle(FrameType.ACCEPT, EMPTY_META, EMPTY);
+  }
+
+  /**
+   * Accepts with data. The bytes belong to the connection until they are written: do not change them.
+   * @throws IC_ERR_OPTION for what is no bytes, IC_ERR_TOO_LARGE beyond the other side's
+   * `maxMessageSize`; the message is then still to be settled.
+   */
+  respond(data: Bytes, options?: SettleOptions): void {
+    this.#settle(FrameType.ACCEPT, metaOf(options), this.#payload(data));
+  }
+
+  /**
+   * Rejects. `code` is `Code.REFUSED` (the default), `Code.FAILED` or an application's own
+   * (0x8000–0xbfff: it was processed, 0xc000–0xffff: it was not); `reason` is for people, at most 1024
+   * bytes; `data` is for the sender's application.
+   */
+  reject(code: number = Code.REFUSED, reason = '', data?: Bytes, options?: SettleOptions): void {
+    checkCode(code, MESSAGE_CODES, 'message.reject');
+    const meta: Meta = { ...metaOf(options), code, text: checkReason(reason, MAX_TEXT) };
+    this.#settle(FrameType.REJECT, meta, data === undefined ? EMPTY : this.#payload(data));
+  }
+
+  /** @internal */
+  onAbort(reason: AbortReason): void {
+    this.#controller?.abort(errorFor(reason));
+  }
+
+  /** @internal Rejects with a code of the library's own. */
+  refuse(code: number, reason: string): void {
+    if (!this.settled) this.#settle(FrameType.REJECT, { code, text: reason }, EMPTY);
+  }
+
+  #settle(type: number, meta: Meta, payload: Buffer): void {
+    if (this.#answered) {
+      throw new InterconnectError(
+        'IC_ERR_ALREADY_SETTLED',
+        `Message ${this.id} of session "${this.session.name}" is settled already. Settle a message once.`,
+      );
+    }
+    this.#answered = true;
+    this.session.settle(this.#incoming, type, meta, payload);
+  }
+
+  #payload(data: Bytes): Buffer {
+    const payload = toBuffer(data, 'The data of a settlement');
+    const limit = this.session.connection.peerMaxMessageSize;
+    if (payload.length <= limit) return payload;
+    throw new InterconnectError(
+      'IC_ERR_TOO_LARGE',
+      `An answer of ${payload.length} bytes exceeds the ${limit} bytes that the other side takes. ` +
+        `Answer in parts, or raise maxMessageSize there.`,
+    );
+  }
+}
+
+function metaOf(options: SettleOptions | undefined): Meta {
+  if (options?.metadata === undefined) return EMPTY_META;
+  return { metadata: toEntries(options.metadata) };
+}
+
+function errorFor(reason: AbortReason): InterconnectError {
+  switch (reason) {
+    case 'timeout':
+      return new InterconnectError('IC_ERR_TIMEOUT', 'The message was not settled in time.');
+    case 'cancelled':
+      return new InterconnectError('IC_ERR_CANCELLED', 'The sender cancelled the message.');
+    case 'lost':
+      return new InterconnectError(
+        'IC_ERR_CONNECTION_LOST',
+        'The session or its connection is gone.',
+      );
+  }
+}
+
+const MESSAGE_CODES = [Code.REFUSED, Code.FAILED];

@@ -1,0 +1,131 @@
+/** Options of both kinds of endpoint: parsed once, with every fault named before a socket exists. */
+import {
+  DEFAULT_LIMITS,
+  DEFAULT_QUEUE_LIMITS,
+  type Limits,
+  type QueueLimits,
+} from '../protocol/index.js';
+import { MAX_AGENT } from '../wire/index.js';
+import { type Clock, systemClock } from './clock.js';
+import { optionError, shown } from './errors.js';
+
+/** What this side allows the other, and itself. All have defaults; none can be switched off. */
+export interface EndpointLimits {
+  /** Bytes of one frame's body, 16 KiB … 1 MiB. Larger messages travel in fragments. Default 64 KiB. */
+  maxFrameSize?: number;
+  /** Bytes of one message that this side receives. Default 16 MiB. */
+  maxMessageSize?: number;
+  /** Sessions that the other side may have open at once. Default 1024. */
+  maxSessions?: number;
+  /** Messages per session that the other side may have unsettled. Default 256. */
+  maxUnsettled?: number;
+  /** Bytes on their way in one session, 64 KiB … 1 GiB. Default 4 MiB. */
+  sessionWindow?: number;
+  /**
+   * Bytes that one connection holds for handlers: from the first byte of a message until it is settled.
+   * Default 64 MiB, or twice `maxMessageSize` if that is more.
+   */
+  connectionWindow?: number;
+  /** Own messages that may wait for the other side's credit; then `IC_ERR_QUEUE_FULL`. Default 16,384. */
+  maxQueuedMessages?: number;
+  /** Their bytes. Default 64 MiB. */
+  maxQueuedBytes?: number;
+}
+
+export interface EndpointOptions extends EndpointLimits {
+  /** Milliseconds until a connection must stand. Default 10,000. */
+  handshakeTimeout?: number;
+  /** Milliseconds until a session must be accepted or rejected. Default 5,000; 0 = no limit. */
+  sessionTimeout?: number;
+  /** Milliseconds until a message must be accepted or rejected. Default 60,000; 0 = no limit. */
+  messageTimeout?: number;
+  /** Milliseconds of silence after which the other side is given up. Default 30,000; 0 = never. */
+  idleTimeout?: number;
+  /** Who this is, told to the other side for its logs; at most 128 bytes. */
+  agent?: string;
+  /** @internal Tests own the clock. */
+  clock?: Clock;
+}
+
+/** @internal Options with every default filled in. */
+export interface Settings {
+  readonly limits: Limits;
+  readonly queue: QueueLimits;
+  readonly handshakeTimeout: number;
+  readonly sessionTimeout: number;
+  readonly messageTimeout: number;
+  readonly agent: string;
+  readonly clock: Clock;
+}
+
+/** @internal @throws IC_ERR_OPTION naming the option, its value and its range. */
+export function resolveOptions(options: EndpointOptions): Settings {
+  const integer = (name: keyof EndpointOptions, fallback: number, from: number, to: number) =>
+    checkInteger(name, options[name] ?? fallback, from, to);
+  const maxMessage = integer('maxMessageSize', DEFAULT_LIMITS.maxMessage, 1, MAX_BYTES);
+  const limits: Limits = {
+    maxFrame: integer('maxFrameSize', DEFAULT_LIMITS.maxFrame, 16 * KIB, 1024 * KIB),
+    maxMeta: DEFAULT_LIMITS.maxMeta,
+    maxMessage,
+    idle: integer('idleTimeout', DEFAULT_LIMITS.idle, 0, MAX_MILLISECONDS),
+    sessions: integer('maxSessions', DEFAULT_LIMITS.sessions, 1, 2 ** 20),
+    messages: integer('maxUnsettled', DEFAULT_LIMITS.messages, 1, 2 ** 20),
+    sessionBytes: integer('sessionWindow', DEFAULT_LIMITS.sessionBytes, 64 * KIB, MAX_BYTES),
+    connectionBytes: integer(
+      'connectionWindow',
+      Math.min(MAX_BYTES, Math.max(DEFAULT_LIMITS.connectionBytes, 2 * maxMessage)),
+      64 * KIB,
+      MAX_BYTES,
+    ),
+    items: DEFAULT_LIMITS.items,
+  };
+  checkWindows(limits);
+  const agent = options.agent ?? '';
+  if (typeof agent !== 'string' || Buffer.byteLength(agent) > MAX_AGENT || agent.includes('\0')) {
+    throw optionError(`agent must be a string of at most ${MAX_AGENT} bytes without U+0000.`);
+  }
+  return {
+    limits,
+    queue: {
+      messages: integer('maxQueuedMessages', DEFAULT_QUEUE_LIMITS.messages, 0, 2 ** 30),
+      bytes: integer('maxQueuedBytes', DEFAULT_QUEUE_LIMITS.bytes, 0, 2 ** 40),
+    },
+    handshakeTimeout: integer('handshakeTimeout', 10_000, 1, MAX_MILLISECONDS),
+    sessionTimeout: integer('sessionTimeout', 5_000, 0, MAX_MILLISECONDS),
+    messageTimeout: integer('messageTimeout', 60_000, 0, MAX_MILLISECONDS),
+    agent,
+    clock: options.clock ?? systemClock,
+  };
+}
+
+/** @internal A timeout argument as a deadline; 0 = never. */
+export function deadlineOf(timeout: number | undefined, fallback: number, now: number): number {
+  if (timeout === undefined) return fallback === 0 ? Infinity : now + fallback;
+  checkInteger('timeout', timeout, 0, MAX_MILLISECONDS);
+  return timeout === 0 ? Infinity : now + timeout;
+}
+
+/** @internal */
+export function checkInteger(name: string, value: unknown, from: number, to: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= from && value <= to)
+    return value;
+  throw optionError(`${name} must be an integer from ${from} to ${to}, and is ${shown(value)}.`);
+}
+
+function checkWindows({ maxFrame, maxMessage, sessionBytes, connectionBytes }: Limits): void {
+  if (sessionBytes < maxFrame) {
+    throw optionError(
+      `sessionWindow (${sessionBytes}) must be at least maxFrameSize (${maxFrame}), or a frame never fits.`,
+    );
+  }
+  if (connectionBytes < maxMessage + maxFrame) {
+    throw optionError(
+      `connectionWindow (${connectionBytes}) must be at least maxMessageSize (${maxMessage}) and one ` +
+        `maxFrameSize (${maxFrame}) more: a message is held until it is whole.`,
+    );
+  }
+}
+
+const KIB = 1024;
+const MAX_BYTES = 2 ** 30;
+const MAX_MILLISECONDS = 2 ** 31 - 1;

@@ -1,0 +1,39 @@
+/** Who is on the other side of a connection. */
+import { isIP, type Socket } from 'node:net';
+import { type PeerCertificate, TLSSocket } from 'node:tls';
+
+export interface Peer {
+  /** What the other side calls itself; nobody has verified it. */
+  readonly agent: string;
+  /** IP address, or the path of a Unix socket. */
+  readonly address: string;
+  readonly port: number | undefined;
+  readonly encrypted: boolean;
+  /** Whether its certificate was verified. */
+  readonly authorized: boolean;
+  /** Its certificate, where TLS asked for one. */
+  readonly certificate: PeerCertificate | undefined;
+}
+
+/** @internal `path`: where a Unix socket was dialed or listened on. */
+export function peerOf(socket: Socket, agent: string, path: string | undefined): Peer {
+  const address = socket.remoteAddress ?? path ?? '';
+  const port = socket.remotePort;
+  if (!(socket instanceof TLSSocket)) {
+    return { agent, address, port, encrypted: false, authorized: false, certificate: undefined };
+  }
+  const certificate = socket.getPeerCertificate();
+  return {
+    agent,
+    address,
+    port,
+    encrypted: true,
+    authorized: socket.authorized,
+    certificate: Object.keys(certificate).length === 0 ? undefined : certificate,
+  };
+}
+
+/** @internal The name that a TLS dialer expects in the certificate. */
+export function serverName(host: string): string | undefined {
+  return isIP(host) === 0 ? host : undefined;
+}

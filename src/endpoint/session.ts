@@ -1,0 +1,214 @@
+/** A named, ordered channel of a connection, as applications see it. */
+import { EventEmitter } from 'node:events';
+import {
+  EMPTY,
+  type Failure,
+  type IncomingMessage,
+  type SessionListener,
+  type SessionMachine,
+} from '../protocol/index.js';
+import { Code, encodeMeta, MAX_TEXT, type Meta } from '../wire/index.js';
+import {
+  type Bytes,
+  type Metadata,
+  toBuffer,
+  toBufferOrEmpty,
+  toEntries,
+  toMetadata,
+} from './bytes.js';
+import { checkCode, checkReason } from './codes.js';
+import type { Connection } from './connection.js';
+import { errorOf, InterconnectError } from './errors.js';
+import { Message } from './message.js';
+import { type Outcome, PendingSend } from './pending-send.js';
+
+export interface SendOptions {
+  /** Milliseconds until an outcome must be there. Default: the endpoint's `messageTimeout`; 0 = no limit. */
+  timeout?: number;
+  metadata?: Metadata;
+  /** Cancels: the other side's handler sees its own signal abort. */
+  signal?: AbortSignal;
+  /** No outcome is wanted. */
+  oneWay?: boolean;
+}
+
+/**
+ * `opening`: this side opened it and has no answer yet, `pending`: the other side did and waits for one,
+ * `closing`: nothing new begins, what runs is still settled.
+ */
+export type SessionStatus = 'opening' | 'pending' | 'open' | 'closing' | 'closed';
+
+export interface SessionEvents {
+  /** A message of the other side. Without a listener it is rejected NO_HANDLER. */
+  message: [message: Message];
+  /** It was neither accepted nor rejected in time; the sender has been told the same. */
+  timeout: [message: Message];
+  /** The other side accepted the session. */
+  open: [];
+  /** It is over; the error says why, where it was not ended in order. */
+  close: [error: InterconnectError | undefined];
+}
+
+export class Session extends EventEmitter<SessionEvents> {
+  readonly connection: Connection;
+  readonly #machine: SessionMachine;
+  #data: Buffer;
+  #metadata: Metadata;
+  #closed: Promise<void> | undefined;
+  #resolveClosed: (() => void) | undefined;
+
+  /** @internal */
+  constructor(connection: Connection, machine: SessionMachine, fromPeer: boolean) {
+    super({ captureRejections: true });
+    this.connection = connection;
+    this.#machine = machine;
+    this.#data = fromPeer ? machine.openData : EMPTY;
+    this.#metadata = toMetadata(fromPeer ? machine.openMeta.metadata : undefined);
+    machine.listener = this.#listener();
+  }
+
+  get name(): string {
+    return this.#machine.name;
+  }
+
+  get status(): SessionStatus {
+    const { kind } = this.#machine.state;
+    return kind === 'ending' ? 'closing' : kind;
+  }
+
+  /** What the other side provided: with its opening, or with its acceptance (empty until `open`). */
+  get data(): Buffer {
+    return this.#data;
+  }
+
+  get metadata(): Metadata {
+    return this.#metadata;
+  }
+
+  /**
+   * Accepts a session that the other side opened: attach the `message` listener before. `data` is shown
+   * to the other side. Does nothing if the session is gone meanwhile.
+   */
+  accept(data?: Bytes): void {
+    const payload = this.connection.checkSessionData(toBufferOrEmpty(data, 'Session data'));
+    this.#machine.accept({}, payload, this.connection.now());
+  }
+
+  /**
+   * Rejects it. The messages that the other side sent ahead are reported to it as not executed.
+   * Default code: `Code.SESSION_REFUSED`.
+   */
+  reject(code: number = Code.SESSION_REFUSED, reason = '', data?: Bytes): void {
+    checkCode(code, SESSION_CODES, 'session.reject');
+    const payload = this.connection.checkSessionData(toBufferOrEmpty(data, 'Session data'));
+    this.#machine.reject(code, checkReason(reason, MAX_TEXT), payload);
+  }
+
+  /** Resolves once the message has been handed to the socket. */
+  send(data: Bytes, options: SendOptions & { oneWay: true }): Promise<void>;
+  /**
+   * Resolves for every outcome that the other side's handler gave, a rejection included. Rejects with an
+   * `InterconnectError` only where there is none; its `executed` says whether the handler ran.
+   *
+   * The bytes belong to the connection until the promise settles: do not change them before. Messages of
+   * one session start their handlers in the order in which they were sent.
+   */
+  send(data: Bytes, options?: SendOptions): Promise<Outcome>;
+  send(data: Bytes, options: SendOptions = NO_OPTIONS): Promise<Outcome | void> {
+    return new Promise<Outcome | void>((resolve, reject) => {
+      const { metadata, signal } = options;
+      const message = new PendingSend(
+        toBuffer(data, 'A message'),
+        metadata === undefined ? EMPTY : encodeMeta({ metadata: toEntries(metadata) }),
+        this.connection.deadline(options.timeout),
+        options.oneWay === true,
+        resolve,
+        reject,
+      );
+      if (signal !== undefined) {
+        if (signal.aborted) return reject(cancelled());
+        message.cancelOn(signal, () => this.#machine.sender.cancel(message));
+      }
+      this.#machine.send(message);
+    });
+  }
+
+  /** Ends the session in order: what was sent is still settled, nothing new begins. Idempotent. */
+  close(): Promise<void> {
+    if (this.#closed === undefined) {
+      this.#closed = new Promise((resolve) => (this.#resolveClosed = resolve));
+      if (this.status === 'closed') this.#resolveClosed?.();
+      else this.#machine.end();
+    }
+    return this.#closed;
+  }
+
+  /** @internal */
+  settle(message: IncomingMessage, type: number, meta: Meta, payload: Buffer): void {
+    this.#machine.settle(message, type, meta, payload);
+  }
+
+  /** A listener that returned a promise, and it rejected: the message fails, the process does not. */
+  override [EventEmitter.captureRejectionSymbol](
+    error: Error,
+    _event: unknown,
+    subject?: unknown,
+  ): void {
+    this.#handlerFailed(error, subject);
+  }
+
+  #listener(): SessionListener {
+    return {
+      onOpened: (meta, data) => {
+        this.#data = data;
+        this.#metadata = toMetadata(meta.metadata);
+        this.connection.hold();
+        this.connection.guard(() => this.emit('open'));
+      },
+      onMessage: (incoming) => this.#onMessage(new Message(this, incoming)),
+      onMessageTimeout: (incoming) => {
+        const { abortListener } = incoming;
+        const known = abortListener instanceof Message;
+        const message = known ? abortListener : new Message(this, incoming);
+        this.connection.guard(() => this.emit('timeout', message));
+      },
+      onClosed: (failure) => this.#onClosed(failure),
+    };
+  }
+
+  #onMessage(message: Message): void {
+    try {
+      if (this.emit('message', message)) return;
+      message.refuse(Code.NO_HANDLER, `Nobody listens for messages of session "${this.name}".`);
+    } catch (error) {
+      this.#handlerFailed(error, message);
+    }
+  }
+
+  #handlerFailed(error: unknown, subject: unknown): void {
+    if (subject instanceof Message) subject.refuse(Code.FAILED, 'The handler failed.');
+    this.connection.reportHandlerError(error);
+  }
+
+  #onClosed(failure: Failure | undefined): void {
+    this.#resolveClosed?.();
+    const error = failure && errorOf(failure);
+    this.connection.guard(() => this.emit('close', error));
+  }
+}
+
+function cancelled(): InterconnectError {
+  return new InterconnectError(
+    'IC_ERR_CANCELLED',
+    'The signal had aborted before the message was sent.',
+  );
+}
+
+const NO_OPTIONS: SendOptions = {};
+const SESSION_CODES = [
+  Code.NO_SUCH_SESSION,
+  Code.SESSION_FORBIDDEN,
+  Code.SESSION_LIMIT,
+  Code.SESSION_REFUSED,
+  Code.SESSION_FAILED,
+];
