@@ -1,0 +1,23 @@
+import { types } from 'node:util';
+import type { Bytes } from '../endpoint/index.js';
+
+/**
+ * What Interconnect moves as it is. By internal slot and not by `instanceof`, which fails for values
+ * from another realm (Jest's, a `vm` context's). Other typed arrays are refused: their bytes depend
+ * on the machine's byte order, so the sender has to say what it means.
+ */
+export function isBytes(value: unknown): value is Bytes {
+  return types.isUint8Array(value) || types.isArrayBuffer(value) || types.isDataView(value);
+}
+
+/** Names a value's type for an error text, never its content: `a string`, `an object (UserDto)`. */
+export function describeType(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === 'function') return 'a function';
+  if (typeof value !== 'object') return `a ${typeof value}`;
+  if (Array.isArray(value)) return 'an array';
+
+  const kind = Symbol.asyncIterator in value ? 'an async iterable' : 'an object';
+  const name = (value as { constructor?: { name?: unknown } }).constructor?.name;
+  return typeof name === 'string' && name !== '' ? `${kind} (${name})` : kind;
+}

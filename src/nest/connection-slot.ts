@@ -1,0 +1,153 @@
+import { connect, InterconnectError } from '../endpoint/index.js';
+import type { Connection, ConnectOptions, Session } from '../endpoint/index.js';
+
+/** What happens to a slot, in the order in which it happens. */
+export interface ConnectionObserver {
+  onOpened(connection: Connection): void;
+  onFailed(error: unknown): void;
+  onClosed(error: InterconnectError | undefined): void;
+}
+
+/**
+ *           connect()              connected
+ *   idle ──────────────▶ connecting ─────────▶ open
+ *    ▲                      │ failed, close()    │ lost, close()
+ *    └──────────────────────┴────────────────────┘
+ */
+type State =
+  | { readonly kind: 'idle' }
+  | {
+      readonly kind: 'connecting';
+      readonly cancel: AbortController;
+      readonly promise: Promise<OpenConnection>;
+    }
+  | { readonly kind: 'open'; readonly open: OpenConnection };
+
+const IDLE: State = { kind: 'idle' };
+
+/** A connection and the sessions the client has opened on it, one for each pattern. */
+export class OpenConnection {
+  readonly connection: Connection;
+  private readonly sessions = new Map<string, Session>();
+
+  constructor(connection: Connection) {
+    this.connection = connection;
+  }
+
+  /**
+   * The session of that name. It is opened when there is none, or none any more (refused, closed), without
+   * waiting for the other side's word on it. Throws the core's error for a name that cannot be one.
+   */
+  session(name: string): Session {
+    const known = this.sessions.get(name);
+    if (known !== undefined && known.status !== 'closing' && known.status !== 'closed') {
+      return known;
+    }
+    const session = this.connection.openSession(name);
+    this.sessions.set(name, session);
+    // Refused names must not pile up: they may come from outside.
+    session.once('close', () => {
+      if (this.sessions.get(name) === session) this.sessions.delete(name);
+    });
+    return session;
+  }
+}
+
+/**
+ * Holds a client's one connection: opens it when asked, once however many ask, and lets go of it when
+ * it is lost, so that the next to ask gets a new one. An attempt that `close()` overtook changes
+ * nothing any more, whatever becomes of it.
+ */
+export class ConnectionSlot {
+  private readonly options: ConnectOptions;
+  private readonly observer: ConnectionObserver;
+  private state: State = IDLE;
+  private closing: Promise<void> = Promise.resolve();
+
+  constructor(options: ConnectOptions, observer: ConnectionObserver) {
+    this.options = options;
+    this.observer = observer;
+  }
+
+  /** Without a detour over a promise, for the path of every message. */
+  get current(): OpenConnection | undefined {
+    return this.state.kind === 'open' ? this.state.open : undefined;
+  }
+
+  /** Rejects with the core's error. A failed attempt is forgotten: the next call makes a new one. */
+  connect(): Promise<OpenConnection> {
+    switch (this.state.kind) {
+      case 'open':
+        return Promise.resolve(this.state.open);
+      case 'connecting':
+        return this.state.promise;
+      case 'idle':
+        return this.dial();
+    }
+  }
+
+  /** Idempotent. What was pending has failed when it resolves. `connect()` may be called at once. */
+  close(): Promise<void> {
+    const { state } = this;
+    this.state = IDLE;
+    if (state.kind === 'connecting') {
+      state.cancel.abort();
+      this.closing = state.promise.then(
+        () => undefined,
+        () => undefined,
+      );
+    } else if (state.kind === 'open') {
+      // Before the connection is gone: the status of a successor must not be overwritten.
+      this.observer.onClosed(undefined);
+      this.closing = state.open.connection.close();
+    }
+    return this.closing;
+  }
+
+  private dial(): Promise<OpenConnection> {
+    const cancel = new AbortController();
+    // A tick later, when the state is set: an attempt that fails at once has to find it.
+    const promise = Promise.resolve().then(() => this.attempt(cancel.signal));
+    this.state = { kind: 'connecting', cancel, promise };
+    return promise;
+  }
+
+  private async attempt(signal: AbortSignal): Promise<OpenConnection> {
+    let connection: Connection;
+    try {
+      connection = await connect({ ...this.options, signal });
+    } catch (error) {
+      if (signal.aborted) throw closedMeanwhile();
+      this.state = IDLE;
+      this.observer.onFailed(error);
+      throw error;
+    }
+    if (signal.aborted) {
+      await connection.close();
+      throw closedMeanwhile();
+    }
+    return this.hold(connection);
+  }
+
+  private hold(connection: Connection): OpenConnection {
+    const open = new OpenConnection(connection);
+    this.state = { kind: 'open', open };
+    this.observer.onOpened(connection);
+    connection.once('close', (error) => this.letGo(open, error));
+    // Closed as soon as it was open: its event has come and gone.
+    if (connection.status !== 'open') this.letGo(open, undefined);
+    return open;
+  }
+
+  private letGo(open: OpenConnection, error: InterconnectError | undefined): void {
+    if (this.current !== open) return;
+    this.state = IDLE;
+    this.observer.onClosed(error);
+  }
+}
+
+function closedMeanwhile(): InterconnectError {
+  return new InterconnectError('IC_ERR_CLOSED', 'The client was closed while it was connecting.', {
+    executed: 'no',
+  });
+}

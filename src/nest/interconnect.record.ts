@@ -1,0 +1,96 @@
+import type { Bytes, Metadata } from '../endpoint/index.js';
+
+const RECORD = Symbol.for('nestjs-interconnect.record');
+
+/**
+ * Bytes with what shall travel or happen beside them. Given to `client.send()` or `client.emit()`
+ * instead of the bytes, or returned by a handler, where only data and metadata count.
+ * Made by `InterconnectRecordBuilder`.
+ */
+export class InterconnectRecord {
+  readonly data: Bytes | undefined;
+  readonly metadata: Metadata | undefined;
+  readonly timeout: number | undefined;
+  readonly oneWay: boolean | undefined;
+
+  constructor(data: Bytes | undefined, options: InterconnectRecordOptions = {}) {
+    this.data = data;
+    this.metadata = options.metadata;
+    this.timeout = options.timeout;
+    this.oneWay = options.oneWay;
+  }
+
+  /** @internal */
+  get [RECORD](): true {
+    return true;
+  }
+}
+
+export interface InterconnectRecordOptions {
+  readonly metadata?: Metadata;
+  readonly timeout?: number;
+  readonly oneWay?: boolean;
+}
+
+/** By brand, so that it holds across two copies of the package. */
+export function isInterconnectRecord(value: unknown): value is InterconnectRecord {
+  return typeof value === 'object' && value !== null && RECORD in value;
+}
+
+/**
+ * ```ts
+ * const record = new InterconnectRecordBuilder(chunk).setMetadata({ offset: '4096' }).setTimeout(5_000).build();
+ * await firstValueFrom(client.send('replicate', record));
+ * ```
+ * Wrong values throw a `TypeError` here, at the line that is wrong, and not when the record is sent.
+ */
+export class InterconnectRecordBuilder {
+  private data: Bytes | undefined;
+  private metadata: Metadata | undefined;
+  private timeout: number | undefined;
+  private oneWay: boolean | undefined;
+
+  constructor(data?: Bytes) {
+    this.data = data;
+  }
+
+  /** The bytes are not copied: leave them alone until the message is settled. */
+  setData(data: Bytes): this {
+    this.data = data;
+    return this;
+  }
+
+  /** Adds entries; a name that is already there gets the new value. The other side reads them with `ctx.getMetadata()`. */
+  setMetadata(metadata: Metadata): this {
+    for (const [name, value] of Object.entries(metadata)) {
+      if (typeof value !== 'string') {
+        throw new TypeError(`Metadata is text: the value of "${name}" is a ${typeof value}.`);
+      }
+    }
+    this.metadata = { ...this.metadata, ...metadata };
+    return this;
+  }
+
+  /** Milliseconds until the message counts as timed out, instead of the client's `messageTimeout`; 0 for none. */
+  setTimeout(milliseconds: number): this {
+    if (!Number.isFinite(milliseconds) || milliseconds < 0) {
+      throw new TypeError(`A timeout is a number of milliseconds, 0 or more: ${milliseconds}.`);
+    }
+    this.timeout = milliseconds;
+    return this;
+  }
+
+  /** Sends without acknowledgement: done as soon as it is written to the socket; nothing is known of the handler. */
+  setOneWay(oneWay = true): this {
+    this.oneWay = oneWay;
+    return this;
+  }
+
+  build(): InterconnectRecord {
+    return new InterconnectRecord(this.data, {
+      ...(this.metadata !== undefined && { metadata: this.metadata }),
+      ...(this.timeout !== undefined && { timeout: this.timeout }),
+      ...(this.oneWay !== undefined && { oneWay: this.oneWay }),
+    });
+  }
+}
