@@ -99,17 +99,20 @@ describe('FrameDecoder', () => {
     expect(collector.frames).toHaveLength(1);
   });
 
-  it('hands on types it may ignore, judging nothing but their lengths (M30)', () => {
-    const collector = new Collector();
-    const bytes = Buffer.concat([header(0x8a, 3, 5), Buffer.from('abcde')]);
-    bytes[1] = 0xff;
+  it.each([0x80, 0x8a, 0xff])(
+    'hands on the ignorable type %d, judging nothing but its lengths (M30)',
+    (type) => {
+      const collector = new Collector();
+      const bytes = Buffer.concat([header(type, 3, 5), Buffer.from('abcde')]);
+      bytes[1] = 0xff;
 
-    new FrameDecoder(collector, LIMITS).push(bytes);
+      new FrameDecoder(collector, LIMITS).push(bytes);
 
-    expect(collector.frames).toEqual([
-      { type: 0x8a, flags: 0xff, session: 1, id: 1, meta: {}, payload: Buffer.from('de') },
-    ]);
-  });
+      expect(collector.frames).toEqual([
+        { type, flags: 0xff, session: 1, id: 1, meta: {}, payload: Buffer.from('de') },
+      ]);
+    },
+  );
 
   it('counts the octets of an unfinished frame as pending', () => {
     const decoder = new FrameDecoder(new Collector(), LIMITS);

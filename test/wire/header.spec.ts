@@ -1,13 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import {
-  Code,
   FRAME_RULES,
-  FrameType,
   HEADER_LENGTH,
   MAX_ID,
   checkHeader,
-  encodeFrame,
-  isSequenced,
   writeHeader,
 } from '../../src/wire/index.js';
 import { fromHex } from '../support/hex.js';
@@ -82,36 +78,5 @@ describe('checkHeader', () => {
     [[0x05, 0, 0, 5, 0, 1], 'CREDIT has 5 octets of payload instead of 8.'],
   ])('says of %j: %s', (fields, sentence) => {
     expect(refusalOf(() => checkHeader(...fields))?.message).toBe(sentence);
-  });
-});
-
-describe('isSequenced', () => {
-  it.each([
-    [0x0f, false],
-    [0x10, true],
-    [0x7f, true],
-    [0x80, false],
-  ])('says of type %d: %s', (type, answer) => {
-    expect(isSequenced(type)).toBe(answer);
-  });
-});
-
-describe('encodeFrame', () => {
-  it('refuses a header that the other side would refuse', () => {
-    expect(refusalOf(() => encodeFrame({ type: FrameType.SEND }))?.code).toBe(Code.PROTOCOL);
-  });
-
-  it('refuses a body that no header can announce', () => {
-    const payload = Buffer.alloc(0x1000000);
-
-    const refusal = refusalOf(() => encodeFrame({ type: FrameType.HELLO, payload }));
-
-    expect(refusal?.code).toBe(Code.FRAME_SIZE);
-  });
-
-  it('encodes ignorable types as they are', () => {
-    const bytes = encodeFrame({ type: 0x8a, flags: 0xff, payload: Buffer.from('x') });
-
-    expect(bytes).toEqual(fromHex('8a ff 00 00  00 00 00 01  00 00 00 00  00 00 00 00  78'));
   });
 });

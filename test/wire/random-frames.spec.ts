@@ -29,7 +29,7 @@ describe(`Random frames, FC_SEED=${seed}`, () => {
       expect(decodeChunks(cut(stream, sizes))).toEqual(frames);
     });
 
-    fc.assert(property, runs(500));
+    fc.assert(property, runs(300));
   });
 
   it('are described on one line of printable characters', () => {
@@ -57,7 +57,7 @@ describe(`Broken streams, FC_SEED=${seed}`, () => {
       },
     );
 
-    fc.assert(property, runs(2000));
+    fc.assert(property, runs(1500));
   });
 
   it('yield the same wherever they are cut', () => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { FrameDecoder, HEADER_LENGTH, describeFrame, encodeFrame } from '../../src/wire/index.js';
+import type { FrameSink } from '../../src/wire/index.js';
 import { naiveDecode, naiveEncode } from '../support/naive-codec.js';
 import { invalidFrames, invalidHeaders, validFrames } from '../vectors/vectors.js';
-import { Collector, LIMITS, decodeChunks, inChunks, refusalOf } from './collect.js';
+import { LIMITS, decodeChunks, inChunks, refusalOf } from './collect.js';
 
 describe.each(validFrames)('golden frame $id', ({ bytes, frame, line, canonical }) => {
   it('decodes to its fields', () => {
@@ -21,16 +22,23 @@ describe.each(validFrames)('golden frame $id', ({ bytes, frame, line, canonical 
   });
 
   it('yields nothing while an octet is missing, and itself then, whatever the split', () => {
+    const { payload } = frame;
+    let found = 0;
+    const sink: FrameSink = {
+      onFrame(_type, _flags, _session, _id, held, bodyStart, metaLength, bodyEnd) {
+        // In place and in one call: the longest vector comes here 65 552 times.
+        const start = bodyStart + metaLength;
+        if (held.compare(payload, 0, payload.length, start, bodyEnd) === 0) found += 1;
+      },
+    };
     const wrong: number[] = [];
     for (let split = 0; split < bytes.length; split += 1) {
-      const collector = new Collector();
-      const decoder = new FrameDecoder(collector, LIMITS);
+      const decoder = new FrameDecoder(sink, LIMITS);
+      found = 0;
       decoder.push(bytes.subarray(0, split));
-      const early = collector.frames.length;
+      const early = found;
       decoder.push(bytes.subarray(split));
-      const [found, ...more] = collector.frames;
-      const isRight = early === 0 && more.length === 0 && found?.payload.equals(frame.payload);
-      if (!isRight || decoder.pending !== 0) wrong.push(split);
+      if (early !== 0 || found !== 1 || decoder.pending !== 0) wrong.push(split);
     }
 
     expect(wrong).toEqual([]);
