@@ -1,5 +1,8 @@
-import { connect, InterconnectError } from '../endpoint/index.js';
-import type { Connection, ConnectOptions, Session } from '../endpoint/index.js';
+import { InterconnectError } from '../endpoint/index.js';
+import type { Connection, Session } from '../endpoint/index.js';
+
+/** Opens a connection; the signal says that nobody wants it any more. */
+export type Dial = (signal: AbortSignal) => Promise<Connection>;
 
 /** What happens to a slot, in the order in which it happens. */
 export interface ConnectionObserver {
@@ -59,13 +62,13 @@ export class OpenConnection {
  * nothing any more, whatever becomes of it.
  */
 export class ConnectionSlot {
-  private readonly options: ConnectOptions;
+  private readonly dial: Dial;
   private readonly observer: ConnectionObserver;
   private state: State = IDLE;
   private closing: Promise<void> = Promise.resolve();
 
-  constructor(options: ConnectOptions, observer: ConnectionObserver) {
-    this.options = options;
+  constructor(dial: Dial, observer: ConnectionObserver) {
+    this.dial = dial;
     this.observer = observer;
   }
 
@@ -82,7 +85,7 @@ export class ConnectionSlot {
       case 'connecting':
         return this.state.promise;
       case 'idle':
-        return this.dial();
+        return this.start();
     }
   }
 
@@ -104,7 +107,7 @@ export class ConnectionSlot {
     return this.closing;
   }
 
-  private dial(): Promise<OpenConnection> {
+  private start(): Promise<OpenConnection> {
     const cancel = new AbortController();
     // A tick later, when the state is set: an attempt that fails at once has to find it.
     const promise = Promise.resolve().then(() => this.attempt(cancel.signal));
@@ -115,7 +118,7 @@ export class ConnectionSlot {
   private async attempt(signal: AbortSignal): Promise<OpenConnection> {
     let connection: Connection;
     try {
-      connection = await connect({ ...this.options, signal });
+      connection = await this.dial(signal);
     } catch (error) {
       if (signal.aborted) throw closedMeanwhile();
       this.state = IDLE;

@@ -13,6 +13,13 @@ import type { InterconnectRecord } from './interconnect.record.js';
 
 const EMPTY = Buffer.alloc(0);
 
+/** Goes to nobody, but until it is sent the message keeps its place in the session. */
+const ABANDONED: Rejection = {
+  code: Code.FAILED,
+  reason: 'Nobody waits for the result any more.',
+  isMasked: false,
+};
+
 /**
  * Runs one pattern's handler and settles each message with what comes of it:
  *
@@ -89,11 +96,15 @@ export class HandlerRunner {
       error: (error: unknown) => this.reject(message, toRejection(error), error),
     });
     subscription.add(done);
-    if (subscription.closed) return;
+    // Nobody waits for a one-way message from the start, so that there is no one who could stop to.
+    if (subscription.closed || message.oneWay) return;
 
     // Only now, as a signal is costly to make and most Observables end by themselves.
     const { signal } = message;
-    const stop = () => subscription.unsubscribe();
+    const stop = () => {
+      subscription.unsubscribe();
+      this.send(message, ABANDONED);
+    };
     signal.addEventListener('abort', stop, { once: true });
     subscription.add(() => signal.removeEventListener('abort', stop));
     if (signal.aborted) stop();

@@ -2,8 +2,9 @@ import { Logger } from '@nestjs/common';
 import type { OnApplicationShutdown } from '@nestjs/common';
 import { ClientProxy } from '@nestjs/microservices';
 import type { MsPattern, ReadPacket, WritePacket } from '@nestjs/microservices';
+import { inspect } from 'node:util';
 import { AsyncSubject, Observable } from 'rxjs';
-import { InterconnectError } from '../endpoint/index.js';
+import { connect, InterconnectError } from '../endpoint/index.js';
 import type { Bytes, Connection, Outcome, SendOptions } from '../endpoint/index.js';
 import { describeType, isBytes } from './bytes.js';
 import { Cancellation } from './cancellation.js';
@@ -51,7 +52,8 @@ export class InterconnectClient
   constructor(options: InterconnectClientOptions = {}) {
     super();
     this.isOneWay = options.oneWay ?? false;
-    this.slot = new ConnectionSlot(toConnectOptions(options), {
+    const target = toConnectOptions(options);
+    this.slot = new ConnectionSlot((signal) => connect({ ...target, signal }), {
       onOpened: (connection) => this.onOpened(connection),
       onFailed: (error) => this.onFailed(error),
       onClosed: (error) => this.onClosed(error),
@@ -186,9 +188,7 @@ export class InterconnectClient
       this.exchange(open, packet, oneWay, caller, cancellation);
     } else {
       this.slot.connect().then(
-        (opened) => {
-          if (!cancellation.aborted) this.exchange(opened, packet, oneWay, caller, cancellation);
-        },
+        (opened) => this.exchange(opened, packet, oneWay, caller, cancellation),
         (error: unknown) => {
           if (!cancellation.aborted) caller.fail(toCallError(error));
         },
@@ -204,21 +204,21 @@ export class InterconnectClient
     caller: Caller,
     signal: Cancellation,
   ): void {
+    const fail = (error: unknown) => {
+      if (!signal.aborted) caller.fail(toCallError(error));
+    };
     try {
       const record = isInterconnectRecord(packet.data) ? packet.data : undefined;
       const data = toBytes(packet.pattern, record === undefined ? packet.data : record.data);
       const session = open.session(this.toName(packet.pattern));
       const options = toSendOptions(packet, record, signal);
-      const fail = (error: unknown) => {
-        if (!signal.aborted) caller.fail(toCallError(error));
-      };
       if (record?.oneWay ?? oneWay) {
         session.send(data, { ...options, oneWay: true }).then(() => caller.succeed(EMPTY), fail);
       } else {
         session.send(data, options).then((outcome) => settle(caller, outcome), fail);
       }
     } catch (error) {
-      caller.fail(toCallError(error));
+      fail(error);
     }
   }
 
@@ -250,21 +250,31 @@ export class InterconnectClient
 
   private logUnobserved(pattern: unknown, error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
-    this.logger.error(`The event ${JSON.stringify(pattern)} failed and nobody looks: ${message}`);
+    this.logger.error(`The event ${describePattern(pattern)} failed and nobody looks: ${message}`);
   }
 }
 
+/** A subclass's `serializeResponse` may throw: the call's failure, not an unhandled rejection. */
 function settle(caller: Caller, outcome: Outcome): void {
-  if (outcome.accepted) caller.succeed(outcome.data);
-  else caller.fail(toException(outcome));
+  if (!outcome.accepted) return caller.fail(toException(outcome));
+  try {
+    caller.succeed(outcome.data);
+  } catch (error) {
+    caller.fail(error);
+  }
 }
 
 function toBytes(pattern: unknown, data: unknown): Bytes {
   if (isBytes(data)) return data;
   throw refused(
-    `Interconnect moves bytes: the data for ${JSON.stringify(pattern)} is ${describeType(data)}. ` +
+    `Interconnect moves bytes: the data for ${describePattern(pattern)} is ${describeType(data)}. ` +
       'Encode it first, for example with Buffer.from(JSON.stringify(value)).',
   );
+}
+
+/** For texts. Not by JSON alone, which throws for a circle or a bigint. */
+function describePattern(pattern: unknown): string {
+  return typeof pattern === 'string' ? JSON.stringify(pattern) : inspect(pattern, { depth: 2 });
 }
 
 function toSendOptions(

@@ -71,10 +71,10 @@ export class InterconnectRecordBuilder {
     return this;
   }
 
-  /** Milliseconds until the message counts as timed out, instead of the client's `messageTimeout`; 0 for none. */
+  /** Whole milliseconds until the message counts as timed out, instead of the client's `messageTimeout`; 0 for none. */
   setTimeout(milliseconds: number): this {
-    if (!Number.isFinite(milliseconds) || milliseconds < 0) {
-      throw new TypeError(`A timeout is a number of milliseconds, 0 or more: ${milliseconds}.`);
+    if (!Number.isInteger(milliseconds) || milliseconds < 0) {
+      throw new TypeError(`A timeout is a whole number of milliseconds: ${milliseconds}.`);
     }
     this.timeout = milliseconds;
     return this;

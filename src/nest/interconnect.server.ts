@@ -230,7 +230,7 @@ export class InterconnectServer
 
   /**
    * The registered pattern that a session's name stands for. The other side chose the name, and Nest's
-   * own lookup parses it as JSON, which throws for some (a thousand brackets): such a one stands for itself.
+   * lookup reads it as JSON: one on which that fails, however deep, stands for itself.
    */
   private resolveRoute(name: string): string {
     if (this.messageHandlers.has(name)) return name;

@@ -1,0 +1,83 @@
+import type { DynamicModule, INestMicroservice, Type } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { InterconnectClient, InterconnectServer } from '../../../src/nest/index.js';
+import type {
+  InterconnectClientOptions,
+  InterconnectServerOptions,
+  TcpAddress,
+} from '../../../src/nest/index.js';
+import { LogRecorder } from './log-recorder.js';
+
+export interface LoopbackOptions {
+  readonly controllers?: readonly Type[];
+  readonly imports?: readonly (Type | DynamicModule)[];
+  readonly providers?: readonly Type[];
+  readonly server?: InterconnectServerOptions;
+  /** Before `listen()`: global enhancers, hooks. */
+  readonly configure?: (app: INestMicroservice, server: InterconnectServer) => void;
+}
+
+/** A microservice on a free port of this machine, and clients of it. `close()` ends them all. */
+export class Loopback {
+  readonly app: INestMicroservice;
+  readonly server: InterconnectServer;
+  readonly port: number;
+  readonly log: LogRecorder;
+  private readonly clients: InterconnectClient[] = [];
+
+  private constructor(
+    app: INestMicroservice,
+    server: InterconnectServer,
+    port: number,
+    log: LogRecorder,
+  ) {
+    this.app = app;
+    this.server = server;
+    this.port = port;
+    this.log = log;
+  }
+
+  static async start(options: LoopbackOptions = {}): Promise<Loopback> {
+    const server = new InterconnectServer({ host: '127.0.0.1', port: 0, ...options.server });
+    const app = await createMicroservice(server, options);
+    // Not before: Nest's testing module installs a logger of its own.
+    const log = LogRecorder.install();
+    options.configure?.(app, server);
+    const port = portOf(await app.listen());
+    return new Loopback(app, server, port, log);
+  }
+
+  /** Not connected yet. Closed with the rest. */
+  client(options: InterconnectClientOptions = {}): InterconnectClient {
+    const client = new InterconnectClient({ host: '127.0.0.1', port: this.port, ...options });
+    this.clients.push(client);
+    return client;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.clients.map((client) => client.close()));
+    await this.app.close();
+  }
+}
+
+export async function createMicroservice(
+  strategy: InterconnectServer,
+  options: LoopbackOptions = {},
+): Promise<INestMicroservice> {
+  const module = await Test.createTestingModule({
+    controllers: [...(options.controllers ?? [])],
+    imports: [...(options.imports ?? [])],
+    providers: [...(options.providers ?? [])],
+  }).compile();
+  return module.createNestMicroservice({ strategy });
+}
+
+/** `app.listen()` resolves with the bound address, though its type does not say so. */
+export function portOf(address: unknown): number {
+  if (isAddress(address)) return address.port;
+  throw new Error(`Not an address with a port: ${JSON.stringify(address)}`);
+}
+
+function isAddress(value: unknown): value is TcpAddress {
+  return typeof value === 'object' && value !== null && 'port' in value;
+}
