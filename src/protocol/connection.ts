@@ -12,14 +12,16 @@ import {
   FrameType,
   isSequenced,
   MAX_ID,
+  MIN_FRAGMENT,
   type Meta,
   ProtocolError,
+  readCredit,
 } from '../wire/index.js';
 import type { ConnectionEffects } from './connection-effects.js';
-import type { Failure } from './failure.js';
+import { type Failure, withExecuted } from './failure.js';
 import { FloodBudget } from './flood-budget.js';
 import type { FrameWriter } from './frame-writer.js';
-import type { Limits } from './limits.js';
+import { connectionReserveOf, type Limits } from './limits.js';
 import { Output } from './output.js';
 import { type QueueLimits, SendQueueBudget } from './send-queue-budget.js';
 import { SessionMachine, type SessionOwner } from './session.js';
@@ -54,6 +56,8 @@ export class ConnectionMachine implements SessionOwner {
   /** Octets of settlements that the other side has not read yet. */
   #owed = 0;
   #congested = false;
+  /** Why the connection is over. */
+  #failure: Failure | undefined;
   /** Sequenced frames of the other side, modulo 2^31. */
   #received = 0;
   /** Sequenced frames of this side that the other side has acknowledged, modulo 2^31. */
@@ -62,8 +66,9 @@ export class ConnectionMachine implements SessionOwner {
   constructor(effects: ConnectionEffects, settings: ConnectionSettings, now: number) {
     this.limits = settings.limits;
     this.peer = settings.peer;
-    this.sendWindow = new SendWindow(settings.peer.connectionBytes);
-    this.receiveWindow = new ReceiveWindow(settings.limits.connectionBytes);
+    const { limits, peer } = settings;
+    this.sendWindow = new SendWindow(peer.connectionBytes, connectionReserveOf(peer));
+    this.receiveWindow = new ReceiveWindow(limits.connectionBytes, limits.maxFrame);
     this.output.setLimits(settings.peer.maxFrame, settings.peer.connectionBytes);
     this.#effects = effects;
     this.#sessions = new SessionTable(
@@ -84,7 +89,8 @@ export class ConnectionMachine implements SessionOwner {
     now: number,
   ): SessionMachine {
     const session = SessionMachine.opening(this, name, meta, data, deadline);
-    this.#sessions.addOwn(session, now);
+    if (this.#failure === undefined) this.#sessions.addOwn(session, now);
+    else session.fail(this.#failure);
     return session;
   }
 
@@ -103,7 +109,7 @@ export class ConnectionMachine implements SessionOwner {
     if (isSequenced(type)) this.#received = (this.#received + 1) & MAX_ID;
     if (type >= FrameType.SEND && type <= FrameType.CANCEL) {
       const octets = end - start;
-      this.receiveWindow.take(octets, 'connection');
+      if (this.receiveWindow.take(octets, 'connection')) this.connectionCreditDue();
       const session = this.#sessions.get(sessionId);
       if (session?.receiver === undefined) {
         // It crossed our END: nobody holds its octets.
@@ -111,7 +117,7 @@ export class ConnectionMachine implements SessionOwner {
         if (this.receiveWindow.free(octets)) this.connectionCreditDue();
         return;
       }
-      session.receiver.window.take(octets, 'session');
+      if (session.receiver.window.take(octets, 'session')) this.creditDue(session.receiver);
       this.#onMessageFrame(session, type, flags, id, bytes, start, metaLength, end, now);
     } else if (type === FrameType.CREDIT) {
       this.#onCredit(flags, sessionId, id, bytes, start, end, now);
@@ -138,9 +144,20 @@ export class ConnectionMachine implements SessionOwner {
     return next;
   }
 
-  /** The connection is over: everything still pending fails. */
-  fail(failure: Failure): void {
+  /**
+   * The connection is over: everything still pending fails. `leaving`: what is ready is still written;
+   * else what was not written never will be, and so has not run.
+   */
+  fail(failure: Failure, leaving: boolean): void {
+    this.#failure = failure;
+    const unsent = this.output.unsentOneWays();
+    if (!leaving) this.output.clear();
     for (const session of this.#sessions.all()) session.fail(failure);
+    for (const message of unsent) {
+      if (message.state !== 'sent') continue;
+      message.state = 'settled';
+      message.onFailure(leaving ? failure : withExecuted(failure, 'no'));
+    }
     this.#creditDue.clear();
     this.#connectionCreditDue = false;
     this.#blocked.clear();
@@ -262,11 +279,13 @@ export class ConnectionMachine implements SessionOwner {
       this.#sessions.checkOpen(sessionId);
       const deadline = meta.deadline === undefined ? Infinity : now + meta.deadline;
       const opened = SessionMachine.pending(this, sessionId, meta, data, deadline);
-      this.#sessions.addTheirs(opened);
+      if (this.#sessions.addTheirs(opened)) this.connectionCreditDue();
       return this.#effects.session(opened);
     }
     const session = this.#sessions.get(sessionId);
     if (session === undefined) return this.#sessions.checkKnown(sessionId, type);
+    // Opened and ended for nothing: no more of it than of other useless frames.
+    if (type === FrameType.END && session.isUnused) this.flood(now);
     if (type === FrameType.OPENED) session.onOpened(meta, data, now);
     else session.onEnd(meta, data);
   }
@@ -283,8 +302,7 @@ export class ConnectionMachine implements SessionOwner {
     if (end - start !== CREDIT_LENGTH || (flags & Flag.REPLY) !== 0) {
       throw unsupported('CREDIT for the items of a stream');
     }
-    const count = bytes.readUInt32BE(start);
-    const octets = bytes.readUInt32BE(start + 4);
+    const { count, bytes: octets } = readCredit(bytes, start, end);
     if (sessionId !== 0) {
       const session = this.#sessions.get(sessionId);
       if (session === undefined) return this.#sessions.checkKnown(sessionId, FrameType.CREDIT);
@@ -336,6 +354,8 @@ export class ConnectionMachine implements SessionOwner {
     this.#connectionCreditDue = false;
     const payload = creditPayload(this.#sessions.grant(), this.receiveWindow.grant());
     writer.frame(FrameType.CREDIT, 0, 0, this.#received, 0, 0, EMPTY, payload, 0, payload.length);
+    // What was settled meanwhile may have been all that was not stuck.
+    this.#relieve();
   }
 
   /**
@@ -345,7 +365,7 @@ export class ConnectionMachine implements SessionOwner {
    */
   #relieve(): void {
     const { receiveWindow } = this;
-    if (receiveWindow.room + receiveWindow.freed >= this.limits.maxFrame) return;
+    if (receiveWindow.room + receiveWindow.freed >= MIN_FRAGMENT) return;
     let incomplete = 0;
     let least: SessionMachine | undefined;
     for (const session of this.#sessions.all()) {

@@ -7,13 +7,12 @@
  *
  * One writer serves all connections of a thread, since a flush begins and ends in one synchronous step.
  */
-import { HEADER_LENGTH, Tag, writeHeader } from '../wire/index.js';
+import { DEADLINE_LENGTH, HEADER_LENGTH, Tag, writeDeadline, writeHeader } from '../wire/index.js';
 
 /** Payloads up to this size are copied into the slab. */
 export const INLINE_LIMIT = 8 * 1024;
 
-/** Octets of the two fields that are written with the frame. */
-export const DEADLINE_LENGTH = 7;
+/** Octets of a TOTAL field. */
 export const TOTAL_LENGTH = 11;
 
 export class FrameWriter {
@@ -65,7 +64,10 @@ export class FrameWriter {
     writeHeader(slab, at, type, flags, metaLength, metaLength + size, session, id);
     at += HEADER_LENGTH;
     if (metaLength > 0) {
-      if (deadline > 0) at = writeDeadline(slab, at, deadline);
+      if (deadline > 0) {
+        writeDeadline(slab, at, deadline);
+        at += DEADLINE_LENGTH;
+      }
       if (total > 0) at = writeTotal(slab, at, total);
       if (meta.length > 0) {
         slab.set(meta, at);
@@ -131,17 +133,6 @@ export class FrameWriter {
     if (this.#at > this.#from) this.#write(this.#slab.subarray(this.#from, this.#at));
     this.#from = this.#at;
   }
-}
-
-function writeDeadline(slab: Buffer, at: number, deadline: number): number {
-  slab[at] = Tag.DEADLINE;
-  slab[at + 1] = 0;
-  slab[at + 2] = 4;
-  slab[at + 3] = deadline >>> 24;
-  slab[at + 4] = deadline >>> 16;
-  slab[at + 5] = deadline >>> 8;
-  slab[at + 6] = deadline;
-  return at + DEADLINE_LENGTH;
 }
 
 function writeTotal(slab: Buffer, at: number, total: number): number {

@@ -1,5 +1,7 @@
 /** What one side allows the other: told once, in HELLO or WELCOME, and in force for the whole connection. */
-import { Code, type Meta, ProtocolError } from '../wire/index.js';
+import { Code, DEADLINE_LENGTH, type Meta, ProtocolError } from '../wire/index.js';
+import { INLINE_LIMIT, TOTAL_LENGTH } from './frame-writer.js';
+import { MAX_WINDOW } from './windows.js';
 
 export interface Limits {
   /** Octets of one frame's body. */
@@ -55,10 +57,14 @@ export function limitsFromMeta(meta: Meta): Limits {
   if (connectionCredit === undefined || sessionCredit === undefined || maxFrame === undefined) {
     throw new ProtocolError(Code.META, 'The handshake lacks MAX_FRAME or the initial credit.');
   }
+  checkCredit(sessionCredit, maxFrame);
+  checkWindow(connectionCredit.bytes, maxFrame);
+  const maxMessage = meta.maxMessage ?? DEFAULT_LIMITS.maxMessage;
   return {
     maxFrame,
     maxMeta: meta.maxMeta ?? DEFAULT_LIMITS.maxMeta,
-    maxMessage: meta.maxMessage ?? DEFAULT_LIMITS.maxMessage,
+    // A message is held until it is whole: what never fits must not begin.
+    maxMessage: Math.min(maxMessage, connectionCredit.bytes - maxFrame),
     idle: meta.idle ?? 0,
     sessions: connectionCredit.opens,
     connectionBytes: connectionCredit.bytes,
@@ -66,4 +72,37 @@ export function limitsFromMeta(meta: Meta): Limits {
     sessionBytes: sessionCredit.bytes,
     items: sessionCredit.items,
   };
+}
+
+/** @throws ProtocolError META where a session could not live on this credit. */
+export function checkCredit(credit: NonNullable<Meta['sessionCredit']>, maxFrame: number): void {
+  checkWindow(credit.bytes, maxFrame);
+  if (credit.messages > MAX_WINDOW) {
+    throw new ProtocolError(Code.META, `A credit of ${credit.messages} messages is too large.`);
+  }
+}
+
+/**
+ * Octets of a byte credit that requests leave to settlements. A request holds its credit until it is
+ * settled: if requests held all of it, no answer with data could leave, and two sides that wait for each
+ * other's answers would wait for ever.
+ */
+export function reserveOf(bytes: number, peer: Limits): number {
+  const largest = Math.min(peer.maxFrame, INLINE_LIMIT + peer.maxMeta + DEADLINE_LENGTH);
+  return Math.min(largest, bytes - largest);
+}
+
+/** The same for the connection's, which must have room for a whole message beside. */
+export function connectionReserveOf(peer: Limits): number {
+  const message = peer.maxMessage + peer.maxMeta + TOTAL_LENGTH;
+  return Math.min(reserveOf(peer.connectionBytes, peer), peer.connectionBytes - message);
+}
+
+function checkWindow(bytes: number, maxFrame: number): void {
+  if (bytes < maxFrame || bytes > MAX_WINDOW) {
+    throw new ProtocolError(
+      Code.META,
+      `A credit of ${bytes} bytes must be at least one frame of ${maxFrame}, and at most ${MAX_WINDOW}.`,
+    );
+  }
 }

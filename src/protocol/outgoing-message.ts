@@ -16,7 +16,7 @@ import { Unit } from './unit.js';
 export interface PartialSettlement {
   readonly type: number;
   readonly meta: Meta;
-  readonly body: GrowingBuffer | undefined;
+  body: GrowingBuffer | undefined;
   arrived: number;
 }
 

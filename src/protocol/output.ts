@@ -5,8 +5,9 @@
  * after the small ones: that is what keeps a large message from holding back the others. A unit that
  * lacks credit is passed over; CREDIT wakes the output again.
  */
-import { Flag, FrameType, MAX_ID, MIN_FRAGMENT } from '../wire/index.js';
-import { DEADLINE_LENGTH, INLINE_LIMIT, TOTAL_LENGTH, type FrameWriter } from './frame-writer.js';
+import { DEADLINE_LENGTH, Flag, FrameType, MAX_ID, MIN_FRAGMENT } from '../wire/index.js';
+import { TOTAL_LENGTH, type FrameWriter } from './frame-writer.js';
+import { OutgoingMessage } from './outgoing-message.js';
 import { Queue } from './queue.js';
 import type { Unit } from './unit.js';
 import { MAX_WINDOW, type SendWindow } from './windows.js';
@@ -23,6 +24,7 @@ export class Output {
   #maxFrame = 0;
   #maxBegun = 0;
   #framesWritten = 0;
+  #isCleared = false;
 
   /** The other side's limits: a frame's body, and what it holds at most for its handlers. */
   setLimits(maxFrame: number, connectionBytes: number): void {
@@ -39,7 +41,21 @@ export class Output {
     return this.#framesWritten;
   }
 
-  /** A unit whose credit is already charged, and whose payload is at most `INLINE_LIMIT`. */
+  /** Whether what waited was thrown away. */
+  get isCleared(): boolean {
+    return this.#isCleared;
+  }
+
+  /** Small messages that nobody but the output knows of: no settlement is awaited for them. */
+  unsentOneWays(): OutgoingMessage[] {
+    const messages: OutgoingMessage[] = [];
+    for (const unit of this.#small) {
+      if (unit instanceof OutgoingMessage && unit.oneWay) messages.push(unit);
+    }
+    return messages;
+  }
+
+  /** A unit whose credit is already charged, and which fits into one frame. */
   push(unit: Unit): void {
     this.#small.push(unit);
   }
@@ -54,10 +70,11 @@ export class Output {
   remove(unit: Unit): void {
     const at = this.#active.indexOf(unit);
     if (at >= 0) this.#retire(at);
-    else if (unit.payload.length > INLINE_LIMIT) this.#forget(unit);
+    else if (!unit.started) this.#forget(unit);
   }
 
   clear(): void {
+    this.#isCleared = true;
     this.#small.drain();
     this.#waiting.drain();
     this.#active = [];
@@ -106,6 +123,8 @@ export class Output {
       } else {
         this.#retire(this.#turn);
         unit.onWritten();
+        // Those that waited behind it come before the next large one of their session.
+        this.flushSmall(writer, room, now);
       }
     }
   }
@@ -115,7 +134,7 @@ export class Output {
     const deadline = first ? unit.remaining(now) : 0;
     const meta = first ? unit.meta : NO_META;
     const rest = unit.payload.length - unit.written;
-    const room = Math.min(this.#maxFrame, window.room, unit.window?.room ?? MAX_WINDOW);
+    const room = Math.min(this.#maxFrame, roomFor(unit, window), roomFor(unit, unit.window));
     let metaLength = meta.length + (deadline > 0 ? DEADLINE_LENGTH : 0);
     const more = metaLength + rest > room;
     if (more && first) metaLength += TOTAL_LENGTH;
@@ -162,6 +181,11 @@ export class Output {
   #forget(unit: Unit): void {
     for (const other of this.#waiting.drain()) if (other !== unit) this.#waiting.push(other);
   }
+}
+
+function roomFor(unit: Unit, window: SendWindow | undefined): number {
+  if (window === undefined) return MAX_WINDOW;
+  return unit.type === FrameType.SEND ? window.requestRoom : window.room;
 }
 
 const NO_META = Buffer.alloc(0);

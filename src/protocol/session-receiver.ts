@@ -15,6 +15,7 @@ import {
   nextId,
   ProtocolError,
 } from '../wire/index.js';
+import { TOTAL_LENGTH } from './frame-writer.js';
 import { IncomingMessage } from './incoming-message.js';
 import { MessageTable } from './message-table.js';
 import { keepPayload } from './payload.js';
@@ -58,7 +59,7 @@ export class SessionReceiver implements CreditSource {
     progress: () => void,
   ) {
     this.sessionId = sessionId;
-    this.window = new ReceiveWindow(host.limits.sessionBytes);
+    this.window = new ReceiveWindow(host.limits.sessionBytes, host.limits.maxFrame);
     this.#host = host;
     this.#sender = sender;
     this.#events = events;
@@ -69,6 +70,11 @@ export class SessionReceiver implements CreditSource {
   /** Messages of the other side that are not settled. */
   get unsettled(): number {
     return this.#received.size;
+  }
+
+  /** Whether nothing has ever arrived. */
+  get isUnused(): boolean {
+    return this.#lastId === 0;
   }
 
   grant(): { messages: number; bytes: number } {
@@ -115,6 +121,8 @@ export class SessionReceiver implements CreditSource {
     const { window } = this.#sender;
     const message = new IncomingMessage(this, this.sessionId, id, window, oneWay, deadline, meta);
     this.#lastId = id;
+    this.#refusedId = 0;
+    if (this.#messages.take(id)) this.#host.creditDue(this);
     this.#received.add(message);
     if (deadline < this.#nextDeadline) {
       this.#nextDeadline = deadline;
@@ -147,6 +155,7 @@ export class SessionReceiver implements CreditSource {
     if (message === undefined || message.id !== id) {
       if (id !== this.#refusedId)
         violation(`A fragment continues message ${id}, which is not open.`);
+      if ((flags & Flag.MORE) === 0) this.#refusedId = 0;
       return this.giveBack(end - start);
     }
     if (!this.#append(message, bytes, start, end, 0) || (flags & Flag.MORE) !== 0) return;
@@ -193,11 +202,13 @@ export class SessionReceiver implements CreditSource {
       this.#release(message);
       return true;
     }
-    message.type = type;
+    const { maxMessage, maxMeta } = this.#host.peer;
+    const fits = payload.length <= maxMessage && meta.length <= maxMeta - TOTAL_LENGTH;
+    message.type = fits ? type : FrameType.REJECT;
     message.flags = Flag.REPLY;
-    message.meta = meta;
-    message.payload = payload;
-    this.#host.owe(payload.length);
+    message.meta = fits ? meta : REPLY_TOO_LARGE_META;
+    message.payload = fits ? payload : EMPTY;
+    this.#host.owe(message.payload.length);
     this.#sender.settle(message);
     return true;
   }
@@ -215,7 +226,7 @@ export class SessionReceiver implements CreditSource {
     if (now < this.#nextDeadline) return this.#nextDeadline;
     this.#nextDeadline = Infinity;
     for (const message of this.#received.values()) {
-      if (message.state === 'settling') continue;
+      if (message.state === 'settling' || message.state === 'settled') continue;
       if (message.deadline <= now) this.#expire(message);
       else this.#nextDeadline = Math.min(this.#nextDeadline, message.deadline);
     }
@@ -238,7 +249,9 @@ export class SessionReceiver implements CreditSource {
       message.state = 'settled';
       message.body = undefined;
       if (dispatched) message.abort('lost');
-      this.#freeHeld(message);
+      // The session's own credit is of no use any more.
+      if (this.#host.receiveWindow.free(message.held)) this.#host.connectionCreditDue();
+      message.held = 0;
     }
   }
 
@@ -345,6 +358,11 @@ export class SessionReceiver implements CreditSource {
 function violation(message: string): never {
   throw new ProtocolError(Code.PROTOCOL, message);
 }
+
+const REPLY_TOO_LARGE_META = encodeMeta({
+  code: Code.REPLY_TOO_LARGE,
+  text: 'The answer is larger than the sender of the message takes.',
+});
 
 const DEADLINE_META = encodeMeta({
   code: Code.DEADLINE,

@@ -4,6 +4,7 @@
  */
 import {
   Code,
+  DEADLINE_LENGTH,
   decodeMeta,
   Flag,
   FrameType,
@@ -14,8 +15,9 @@ import {
   ProtocolError,
 } from '../wire/index.js';
 import { type Failure, withExecuted } from './failure.js';
-import { DEADLINE_LENGTH, INLINE_LIMIT } from './frame-writer.js';
+import { INLINE_LIMIT, TOTAL_LENGTH } from './frame-writer.js';
 import type { IncomingMessage } from './incoming-message.js';
+import { reserveOf } from './limits.js';
 import { MessageTable } from './message-table.js';
 import type { OutgoingMessage } from './outgoing-message.js';
 import { keepPayload } from './payload.js';
@@ -43,7 +45,7 @@ export class SessionSender {
   #nextDeadline = Infinity;
 
   constructor(host: SessionHost, messages: number, bytes: number, progress: () => void) {
-    this.window = new SendWindow(bytes);
+    this.window = new SendWindow(bytes, reserveOf(bytes, host.peer));
     this.#host = host;
     this.#progress = progress;
     this.#lastId = 0;
@@ -68,7 +70,15 @@ export class SessionSender {
 
   /** Takes a message; its outcome or failure is told on the message itself, perhaps before this returns. */
   send(message: OutgoingMessage): void {
-    const { maxMessage } = this.#host.peer;
+    const { maxMessage, maxMeta } = this.#host.peer;
+    const fields = message.meta.length + DEADLINE_LENGTH + TOTAL_LENGTH;
+    if (fields > maxMeta) {
+      return this.#settleLocally(message, {
+        kind: 'too-large',
+        executed: 'no',
+        message: `Metadata of ${fields} bytes exceeds the ${maxMeta} bytes that the other side takes.`,
+      });
+    }
     if (message.payload.length > maxMessage) {
       this.#settleLocally(message, {
         kind: 'too-large',
@@ -91,12 +101,12 @@ export class SessionSender {
 
   /** The caller no longer wants the outcome. */
   cancel(message: OutgoingMessage): void {
-    if (message.state === 'queued' || message.state === 'sent') this.#giveUp(message, CANCELLED);
+    this.#giveUp(message, CANCELLED);
   }
 
   /** Writes a settlement as soon as the other side has room for it. */
   settle(message: IncomingMessage): void {
-    if (message.payload.length > INLINE_LIMIT) {
+    if (this.#isLarge(message)) {
       this.#host.output.pushLarge(message);
       this.#host.wake();
     } else if (this.#settlements.size > 0 || !this.#emit(message, 0)) {
@@ -124,6 +134,9 @@ export class SessionSender {
   onCredit(count: number, bytes: number): boolean {
     const gain = idsAhead(this.#limit, count);
     const moreMessages = gain > 0 && gain < MAX_WINDOW;
+    if (moreMessages && idsAhead(this.#lastId, count) >= MAX_WINDOW) {
+      throw new ProtocolError(Code.FLOW, `CREDIT allows more than ${MAX_WINDOW} messages ahead.`);
+    }
     if (moreMessages) this.#limit = count;
     const moreBytes = this.window.raise(bytes);
     if (!moreMessages && !moreBytes) return false;
@@ -145,8 +158,9 @@ export class SessionSender {
   ): boolean {
     const meta = decodeMeta(type, bytes, start, start + metaLength);
     const message = this.#sent.get(id);
-    if (message === undefined) {
-      if (!this.#hasUsed(id)) violation(`Message ${id} is settled, and was never sent.`);
+    if (message?.started !== true) {
+      if (message !== undefined || !this.#hasUsed(id))
+        violation(`Message ${id} is settled, and was never sent.`);
       return false;
     }
     if (message.reply !== undefined) violation(`Message ${id} is settled twice.`);
@@ -216,13 +230,16 @@ export class SessionSender {
    * rest, the failure says what is known.
    */
   fail(failure: Failure): void {
-    const failures = this.#undecided().map(
-      (message) =>
-        [message, this.#isWhole(message) ? failure : withExecuted(failure, 'no')] as const,
-    );
+    const { isCleared } = this.#host.output;
+    const failures = this.#undecided().map((message) => {
+      const mayHaveRun = this.#isWhole(message) && (message.started || !isCleared);
+      return [message, mayHaveRun ? failure : withExecuted(failure, 'no')] as const;
+    });
     for (const message of this.#queue.drain()) {
       if (message.state === 'queued') this.#host.dequeue(message);
     }
+    // All of them before the first is told: it may cancel another.
+    for (const [message] of failures) message.state = 'settled';
     for (const unit of this.#settlements.drain()) this.#host.output.remove(unit);
     if (this.#large !== undefined) this.#host.output.remove(this.#large);
     this.#large = undefined;
@@ -240,7 +257,7 @@ export class SessionSender {
     message.sessionId = this.#sessionId;
     message.window = this.window;
     message.sender = this;
-    if (message.payload.length > INLINE_LIMIT) {
+    if (this.#isLarge(message)) {
       this.#large = message;
       this.#host.output.pushLarge(message);
       this.#host.wake();
@@ -256,13 +273,15 @@ export class SessionSender {
   /** Charges a small unit and hands it to the output; false where it has no credit. */
   #emit(unit: Unit, fields: number): boolean {
     const size = unit.payload.length + unit.meta.length + fields;
-    if (this.window.room < size) return false;
-    if (this.#host.sendWindow.room < size) {
+    const { sendWindow } = this.#host;
+    const request = unit.type === FrameType.SEND;
+    if ((request ? this.window.requestRoom : this.window.room) < size) return false;
+    if ((request ? sendWindow.requestRoom : sendWindow.room) < size) {
       this.#host.blocked(this);
       return false;
     }
     this.window.use(size);
-    this.#host.sendWindow.use(size);
+    sendWindow.use(size);
     this.#host.output.push(unit);
     this.#host.wake();
     return true;
@@ -291,10 +310,11 @@ export class SessionSender {
 
   /** Ends the wait for `message` on this side, and tells the other side where that saves it work. */
   #giveUp(message: OutgoingMessage, failure: Failure): void {
+    if (message.state === 'abandoned' || message.state === 'settled') return;
     if (message.state === 'queued') {
       this.#host.dequeue(message);
       this.#settleLocally(message, withExecuted(failure, 'no'));
-      this.#progress();
+      this.pump();
     } else if (!this.#isWhole(message)) {
       // The other side starts no handler before it has the whole message.
       const begun = message.started;
@@ -319,6 +339,7 @@ export class SessionSender {
     message.state = 'abandoned';
     // What still waits in the output leaves as it was promised.
     if (message.started) message.payload = EMPTY;
+    if (message.reply !== undefined) message.reply.body = undefined;
     message.onFailure(failure);
   }
 
@@ -352,6 +373,12 @@ export class SessionSender {
 
   #hasUsed(id: number): boolean {
     return this.#lastId !== 0 && idsAhead(id, this.#lastId) < MAX_WINDOW;
+  }
+
+  /** Whether the unit leaves in fragments, where it must. */
+  #isLarge({ payload, meta }: Unit): boolean {
+    if (payload.length > INLINE_LIMIT) return true;
+    return payload.length + meta.length + DEADLINE_LENGTH > this.#host.peer.maxFrame;
   }
 
   /** All messages whose caller still waits. */

@@ -45,17 +45,19 @@ export class SessionTable {
     this.#start(now);
   }
 
-  addTheirs(session: SessionMachine): void {
+  /** Returns true where the other side should be told that it may open more. */
+  addTheirs(session: SessionMachine): boolean {
     this.#sessions.set(session.id, session);
     this.#lastTheirs = session.id;
     this.#theirs += 1;
+    return this.#isDue;
   }
 
   /** Returns true where the other side should be told that it may open more. */
   delete(session: SessionMachine): boolean {
     if (!this.#sessions.delete(session.id) || this.#isOwn(session.id)) return false;
     this.#freed += 1;
-    return this.#freed >= this.#size / 2;
+    return this.#isDue;
   }
 
   /** The other side allows so many sessions in all. False where that is not more than before. */
@@ -94,6 +96,11 @@ export class SessionTable {
     if (id > last) {
       throw new ProtocolError(Code.PROTOCOL, `${frameName(type)} for session ${id}, never opened.`);
     }
+  }
+
+  /** At least twice what is left, however many sessions stay. */
+  get #isDue(): boolean {
+    return this.#freed > 0 && this.#freed >= this.#granted - this.#theirs;
   }
 
   #isOwn(id: number): boolean {

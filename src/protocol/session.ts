@@ -20,6 +20,7 @@ import {
 } from '../wire/index.js';
 import type { Failure } from './failure.js';
 import type { IncomingMessage } from './incoming-message.js';
+import { checkCredit, type Limits } from './limits.js';
 import type { OutgoingMessage } from './outgoing-message.js';
 import { type ReceiverEvents, SessionReceiver } from './session-receiver.js';
 import { SessionSender } from './session-sender.js';
@@ -35,9 +36,16 @@ export interface SessionListener extends ReceiverEvents {
 
 export type SessionState =
   | { readonly kind: 'opening'; readonly deadline: number }
-  | { readonly kind: 'pending'; readonly deadline: number }
+  | { readonly kind: 'pending'; readonly deadline: number; endSeen: boolean }
   | { readonly kind: 'open' }
-  | { readonly kind: 'ending'; endSent: boolean; endSeen: boolean }
+  | {
+      readonly kind: 'ending';
+      /** Whether the acceptor has accepted; else it must do so until `deadline`. */
+      accepted: boolean;
+      readonly deadline: number;
+      endSent: boolean;
+      endSeen: boolean;
+    }
   | { readonly kind: 'closed' };
 
 /** What the connection does for its sessions beyond what their halves need. */
@@ -72,7 +80,10 @@ export class SessionMachine {
     this.#owner = owner;
     this.#state = state;
     // OPEN's own credit, where it bears one, replaces the default of the connection.
-    const { messages, bytes } = meta.sessionCredit ?? {
+    if (state.kind === 'pending' && meta.sessionCredit !== undefined) {
+      checkCredit(meta.sessionCredit, owner.peer.maxFrame);
+    }
+    const { messages, bytes } = (state.kind === 'pending' && meta.sessionCredit) || {
       messages: owner.peer.messages,
       bytes: owner.peer.sessionBytes,
     };
@@ -87,6 +98,8 @@ export class SessionMachine {
     data: Buffer,
     deadline: number,
   ): SessionMachine {
+    // Where its opener can be told; OPEN is written later.
+    encodeFitting(owner.peer, { ...meta, name, deadline: 1 }, data);
     if (deadline !== Infinity) owner.arm(deadline);
     const session = new SessionMachine(owner, name, meta, data, { kind: 'opening', deadline });
     return session;
@@ -100,7 +113,7 @@ export class SessionMachine {
     data: Buffer,
     deadline: number,
   ): SessionMachine {
-    const state: SessionState = { kind: 'pending', deadline };
+    const state: SessionState = { kind: 'pending', deadline, endSeen: false };
     const session = new SessionMachine(owner, meta.name ?? '', meta, data, state);
     session.#setId(id);
     if (deadline !== Infinity) owner.arm(deadline);
@@ -116,6 +129,11 @@ export class SessionMachine {
     return this.#state;
   }
 
+  /** Whether it waits for this side's decision, and the other side has sent nothing in it. */
+  get isUnused(): boolean {
+    return this.#state.kind === 'pending' && this.#receiver?.isUnused === true;
+  }
+
   /** Exists once the session has its number. */
   get receiver(): SessionReceiver | undefined {
     return this.#receiver;
@@ -125,7 +143,7 @@ export class SessionMachine {
   start(id: number, now: number): void {
     this.#setId(id);
     const meta: Meta = { ...this.openMeta, name: this.name };
-    const deadline = this.#state.kind === 'opening' ? this.#state.deadline : Infinity;
+    const deadline = 'deadline' in this.#state ? this.#state.deadline : Infinity;
     const remaining = { deadline: Math.max(1, Math.ceil(deadline - now)) };
     this.#push(
       FrameType.OPEN,
@@ -139,8 +157,9 @@ export class SessionMachine {
 
   accept(meta: Meta, data: Buffer, now: number): boolean {
     if (this.#state.kind !== 'pending') return false;
+    const { endSeen } = this.#state;
     this.#push(FrameType.OPENED, meta, data);
-    this.#state = { kind: 'open' };
+    this.#state = endSeen ? { ...ENDING, endSeen } : { kind: 'open' };
     this.sender.start(this.#id);
     this.#receiver?.start(now);
     return true;
@@ -178,9 +197,13 @@ export class SessionMachine {
   /** Ends the session in order: what was sent is still settled, nothing new begins. */
   end(): void {
     switch (this.#state.kind) {
-      case 'opening':
+      case 'opening': {
+        const { deadline } = this.#state;
+        this.#state = { ...ENDING, accepted: false, deadline };
+        return this.#progress();
+      }
       case 'open':
-        this.#state = { kind: 'ending', endSent: false, endSeen: false };
+        this.#state = { ...ENDING };
         return this.#progress();
       case 'pending':
         this.reject(Code.SESSION_REFUSED, 'The session was closed before it was accepted.', EMPTY);
@@ -194,62 +217,65 @@ export class SessionMachine {
   // Frames of the other side.
 
   onOpened(meta: Meta, data: Buffer, now: number): void {
+    const credit = meta.sessionCredit;
+    if (credit !== undefined) this.sender.onCredit(credit.messages, credit.bytes);
     switch (this.#state.kind) {
       case 'opening':
         this.#state = { kind: 'open' };
         this.#receiver?.start(now);
         return this.listener.onOpened(meta, data);
       case 'ending':
+        if (this.#state.accepted) break;
         // This side asked to end before it was accepted.
-        this.#receiver?.start(now);
-        return;
+        this.#state.accepted = true;
+        return this.#receiver?.start(now);
       default:
-        throw new ProtocolError(Code.PROTOCOL, `OPENED for session ${this.#id}, which is open.`);
     }
+    throw new ProtocolError(Code.PROTOCOL, `OPENED for session ${this.#id}, which is open.`);
   }
 
   onEnd(meta: Meta, data: Buffer): void {
     const code = meta.code ?? Code.OK;
-    const refused = this.#state.kind === 'opening';
-    if (code !== Code.OK || refused) {
-      // An abort is answered, so that both sides know that nothing follows; a refusal is the answer.
-      if (!refused && !this.#endSent) this.#push(FrameType.END, {}, EMPTY);
-      return this.#close(refused ? this.#refusal(code, meta, data) : aborted(code, meta, data));
+    // A refusal is the answer to OPEN, and is not answered itself.
+    const state = this.#state;
+    if (this.#isUnanswered) {
+      const inOrder = state.kind === 'ending' && code === Code.OK;
+      return this.#close(inOrder ? undefined : this.#refusal(code, meta, data));
     }
-    switch (this.#state.kind) {
-      case 'pending':
-        this.#push(FrameType.END, {}, EMPTY);
-        return this.#close(undefined);
-      case 'open':
-        this.#state = { kind: 'ending', endSent: false, endSeen: true };
-        return this.#progress();
-      case 'ending':
-        if (this.#state.endSeen) {
-          throw new ProtocolError(Code.PROTOCOL, `Session ${this.#id} ends twice.`);
-        }
-        this.#state.endSeen = true;
-        return this.#progress();
-      case 'opening':
-      case 'closed':
-        return;
+    if ('endSeen' in state && state.endSeen) {
+      throw new ProtocolError(Code.PROTOCOL, `Session ${this.#id} ends twice.`);
     }
+    if (code !== Code.OK) {
+      // An abort is answered, so that both sides know that nothing follows.
+      if (state.kind !== 'ending' || !state.endSent) this.#push(FrameType.END, {}, EMPTY);
+      return this.#close(aborted(code, meta, data));
+    }
+    if ('endSeen' in state) state.endSeen = true;
+    else this.#state = { ...ENDING, endSeen: true };
+    this.#progress();
   }
 
-  /** A frame that begins something new is illegal after the other side's END. */
+  /** What begins a message is illegal before OPENED, and after the other side's END. */
   checkOpen(): void {
-    if (this.#state.kind === 'ending' && this.#state.endSeen) {
+    const state = this.#state;
+    if (this.#isUnanswered) {
+      throw new ProtocolError(Code.PROTOCOL, `SEND on session ${this.#id} before OPENED.`);
+    }
+    if ('endSeen' in state && state.endSeen) {
       throw new ProtocolError(Code.PROTOCOL, `SEND on session ${this.#id} after its END.`);
     }
   }
 
   /** Returns the next deadline. */
   onTime(now: number): number {
+    const next = Math.min(this.sender.onTime(now), this.#receiver?.onTime(now) ?? Infinity);
     const state = this.#state;
-    let next = Math.min(this.sender.onTime(now), this.#receiver?.onTime(now) ?? Infinity);
-    if (state.kind === 'opening' || state.kind === 'pending') {
-      if (state.deadline <= now) this.#expire();
-      else next = Math.min(next, state.deadline);
-    }
+    const undecided = state.kind === 'pending' || this.#isUnanswered;
+    if (!undecided || !('deadline' in state)) return next;
+    // After its END, the clock of the acceptor is the one that counts: no second END could tell it.
+    if (state.kind === 'ending' && state.endSent) return next;
+    if (state.deadline > now) return Math.min(next, state.deadline);
+    this.#expire();
     return next;
   }
 
@@ -259,9 +285,11 @@ export class SessionMachine {
   }
 
   #expire(): void {
-    const text = `The session "${this.name}" was neither accepted nor rejected in time.`;
+    // Without the name, which may be as long as a TEXT alone.
+    const text = 'The session was neither accepted nor rejected in time.';
     if (this.#id !== 0) this.#push(FrameType.END, { code: Code.SESSION_TIMEOUT, text }, EMPTY);
-    this.#close({ kind: 'timeout', executed: 'maybe', message: text });
+    const message = `The session "${this.name}" was neither accepted nor rejected in time.`;
+    this.#close({ kind: 'timeout', executed: 'maybe', message });
   }
 
   #refusal(code: number, meta: Meta, data: Buffer): Failure {
@@ -276,8 +304,10 @@ export class SessionMachine {
     };
   }
 
-  get #endSent(): boolean {
-    return this.#state.kind === 'closed' || (this.#state.kind === 'ending' && this.#state.endSent);
+  /** Whether this side opened the session and has no answer yet. */
+  get #isUnanswered(): boolean {
+    const state = this.#state;
+    return state.kind === 'opening' || (state.kind === 'ending' && !state.accepted);
   }
 
   #setId(id: number): void {
@@ -297,12 +327,19 @@ export class SessionMachine {
   /** Takes an ending session on, as far as it has come. */
   #progress(): void {
     const state = this.#state;
-    if (state.kind !== 'ending' || this.#id === 0) return;
+    const unsettled = this.sender.unsettled + (this.#receiver?.unsettled ?? 0);
+    if (state.kind === 'pending' && state.endSeen && unsettled === 0) {
+      // Ended by its opener with nothing left to decide on.
+      this.#push(FrameType.END, {}, EMPTY);
+      return this.#close(undefined);
+    }
+    if (state.kind !== 'ending') return;
     if (!state.endSent && this.sender.isFlushed) {
+      // One that never got its number is nothing to the other side.
+      if (this.#id === 0) return this.#close(undefined);
       this.#push(FrameType.END, {}, EMPTY);
       state.endSent = true;
     }
-    const unsettled = this.sender.unsettled + (this.#receiver?.unsettled ?? 0);
     if (state.endSent && state.endSeen && unsettled === 0) this.#close(undefined);
   }
 
@@ -316,9 +353,22 @@ export class SessionMachine {
   }
 
   #push(type: number, meta: Meta, data: Buffer): void {
-    this.#owner.output.push(new ControlUnit(type, this.#id, 0, encodeMeta(meta), data));
+    const fields = encodeFitting(this.#owner.peer, meta, data);
+    this.#owner.output.push(new ControlUnit(type, this.#id, 0, fields, data));
     this.#owner.wake();
   }
+}
+
+/** @throws ProtocolError for what the other side would end the connection for. */
+function encodeFitting(peer: Limits, meta: Meta, data: Buffer): Buffer {
+  const fields = encodeMeta(meta);
+  const size = fields.length + data.length;
+  if (fields.length <= peer.maxMeta && size <= peer.maxFrame) return fields;
+  throw new ProtocolError(
+    Code.FRAME_SIZE,
+    `A frame of ${size} bytes, ${fields.length} of them fields, exceeds the ${peer.maxFrame} ` +
+      `and ${peer.maxMeta} that the other side takes.`,
+  );
 }
 
 function aborted(code: number, meta: Meta, data: Buffer): Failure {
@@ -331,6 +381,14 @@ function aborted(code: number, meta: Meta, data: Buffer): Failure {
     data,
   };
 }
+
+const ENDING = {
+  kind: 'ending',
+  accepted: true,
+  deadline: Infinity,
+  endSent: false,
+  endSeen: false,
+} as const;
 
 const ENDED: Failure = {
   kind: 'session-closed',

@@ -19,7 +19,6 @@ import {
   FrameType,
   frameName,
   isSequenced,
-  MAX_ID,
   MAX_TEXT,
   PrefaceDecoder,
   ProtocolError,
@@ -31,6 +30,7 @@ import type { Failure } from './failure.js';
 import type { FrameWriter } from './frame-writer.js';
 import { encodeGreeting, type Greeting, MAX_GREETING, readGreeting } from './handshake.js';
 import { Keepalive } from './keepalive.js';
+import { Pings } from './pings.js';
 import type { QueueLimits } from './send-queue-budget.js';
 
 export interface SocketSettings {
@@ -67,11 +67,7 @@ export class SocketMachine implements FrameSink {
   #now: number;
   /** The newest PING that is not answered; only that one is. */
   #pongToken: number | undefined;
-  #pingToken = 0;
-  readonly #pings = new Map<
-    number,
-    { at: number; done: ((milliseconds: number) => void) | undefined }
-  >();
+  readonly #pings = new Pings();
   /** Frames that wait until the application has seen what came before them. */
   #held: Parameters<FrameSink['onFrame']>[] | undefined;
   /** The connection that is closing in order: what it has ready is still written. */
@@ -187,9 +183,7 @@ export class SocketMachine implements FrameSink {
   /** Measures a round trip. */
   ping(done: ((milliseconds: number) => void) | undefined, now: number): void {
     if (this.#state.kind !== 'open') return;
-    this.#pingToken = this.#pingToken === MAX_ID ? 1 : this.#pingToken + 1;
-    this.#pings.set(this.#pingToken, { at: now, done });
-    this.#control.push(encodeFrame({ type: FrameType.PING, id: this.#pingToken }));
+    this.#control.push(encodeFrame({ type: FrameType.PING, id: this.#pings.ask(done, now) }));
     this.#effects.wake();
   }
 
@@ -215,7 +209,9 @@ export class SocketMachine implements FrameSink {
     if (state.kind === 'open') {
       state.connection.flush(writer, room, now);
       if (writer.bytes > 0) state.keepalive.onSpoke(now);
-    } else if (this.#leaving !== undefined) {
+    }
+    // Closed meanwhile, or before.
+    if (this.#leaving !== undefined) {
       this.#leaving.output.flushSmall(writer, Infinity, now);
       this.#leaving = undefined;
     }
@@ -260,6 +256,10 @@ export class SocketMachine implements FrameSink {
       return;
     }
     if (state.kind === 'closing' || state.kind === 'closed') return;
+    // A dialer that gives up while this side's application decides.
+    if (state.kind === 'judging' && type === FrameType.CLOSE) {
+      return this.#onClose(bytes, start, metaLength, end);
+    }
     if (state.kind !== 'greeting') {
       throw new ProtocolError(Code.STATE, `${frameName(type)} before the handshake was answered.`);
     }
@@ -344,12 +344,9 @@ export class SocketMachine implements FrameSink {
         if (this.#pongToken !== undefined) connection.flood(this.#now);
         this.#pongToken = id;
         return this.#effects.wake();
-      case FrameType.PONG: {
-        const ping = this.#pings.get(id);
-        if (ping === undefined) return connection.flood(this.#now);
-        this.#pings.delete(id);
-        return ping.done?.(this.#now - ping.at);
-      }
+      case FrameType.PONG:
+        if (!this.#pings.answer(id, this.#now)) connection.flood(this.#now);
+        return;
       case FrameType.CLOSE:
         return this.#onClose(bytes, start, metaLength, end);
       case FrameType.GOAWAY:
@@ -420,7 +417,7 @@ export class SocketMachine implements FrameSink {
       return this.#finish({ kind: 'idle', executed: 'maybe', message, code: Code.IDLE });
     }
     if (verdict === 'speak') {
-      if (this.#pings.size === 0) this.ping(undefined, now);
+      if (this.#pings.isEmpty) this.ping(undefined, now);
       keepalive.onSpoke(now);
     }
     const next = Math.min(connection.onTime(now), keepalive.nextCheck);
@@ -442,7 +439,7 @@ export class SocketMachine implements FrameSink {
     this.#pings.clear();
     if (state.kind === 'open') {
       if (inOrder && this.#last !== undefined) this.#leaving = state.connection;
-      state.connection.fail(failure);
+      state.connection.fail(failure, this.#leaving !== undefined);
     }
     this.#effects.closed(inOrder ? undefined : failure);
   }

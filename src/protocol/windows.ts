@@ -12,15 +12,23 @@ export const MAX_WINDOW = 2 ** 30;
 
 /** Bytes that this side may still send. */
 export class SendWindow {
+  readonly #reserve: number;
   #used = 0;
   #limit: number;
 
-  constructor(limit: number) {
+  /** `reserve`: octets that requests leave to settlements; see `reserveOf`. */
+  constructor(limit: number, reserve = 0) {
     this.#limit = limit | 0;
+    this.#reserve = reserve;
   }
 
   get room(): number {
     return bytesBetween(this.#used, this.#limit);
+  }
+
+  /** What requests may use of it. */
+  get requestRoom(): number {
+    return this.room - this.#reserve;
   }
 
   use(bytes: number): void {
@@ -42,12 +50,16 @@ export class SendWindow {
 /** Bytes that the peer may still send. They come back to it when this side no longer holds them. */
 export class ReceiveWindow {
   readonly #size: number;
+  /** With less room than this, the peer may have something that does not fit. */
+  readonly #low: number;
   #used = 0;
   #limit: number;
   #freed = 0;
 
-  constructor(size: number) {
+  constructor(size: number, maxFrame: number) {
     this.#size = size;
+    // One for a request, and one for what requests leave to settlements.
+    this.#low = 2 * maxFrame;
     this.#limit = size | 0;
   }
 
@@ -66,8 +78,11 @@ export class ReceiveWindow {
     return this.#size - this.room - this.#freed;
   }
 
-  /** Counts octets that have arrived. @throws ProtocolError FLOW beyond the limit. */
-  take(bytes: number, whose: string): void {
+  /**
+   * Counts octets that have arrived. Returns true where a CREDIT is worth its frame.
+   * @throws ProtocolError FLOW beyond the limit.
+   */
+  take(bytes: number, whose: string): boolean {
     this.#used = addBytes(this.#used, bytes);
     if (this.room < 0) {
       throw new ProtocolError(
@@ -75,12 +90,13 @@ export class ReceiveWindow {
         `${-this.room} bytes more arrived than the byte credit of the ${whose} allows.`,
       );
     }
+    return this.#isDue;
   }
 
-  /** Octets no longer held. Returns true once so much is free that a CREDIT is worth its frame. */
+  /** Octets no longer held. Returns true where a CREDIT is worth its frame. */
   free(bytes: number): boolean {
     this.#freed += bytes;
-    return this.#freed >= this.#size / 2;
+    return this.#isDue;
   }
 
   /** Grants what was freed; returns the new limit for CREDIT (as unsigned 32 bits). */
@@ -89,17 +105,23 @@ export class ReceiveWindow {
     this.#freed = 0;
     return this.#limit >>> 0;
   }
+
+  /** Doubles the room at least, or the peer may wait for it. What is held for long must not starve it. */
+  get #isDue(): boolean {
+    const { room } = this;
+    return this.#freed > 0 && (this.#freed >= room || room < this.#low);
+  }
 }
 
 /** Message ids that the peer may still use in one session. */
 export class MessageWindow {
-  readonly #size: number;
   #limit: number;
+  #lastId: number;
   #freed = 0;
 
   /** `lastId` is the id before the first one (0 but in tests of the wrap). */
   constructor(size: number, lastId = 0) {
-    this.#size = size;
+    this.#lastId = lastId;
     this.#limit = advanceId(lastId, size);
   }
 
@@ -107,15 +129,27 @@ export class MessageWindow {
     return isAllowed(id, this.#limit);
   }
 
-  /** One message has settled. Returns true once a CREDIT is worth its frame. */
+  /** The message has begun. Returns true where a CREDIT is worth its frame. */
+  take(id: number): boolean {
+    this.#lastId = id;
+    return this.#isDue;
+  }
+
+  /** One message has settled. Returns true where a CREDIT is worth its frame. */
   free(): boolean {
-    return ++this.#freed >= this.#size / 2;
+    this.#freed += 1;
+    return this.#isDue;
   }
 
   grant(): number {
     this.#limit = advanceId(this.#limit, this.#freed);
     this.#freed = 0;
     return this.#limit;
+  }
+
+  /** As with bytes: at least twice the room, however many are held for long. */
+  get #isDue(): boolean {
+    return this.#freed > 0 && this.#freed >= idsAhead(this.#lastId, this.#limit);
   }
 }
 

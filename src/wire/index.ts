@@ -3,27 +3,20 @@
 export { Code, codeName } from './codes.js';
 export {
   Capability,
-  DEFAULT_META_SIZE,
   FIRST_IGNORABLE_TYPE,
   Flag,
   FrameType,
   HEADER_LENGTH,
   MAX_AGENT,
   MAX_BODY_LENGTH,
-  MAX_FRAME_SIZE,
   MAX_ID,
-  MAX_KEY,
   MAX_META_LENGTH,
   MAX_METADATA_ENTRIES,
   MAX_METADATA_NAME,
   MAX_NAME,
   MAX_TEXT,
   MIN_FRAGMENT,
-  MIN_FRAME_SIZE,
-  MIN_META_SIZE,
   NEVER_RETRY,
-  PREFACE_LENGTH,
-  TOKEN_LENGTH,
   Tag,
   VERSION,
   isSequenced,
@@ -42,9 +35,6 @@ export { PrefaceDecoder, encodePreface } from './preface.js';
 export { ProtocolError, quote } from './protocol-error.js';
 export { addBytes, bytesBetween, idsAhead, nextId } from './serial.js';
 
-export type { Credit } from './credit.js';
-export type { FrameInit } from './encode.js';
 export type { Frame } from './frame.js';
 export type { FrameLimits, FrameSink } from './frame-decoder.js';
-export type { FieldRule, FrameRule } from './frame-rules.js';
 export type { Meta } from './meta-fields.js';

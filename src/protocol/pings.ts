@@ -1,0 +1,39 @@
+/** The PINGs of this side that have no answer yet, by their tokens. */
+import { nextId } from '../wire/index.js';
+
+export class Pings {
+  readonly #asked = new Map<
+    number,
+    { readonly at: number; readonly done: ((milliseconds: number) => void) | undefined }
+  >();
+  #token = 0;
+
+  get isEmpty(): boolean {
+    return this.#asked.size === 0;
+  }
+
+  /** The token of a new PING; `done` is told how long the round trip took. */
+  ask(done: ((milliseconds: number) => void) | undefined, now: number): number {
+    this.#token = nextId(this.#token);
+    this.#asked.set(this.#token, { at: now, done });
+    return this.#token;
+  }
+
+  /**
+   * A PONG. Only the newest of several PINGs is answered, and that is the answer to all before it.
+   * False where nobody asked.
+   */
+  answer(token: number, now: number): boolean {
+    if (!this.#asked.has(token)) return false;
+    for (const [asked, { at, done }] of this.#asked) {
+      this.#asked.delete(asked);
+      done?.(now - at);
+      if (asked === token) break;
+    }
+    return true;
+  }
+
+  clear(): void {
+    this.#asked.clear();
+  }
+}

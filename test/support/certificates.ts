@@ -1,0 +1,70 @@
+/** Certificates of this run: two authorities, and what the first has signed. */
+import { generate } from 'selfsigned';
+
+export interface Identity {
+  readonly key: string;
+  readonly cert: string;
+}
+
+export interface Certificates {
+  /** The authority's certificate. */
+  readonly ca: string;
+  /** Stands for `localhost`, `127.0.0.1` and `::1`. */
+  readonly server: Identity;
+  /** A client by the name of `replica-7`. */
+  readonly client: Identity;
+  /** Another authority that has signed nothing of this. */
+  readonly strangeCa: string;
+  /** A client of that one. */
+  readonly strangeClient: Identity;
+}
+
+let made: Promise<Certificates> | undefined;
+
+/** Made once for each file of tests. */
+export function certificates(): Promise<Certificates> {
+  return (made ??= make());
+}
+
+async function make(): Promise<Certificates> {
+  const [ca, strangeCa] = await Promise.all([authority('authority'), authority('stranger')]);
+  const [server, client, strangeClient] = await Promise.all([
+    signed(ca, 'localhost'),
+    signed(ca, 'replica-7'),
+    signed(strangeCa, 'replica-7'),
+  ]);
+  return { ca: ca.cert, server, client, strangeCa: strangeCa.cert, strangeClient };
+}
+
+function authority(name: string): Promise<Identity> {
+  return identity(name, {
+    extensions: [
+      { name: 'basicConstraints', cA: true, critical: true },
+      { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
+    ],
+  });
+}
+
+function signed(ca: Identity, name: string): Promise<Identity> {
+  return identity(name, {
+    ca,
+    extensions: [
+      { name: 'basicConstraints', cA: false },
+      { name: 'extKeyUsage', serverAuth: true, clientAuth: true },
+      {
+        name: 'subjectAltName',
+        altNames: [
+          { type: 2, value: name },
+          { type: 7, ip: '127.0.0.1' },
+          { type: 7, ip: '::1' },
+        ],
+      },
+    ],
+  });
+}
+
+async function identity(name: string, options: Parameters<typeof generate>[1]): Promise<Identity> {
+  const fast = { keyType: 'ec', algorithm: 'sha256' } as const;
+  const made = await generate([{ name: 'commonName', value: name }], { ...fast, ...options });
+  return { key: made.private, cert: made.cert };
+}

@@ -1,0 +1,67 @@
+import type { EventEmitter } from 'node:events';
+import {
+  type Connection,
+  type ConnectionEvents,
+  InterconnectError,
+  type Listener,
+  type ListenerEvents,
+  type Session,
+  type SessionEvents,
+} from 'nestjs-interconnect/core';
+
+/** The arguments of the next event of that name. */
+export function next<Name extends keyof ListenerEvents>(
+  emitter: Listener,
+  name: Name,
+): Promise<ListenerEvents[Name]>;
+export function next<Name extends keyof ConnectionEvents>(
+  emitter: Connection,
+  name: Name,
+): Promise<ConnectionEvents[Name]>;
+export function next<Name extends keyof SessionEvents>(
+  emitter: Session,
+  name: Name,
+): Promise<SessionEvents[Name]>;
+export function next(emitter: unknown, name: string): Promise<unknown[]> {
+  return new Promise((resolve) => {
+    (emitter as EventEmitter).once(name, (...args: unknown[]) => resolve(args));
+  });
+}
+
+/** Resolves when `condition` holds; looks again after every turn of the event loop. */
+export async function until(condition: () => boolean): Promise<void> {
+  const end = performance.now() + PATIENCE;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`This never came to hold: ${String(condition)}`);
+    await turn();
+  }
+}
+
+/** One turn of the event loop: what was ready to be read has been read. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** The library's error that the promise rejects with; the test fails where it does not. */
+export async function failure(promise: Promise<unknown>): Promise<InterconnectError> {
+  const outcome = await promise.then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  );
+  if ('error' in outcome && outcome.error instanceof InterconnectError) return outcome.error;
+  throw new Error('The promise did not reject with an InterconnectError.', { cause: outcome });
+}
+
+/** The same for a call that throws. */
+export function thrown(call: () => unknown): InterconnectError {
+  try {
+    call();
+  } catch (error) {
+    if (error instanceof InterconnectError) return error;
+    throw new Error('The call threw something else.', { cause: error });
+  }
+  throw new Error('The call did not throw.');
+}
+
+/** Less than Jest's, so that a test says what it waited for. */
+const PATIENCE = 10_000;

@@ -1,0 +1,36 @@
+/** Time in the test's hand: nothing passes, and no timer fires, but by `advance`. */
+export class ManualClock {
+  #now = 1_000_000;
+  readonly #timers = new Set<{ readonly at: number; readonly callback: () => void }>();
+
+  /** Timers that have neither fired nor been stopped. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  setTimer(delay: number, callback: () => void): () => void {
+    const timer = { at: this.#now + Math.max(0, delay), callback };
+    this.#timers.add(timer);
+    return () => void this.#timers.delete(timer);
+  }
+
+  /** Lets time pass: what falls due is called at its instant, in order. */
+  advance(milliseconds: number): void {
+    const end = this.#now + milliseconds;
+    for (let timer = this.#next(end); timer !== undefined; timer = this.#next(end)) {
+      this.#timers.delete(timer);
+      this.#now = Math.max(this.#now, timer.at);
+      timer.callback();
+    }
+    this.#now = end;
+  }
+
+  #next(end: number): { readonly at: number; readonly callback: () => void } | undefined {
+    const due = [...this.#timers].filter(({ at }) => at <= end);
+    return due.toSorted((one, other) => one.at - other.at)[0];
+  }
+}

@@ -1,0 +1,41 @@
+/** Chance that can be repeated: the same seed gives the same numbers on every machine. */
+export class Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  /** 0 ≤ x < 1 (mulberry32). */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let x = this.#state;
+    x = Math.imul(x ^ (x >>> 15), x | 1);
+    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
+    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  /** An integer, both ends included. */
+  integer(from: number, to: number): number {
+    return from + Math.floor(this.next() * (to - from + 1));
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability;
+  }
+
+  pick<T>(items: readonly T[]): T | undefined {
+    return items[this.integer(0, items.length - 1)];
+  }
+
+  /** Octets that differ from seed to seed and from place to place. */
+  bytes(size: number): Buffer {
+    const bytes = Buffer.allocUnsafe(size);
+    let value = this.integer(0, 2 ** 31);
+    for (let at = 0; at < size; at++) {
+      value = (Math.imul(value, 1_103_515_245) + 12_345) | 0;
+      bytes[at] = value >>> 16;
+    }
+    return bytes;
+  }
+}

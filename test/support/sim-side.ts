@@ -1,0 +1,210 @@
+/**
+ * One end of a simulated connection: a real machine whose every effect is kept, an application that a
+ * test scripts, and what was written as frames. It knows nothing of what is on the other end.
+ */
+import {
+  type ConnectionMachine,
+  DEFAULT_LIMITS,
+  DEFAULT_QUEUE_LIMITS,
+  EMPTY,
+  type Failure,
+  FrameWriter,
+  type Greeting,
+  type Limits,
+  type QueueLimits,
+  type SocketEffects,
+  SocketMachine,
+} from '../../src/protocol/index.js';
+import { Code } from '../../src/wire/index.js';
+import { FrameLog } from './frame-log.js';
+import type { ManualClock } from './manual-clock.js';
+import { type Entries, type SimMessage, SimSession } from './sim-application.js';
+
+export interface SideOptions {
+  readonly limits?: Partial<Limits>;
+  readonly queue?: Partial<QueueLimits>;
+  readonly agent?: string;
+  /** Connect data at the dialer, accept data at the listener. */
+  readonly data?: Buffer;
+  readonly handshakeTimeout?: number;
+}
+
+export interface OpenOptions {
+  readonly metadata?: Entries;
+  readonly data?: Buffer;
+  /** Milliseconds; none = no deadline. */
+  readonly timeout?: number;
+}
+
+export class SimSide {
+  readonly role: 'dialer' | 'listener';
+  readonly clock: ManualClock;
+  readonly machine: SocketMachine;
+  readonly limits: Limits;
+  /** What this side has written. */
+  readonly log = new FrameLog();
+  /** All sessions, and of them those that the other side opened. */
+  readonly sessions: SimSession[] = [];
+  readonly incoming: SimSession[] = [];
+  /** What the other side introduced itself with. */
+  greeting: Greeting | undefined;
+  /** The machine asked to end the socket, or to destroy it. */
+  ended = false;
+  aborted = false;
+  closed: { readonly failure: Failure | undefined } | undefined;
+  /** Whether output waits. */
+  woken = false;
+  /** What one flush may write: octets that the socket would still take. */
+  room = 256 * 1024;
+  /** Decides on the other side's HELLO; else it is accepted. */
+  onHandshake: (() => void) | undefined;
+  /** Decides on a session of the other side; else it is accepted. */
+  onSession: ((session: SimSession) => void) | undefined;
+  /** Handles the messages of all sessions that have no handler of their own; else they wait. */
+  onMessage: ((message: SimMessage) => void) | undefined;
+  /** Called after each timer of this side. */
+  afterTimer: (() => void) | undefined;
+  readonly #data: Buffer;
+  #connection: ConnectionMachine | undefined;
+  #timerAt = Infinity;
+  #stopTimer: (() => void) | undefined;
+
+  constructor(role: 'dialer' | 'listener', clock: ManualClock, options: SideOptions = {}) {
+    this.role = role;
+    this.clock = clock;
+    this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#data = options.data ?? EMPTY;
+    const { agent = role, handshakeTimeout = 10_000 } = options;
+    const queue = { ...DEFAULT_QUEUE_LIMITS, ...options.queue };
+    const greeting = { limits: this.limits, agent, data: this.#data };
+    const settings = { role, greeting, queue, handshakeTimeout };
+    this.machine = new SocketMachine(this.#effects(), settings, clock.now());
+  }
+
+  /** The connection, once it stands. */
+  get connection(): ConnectionMachine {
+    if (this.#connection === undefined) throw new Error(`The ${this.role} has no connection.`);
+    return this.#connection;
+  }
+
+  /** `opening`, `open`, `closed`, `closed connection-lost maybe`. */
+  get status(): string {
+    if (this.closed === undefined) return this.#connection === undefined ? 'opening' : 'open';
+    const { failure } = this.closed;
+    return failure === undefined ? 'closed' : `closed ${failure.kind} ${failure.executed}`;
+  }
+
+  /** Why it is closed. */
+  get failure(): Failure {
+    const failure = this.closed?.failure;
+    if (failure === undefined) throw new Error(`The ${this.role} has not failed: ${this.status}.`);
+    return failure;
+  }
+
+  /** The session that the other side opened last. */
+  get last(): SimSession {
+    const session = this.incoming.at(-1);
+    if (session === undefined) throw new Error(`No session has come to the ${this.role}.`);
+    return session;
+  }
+
+  // What an application does.
+
+  session(name: string, options: OpenOptions = {}): SimSession {
+    const { metadata, data = EMPTY, timeout = Infinity } = options;
+    const now = this.clock.now();
+    const meta = metadata === undefined ? {} : { metadata };
+    const machine = this.connection.openSession(name, meta, data, now + timeout, now);
+    const session = new SimSession(this, machine);
+    this.sessions.push(session);
+    return session;
+  }
+
+  accept(): void {
+    this.machine.accept(this.#data, this.clock.now());
+  }
+
+  close(code: number = Code.OK, reason = '', data = EMPTY): void {
+    this.machine.close(code, reason, data, this.clock.now());
+  }
+
+  // What the socket does.
+
+  receive(bytes: Buffer): void {
+    this.machine.onBytes(bytes, this.clock.now());
+  }
+
+  lose(reason = 'cut'): void {
+    this.machine.onLost(reason, this.clock.now());
+  }
+
+  /** What is to be written now, in memory that is the machine's again after `release`. */
+  flush(): Buffer[] {
+    this.woken = false;
+    const chunks: Buffer[] = [];
+    let octets = 0;
+    writer.begin((chunk) => {
+      octets += chunk.length;
+      chunks.push(chunk);
+    });
+    this.machine.flush(writer, this.room, this.clock.now());
+    writer.finish();
+    for (const chunk of chunks) this.log.push(chunk);
+    // A socket that was filled asks for more when it has passed this on.
+    if (this.room > 0 && octets >= this.room) this.woken = true;
+    return chunks;
+  }
+
+  /** `taken`: nobody looks at what `flush` gave any more. */
+  release(taken: boolean): void {
+    writer.release(taken);
+  }
+
+  #effects(): SocketEffects {
+    return {
+      wake: () => (this.woken = true),
+      arm: (at) => this.#arm(at),
+      handshake: (hello) => {
+        this.greeting = hello;
+        if (this.onHandshake === undefined) this.accept();
+        else this.onHandshake();
+      },
+      open: (connection, greeting) => {
+        if (this.#connection !== undefined) throw new Error(`The ${this.role} is opened twice.`);
+        this.#connection = connection;
+        this.greeting = greeting;
+      },
+      session: (machine) => {
+        const session = new SimSession(this, machine);
+        this.sessions.push(session);
+        this.incoming.push(session);
+        if (this.onSession === undefined) session.accept();
+        else this.onSession(session);
+      },
+      end: () => {
+        if (this.ended) throw new Error(`The ${this.role} ends its socket twice.`);
+        this.ended = true;
+      },
+      abort: () => (this.aborted = true),
+      closed: (failure) => {
+        if (this.closed !== undefined) throw new Error(`The ${this.role} is closed twice.`);
+        this.closed = { failure };
+        this.#stopTimer?.();
+      },
+    };
+  }
+
+  #arm(at: number): void {
+    if (at >= this.#timerAt || this.closed !== undefined) return;
+    this.#stopTimer?.();
+    this.#timerAt = at;
+    this.#stopTimer = this.clock.setTimer(at - this.clock.now(), () => {
+      this.#timerAt = Infinity;
+      this.machine.onTime(this.clock.now());
+      this.afterTimer?.();
+    });
+  }
+}
+
+/** One for all sides, as one serves all connections of a thread. */
+const writer = new FrameWriter();

@@ -1,0 +1,365 @@
+/**
+ * The rules of the wire, checked at every frame that a machine writes: an independent reading of what both
+ * sides may do, from nothing but the frames. It throws at the first frame that breaks one.
+ */
+import {
+  addBytes,
+  bytesBetween,
+  describeFrame,
+  Flag,
+  FrameType,
+  frameName,
+  idsAhead,
+  isSequenced,
+  MAX_ID,
+  nextId,
+  readCredit,
+} from '../../src/wire/index.js';
+import type { LoggedFrame as Frame } from './frame-log.js';
+
+/** What one side may do, as the frames that reached it say. */
+interface Window {
+  used: number;
+  limit: number;
+}
+
+interface AuditedSession {
+  readonly byDialer: boolean;
+  opened: boolean;
+  /** By direction. */
+  readonly ways: readonly [AuditedWay, AuditedWay];
+}
+
+/** One direction of a session: the requests of one side. */
+interface AuditedWay {
+  readonly bytes: Window;
+  /** What the receiver has granted, perhaps still on its way. */
+  grantedMessages: number;
+  grantedBytes: number;
+  messageLimit: number;
+  lastId: number;
+  /** END of who sends these requests: written, and arrived. */
+  ended: boolean;
+  endArrived: boolean;
+  /** Requests without a settlement, and how much of their body has been written and has arrived. */
+  readonly unsettled: Map<number, AuditedMessage>;
+  settled: number;
+  /** Settlements that are written and have not arrived. */
+  answered: number;
+  unfinished: AuditedUnit | undefined;
+}
+
+interface AuditedMessage {
+  readonly oneWay: boolean;
+  /** Octets of its frames that have arrived. */
+  arrived: number;
+  reply: AuditedUnit | undefined;
+}
+
+interface AuditedUnit {
+  readonly id: number;
+  readonly total: number | undefined;
+  size: number;
+}
+
+/** 0: what the dialer writes, 1: what the listener writes. */
+type Way = 0 | 1;
+
+export class WireAudit {
+  /** Whether the side that receives these requests has given the session up, and holds nothing of it. */
+  readonly #isGone: (way: Way, session: number) => boolean;
+  readonly #sessions = new Map<number, AuditedSession>();
+  readonly #ends = [new AuditedEnd(), new AuditedEnd()] as const;
+
+  constructor(isGone: (way: Way, session: number) => boolean = () => false) {
+    this.#isGone = isGone;
+  }
+
+  /** A frame that this side has written. */
+  onWritten(way: Way, frame: Frame): void {
+    try {
+      this.#check(way, frame);
+    } catch (error) {
+      const who = way === 0 ? 'dialer' : 'listener';
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`The ${who} wrote ${describeFrame(frame)}: ${reason}`, { cause: error });
+    }
+  }
+
+  /** That frame has reached the other side. */
+  onArrived(way: Way, frame: Frame): void {
+    const other = this.#ends[1 - way]!;
+    if (isSequenced(frame.type)) other.received += 1;
+    if (frame.type === FrameType.CREDIT) return this.#arriveCredit(way, frame);
+    if (frame.type === FrameType.HELLO || frame.type === FrameType.WELCOME) {
+      other.greeting = frame.meta;
+      const { connectionCredit } = frame.meta;
+      other.opens = connectionCredit?.opens ?? 0;
+      other.bytes.limit = connectionCredit?.bytes ?? 0;
+    }
+    const ways = this.#sessions.get(frame.session)?.ways;
+    if (ways === undefined) return;
+    if (frame.type === FrameType.END) ways[way].endArrived = true;
+    if (!isMessageFrame(frame.type)) return;
+    other.arrived = addBytes(other.arrived, frame.size);
+    if ((frame.flags & Flag.REPLY) !== 0) {
+      // Settled before it was whole: its sender has heard of it and stops.
+      const theirs = ways[1 - way]!;
+      if ((frame.flags & Flag.MORE) === 0) theirs.answered -= 1;
+      if (theirs.unfinished?.id === frame.id) theirs.unfinished = undefined;
+    } else {
+      const message = ways[way].unsettled.get(frame.id);
+      if (message !== undefined) message.arrived += frame.size;
+    }
+  }
+
+  #check(way: Way, frame: Frame): void {
+    const end = this.#ends[way];
+    assert(!end.closed, 'it has written CLOSE before.');
+    if (isSequenced(frame.type)) end.sent += 1;
+    switch (frame.type) {
+      case FrameType.HELLO:
+      case FrameType.WELCOME:
+        assert(!end.greeted, 'a second greeting.');
+        end.greeted = true;
+        end.grantedOpens = frame.meta.connectionCredit?.opens ?? 0;
+        end.grantedBytes = frame.meta.connectionCredit?.bytes ?? 0;
+        end.own = frame.meta;
+        return;
+      case FrameType.CLOSE:
+        end.closed = true;
+        return;
+      case FrameType.PING:
+      case FrameType.PONG:
+        return assert(end.greeted, 'before its greeting.');
+      case FrameType.CREDIT:
+        return this.#writeCredit(way, frame);
+      case FrameType.OPEN:
+        return this.#open(way, frame);
+      case FrameType.OPENED: {
+        const session = this.#session(way, frame);
+        assert(session.byDialer !== (way === 0), 'by who opened it.');
+        assert(!session.opened, 'a second time.');
+        session.opened = true;
+        return;
+      }
+      case FrameType.END: {
+        const own = this.#session(way, frame).ways[way];
+        assert(!own.ended, 'a second time.');
+        own.ended = true;
+        return;
+      }
+      default:
+        return this.#message(way, frame);
+    }
+  }
+
+  #open(way: Way, frame: Frame): void {
+    const end = this.#ends[way];
+    assert((frame.session & 1) === 1 - way, 'a number of the other side.');
+    assert(frame.session > end.lastSession, `after session ${end.lastSession}.`);
+    end.lastSession = frame.session;
+    end.opened += 1;
+    assert(end.opened <= end.opens, `beyond the limit of ${end.opens} sessions.`);
+    this.#sessions.set(frame.session, {
+      byDialer: way === 0,
+      opened: false,
+      ways: [this.#newWay(0), this.#newWay(1)],
+    });
+  }
+
+  /** The limits of requests in this direction are those that the other side announced. */
+  #newWay(way: Way): AuditedWay {
+    const credit = this.#ends[1 - way]!.own?.sessionCredit ?? { messages: 0, bytes: 0 };
+    return {
+      bytes: { used: 0, limit: credit.bytes },
+      grantedMessages: credit.messages,
+      grantedBytes: credit.bytes,
+      messageLimit: credit.messages,
+      lastId: 0,
+      ended: false,
+      endArrived: false,
+      unsettled: new Map(),
+      settled: 0,
+      answered: 0,
+      unfinished: undefined,
+    };
+  }
+
+  #message(way: Way, frame: Frame): void {
+    const session = this.#session(way, frame);
+    const own = session.ways[way];
+    const size = frame.size;
+    assert(
+      session.opened || session.byDialer === (way === 0) || frame.type === FrameType.REJECT,
+      'before OPENED.',
+    );
+    use(this.#ends[way].bytes, size, 'connection');
+    use(own.bytes, size, 'session');
+    const maxMeta = this.#ends[way].greeting?.maxMeta ?? Infinity;
+    const maxFrame = this.#ends[way].greeting?.maxFrame ?? Infinity;
+    assert(size <= maxFrame, `beyond the other side's frame of ${maxFrame} octets.`);
+    assert(size - frame.payload.length <= maxMeta, `beyond the other side's meta of ${maxMeta}.`);
+    switch (frame.type) {
+      case FrameType.SEND:
+        return this.#send(own, frame);
+      case FrameType.FRAG:
+        if ((frame.flags & Flag.REPLY) === 0) return this.#fragment(own, frame);
+        return this.#settle(session.ways[1 - way]!, frame);
+      case FrameType.ACCEPT:
+      case FrameType.REJECT:
+        return this.#settle(session.ways[1 - way]!, frame);
+      case FrameType.CANCEL:
+        assert(frame.id !== 0 && idsAhead(frame.id, own.lastId) < 2 ** 30, 'a message never sent.');
+        if (own.unfinished?.id === frame.id) own.unfinished = undefined;
+        return;
+      default:
+        throw new Error(`${frameName(frame.type)} is not expected.`);
+    }
+  }
+
+  #send(own: AuditedWay, frame: Frame): void {
+    const { flags, id, payload, meta } = frame;
+    assert(!own.ended, 'after END.');
+    assert(own.unfinished === undefined, `while message ${own.unfinished?.id} is unfinished.`);
+    assert(id === nextId(own.lastId), `after message ${own.lastId}.`);
+    assert(idsAhead(id, own.messageLimit) < 2 ** 30, `beyond the limit ${own.messageLimit}.`);
+    own.lastId = id;
+    const oneWay = (flags & Flag.ONEWAY) !== 0;
+    own.unsettled.set(id, { oneWay, arrived: 0, reply: undefined });
+    if ((flags & Flag.MORE) !== 0) own.unfinished = { id, total: meta.total, size: payload.length };
+  }
+
+  #fragment(own: AuditedWay, { flags, id, payload }: Frame): void {
+    const unit = own.unfinished;
+    assert(unit?.id === id, 'no such message is unfinished.');
+    unit.size += payload.length;
+    if ((flags & Flag.MORE) !== 0) return;
+    assert(unit.total === unit.size, `${unit.size} octets, ${unit.total} announced.`);
+    own.unfinished = undefined;
+  }
+
+  #settle(theirs: AuditedWay, { type, flags, id, payload, meta }: Frame): void {
+    const message = theirs.unsettled.get(id);
+    assert(message !== undefined, 'the message is not unsettled.');
+    assert(!message.oneWay, 'the message is one-way.');
+    const more = (flags & Flag.MORE) !== 0;
+    if (type === FrameType.FRAG) {
+      const unit = message.reply;
+      assert(unit !== undefined, 'the settlement has not begun.');
+      unit.size += payload.length;
+      if (!more) assert(unit.size === unit.total, 'the settlement is not what TOTAL announced.');
+    } else {
+      assert(message.reply === undefined, 'the settlement has begun before.');
+      if (more) message.reply = { id, total: meta.total, size: payload.length };
+    }
+    if (more) return;
+    theirs.unsettled.delete(id);
+    theirs.settled += 1;
+    theirs.answered += 1;
+  }
+
+  #session(way: Way, { type, session }: Frame): AuditedSession {
+    const audited = this.#sessions.get(session);
+    assert(audited !== undefined, 'the session was never opened.');
+    const { ways } = audited;
+    // A CANCEL may have waited while the settlement came.
+    if (type !== FrameType.CANCEL && ways[way].ended && ways[1 - way]!.endArrived) {
+      // Nobody is told when a one-way message is settled.
+      const rest =
+        ways[0].unsettled.size +
+        ways[1].unsettled.size +
+        ways[1 - way]!.answered +
+        ways[way].answered;
+      assert(rest > 0, 'the session is over.');
+    }
+    return audited;
+  }
+
+  #writeCredit(way: Way, frame: Frame): void {
+    const { count, bytes } = readCredit(frame.payload, 0, frame.payload.length);
+    const end = this.#ends[way];
+    const theirs: Way = way === 0 ? 1 : 0;
+    if (frame.session === 0) {
+      assert(frame.id === (end.received & MAX_ID), `${end.received} frames have arrived.`);
+      assert(count >= end.grantedOpens, `fewer sessions than ${end.grantedOpens}.`);
+      assert(bytesBetween(end.grantedBytes, bytes) >= 0, 'fewer bytes than before.');
+      end.grantedOpens = count;
+      end.grantedBytes = bytes;
+      // What may still come and what is held must fit into what this side said it has.
+      const size = end.own?.connectionCredit?.bytes ?? 0;
+      const open = bytesBetween(end.arrived, bytes);
+      const held = this.#held(theirs);
+      assert(open + held <= size, `${open} allowed and ${held} held are more than ${size}.`);
+      return;
+    }
+    const requests = this.#session(way, frame).ways[theirs];
+    assert(idsAhead(requests.grantedMessages, count) < 2 ** 30, 'fewer messages than before.');
+    assert(bytesBetween(requests.grantedBytes, bytes) >= 0, 'fewer bytes than before.');
+    requests.grantedMessages = count;
+    requests.grantedBytes = bytes;
+    const size = end.own?.sessionCredit?.messages ?? 0;
+    const oneWays = [...requests.unsettled.values()].filter(({ oneWay }) => oneWay).length;
+    const allowed = idsAhead(requests.settled + oneWays, count);
+    assert(allowed <= size, `${allowed} more messages than are settled; the limit is ${size}.`);
+  }
+
+  #arriveCredit(way: Way, frame: Frame): void {
+    const { count, bytes } = readCredit(frame.payload, 0, frame.payload.length);
+    const theirs: Way = way === 0 ? 1 : 0;
+    if (frame.session === 0) {
+      this.#ends[theirs].opens = count;
+      this.#ends[theirs].bytes.limit = bytes;
+      return;
+    }
+    const requests = this.#sessions.get(frame.session)?.ways[theirs];
+    if (requests === undefined) return;
+    requests.messageLimit = count;
+    requests.bytes.limit = bytes;
+  }
+
+  /** Octets of requests in this direction that have arrived and are not settled. */
+  #held(way: Way): number {
+    let held = 0;
+    for (const [id, { ways }] of this.#sessions) {
+      if (this.#isGone(way, id)) continue;
+      for (const message of ways[way].unsettled.values())
+        if (!message.oneWay) held += message.arrived;
+    }
+    return held;
+  }
+}
+
+/** What concerns the whole connection, at one side. */
+class AuditedEnd {
+  greeted = false;
+  closed = false;
+  own: Frame['meta'] | undefined;
+  greeting: Frame['meta'] | undefined;
+  /** Sequenced frames written, and arrived. */
+  sent = 0;
+  received = 0;
+  /** Octets of message frames that have arrived. */
+  arrived = 0;
+  lastSession = 0;
+  opened = 0;
+  opens = 0;
+  readonly bytes: Window = { used: 0, limit: 0 };
+  /** What this side allows the other, perhaps still on its way. */
+  grantedOpens = 0;
+  grantedBytes = 0;
+}
+
+function use(window: Window, bytes: number, whose: string): void {
+  window.used = addBytes(window.used, bytes);
+  const room = bytesBetween(window.used, window.limit);
+  assert(room >= 0, `${-room} octets beyond the credit of the ${whose}.`);
+}
+
+function isMessageFrame(type: number): boolean {
+  return type >= FrameType.SEND && type <= FrameType.CANCEL;
+}
+
+function assert(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Error(message);
+}
