@@ -119,8 +119,9 @@ export class HandlerRunner {
   }
 
   private settle(message: Message, value: unknown): void {
-    // Settled by the handler itself through the context, or too late: nothing is owed any more.
-    if (message.settled) return;
+    // The handler has settled it itself, through the context. After a timeout there is no outcome to give
+    // any more, but the message keeps its place until it is told that the handler has ended.
+    if (message.answered) return;
     try {
       if (this.isEvent || value === undefined || value === null) message.accept();
       else if (isBytes(value)) message.respond(value);
@@ -159,7 +160,7 @@ export class HandlerRunner {
   }
 
   private send(message: Message, { code, reason, data, metadata }: Rejection): void {
-    if (message.settled) return;
+    if (message.answered) return;
     try {
       message.reject(code, reason, data, metadata && { metadata });
     } catch (error) {

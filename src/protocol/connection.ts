@@ -214,7 +214,11 @@ export class ConnectionMachine implements SessionOwner {
   forget(session: SessionMachine): void {
     if (session.receiver !== undefined) this.#creditDue.delete(session.receiver);
     this.#blocked.delete(session.sender);
-    if (this.#sessions.delete(session)) this.connectionCreditDue();
+    this.#sessions.delete(session);
+  }
+
+  vacate(session: SessionMachine): void {
+    if (this.#sessions.vacate(session)) this.connectionCreditDue();
   }
 
   #onMessageFrame(
@@ -240,6 +244,7 @@ export class ConnectionMachine implements SessionOwner {
       receiver.onFragment(flags, id, bytes, start, end, now);
       return this.#relieve();
     }
+    if (type === FrameType.ACCEPT) session.checkAnswered();
     // What answers this side's own messages is held by nobody but the caller who waits for it.
     receiver.giveBack(end - start);
     if (type === FrameType.FRAG) {
@@ -365,7 +370,9 @@ export class ConnectionMachine implements SessionOwner {
    */
   #relieve(): void {
     const { receiveWindow } = this;
-    if (receiveWindow.room + receiveWindow.freed >= MIN_FRAGMENT) return;
+    const { room, freed } = receiveWindow;
+    // A sender that leaves the reserve to settlements stops above it.
+    if (room + freed >= connectionReserveOf(this.limits) + MIN_FRAGMENT) return;
     let incomplete = 0;
     let least: SessionMachine | undefined;
     for (const session of this.#sessions.all()) {

@@ -30,10 +30,12 @@ export class IncomingMessage extends Unit {
   body: GrowingBuffer | undefined;
   /** Octets that TOTAL announced, or -1. */
   readonly total: number;
-  /** Octets of the connection's credit that it holds until it is settled. */
+  /** Octets of the connection's credit that it holds until it is settled and its handler has ended. */
   held = 0;
   /** Octets of the session's credit that it holds; fragments give theirs back as they arrive. */
   heldInSession = 0;
+  /** Whether its handler has started and not ended: settled or not, it occupies its place so long. */
+  isRunning = false;
   /** Set once the message is no longer wanted; its handler may still run. */
   abortReason: AbortReason | undefined;
   /** Told once, if the message is aborted after it was dispatched and before it was settled. */

@@ -12,7 +12,7 @@ export class Keepalive {
   /** Milliseconds; 0 = never. `ownIdle` is this side's patience, `peerIdle` the other's. */
   constructor(ownIdle: number, peerIdle: number, now: number) {
     this.#giveUpAfter = ownIdle === 0 ? Infinity : ownIdle;
-    this.#speakEvery = peerIdle === 0 ? Infinity : peerIdle / 3;
+    this.#speakEvery = peerIdle === 0 ? Infinity : Math.max(peerIdle / 3, SHORTEST_PAUSE);
     this.#heardAt = now;
     this.#spokeAt = now;
   }
@@ -45,6 +45,8 @@ export class Keepalive {
   }
 }
 
+/** Milliseconds between two signs of life, at least, however impatient the other side claims to be. */
+const SHORTEST_PAUSE = 10;
 /** A look is late when it comes at this multiple of the idle time. */
 const LATE = 1.25;
 /** The share of the idle time that is given after a late look. */

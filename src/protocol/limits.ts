@@ -57,14 +57,17 @@ export function limitsFromMeta(meta: Meta): Limits {
   if (connectionCredit === undefined || sessionCredit === undefined || maxFrame === undefined) {
     throw new ProtocolError(Code.META, 'The handshake lacks MAX_FRAME or the initial credit.');
   }
-  checkCredit(sessionCredit, maxFrame);
-  checkWindow(connectionCredit.bytes, maxFrame);
+  const maxMeta = meta.maxMeta ?? DEFAULT_LIMITS.maxMeta;
+  const frame = { maxFrame, maxMeta };
+  checkCredit(sessionCredit, frame);
+  checkWindow(connectionCredit.bytes, frame);
   const maxMessage = meta.maxMessage ?? DEFAULT_LIMITS.maxMessage;
+  const fields = maxMeta + TOTAL_LENGTH;
   return {
     maxFrame,
-    maxMeta: meta.maxMeta ?? DEFAULT_LIMITS.maxMeta,
-    // A message is held until it is whole: what never fits must not begin.
-    maxMessage: Math.min(maxMessage, connectionCredit.bytes - maxFrame),
+    maxMeta,
+    // A message is held until it is whole, beside the reserve: what never fits must not begin.
+    maxMessage: Math.min(maxMessage, connectionCredit.bytes - largestSmall(frame) - fields),
     idle: meta.idle ?? 0,
     sessions: connectionCredit.opens,
     connectionBytes: connectionCredit.bytes,
@@ -75,8 +78,8 @@ export function limitsFromMeta(meta: Meta): Limits {
 }
 
 /** @throws ProtocolError META where a session could not live on this credit. */
-export function checkCredit(credit: NonNullable<Meta['sessionCredit']>, maxFrame: number): void {
-  checkWindow(credit.bytes, maxFrame);
+export function checkCredit(credit: NonNullable<Meta['sessionCredit']>, peer: FrameSize): void {
+  checkWindow(credit.bytes, peer);
   if (credit.messages > MAX_WINDOW) {
     throw new ProtocolError(Code.META, `A credit of ${credit.messages} messages is too large.`);
   }
@@ -88,8 +91,13 @@ export function checkCredit(credit: NonNullable<Meta['sessionCredit']>, maxFrame
  * other's answers would wait for ever.
  */
 export function reserveOf(bytes: number, peer: Limits): number {
-  const largest = Math.min(peer.maxFrame, INLINE_LIMIT + peer.maxMeta + DEADLINE_LENGTH);
+  const largest = largestSmall(peer);
   return Math.min(largest, bytes - largest);
+}
+
+/** Octets of the largest body that leaves as one small frame. */
+function largestSmall({ maxFrame, maxMeta }: FrameSize): number {
+  return Math.min(maxFrame, INLINE_LIMIT + maxMeta + DEADLINE_LENGTH);
 }
 
 /** The same for the connection's, which must have room for a whole message beside. */
@@ -98,11 +106,16 @@ export function connectionReserveOf(peer: Limits): number {
   return Math.min(reserveOf(peer.connectionBytes, peer), peer.connectionBytes - message);
 }
 
-function checkWindow(bytes: number, maxFrame: number): void {
-  if (bytes < maxFrame || bytes > MAX_WINDOW) {
+/** A window has room for a frame, and for a small one twice: once for requests, once for settlements. */
+function checkWindow(bytes: number, peer: FrameSize): void {
+  const least = Math.max(peer.maxFrame, 2 * largestSmall(peer));
+  if (bytes < least || bytes > MAX_WINDOW) {
     throw new ProtocolError(
       Code.META,
-      `A credit of ${bytes} bytes must be at least one frame of ${maxFrame}, and at most ${MAX_WINDOW}.`,
+      `A credit of ${bytes} bytes must be at least ${least} with frames of ${peer.maxFrame}, and at ` +
+        `most ${MAX_WINDOW}.`,
     );
   }
 }
+
+type FrameSize = Pick<Limits, 'maxFrame' | 'maxMeta'>;

@@ -7,14 +7,17 @@ export class Pings {
     { readonly at: number; readonly done: ((milliseconds: number) => void) | undefined }
   >();
   #token = 0;
-
-  get isEmpty(): boolean {
-    return this.#asked.size === 0;
-  }
+  /** The newest PING that only keeps the connection alive. */
+  #keepalive = 0;
 
   /** The token of a new PING; `done` is told how long the round trip took. */
   ask(done: ((milliseconds: number) => void) | undefined, now: number): number {
     this.#token = nextId(this.#token);
+    if (done === undefined) {
+      // A peer that never answers must not make us remember every one.
+      this.#asked.delete(this.#keepalive);
+      this.#keepalive = this.#token;
+    }
     this.#asked.set(this.#token, { at: now, done });
     return this.#token;
   }

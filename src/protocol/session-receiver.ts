@@ -1,7 +1,8 @@
 /**
  * The receiving half of a session: the other side's messages, from their first frame to the settlement.
  * A handler starts at most once per message, in the order of the ids; every message that is not one-way
- * is settled exactly once; its slot is free again when the settlement has been written.
+ * is settled exactly once. Its place is free again when the settlement has been written and the handler
+ * has ended: who sends and cancels, or sends with a short deadline, starts no more handlers than others.
  */
 import {
   Code,
@@ -49,6 +50,12 @@ export class SessionReceiver implements CreditSource {
   #refusedId = 0;
   #lastId = 0;
   #accepting = false;
+  /** Handlers that have not ended, those of settled messages included. */
+  #running = 0;
+  /** Messages that may still be cancelled: a CANCEL that crosses a settlement is no fault. */
+  #cancellable = 0;
+  /** Told when the last handler of a session that is over has ended. */
+  #onVacant: (() => void) | undefined;
   #nextDeadline = Infinity;
 
   constructor(
@@ -124,19 +131,28 @@ export class SessionReceiver implements CreditSource {
     this.#refusedId = 0;
     if (this.#messages.take(id)) this.#host.creditDue(this);
     this.#received.add(message);
+    this.#cancellable += 1;
     if (deadline < this.#nextDeadline) {
       this.#nextDeadline = deadline;
       this.#host.arm(deadline);
     }
+    const { maxMessage } = this.#host.limits;
     if ((flags & Flag.MORE) === 0) {
+      const size = end - start - metaLength;
+      checkTotal(message, size);
+      if (size > maxMessage) {
+        this.giveBack(end - start);
+        return this.#refuseTooLarge(message, size);
+      }
       message.held = message.heldInSession = end - start;
       message.data = keepPayload(bytes, start + metaLength, end);
       this.#complete(message, now);
     } else {
       this.#partial = message;
-      const { maxMessage } = this.#host.limits;
-      if (message.total > maxMessage) this.giveBack(end - start);
-      if (message.total > maxMessage) return this.#refuseTooLarge(message, message.total);
+      if (message.total > maxMessage) {
+        this.giveBack(end - start);
+        return this.#refuseTooLarge(message, message.total);
+      }
       message.body = new GrowingBuffer(message.total < 0 ? maxMessage : message.total);
       this.#append(message, bytes, start + metaLength, end, metaLength);
     }
@@ -159,11 +175,8 @@ export class SessionReceiver implements CreditSource {
       return this.giveBack(end - start);
     }
     if (!this.#append(message, bytes, start, end, 0) || (flags & Flag.MORE) !== 0) return;
-    const { body, total } = message;
-    const size = body?.length ?? 0;
-    if (total >= 0 && size !== total) {
-      violation(`Message ${id} has ${size} bytes and announced ${total}.`);
-    }
+    const { body } = message;
+    checkTotal(message, body?.length ?? 0);
     this.#partial = undefined;
     message.data = body?.take() ?? EMPTY;
     message.body = undefined;
@@ -176,25 +189,36 @@ export class SessionReceiver implements CreditSource {
     this.#freeInSession(octets);
   }
 
-  /** CANCEL. False where there is nothing to cancel any more. */
+  /** CANCEL. False where nobody who keeps to the rules would have sent it. */
   onCancel(id: number): boolean {
+    const crossed = this.#cancellable > 0;
+    if (crossed) this.#cancellable -= 1;
     const message = this.#received.get(id);
     if (message === undefined) {
       const used = this.#lastId !== 0 && idsAhead(id, this.#lastId) < MAX_WINDOW;
       if (!used) violation(`Message ${id} is cancelled, and never arrived.`);
-      return false;
+      return crossed;
     }
     if (message.state === 'dispatched') return message.abort('cancelled');
-    if (message.state !== 'receiving' && message.state !== 'waiting') return false;
+    if (message.state !== 'receiving' && message.state !== 'waiting') return crossed;
     this.#refuse(message, { code: Code.CANCELLED, text: 'Cancelled before it was started.' });
     return true;
   }
 
   /**
-   * Settles a message with ACCEPT or REJECT. False, and nothing happens, where it is settled already:
-   * after its deadline, or because the session is gone.
+   * The handler has ended, and settles its message with ACCEPT or REJECT. False, and nothing goes out,
+   * where it is settled already: after its deadline, or because the session is gone.
    */
   settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean {
+    if (message.isRunning) {
+      message.isRunning = false;
+      this.#running -= 1;
+      if (message.state === 'settled') this.#vacate(message);
+    }
+    return this.#settle(message, type, meta, payload);
+  }
+
+  #settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean {
     if (message.state === 'settling' || message.state === 'settled') return false;
     message.state = 'settling';
     message.data = EMPTY;
@@ -233,8 +257,11 @@ export class SessionReceiver implements CreditSource {
     return this.#nextDeadline;
   }
 
-  /** The session is over: handlers are told, and nothing is settled any more. */
-  fail(): void {
+  /**
+   * The session is over: handlers are told, and nothing is settled any more. `onVacant` is told when the
+   * last of them has ended, perhaps at once.
+   */
+  fail(onVacant: () => void): void {
     const messages = this.#received.values();
     this.#received.clear();
     this.#waiting.drain();
@@ -248,11 +275,13 @@ export class SessionReceiver implements CreditSource {
       }
       message.state = 'settled';
       message.body = undefined;
-      if (dispatched) message.abort('lost');
       // The session's own credit is of no use any more.
-      if (this.#host.receiveWindow.free(message.held)) this.#host.connectionCreditDue();
-      message.held = 0;
+      message.heldInSession = 0;
+      if (!message.isRunning) this.#freeHeld(message);
+      if (dispatched) message.abort('lost');
     }
+    this.#onVacant = onVacant;
+    if (this.#running === 0) onVacant();
   }
 
   /** The message that arrives in fragments, for whoever must make room. */
@@ -278,6 +307,8 @@ export class SessionReceiver implements CreditSource {
   #dispatch(message: IncomingMessage, now: number): void {
     if (message.deadline <= now) return this.#expire(message);
     message.state = 'dispatched';
+    message.isRunning = true;
+    this.#running += 1;
     this.#events.onMessage(message);
   }
 
@@ -290,7 +321,7 @@ export class SessionReceiver implements CreditSource {
       if (message.oneWay) this.#events.onMessageTimeout(message);
       return;
     }
-    this.settle(message, FrameType.REJECT, DEADLINE_META, EMPTY);
+    this.#settle(message, FrameType.REJECT, DEADLINE_META, EMPTY);
     message.abort('timeout');
     this.#events.onMessageTimeout(message);
   }
@@ -302,7 +333,7 @@ export class SessionReceiver implements CreditSource {
       this.#refusedId = message.id;
     }
     message.body = undefined;
-    this.settle(message, FrameType.REJECT, encodeMeta(meta), EMPTY);
+    this.#settle(message, FrameType.REJECT, encodeMeta(meta), EMPTY);
   }
 
   #refuseTooLarge(message: IncomingMessage, size: number): void {
@@ -339,9 +370,20 @@ export class SessionReceiver implements CreditSource {
   #release(message: IncomingMessage): void {
     message.state = 'settled';
     this.#received.delete(message.id);
-    this.#freeHeld(message);
-    if (this.#messages.free()) this.#host.creditDue(this);
+    if (!message.isRunning) this.#vacate(message);
     this.#progress();
+  }
+
+  /** Its settlement is written and its handler has ended: there is room for another message. */
+  #vacate(message: IncomingMessage): void {
+    // A session that is over has no credit of its own any more.
+    if (this.#onVacant !== undefined) message.heldInSession = 0;
+    this.#freeHeld(message);
+    if (this.#onVacant === undefined) {
+      if (this.#messages.free()) this.#host.creditDue(this);
+    } else if (this.#running === 0) {
+      this.#onVacant();
+    }
   }
 
   #freeHeld(message: IncomingMessage): void {
@@ -351,8 +393,13 @@ export class SessionReceiver implements CreditSource {
   }
 
   #freeInSession(octets: number): void {
-    if (this.window.free(octets)) this.#host.creditDue(this);
+    if (octets > 0 && this.window.free(octets)) this.#host.creditDue(this);
   }
+}
+
+function checkTotal({ id, total }: IncomingMessage, size: number): void {
+  if (total >= 0 && size !== total)
+    violation(`Message ${id} has ${size} bytes and announced ${total}.`);
 }
 
 function violation(message: string): never {

@@ -53,9 +53,13 @@ export class SessionTable {
     return this.#isDue;
   }
 
-  /** Returns true where the other side should be told that it may open more. */
-  delete(session: SessionMachine): boolean {
-    if (!this.#sessions.delete(session.id) || this.#isOwn(session.id)) return false;
+  delete(session: SessionMachine): void {
+    this.#sessions.delete(session.id);
+  }
+
+  /** Its place is free. Returns true where the other side should be told that it may open more. */
+  vacate(session: SessionMachine): boolean {
+    if (session.id === 0 || this.#isOwn(session.id)) return false;
     this.#freed += 1;
     return this.#isDue;
   }

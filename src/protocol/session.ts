@@ -52,6 +52,8 @@ export type SessionState =
 export interface SessionOwner extends SessionHost {
   /** The session has closed and may be forgotten. */
   forget(session: SessionMachine): void;
+  /** The last of its handlers has ended: its place is free. */
+  vacate(session: SessionMachine): void;
 }
 
 export class SessionMachine {
@@ -81,7 +83,7 @@ export class SessionMachine {
     this.#state = state;
     // OPEN's own credit, where it bears one, replaces the default of the connection.
     if (state.kind === 'pending' && meta.sessionCredit !== undefined) {
-      checkCredit(meta.sessionCredit, owner.peer.maxFrame);
+      checkCredit(meta.sessionCredit, owner.peer);
     }
     const { messages, bytes } = (state.kind === 'pending' && meta.sessionCredit) || {
       messages: owner.peer.messages,
@@ -242,9 +244,10 @@ export class SessionMachine {
       const inOrder = state.kind === 'ending' && code === Code.OK;
       return this.#close(inOrder ? undefined : this.#refusal(code, meta, data));
     }
-    if ('endSeen' in state && state.endSeen) {
+    if ('endSeen' in state && state.endSeen && code === Code.OK) {
       throw new ProtocolError(Code.PROTOCOL, `Session ${this.#id} ends twice.`);
     }
+    // Also what has begun to end in order may be aborted.
     if (code !== Code.OK) {
       // An abort is answered, so that both sides know that nothing follows.
       if (state.kind !== 'ending' || !state.endSent) this.#push(FrameType.END, {}, EMPTY);
@@ -253,6 +256,12 @@ export class SessionMachine {
     if ('endSeen' in state) state.endSeen = true;
     else this.#state = { ...ENDING, endSeen: true };
     this.#progress();
+  }
+
+  /** Only what a handler gave is accepted, and no handler starts before OPENED. */
+  checkAnswered(): void {
+    if (!this.#isUnanswered) return;
+    throw new ProtocolError(Code.PROTOCOL, `ACCEPT on session ${this.#id} before OPENED.`);
   }
 
   /** What begins a message is illegal before OPENED, and after the other side's END. */
@@ -348,7 +357,7 @@ export class SessionMachine {
     this.#state = { kind: 'closed' };
     this.#owner.forget(this);
     this.sender.fail(failure ?? ENDED);
-    this.#receiver?.fail();
+    this.#receiver?.fail(() => this.#owner.vacate(this));
     this.listener.onClosed(failure);
   }
 

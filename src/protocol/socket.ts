@@ -72,6 +72,10 @@ export class SocketMachine implements FrameSink {
   #held: Parameters<FrameSink['onFrame']>[] | undefined;
   /** The connection that is closing in order: what it has ready is still written. */
   #leaving: ConnectionMachine | undefined;
+  /** Frames that arrived, in all and at the last look; since when one has been incomplete. */
+  #framesSeen = 0;
+  #framesAtCheck = -1;
+  #partialSince = Infinity;
   /** Since when the socket has taken nothing although output waits. */
   #stalledSince = Infinity;
 
@@ -232,6 +236,7 @@ export class SocketMachine implements FrameSink {
     metaLength: number,
     end: number,
   ): void {
+    this.#framesSeen += 1;
     if (this.#held !== undefined) {
       this.#held.push([type, flags, session, id, bytes, start, metaLength, end]);
       return;
@@ -269,8 +274,14 @@ export class SocketMachine implements FrameSink {
       this.#state = { kind: 'judging', deadline: state.deadline, hello: readGreeting(frame) };
       this.#effects.handshake(this.#state.hello);
     } else if (role === 'dialer' && type === FrameType.WELCOME) {
+      if (frame.meta.resumed !== undefined) {
+        throw new ProtocolError(
+          Code.PROTOCOL,
+          'WELCOME resumes a connection that was never offered.',
+        );
+      }
       this.#open(readGreeting(frame));
-    } else if (role === 'dialer' && type === FrameType.CLOSE) {
+    } else if (type === FrameType.CLOSE) {
       this.#onClose(bytes, start, metaLength, end);
     } else {
       throw new ProtocolError(Code.STATE, `${frameName(type)} before the handshake.`);
@@ -341,7 +352,8 @@ export class SocketMachine implements FrameSink {
   ): void {
     switch (type) {
       case FrameType.PING:
-        if (this.#pongToken !== undefined) connection.flood(this.#now);
+        // Nobody needs many; all of them are answered by one PONG a tick.
+        connection.flood(this.#now);
         this.#pongToken = id;
         return this.#effects.wake();
       case FrameType.PONG:
@@ -409,6 +421,11 @@ export class SocketMachine implements FrameSink {
       this.#effects.abort();
       return this.#finish({ kind: 'idle', executed: 'maybe', message, code: Code.STALLED });
     }
+    if (this.#isDribbling(now)) {
+      const message = `A frame was not complete after ${STALL_TIMEOUT} ms.`;
+      this.#closeWith(Code.STALLED, message, NO_DATA);
+      return this.#finish({ kind: 'idle', executed: 'maybe', message, code: Code.STALLED });
+    }
     const verdict = keepalive.check(now);
     if (verdict === 'dead') {
       const { idle } = this.#settings.greeting.limits;
@@ -417,11 +434,19 @@ export class SocketMachine implements FrameSink {
       return this.#finish({ kind: 'idle', executed: 'maybe', message, code: Code.IDLE });
     }
     if (verdict === 'speak') {
-      if (this.#pings.isEmpty) this.ping(undefined, now);
+      this.ping(undefined, now);
       keepalive.onSpoke(now);
     }
     const next = Math.min(connection.onTime(now), keepalive.nextCheck);
     this.#effects.arm(Math.min(next, this.#stalledSince + STALL_TIMEOUT));
+  }
+
+  /** Whether the same frame has been on its way for too long: an octet now and then keeps a socket alive. */
+  #isDribbling(now: number): boolean {
+    if (this.#frames.pending === 0) this.#partialSince = Infinity;
+    else if (this.#framesAtCheck !== this.#framesSeen) this.#partialSince = now;
+    this.#framesAtCheck = this.#framesSeen;
+    return now >= this.#partialSince + STALL_TIMEOUT;
   }
 
   #closeWith(code: number, text: string, data: Buffer): void {

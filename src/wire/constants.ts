@@ -24,8 +24,8 @@ export const MIN_FRAGMENT = 4096;
 export const MIN_FRAME_SIZE = 16_384;
 /** See {@link MIN_FRAME_SIZE}. */
 export const MAX_FRAME_SIZE = 0xffffff;
-/** The smallest MAX_META a peer may announce. */
-export const MIN_META_SIZE = 1024;
+/** The smallest MAX_META a peer may announce: a name or a text, and what stands beside it, always fits. */
+export const MIN_META_SIZE = 2048;
 /** What holds where a peer announces no MAX_META. */
 export const DEFAULT_META_SIZE = 8192;
 

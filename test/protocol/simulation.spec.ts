@@ -3,7 +3,7 @@ import { Simulation } from '../support/simulation.js';
 
 /** `SIM_SEED=n` repeats the one run that failed; `SIM_RUNS=n` looks longer. */
 const only = process.env['SIM_SEED'];
-const runs = only === undefined ? Number(process.env['SIM_RUNS'] ?? 600) : 1;
+const runs = only === undefined ? Number(process.env['SIM_RUNS'] ?? 500) : 1;
 const first = only === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(only);
 
 /** The simulation of a seed; its failure says how to repeat it. */

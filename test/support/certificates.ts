@@ -65,6 +65,6 @@ function signed(ca: Identity, name: string): Promise<Identity> {
 
 async function identity(name: string, options: Parameters<typeof generate>[1]): Promise<Identity> {
   const fast = { keyType: 'ec', algorithm: 'sha256' } as const;
-  const made = await generate([{ name: 'commonName', value: name }], { ...fast, ...options });
-  return { key: made.private, cert: made.cert };
+  const pair = await generate([{ name: 'commonName', value: name }], { ...fast, ...options });
+  return { key: pair.private, cert: pair.cert };
 }

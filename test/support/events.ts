@@ -42,6 +42,13 @@ export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** A listener whose promise the emitter looks after, as those of the library do. */
+export function later<Args extends unknown[]>(
+  listener: (...args: Args) => Promise<unknown>,
+): (...args: Args) => unknown {
+  return listener;
+}
+
 /** The library's error that the promise rejects with; the test fails where it does not. */
 export async function failure(promise: Promise<unknown>): Promise<InterconnectError> {
   const outcome = await promise.then(

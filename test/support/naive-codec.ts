@@ -229,7 +229,7 @@ function readField(meta: Draft, tag: string, value: Buffer): void {
     else meta.token = { token, ttl: number };
   }
   if (tag === '1a') meta.resumed = integer(value, 4);
-  if (tag === '1c') meta.maxMeta = integer(value, 2, 1024);
+  if (tag === '1c') meta.maxMeta = integer(value, 2, 2048);
 }
 
 function integer(value: Buffer, length: number, min = 0, max = Number.MAX_SAFE_INTEGER): number {

@@ -7,12 +7,21 @@ import {
   EMPTY,
   type Failure,
   type IncomingMessage,
+  type Limits,
   OutgoingMessage,
   type SessionListener,
   type SessionMachine,
 } from '../../src/protocol/index.js';
 import { Code, codeName, encodeMeta, FrameType, type Meta } from '../../src/wire/index.js';
-import type { SimSide } from './sim-side.js';
+import type { ManualClock } from './manual-clock.js';
+
+/** The side of a connection on which a session lives. */
+export interface SimHost {
+  readonly role: 'dialer' | 'listener';
+  readonly clock: ManualClock;
+  readonly limits: Limits;
+  readonly onMessage: ((message: SimMessage) => void) | undefined;
+}
 
 export type Entries = NonNullable<Meta['metadata']>;
 
@@ -33,7 +42,7 @@ export type SendResult =
 export class SimSend extends OutgoingMessage {
   result: SendResult | undefined;
   /** Called when the result is there. */
-  then: (() => void) | undefined;
+  onResult: (() => void) | undefined;
   readonly #session: SimSession;
 
   constructor(session: SimSession, payload: Buffer, options: SendOptions) {
@@ -97,7 +106,7 @@ export class SimSend extends OutgoingMessage {
       throw new Error(`Message ${this.id} has ended already: ${this.outcome}; now ${result.kind}.`);
     }
     this.result = result;
-    this.then?.();
+    this.onResult?.();
   }
 }
 
@@ -146,7 +155,7 @@ export class SimMessage {
 }
 
 export class SimSession implements SessionListener {
-  readonly side: SimSide;
+  readonly side: SimHost;
   readonly machine: SessionMachine;
   /** Messages whose handlers have started, in that order. */
   readonly messages: SimMessage[] = [];
@@ -158,7 +167,7 @@ export class SimSession implements SessionListener {
   /** The handler; without one, a message waits in `messages`. */
   onHandle: ((message: SimMessage) => void) | undefined;
 
-  constructor(side: SimSide, machine: SessionMachine) {
+  constructor(side: SimHost, machine: SessionMachine) {
     this.side = side;
     this.machine = machine;
     machine.listener = this;

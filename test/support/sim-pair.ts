@@ -22,6 +22,9 @@ export interface PairOptions {
   readonly limits?: SideOptions['limits'];
 }
 
+// Once, not at every octet: in Jest's realm each look at a global goes a long way.
+const { max, min } = Math;
+
 /** Octets on their way from one side to the other. */
 export class SimPipe {
   /** Nothing leaves it while this is set: a network that is silent. */
@@ -59,14 +62,14 @@ export class SimPipe {
   /** Hands on up to `octets` octets, as `cut` says. Returns false where there is nothing to hand on. */
   deliver(octets = Infinity): boolean {
     const bytes = Buffer.concat(this.#chunks);
-    const end = Math.min(octets, bytes.length);
+    const end = min(octets, bytes.length);
     this.#chunks = [];
     let at = 0;
     while (at < end) {
-      const chunk = bytes.subarray(at, at + Math.max(1, Math.min(end - at, this.cut(end - at))));
+      const chunk = bytes.subarray(at, at + max(1, min(end - at, this.cut(end - at))));
       at += chunk.length;
       this.arrived.push(chunk);
-      this.#to.receive(Buffer.from(chunk));
+      this.#to.receive(chunk);
     }
     if (at < bytes.length) this.#chunks.unshift(bytes.subarray(at));
     return at > 0 || this.#finish();

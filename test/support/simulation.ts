@@ -6,7 +6,7 @@
 import type { Limits } from '../../src/protocol/index.js';
 import { Code } from '../../src/wire/index.js';
 import { Random } from './random.js';
-import { SimSend, type SimMessage, type SimSession } from './sim-application.js';
+import { type SimHost, type SimMessage, SimSend, type SimSession } from './sim-application.js';
 import { SimPair } from './sim-pair.js';
 import type { SimSide } from './sim-side.js';
 
@@ -52,7 +52,7 @@ export class Simulation {
         // One octet at a time is slow where there is much.
         available > 20_000 && largest < 5000
           ? available
-          : random.integer(1, Math.min(largest, available));
+          : random.integer(1, largest < available ? largest : available);
     }
   }
 
@@ -292,13 +292,13 @@ export class Simulation {
     return result?.kind === 'rejected' && NOT_EXECUTED.has(result.meta.code ?? Code.OK);
   }
 
-  #other(side: SimSide): SimSide {
+  #other(side: SimHost): SimSide {
     return side === this.pair.dialer ? this.pair.listener : this.pair.dialer;
   }
 
   #limits(): Partial<Limits> {
     const random = this.#random;
-    const maxMeta = random.pick([1024, 8192]) ?? 1024;
+    const maxMeta = random.pick([2048, 8192]) ?? 2048;
     const maxFrame = random.pick([16_384, 20_000, 65_536]) ?? 16_384;
     const maxMessage = random.integer(1000, 150_000);
     return {

@@ -57,7 +57,7 @@ const greeting = {
   idle: u32,
   caps: u32,
   agent: text(0, 128),
-  maxMeta: fc.integer({ min: 1024, max: 12_288 }),
+  maxMeta: fc.integer({ min: 2048, max: 12_288 }),
 };
 
 function merged(...metas: Arbitrary<Meta>[]): Arbitrary<Meta> {

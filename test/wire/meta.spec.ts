@@ -122,9 +122,9 @@ describe('encodeMeta', () => {
       'MAX_FRAME is 16384; with this MAX_META it must be at least 16385.',
     ],
     [
-      'a meta limit of 1023',
-      { maxMeta: 1023 },
-      'Field MAX_META is 1023; it must be an integer from 1024 to 65535.',
+      'a meta limit of 2047',
+      { maxMeta: 2047 },
+      'Field MAX_META is 2047; it must be an integer from 2048 to 65535.',
     ],
     [
       'a negative credit',
