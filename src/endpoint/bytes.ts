@@ -9,7 +9,7 @@ export type Bytes = Uint8Array | ArrayBuffer | DataView;
 
 /**
  * String entries that travel beside a payload: at most 64, a name of at most 255 bytes, all together at
- * most 7 KiB of UTF-8. Received ones have no prototype, so that any name is just a name.
+ * most 7,000 bytes of UTF-8. Received ones have no prototype, so that any name is just a name.
  */
 export type Metadata = Readonly<Record<string, string>>;
 
@@ -77,4 +77,5 @@ export function toMetadata(entries: Meta['metadata']): Metadata {
 const NO_METADATA: Metadata = Object.freeze(Object.create(null));
 /** Tag, length and length of the name. */
 const ENTRY_OVERHEAD = 4;
-const MAX_METADATA_SIZE = 7 * 1024;
+/** With a name, a reason and all else that may stand beside them: less than the 8 KiB of a frame. */
+const MAX_METADATA_SIZE = 7000;

@@ -1,6 +1,6 @@
 /** Which wire codes an application may give, and what it may say with them. */
 import { codeName } from '../wire/index.js';
-import { optionError, shown, type Executed } from './errors.js';
+import { optionError, shown } from './errors.js';
 
 /** From here on, codes are the application's own. */
 const FIRST_APPLICATION_CODE = 0x8000;
@@ -26,10 +26,4 @@ export function checkReason(reason: string, limit: number): string {
     );
   }
   return reason;
-}
-
-/** @internal Whether the handler ran, by the class of a REJECT's code. */
-export function executedOf(code: number): Executed {
-  const processed = (code >= 0x0500 && code < 0x0600) || (code >= 0x8000 && code < 0xc000);
-  return processed ? 'yes' : 'no';
 }

@@ -11,7 +11,7 @@ import { Code, MAX_NAME, MAX_TEXT, type Meta } from '../wire/index.js';
 import { type Bytes, type Metadata, toBufferOrEmpty, toEntries } from './bytes.js';
 import { checkCode, checkReason } from './codes.js';
 import type { Driver } from './driver.js';
-import { errorOf, InterconnectError, optionError, shown } from './errors.js';
+import { closedError, errorOf, type InterconnectError, optionError, shown } from './errors.js';
 import { deadlineOf, type Settings } from './options.js';
 import type { Peer } from './peer.js';
 import { report, warn } from './report.js';
@@ -138,13 +138,13 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * Closes the connection in order: what is pending fails with IC_ERR_CLOSED, the other side can read
    * why. Resolves when the socket is gone. Idempotent.
    */
-  close(options: CloseOptions = {}): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
     const code = options.code ?? Code.OK;
     checkCode(code, [Code.OK], 'connection.close');
     const reason = checkReason(options.reason ?? '', MAX_TEXT);
     const data = this.checkSessionData(toBufferOrEmpty(options.data, 'The data of a close'));
     this.#driver.machine.close(code, reason, data, this.now());
-    return this.#gone;
+    await this.#gone;
   }
 
   /** @internal */
@@ -244,10 +244,6 @@ function checkName(name: string): void {
   throw optionError(
     `A session's name must be a string of 1 to ${MAX_NAME} bytes without U+0000, and is ${shown(name)}.`,
   );
-}
-
-function closedError(): InterconnectError {
-  return new InterconnectError('IC_ERR_CLOSED', 'The connection is closed. Connect again.');
 }
 
 let count = 0;

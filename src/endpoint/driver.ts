@@ -159,6 +159,8 @@ export class Driver implements SocketEffects {
     chunks.length = 0;
     // Nothing unsent: the kernel has copied the slab, and it may be used again.
     writer.release(socket.writableLength === 0);
+    // Until 'drain' nothing more goes out: the machine watches how long that takes.
+    if (socket.writableLength >= LARGEST_UNSENT) this.machine.flush(writer, 0, this.#clock.now());
     // Half-closing lets the other side read CLOSE; destroying would discard it.
     if (this.#ending) socket.end();
   }

@@ -89,6 +89,11 @@ export function optionError(message: string): InterconnectError {
   return new InterconnectError('IC_ERR_OPTION', message);
 }
 
+/** @internal */
+export function closedError(): InterconnectError {
+  return new InterconnectError('IC_ERR_CLOSED', 'The connection is closed. Connect again.');
+}
+
 /** @internal Node refused to use what `tls` holds: a key, a certificate, a version. */
 export function tlsError(cause: unknown): InterconnectError {
   const message = `The tls options are not usable: ${messageOf(cause)}.`;

@@ -6,11 +6,11 @@ import { EMPTY } from '../protocol/index.js';
 import { Code } from '../wire/index.js';
 import { Connection } from './connection.js';
 import { Driver, LINGER } from './driver.js';
-import { InterconnectError, tlsError } from './errors.js';
+import { InterconnectError, optionError, shown, tlsError } from './errors.js';
 import { Handshake } from './handshake.js';
 import { bind, checkListenTarget, type ListenAddress } from './bind.js';
 import { checkInteger, type EndpointOptions, resolveOptions, type Settings } from './options.js';
-import { peerOf } from './peer.js';
+import { type Peer, peerOf } from './peer.js';
 import { report, warn } from './report.js';
 
 export interface ListenerOptions extends EndpointOptions {
@@ -64,7 +64,10 @@ export class Listener extends EventEmitter<ListenerEvents> {
     checkListenTarget(options);
     checkInteger('backlog', options.backlog ?? 511, 1, 2 ** 31 - 1);
     checkInteger('maxConnections', options.maxConnections ?? 4096, 1, 2 ** 31 - 1);
-    this.#options = options;
+    if (options.authenticate !== undefined && typeof options.authenticate !== 'function') {
+      throw optionError(`authenticate must be a function, and is ${shown(options.authenticate)}.`);
+    }
+    this.#options = { ...options };
   }
 
   /** Where it listens, while it does. */
@@ -127,7 +130,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
       driver.machine.refuse(Code.DRAINING, 'The listener is closing.', EMPTY);
       driver.machine.close(Code.OK, '', EMPTY, this.#settings.clock.now());
     }
-    await stopped;
+    // The server has stopped before the last of its sockets says that it is gone.
+    await Promise.all([stopped, ...[...this.#connections].map((each) => each.close())]);
     stopLinger();
     this.#server = undefined;
     this.#address = undefined;
@@ -177,7 +181,10 @@ export class Listener extends EventEmitter<ListenerEvents> {
   }
 
   #onSocket(socket: Socket): void {
+    // Its TLS handshake ended after the listener did.
+    if (this.#closing !== undefined) return void socket.destroy();
     let connection: Connection | undefined;
+    let peer: Peer | undefined;
     const settings = this.#settings;
     const { limits, agent, queue, handshakeTimeout, clock } = settings;
     const greeting = { limits, agent, data: EMPTY };
@@ -187,11 +194,12 @@ export class Listener extends EventEmitter<ListenerEvents> {
       clock,
       {
         onHandshake: ({ data, agent: name }) => {
-          const peer = peerOf(socket, name, this.#options.path);
+          peer = peerOf(socket, name, this.#options.path);
           this.#judge(new Handshake(data, peer, driver.machine, clock));
         },
         onOpen: (machine, hello) => {
-          const peer = peerOf(socket, hello.agent, this.#options.path);
+          // Not asked anew: by now the socket may be gone.
+          peer ??= peerOf(socket, hello.agent, this.#options.path);
           const accepted = new Connection(driver, machine, hello, peer, settings);
           connection = accepted;
           this.#connections.add(accepted);

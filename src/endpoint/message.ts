@@ -47,6 +47,11 @@ export class Message {
     return (this.#metadata ??= toMetadata(this.#incoming.metadata));
   }
 
+  /** Whether `accept`, `respond` or `reject` was called: the handler has ended. */
+  get answered(): boolean {
+    return this.#answered;
+  }
+
   /** Whether an outcome stands: this side's, or the timeout. */
   get settled(): boolean {
     const { state } = this.#incoming;
@@ -106,7 +111,7 @@ export class Message {
 
   /** @internal Rejects with a code of the library's own. */
   refuse(code: number, reason: string): void {
-    if (!this.settled) this.#settle(FrameType.REJECT, { code, text: reason }, EMPTY);
+    if (!this.#answered) this.#settle(FrameType.REJECT, { code, text: reason }, EMPTY);
   }
 
   #settle(type: number, meta: Meta, payload: Buffer): void {

@@ -62,7 +62,7 @@ export interface Settings {
 export function resolveOptions(options: EndpointOptions): Settings {
   const integer = (name: keyof EndpointOptions, fallback: number, from: number, to: number) =>
     checkInteger(name, options[name] ?? fallback, from, to);
-  const maxMessage = integer('maxMessageSize', DEFAULT_LIMITS.maxMessage, 1, MAX_BYTES);
+  const maxMessage = integer('maxMessageSize', DEFAULT_LIMITS.maxMessage, 1, MAX_MESSAGE);
   const limits: Limits = {
     maxFrame: integer('maxFrameSize', DEFAULT_LIMITS.maxFrame, 16 * KIB, 1024 * KIB),
     maxMeta: DEFAULT_LIMITS.maxMeta,
@@ -128,4 +128,6 @@ function checkWindows({ maxFrame, maxMessage, sessionBytes, connectionBytes }: L
 
 const KIB = 1024;
 const MAX_BYTES = 2 ** 30;
+/** A window holds a message and one frame more. */
+const MAX_MESSAGE = MAX_BYTES - 1024 * KIB;
 const MAX_MILLISECONDS = 2 ** 31 - 1;

@@ -1,4 +1,5 @@
 /** One `send` under way: the message and its promise in one object. */
+import { getMaxListeners, setMaxListeners } from 'node:events';
 import { type Failure, OutgoingMessage } from '../protocol/index.js';
 import { Code, codeName, FrameType, type Meta } from '../wire/index.js';
 import { type Metadata, toMetadata } from './bytes.js';
@@ -41,6 +42,7 @@ export class PendingSend extends OutgoingMessage {
 
   /** Calls `cancel` when the signal aborts while nothing has been decided. */
   cancelOn(signal: AbortSignal, cancel: () => void): void {
+    allowListeners(signal);
     signal.addEventListener('abort', cancel, { once: true });
     this.#unlisten = () => signal.removeEventListener('abort', cancel);
   }
@@ -66,6 +68,15 @@ export class PendingSend extends OutgoingMessage {
   onSent(): void {
     this.#unlisten?.();
     this.#resolve(undefined);
+  }
+}
+
+/** Many may share a signal, a shutdown's say; Node would warn of a leak from the eleventh on. */
+function allowListeners(signal: AbortSignal): void {
+  try {
+    if (getMaxListeners(signal) !== Infinity) setMaxListeners(Infinity, signal);
+  } catch {
+    // One that is not Node's own counts for itself.
   }
 }
 

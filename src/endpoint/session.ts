@@ -18,7 +18,7 @@ import {
 } from './bytes.js';
 import { checkCode, checkReason } from './codes.js';
 import type { Connection } from './connection.js';
-import { errorOf, InterconnectError } from './errors.js';
+import { closedError, errorOf, InterconnectError } from './errors.js';
 import { Message } from './message.js';
 import { type Outcome, PendingSend } from './pending-send.js';
 
@@ -116,6 +116,7 @@ export class Session extends EventEmitter<SessionEvents> {
   send(data: Bytes, options?: SendOptions): Promise<Outcome>;
   send(data: Bytes, options: SendOptions = NO_OPTIONS): Promise<Outcome | void> {
     return new Promise<Outcome | void>((resolve, reject) => {
+      if (this.connection.status !== 'open') return reject(closedError());
       const { metadata, signal } = options;
       const message = new PendingSend(
         toBuffer(data, 'A message'),

@@ -1,0 +1,150 @@
+/**
+ * A peer under load is two processes, its server and the load on it: first how a script starts them and asks
+ * them things, then what those of `main.mjs` do.
+ */
+import { fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { peers } from './peers.mjs';
+
+/** Seconds that a question may take, beyond the time it is told to take. */
+const PATIENCE = 30;
+
+export class Pair {
+  #processes = {};
+  #ends;
+
+  /** Both run `file`, which calls `answer`. */
+  constructor(peer, file = SELF) {
+    for (const role of ['server', 'load']) this.#processes[role] = start(file, role, peer);
+    this.#ends = Object.values(this.#processes).map(({ ended }) => ended);
+  }
+
+  /** Rejects when either process ends. One question at a time. */
+  ask(role, question, details) {
+    const { child } = this.#processes[role];
+    const reply = new Promise((resolve) => child.once('message', resolve));
+    const patience = PATIENCE + (details?.seconds ?? 0);
+    const tooLate = sleep(patience * 1000, undefined, { ref: false }).then(() => {
+      throw new Error(`its ${role} gave no answer to "${question}" for ${patience} s`);
+    });
+    if (child.connected) child.send({ question, details });
+    return Promise.race([...this.#ends, reply, tooLate]).then(({ result }) => result);
+  }
+
+  stop() {
+    for (const { child } of Object.values(this.#processes)) child.kill('SIGKILL');
+    return Promise.allSettled(this.#ends);
+  }
+}
+
+function start(file, role, peer) {
+  const child = fork(file, [role, peer], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
+  let complaint = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => (complaint += text));
+  const ended = new Promise((_resolve, reject) => {
+    child.once('close', (code, signal) => {
+      reject(new Error(`its ${role} ended (${signal ?? code}). ${complaint.trim()}`));
+    });
+  });
+  // It may end while nobody asks.
+  ended.catch(() => undefined);
+  return { child, ended };
+}
+
+/** In a process of a pair: each role is a function of the peer that gives what answers each question. */
+export function answer(roles) {
+  const [role, peer] = process.argv.slice(2);
+  const questions = roles[role](peers[peer]);
+  process.on('message', async ({ question, details }) => {
+    process.send({ result: await questions[question](details) });
+  });
+  process.on('disconnect', () => process.exit());
+  process.on('uncaughtException', (error) => {
+    writeSync(2, `${error.message ?? error}`);
+    process.exit(1);
+  });
+}
+
+/** Connects a few at a time, so that no listener's backlog overflows. */
+export async function connectAll(count, connect) {
+  const clients = [];
+  while (clients.length < count) {
+    const batch = Math.min(50, count - clients.length);
+    clients.push(...(await Promise.all(Array.from({ length: batch }, connect))));
+  }
+  return clients;
+}
+
+const SELF = fileURLToPath(import.meta.url);
+/** Requests that a process has made before anything of it is measured: its code is compiled then. */
+const WARM_REQUESTS = 10_000;
+/** Milliseconds of warm-up of each workload, at least and at most. */
+const WARM_TIME = [300, 4000];
+
+const serverRole = (peer) => ({ listen: peer.serve, rest: () => globalThis.gc?.(), usage });
+
+function loadRole(peer) {
+  let clients, loops, stopped;
+  let replies = 0;
+  let latencies; // in µs, while it is measured
+
+  async function loop(client, payload) {
+    for (;;) {
+      const begun = performance.now();
+      const reply = client.read(await client.send(payload));
+      if (reply.length !== payload.length) throw new Error(`a reply of ${reply.length} bytes`);
+      replies += 1;
+      latencies?.push((performance.now() - begun) * 1000);
+      if (stopped) return;
+    }
+  }
+
+  return {
+    async begin({ port, size, inFlight, connections }) {
+      globalThis.gc?.();
+      const payload = randomBytes(size);
+      clients = await connectAll(connections, () => peer.connect(port));
+      for (const client of clients) {
+        const reply = client.read(await client.send(payload));
+        if (!payload.equals(reply)) throw new Error('a first reply differs from its request');
+      }
+      stopped = false;
+      const begun = performance.now();
+      const lanes = clients.flatMap((client) => Array(inFlight).fill(client));
+      loops = Promise.all(lanes.map((client) => loop(client, payload)));
+      const warm = () => replies >= WARM_REQUESTS || performance.now() - begun > WARM_TIME[1];
+      do await sleep(WARM_TIME[0]);
+      while (!warm());
+    },
+
+    async measure({ seconds }) {
+      latencies = [];
+      const before = usage();
+      await sleep(seconds * 1000);
+      const after = usage();
+      const sorted = Float64Array.from(latencies).sort();
+      latencies = undefined;
+      if (sorted.length === 0) throw new Error(`no reply within ${seconds} s`);
+      const rate = sorted.length / (after.at - before.at);
+      const at = (share) => sorted[Math.floor(share * sorted.length)];
+      return { rate, p50: at(0.5), p99: at(0.99), usage: [before, after] };
+    },
+
+    async end() {
+      stopped = true;
+      await loops;
+      await Promise.all(clients.map((client) => client.close()));
+    },
+  };
+}
+
+/** In seconds: the clock, and the CPU time of all threads of this process. */
+function usage() {
+  const { user, system } = process.cpuUsage();
+  return { at: performance.now() / 1000, cpu: (user + system) / 1e6 };
+}
+
+if (process.argv[1] === SELF) answer({ server: serverRole, load: loadRole });

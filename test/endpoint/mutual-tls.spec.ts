@@ -1,0 +1,72 @@
+import { describe, expect, it } from '@jest/globals';
+import { connect, type ListenerOptions } from 'nestjs-interconnect/core';
+import { certificates } from '../support/certificates.js';
+import { addressOf, connected, listening } from '../support/connected.js';
+import { failure } from '../support/events.js';
+
+async function demanding(): Promise<Required<Pick<ListenerOptions, 'tls'>>> {
+  const { ca, server } = await certificates();
+  return { tls: { ...server, ca, requestCert: true } };
+}
+
+describe('mutual TLS', () => {
+  it('shows the listener who the dialer is', async () => {
+    const { ca, client } = await certificates();
+
+    const { acceptor } = await connected(await demanding(), { tls: { ca, ...client } });
+
+    expect(acceptor.peer).toMatchObject({ encrypted: true, authorized: true });
+    expect(acceptor.peer.certificate?.subject.CN).toBe('replica-7');
+    expect(acceptor.peer.certificate?.subjectaltname).toContain('DNS:replica-7');
+  });
+
+  it('shows the certificate to authenticate', async () => {
+    const { ca, client } = await certificates();
+    const names: unknown[] = [];
+    const authenticate: ListenerOptions['authenticate'] = (handshake) => {
+      names.push(handshake.peer.authorized, handshake.peer.certificate?.subject.CN);
+      handshake.accept();
+    };
+
+    await connected({ ...(await demanding()), authenticate }, { tls: { ca, ...client } });
+
+    expect(names).toEqual([true, 'replica-7']);
+  });
+
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'refuses a dialer that shows no certificate, in %s',
+    async (version) => {
+      const { ca } = await certificates();
+      const { tls } = await demanding();
+      const listener = await listening({ tls: { ...tls, maxVersion: version } });
+
+      const error = await failure(connect({ ...addressOf(listener), tls: { ca } }));
+
+      expect(error).toMatchObject({ code: 'IC_ERR_CONNECT', executed: 'no' });
+      expect(listener.connections.size).toBe(0);
+    },
+  );
+
+  it('refuses a dialer whose certificate another authority has signed', async () => {
+    const { ca, strangeClient } = await certificates();
+    const listener = await listening(await demanding());
+
+    const error = await failure(connect({ ...addressOf(listener), tls: { ca, ...strangeClient } }));
+
+    expect(error).toMatchObject({ code: 'IC_ERR_CONNECT', executed: 'no' });
+    expect(listener.connections.size).toBe(0);
+  });
+
+  it('leaves the judgement to authenticate where the listener says so', async () => {
+    const { ca, strangeClient } = await certificates();
+    const { tls } = await demanding();
+
+    const { acceptor } = await connected(
+      { tls: { ...tls, rejectUnauthorized: false } },
+      { tls: { ca, ...strangeClient } },
+    );
+
+    expect(acceptor.peer).toMatchObject({ encrypted: true, authorized: false });
+    expect(acceptor.peer.certificate?.subject.CN).toBe('replica-7');
+  });
+});
