@@ -38,11 +38,13 @@ export interface ConnectionSettings {
   /** What the other side allows this one. */
   readonly peer: Limits;
   readonly queue: QueueLimits;
+  readonly lastId: number;
 }
 
 export class ConnectionMachine implements SessionOwner {
   readonly limits: Limits;
   readonly peer: Limits;
+  readonly lastId: number;
   readonly output = new Output();
   readonly sendWindow: SendWindow;
   readonly receiveWindow: ReceiveWindow;
@@ -66,6 +68,7 @@ export class ConnectionMachine implements SessionOwner {
   constructor(effects: ConnectionEffects, settings: ConnectionSettings, now: number) {
     this.limits = settings.limits;
     this.peer = settings.peer;
+    this.lastId = settings.lastId;
     const { limits, peer } = settings;
     this.sendWindow = new SendWindow(peer.connectionBytes, connectionReserveOf(peer));
     this.receiveWindow = new ReceiveWindow(limits.connectionBytes, limits.maxFrame);

@@ -9,7 +9,7 @@ export { type AbortReason, IncomingMessage } from './incoming-message.js';
 export { DEFAULT_LIMITS, type Limits } from './limits.js';
 export { OutgoingMessage } from './outgoing-message.js';
 export { DEFAULT_QUEUE_LIMITS, type QueueLimits } from './send-queue-budget.js';
-export { SessionMachine, type SessionListener, type SessionState } from './session.js';
+export { SessionMachine, type SessionListener } from './session.js';
 export { SocketMachine, type SocketSettings } from './socket.js';
 export type { SocketEffects } from './socket-effects.js';
 export { EMPTY } from './unit.js';

@@ -10,6 +10,8 @@ export interface SessionHost {
   readonly limits: Limits;
   /** What the other side allows this one. */
   readonly peer: Limits;
+  /** The id before that of a session's first message: 0 but in tests of the wrap. */
+  readonly lastId: number;
   readonly output: Output;
   readonly sendWindow: SendWindow;
   readonly receiveWindow: ReceiveWindow;

@@ -48,7 +48,7 @@ export class SessionReceiver implements CreditSource {
   #partial: IncomingMessage | undefined;
   /** The id of the last message settled before it was whole: its late fragments are ignored. */
   #refusedId = 0;
-  #lastId = 0;
+  #lastId: number;
   #accepting = false;
   /** Handlers that have not ended, those of settled messages included. */
   #running = 0;
@@ -71,7 +71,8 @@ export class SessionReceiver implements CreditSource {
     this.#sender = sender;
     this.#events = events;
     this.#progress = progress;
-    this.#messages = new MessageWindow(host.limits.messages);
+    this.#lastId = host.lastId;
+    this.#messages = new MessageWindow(host.limits.messages, host.lastId);
   }
 
   /** Messages of the other side that are not settled. */
@@ -81,7 +82,7 @@ export class SessionReceiver implements CreditSource {
 
   /** Whether nothing has ever arrived. */
   get isUnused(): boolean {
-    return this.#lastId === 0;
+    return this.#lastId === this.#host.lastId;
   }
 
   grant(): { messages: number; bytes: number } {

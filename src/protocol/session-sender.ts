@@ -24,7 +24,7 @@ import { keepPayload } from './payload.js';
 import { Queue } from './queue.js';
 import type { SessionHost } from './session-host.js';
 import { ControlUnit, EMPTY, type Unit } from './unit.js';
-import { isAllowed, MAX_WINDOW, SendWindow } from './windows.js';
+import { advanceId, isAllowed, MAX_WINDOW, SendWindow } from './windows.js';
 
 export class SessionSender {
   readonly window: SendWindow;
@@ -48,8 +48,8 @@ export class SessionSender {
     this.window = new SendWindow(bytes, reserveOf(bytes, host.peer));
     this.#host = host;
     this.#progress = progress;
-    this.#lastId = 0;
-    this.#limit = messages;
+    this.#lastId = host.lastId;
+    this.#limit = advanceId(host.lastId, messages);
   }
 
   /** Messages whose outcome is still to come from the other side. */

@@ -19,13 +19,14 @@ import {
   FrameType,
   frameName,
   isSequenced,
-  MAX_TEXT,
   PrefaceDecoder,
   ProtocolError,
   VERSION,
 } from '../wire/index.js';
 import { ConnectionMachine } from './connection.js';
 import type { SocketEffects } from './socket-effects.js';
+import { STALL_TIMEOUT, StallWatch } from './stall-watch.js';
+import { cutText } from './text.js';
 import type { Failure } from './failure.js';
 import type { FrameWriter } from './frame-writer.js';
 import { encodeGreeting, type Greeting, MAX_GREETING, readGreeting } from './handshake.js';
@@ -40,6 +41,8 @@ export interface SocketSettings {
   readonly queue: QueueLimits;
   /** Milliseconds from the socket to the established connection. */
   readonly handshakeTimeout: number;
+  /** The id before the first message's: 0 but in tests of the wrap. */
+  readonly lastId?: number;
 }
 
 type SocketState =
@@ -72,12 +75,7 @@ export class SocketMachine implements FrameSink {
   #held: Parameters<FrameSink['onFrame']>[] | undefined;
   /** The connection that is closing in order: what it has ready is still written. */
   #leaving: ConnectionMachine | undefined;
-  /** Frames that arrived, in all and at the last look; since when one has been incomplete. */
-  #framesSeen = 0;
-  #framesAtCheck = -1;
-  #partialSince = Infinity;
-  /** Since when the socket has taken nothing although output waits. */
-  #stalledSince = Infinity;
+  readonly #stalls = new StallWatch();
 
   constructor(effects: SocketEffects, settings: SocketSettings, now: number) {
     this.#effects = effects;
@@ -198,11 +196,10 @@ export class SocketMachine implements FrameSink {
   flush(writer: FrameWriter, room: number, now: number): void {
     this.#now = now;
     if (room <= 0) {
-      if (this.#stalledSince === Infinity) this.#stalledSince = now;
-      this.#effects.arm(this.#stalledSince + STALL_TIMEOUT);
-      return;
+      this.#stalls.onBlocked(now);
+      return this.#effects.arm(this.#stalls.nextCheck);
     }
-    this.#stalledSince = Infinity;
+    this.#stalls.onUnblocked();
     if (this.#pongToken !== undefined) {
       this.#control.push(encodeFrame({ type: FrameType.PONG, id: this.#pongToken }));
       this.#pongToken = undefined;
@@ -236,7 +233,7 @@ export class SocketMachine implements FrameSink {
     metaLength: number,
     end: number,
   ): void {
-    this.#framesSeen += 1;
+    this.#stalls.onFrame();
     if (this.#held !== undefined) {
       this.#held.push([type, flags, session, id, bytes, start, metaLength, end]);
       return;
@@ -330,9 +327,9 @@ export class SocketMachine implements FrameSink {
   }
 
   #open(peer: Greeting): void {
-    const { role, greeting, queue } = this.#settings;
+    const { role, greeting, queue, lastId = 0 } = this.#settings;
     const { limits } = greeting;
-    const settings = { role, limits, peer: peer.limits, queue };
+    const settings = { role, limits, peer: peer.limits, queue, lastId };
     const connection = new ConnectionMachine(this.#effects, settings, this.#now);
     const keepalive = new Keepalive(limits.idle, peer.limits.idle, this.#now);
     this.#state = { kind: 'open', connection, keepalive };
@@ -416,16 +413,8 @@ export class SocketMachine implements FrameSink {
   }
 
   #onOpenTime(connection: ConnectionMachine, keepalive: Keepalive, now: number): void {
-    if (now >= this.#stalledSince + STALL_TIMEOUT) {
-      const message = `The other side has read nothing for ${STALL_TIMEOUT} ms.`;
-      this.#effects.abort();
-      return this.#finish({ kind: 'idle', executed: 'maybe', message, code: Code.STALLED });
-    }
-    if (this.#isDribbling(now)) {
-      const message = `A frame was not complete after ${STALL_TIMEOUT} ms.`;
-      this.#closeWith(Code.STALLED, message, NO_DATA);
-      return this.#finish({ kind: 'idle', executed: 'maybe', message, code: Code.STALLED });
-    }
+    const stalled = this.#stalls.check(now, this.#frames.pending);
+    if (stalled !== undefined) return this.#onStall(stalled);
     const verdict = keepalive.check(now);
     if (verdict === 'dead') {
       const { idle } = this.#settings.greeting.limits;
@@ -438,15 +427,18 @@ export class SocketMachine implements FrameSink {
       keepalive.onSpoke(now);
     }
     const next = Math.min(connection.onTime(now), keepalive.nextCheck);
-    this.#effects.arm(Math.min(next, this.#stalledSince + STALL_TIMEOUT));
+    this.#effects.arm(Math.min(next, this.#stalls.nextCheck));
   }
 
-  /** Whether the same frame has been on its way for too long: an octet now and then keeps a socket alive. */
-  #isDribbling(now: number): boolean {
-    if (this.#frames.pending === 0) this.#partialSince = Infinity;
-    else if (this.#framesAtCheck !== this.#framesSeen) this.#partialSince = now;
-    this.#framesAtCheck = this.#framesSeen;
-    return now >= this.#partialSince + STALL_TIMEOUT;
+  #onStall(what: 'output' | 'input'): void {
+    const message =
+      what === 'output'
+        ? `The other side has read nothing for ${STALL_TIMEOUT} ms.`
+        : `A frame was not complete after ${STALL_TIMEOUT} ms.`;
+    // Who does not read would not read why either.
+    if (what === 'output') this.#effects.abort();
+    else this.#closeWith(Code.STALLED, message, NO_DATA);
+    this.#finish({ kind: 'idle', executed: 'maybe', message, code: Code.STALLED });
   }
 
   #closeWith(code: number, text: string, data: Buffer): void {
@@ -470,13 +462,4 @@ export class SocketMachine implements FrameSink {
   }
 }
 
-/** Cut to what TEXT may hold, and never within a character. */
-function cutText(text: string): string {
-  const bytes = Buffer.from(text.replaceAll('\0', ''));
-  if (bytes.length <= MAX_TEXT) return bytes.toString();
-  return new TextDecoder().decode(bytes.subarray(0, MAX_TEXT - 3)).replace(/\uFFFD+$/u, '');
-}
-
 const NO_DATA = Buffer.alloc(0);
-/** Milliseconds for which a peer may leave our output unread. */
-const STALL_TIMEOUT = 30_000;

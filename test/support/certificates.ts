@@ -1,7 +1,7 @@
 /** Certificates of this run: two authorities, and what the first has signed. */
 import { generate } from 'selfsigned';
 
-export interface Identity {
+interface Identity {
   readonly key: string;
   readonly cert: string;
 }

@@ -20,6 +20,7 @@ export interface PairOptions {
   readonly listener?: SideOptions;
   /** For both sides. */
   readonly limits?: SideOptions['limits'];
+  readonly lastId?: number;
 }
 
 // Once, not at every octet: in Jest's realm each look at a global goes a long way.
@@ -100,17 +101,19 @@ export class SimPair {
   readonly back: SimPipe;
 
   constructor(options: PairOptions = {}) {
-    const { dialer, listener, limits } = options;
-    this.dialer = new SimSide('dialer', this.clock, withLimits(limits, dialer));
-    this.listener = new SimSide('listener', this.clock, withLimits(limits, listener));
+    const { dialer, listener, limits, lastId = 0 } = options;
+    this.dialer = new SimSide('dialer', this.clock, { ...withLimits(limits, dialer), lastId });
+    this.listener = new SimSide('listener', this.clock, {
+      ...withLimits(limits, listener),
+      lastId,
+    });
     this.there = new SimPipe(this.dialer, this.listener);
     this.back = new SimPipe(this.listener, this.dialer);
-    const audit = new WireAudit((way, id) => {
-      const receiver = way === 0 ? this.listener : this.dialer;
-      return receiver.sessions.every(
-        (session) => session.id !== id || session.closed !== undefined,
-      );
-    });
+    const isGone = (way: 0 | 1, id: number): boolean => {
+      const { sessions } = way === 0 ? this.listener : this.dialer;
+      return sessions.every((session) => session.id !== id || session.closed !== undefined);
+    };
+    const audit = new WireAudit(isGone, lastId);
     this.dialer.log.onFrame = (frame) => audit.onWritten(0, frame);
     this.listener.log.onFrame = (frame) => audit.onWritten(1, frame);
     this.there.arrived.onFrame = (frame) => audit.onArrived(0, frame);

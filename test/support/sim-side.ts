@@ -27,6 +27,8 @@ export interface SideOptions {
   /** Connect data at the dialer, accept data at the listener. */
   readonly data?: Buffer;
   readonly handshakeTimeout?: number;
+  /** The id before the first message's. */
+  readonly lastId?: number;
 }
 
 export interface OpenOptions {
@@ -74,10 +76,10 @@ export class SimSide {
     this.clock = clock;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#data = options.data ?? EMPTY;
-    const { agent = role, handshakeTimeout = 10_000 } = options;
+    const { agent = role, handshakeTimeout = 10_000, lastId = 0 } = options;
     const queue = { ...DEFAULT_QUEUE_LIMITS, ...options.queue };
     const greeting = { limits: this.limits, agent, data: this.#data };
-    const settings = { role, greeting, queue, handshakeTimeout };
+    const settings = { role, greeting, queue, handshakeTimeout, lastId };
     this.machine = new SocketMachine(this.#effects(), settings, clock.now());
   }
 

@@ -71,8 +71,12 @@ export class WireAudit {
   readonly #sessions = new Map<number, AuditedSession>();
   readonly #ends = [new AuditedEnd(), new AuditedEnd()] as const;
 
-  constructor(isGone: (way: Way, session: number) => boolean = () => false) {
+  readonly #lastId: number;
+
+  /** `lastId`: the id before the first message's. */
+  constructor(isGone: (way: Way, session: number) => boolean, lastId: number) {
     this.#isGone = isGone;
+    this.#lastId = lastId;
   }
 
   /** A frame that this side has written. */
@@ -173,10 +177,10 @@ export class WireAudit {
     const credit = this.#ends[1 - way]!.own?.sessionCredit ?? { messages: 0, bytes: 0 };
     return {
       bytes: { used: 0, limit: credit.bytes },
-      grantedMessages: credit.messages,
+      grantedMessages: advance(this.#lastId, credit.messages),
       grantedBytes: credit.bytes,
-      messageLimit: credit.messages,
-      lastId: 0,
+      messageLimit: advance(this.#lastId, credit.messages),
+      lastId: this.#lastId,
       ended: false,
       endArrived: false,
       unsettled: new Map(),
@@ -300,7 +304,7 @@ export class WireAudit {
     requests.grantedBytes = bytes;
     const size = end.own?.sessionCredit?.messages ?? 0;
     const oneWays = [...requests.unsettled.values()].filter(({ oneWay }) => oneWay).length;
-    const allowed = idsAhead(requests.settled + oneWays, count);
+    const allowed = idsAhead(advance(this.#lastId, requests.settled + oneWays), count);
     assert(allowed <= size, `${allowed} more messages than are settled; the limit is ${size}.`);
   }
 
@@ -348,6 +352,10 @@ class AuditedEnd {
   /** What this side allows the other, perhaps still on its way. */
   grantedOpens = 0;
   grantedBytes = 0;
+}
+
+function advance(id: number, count: number): number {
+  return count === 0 ? id : ((id - 1 + count) % MAX_ID) + 1;
 }
 
 function use(window: Window, bytes: number, whose: string): void {
