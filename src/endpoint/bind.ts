@@ -4,14 +4,19 @@ import { connect, type Server } from 'node:net';
 import { InterconnectError, messageOf, optionError, shown, systemCodeOf } from './errors.js';
 import { checkInteger } from './options.js';
 
+/** A bound TCP address. */
 export interface TcpAddress {
+  /** The bound address, where a name was asked for. */
   readonly host: string;
   /** The bound one, where 0 was asked for. */
   readonly port: number;
+  /** Which of the two protocols. */
   readonly family: 'IPv4' | 'IPv6';
 }
 
+/** A bound Unix socket. */
 export interface PathAddress {
+  /** As it was given. */
   readonly path: string;
 }
 

@@ -10,9 +10,11 @@ import { errorOf, InterconnectError, messageOf, optionError, tlsError } from './
 import { checkInteger, type EndpointOptions, resolveOptions, type Settings } from './options.js';
 import { peerOf, serverName } from './peer.js';
 
+/** Where to connect to, and how. */
 export interface ConnectOptions extends EndpointOptions {
   /** Name or address. Default `localhost`. */
   host?: string;
+  /** 1 … 65,535; required without `path`. */
   port?: number;
   /** A Unix socket, instead of host and port. */
   path?: string;

@@ -17,11 +17,14 @@ import type { Peer } from './peer.js';
 import { report, warn } from './report.js';
 import { Session } from './session.js';
 
+/** `open` → `closing` (nothing more is sent or delivered) → `closed` (the socket is gone). */
 export type ConnectionStatus = 'open' | 'closing' | 'closed';
 
+/** What a connection emits. Each listener is called synchronously, before the next frame is looked at. */
 export interface ConnectionEvents {
   /** The other side opened a session: accept or reject it. Without a listener it is rejected. */
   session: [session: Session];
+  /** Every change of `connection.status`. */
   status: [status: ConnectionStatus];
   /** It is over; the error says why, where neither side closed it in order. */
   close: [error: InterconnectError | undefined];
@@ -29,24 +32,34 @@ export interface ConnectionEvents {
   handlerError: [error: unknown];
 }
 
+/** How a session is opened. */
 export interface SessionOptions {
   /** Shown to the other side's application with the session. */
   data?: Bytes;
+  /** Shown with it; see `Metadata` for its limits. */
   metadata?: Metadata;
   /** Milliseconds until it must be accepted or rejected. Default: `sessionTimeout`; 0 = no limit. */
   timeout?: number;
 }
 
+/** What the other side can read about why a connection is closed. */
 export interface CloseOptions {
   /** `Code.OK` (the default) or an application's own, 0x8000–0xffff. */
   code?: number;
+  /** For people, at most 1024 bytes. Default: none. */
   reason?: string;
+  /** For the other side's application. Default: none. */
   data?: Bytes;
 }
 
+/**
+ * One connection. `connect` resolves with it at the dialer, `Listener` emits it; both ends are alike: either
+ * opens sessions, and either may close. It ends with its socket.
+ */
 export class Connection extends EventEmitter<ConnectionEvents> {
   /** Unique in this process, for logs. */
   readonly id: string;
+  /** Who is on the other side. */
   readonly peer: Peer;
   /** What the other side provided: the dialer's `data`, or the listener's at its acceptance. */
   readonly data: Buffer;
@@ -76,6 +89,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#gone = new Promise((resolve) => (this.#resolveGone = resolve));
   }
 
+  /** Where it is in its life; `'status'` tells every change. */
   get status(): ConnectionStatus {
     return this.#status;
   }

@@ -43,17 +43,23 @@ export type ErrorCode =
   | 'IC_ERR_TOO_LARGE'
   | 'IC_ERR_ALREADY_SETTLED';
 
+/** What an `InterconnectError` holds beside its code and message. */
 export interface InterconnectErrorDetails {
   /** Default `'no'`. */
   readonly executed?: Executed;
+  /** See the fields of `InterconnectError` of the same names. */
   readonly status?: number | undefined;
+  /** The other side's words. */
   readonly reason?: string | undefined;
+  /** The other side's bytes. */
   readonly data?: Buffer | undefined;
+  /** The error underneath, often the system's. */
   readonly cause?: unknown;
 }
 
 /** Everything that this library throws, rejects with or emits as an error. */
 export class InterconnectError extends Error {
+  /** What went wrong; stable across versions. */
   readonly code: ErrorCode;
   /**
    * Did the other side's handler run? `'no'`: it did not and will not, so that sending again is safe.

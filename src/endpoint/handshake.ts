@@ -11,6 +11,7 @@ import type { Peer } from './peer.js';
 export class Handshake {
   /** What the dialer provided: credentials, its name, whatever the application agreed on. */
   readonly data: Buffer;
+  /** Who asks: its address, and its certificate where TLS asked for one. */
   readonly peer: Peer;
   readonly #machine: SocketMachine;
   readonly #clock: Clock;

@@ -13,6 +13,7 @@ import { checkInteger, type EndpointOptions, resolveOptions, type Settings } fro
 import { type Peer, peerOf } from './peer.js';
 import { report, warn } from './report.js';
 
+/** Where to listen, whom to let in, and what to allow. */
 export interface ListenerOptions extends EndpointOptions {
   /** Name or address to bind. Default `localhost`; `::` for all, IPv4 and IPv6. */
   host?: string;
@@ -33,15 +34,23 @@ export interface ListenerOptions extends EndpointOptions {
   authenticate?: (handshake: Handshake) => unknown;
 }
 
+/** What a listener emits. */
 export interface ListenerEvents {
   /** A dialer was accepted. Attach the connection's listeners here, synchronously. */
   connection: [connection: Connection];
+  /** It is bound, and accepts. */
   listening: [address: ListenAddress];
+  /** It has closed, and every socket is gone. */
   close: [];
   /** `authenticate` threw, or the server failed after it was listening. Without a listener: a warning. */
   handlerError: [error: unknown];
 }
 
+/**
+ * Listens on one address and emits a `Connection` for each dialer that it lets in.
+ *
+ * A listener that throws, or whose promise rejects, is reported by `handlerError`; nothing else comes of it.
+ */
 export class Listener extends EventEmitter<ListenerEvents> {
   readonly #options: ListenerOptions;
   readonly #settings: Settings;
@@ -75,6 +84,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     return this.#address;
   }
 
+  /** The connections that stand, in the order in which they came. A live view. */
   get connections(): ReadonlySet<Connection> {
     return this.#connections;
   }

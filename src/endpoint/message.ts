@@ -8,17 +8,20 @@ import type { Session } from './session.js';
 
 /** Beside the payload of a settlement. */
 export interface SettleOptions {
+  /** Travels beside the payload; see `Metadata` for its limits. */
   metadata?: Metadata;
 }
 
 /**
  * One message, to be settled once: by `accept`, `respond` or `reject`. If that does not happen within
- * the sender's timeout, both sides are told.
+ * the sender's timeout, both sides are told. Until then it occupies one of the session's places, and after
+ * a timeout or a cancel still: settle every message when its work has ended, one-way ones too.
  *
  * A second settlement throws `IC_ERR_ALREADY_SETTLED`. A settlement that comes after the timeout, or
  * after the connection was lost, does nothing: `signal` has said so before.
  */
 export class Message {
+  /** The session it came in. */
   readonly session: Session;
   /** The payload. It belongs to the handler. */
   readonly data: Buffer;
@@ -43,6 +46,7 @@ export class Message {
     return this.#incoming.id;
   }
 
+  /** What the sender put beside the payload; without a prototype. */
   get metadata(): Metadata {
     return (this.#metadata ??= toMetadata(this.#incoming.metadata));
   }

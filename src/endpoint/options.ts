@@ -32,6 +32,7 @@ export interface EndpointLimits {
   maxQueuedBytes?: number;
 }
 
+/** What both kinds of endpoint take. Durations are in milliseconds. */
 export interface EndpointOptions extends EndpointLimits {
   /** Milliseconds until a connection must stand. Default 10,000. */
   handshakeTimeout?: number;

@@ -2,12 +2,15 @@
 import { isIP, type Socket } from 'node:net';
 import { type PeerCertificate, TLSSocket } from 'node:tls';
 
+/** Who is on the other side, as far as the socket and the handshake tell. */
 export interface Peer {
   /** What the other side calls itself; nobody has verified it. */
   readonly agent: string;
   /** IP address, or the path of a Unix socket. */
   readonly address: string;
+  /** Its TCP port; none on a Unix socket. */
   readonly port: number | undefined;
+  /** Whether the socket is TLS. */
   readonly encrypted: boolean;
   /** Whether its certificate was verified. */
   readonly authorized: boolean;

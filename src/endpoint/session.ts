@@ -22,9 +22,11 @@ import { closedError, errorOf, InterconnectError } from './errors.js';
 import { Message } from './message.js';
 import { type Outcome, PendingSend } from './pending-send.js';
 
+/** How one message is sent. */
 export interface SendOptions {
   /** Milliseconds until an outcome must be there. Default: the endpoint's `messageTimeout`; 0 = no limit. */
   timeout?: number;
+  /** Travels beside the payload; see `Metadata` for its limits. */
   metadata?: Metadata;
   /** Cancels: the other side's handler sees its own signal abort. */
   signal?: AbortSignal;
@@ -38,6 +40,7 @@ export interface SendOptions {
  */
 export type SessionStatus = 'opening' | 'pending' | 'open' | 'closing' | 'closed';
 
+/** What a session emits. Each listener is called synchronously, in the order of the frames. */
 export interface SessionEvents {
   /** A message of the other side. Without a listener it is rejected NO_HANDLER. */
   message: [message: Message];
@@ -49,7 +52,12 @@ export interface SessionEvents {
   close: [error: InterconnectError | undefined];
 }
 
+/**
+ * One session. The opener has it from `createSession` or `openSession`, the acceptor from the connection's
+ * `'session'`, and must `accept` or `reject` it. Then both ends are alike.
+ */
 export class Session extends EventEmitter<SessionEvents> {
+  /** The connection it runs on. */
   readonly connection: Connection;
   readonly #machine: SessionMachine;
   #data: Buffer;
@@ -67,10 +75,12 @@ export class Session extends EventEmitter<SessionEvents> {
     machine.listener = this.#listener();
   }
 
+  /** What it was opened as; in Nest, the pattern. */
   get name(): string {
     return this.#machine.name;
   }
 
+  /** Where it is in its life. */
   get status(): SessionStatus {
     const { kind } = this.#machine.state;
     return kind === 'ending' ? 'closing' : kind;
@@ -81,6 +91,7 @@ export class Session extends EventEmitter<SessionEvents> {
     return this.#data;
   }
 
+  /** What came with `data`; without a prototype. */
   get metadata(): Metadata {
     return this.#metadata;
   }
