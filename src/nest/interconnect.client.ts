@@ -90,6 +90,7 @@ export class InterconnectClient
     return this.close();
   }
 
+  /** Each callback is isolated: one that throws is logged, and the others still run. */
   override on<Event extends keyof InterconnectClientEvents>(
     event: Event,
     callback: InterconnectClientEvents[Event],
@@ -166,6 +167,7 @@ export class InterconnectClient
     });
   }
 
+  /** For subclasses and tools that go through Nest's own `emit`. */
   protected override dispatchEvent<T = void>(packet: ReadPacket): Promise<T> {
     return new Promise((resolve, reject) => {
       this.transmit(packet, this.isOneWay, {

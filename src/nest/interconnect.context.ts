@@ -1,6 +1,7 @@
 import { BaseRpcContext } from '@nestjs/microservices';
 import type { Connection, Message, Metadata, Peer, Session } from '../endpoint/index.js';
 
+/** What `getArgs()` gives: the message, the registered pattern, and whether an event handler serves it. */
 export type InterconnectContextArgs = [message: Message, pattern: string, isEvent: boolean];
 
 /**
@@ -21,6 +22,7 @@ export class InterconnectContext extends BaseRpcContext<InterconnectContextArgs>
     return this.args[0];
   }
 
+  /** The session it came in; its name is the pattern as the caller spelled it. */
   getSession(): Session {
     return this.args[0].session;
   }

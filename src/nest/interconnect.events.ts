@@ -8,6 +8,7 @@ export const InterconnectStatus = {
   CONNECTED: 'connected',
   DISCONNECTED: 'disconnected',
 } as const;
+/** One of its values. */
 export type InterconnectStatus = (typeof InterconnectStatus)[keyof typeof InterconnectStatus];
 
 /** For `server.on(…)`. Listeners may be added before `listen()` and stay through `close()` and the next `listen()`. */

@@ -7,8 +7,11 @@ const REJECTION = Symbol.for('nestjs-interconnect.rejection');
 
 /** What `getError()` of an `InterconnectException` gives when that carries nothing else. */
 export interface InterconnectRejection {
+  /** One of `Code`, or the application's own. */
   readonly code: number;
+  /** The reason, in words. */
   readonly message: string;
+  /** The bytes that came with it. */
   readonly data?: Buffer;
 }
 
@@ -27,11 +30,13 @@ export interface RejectionOrigin {
  * may simply let it pass.
  */
 export class InterconnectException extends RpcException {
+  /** For logs: what `instanceof` says is what counts. */
   override readonly name = 'InterconnectException';
   /** One of `Code`, or the application's own from 0x8000 to 0xffff. */
   readonly code: number;
   /** In words; empty when none were given. More than 1024 bytes of UTF-8 do not arrive. */
   readonly reason: string;
+  /** What the handler added for the caller's code; it belongs to who catches this. */
   readonly data: Buffer | undefined;
 
   /**
@@ -57,7 +62,7 @@ export class InterconnectException extends RpcException {
 
   /** Whether the handler ran, as far as the code tells. */
   get executed(): Executed {
-    return isUnexecuted(this.code) ? 'no' : 'yes';
+    return executedOf(this.code);
   }
 }
 
@@ -94,9 +99,12 @@ function describeCode(code: number): string {
   return name === undefined ? `code ${hex}` : `${name} (${hex})`;
 }
 
-/** Refused with the connection or the session (01xx to 03xx), never given to a handler (04xx), or said so itself. */
-function isUnexecuted(code: number): boolean {
-  return (code >= 0x0100 && code < 0x0500) || code >= 0xc000;
+/** The class of a code tells; one that is not assigned tells nothing. */
+function executedOf(code: number): Executed {
+  const group = code >>> 8;
+  // Refused with the connection or the session, never given to a handler, or said so itself.
+  if ((group >= 0x01 && group <= 0x04) || group >= 0xc0) return 'no';
+  return group === 0x05 || group >= 0x80 ? 'yes' : 'maybe';
 }
 
 function toBuffer(data: Bytes): Buffer {

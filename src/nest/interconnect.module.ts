@@ -10,12 +10,15 @@ import { InterconnectServer } from './interconnect.server.js';
 
 /** A section left out means its defaults: `localhost:3000`, as for Nest's TCP transport. */
 export interface InterconnectModuleOptions {
+  /** For `InterconnectClient`. */
   client?: InterconnectClientOptions;
+  /** For `InterconnectServer`. */
   server?: InterconnectServerOptions;
 }
 
 /** What a class given to `forRootAsync({ useClass })` or `({ useExisting })` implements. */
 export interface InterconnectOptionsFactory {
+  /** Called once, when the module is initialised. */
   createInterconnectOptions(): Promise<InterconnectModuleOptions> | InterconnectModuleOptions;
 }
 

@@ -8,9 +8,13 @@ const RECORD = Symbol.for('nestjs-interconnect.record');
  * Made by `InterconnectRecordBuilder`.
  */
 export class InterconnectRecord {
+  /** The bytes; not copied. */
   readonly data: Bytes | undefined;
+  /** String entries beside them. */
   readonly metadata: Metadata | undefined;
+  /** Milliseconds until an outcome must be there; `undefined` = the client's `messageTimeout`. */
   readonly timeout: number | undefined;
+  /** No outcome is wanted; `undefined` = as the client's `oneWay` says. */
   readonly oneWay: boolean | undefined;
 
   constructor(data: Bytes | undefined, options: InterconnectRecordOptions = {}) {
@@ -26,9 +30,13 @@ export class InterconnectRecord {
   }
 }
 
+/** See the fields of `InterconnectRecord` of the same names. */
 export interface InterconnectRecordOptions {
+  /** At most 64 entries and 7,000 bytes. */
   readonly metadata?: Metadata;
+  /** Milliseconds; 0 = no limit. */
   readonly timeout?: number;
+  /** Default: as the client's option. */
   readonly oneWay?: boolean;
 }
 
@@ -86,6 +94,7 @@ export class InterconnectRecordBuilder {
     return this;
   }
 
+  /** The record so far; the builder may be used on. */
   build(): InterconnectRecord {
     return new InterconnectRecord(this.data, {
       ...(this.metadata !== undefined && { metadata: this.metadata }),

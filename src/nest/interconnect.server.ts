@@ -37,9 +37,11 @@ export class InterconnectServer
   extends Server<InterconnectServerEvents, InterconnectStatus>
   implements CustomTransportStrategy
 {
+  /** Nest binds to this server the handlers whose decorator names this id, or none. */
   override transportId: Transport | symbol;
   /** An event's caller learns that it failed, so Nest need not report it as lost. Read by Nest 12. */
   override readonly propagatesEventHandlerErrors = true;
+  /** Nest's own servers all log as `Server`. */
   protected override readonly logger = new Logger(InterconnectServer.name);
 
   private readonly options: InterconnectServerOptions;
@@ -81,6 +83,7 @@ export class InterconnectServer
     return this.closing;
   }
 
+  /** Each callback is isolated: one that throws is logged, and the others still run. */
   override on<Event extends keyof InterconnectServerEvents>(
     event: Event,
     callback: InterconnectServerEvents[Event],
