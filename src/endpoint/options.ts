@@ -119,16 +119,19 @@ function checkWindows({ maxFrame, maxMessage, sessionBytes, connectionBytes }: L
       `sessionWindow (${sessionBytes}) must be at least maxFrameSize (${maxFrame}), or a frame never fits.`,
     );
   }
-  if (connectionBytes < maxMessage + maxFrame) {
+  const beside = Math.max(maxFrame, SMALL_SHARE);
+  if (connectionBytes < maxMessage + beside) {
     throw optionError(
-      `connectionWindow (${connectionBytes}) must be at least maxMessageSize (${maxMessage}) and one ` +
-        `maxFrameSize (${maxFrame}) more: a message is held until it is whole.`,
+      `connectionWindow (${connectionBytes}) must be at least ${maxMessage + beside}, which is ` +
+        `maxMessageSize (${maxMessage}) and ${beside} more: a message is held until it is whole.`,
     );
   }
 }
 
 const KIB = 1024;
 const MAX_BYTES = 2 ** 30;
+/** What a window holds beside a message: its fields, and a small frame of a settlement. */
+const SMALL_SHARE = 32 * KIB;
 /** A window holds a message and one frame more. */
 const MAX_MESSAGE = MAX_BYTES - 1024 * KIB;
 const MAX_MILLISECONDS = 2 ** 31 - 1;

@@ -377,14 +377,17 @@ export class ConnectionMachine implements SessionOwner {
     // A sender that leaves the reserve to settlements stops above it.
     if (room + freed >= connectionReserveOf(this.limits) + MIN_FRAGMENT) return;
     let incomplete = 0;
+    let count = 0;
     let least: SessionMachine | undefined;
     for (const session of this.#sessions.all()) {
       const held = session.receiver?.partial?.held;
       if (held === undefined) continue;
       incomplete += held;
+      count += 1;
       if (least === undefined || held < (least.receiver?.partial?.held ?? 0)) least = session;
     }
-    if (receiveWindow.held <= incomplete) least?.receiver?.refusePartial();
+    // One alone always fits: no message may be larger than that.
+    if (count > 1 && receiveWindow.held <= incomplete) least?.receiver?.refusePartial();
   }
 }
 

@@ -6,19 +6,18 @@ export class Pings {
     number,
     { readonly at: number; readonly done: ((milliseconds: number) => void) | undefined }
   >();
+  /** Tokens of those that only keep the connection alive, the oldest first. */
+  readonly #keepalives: number[] = [];
   #token = 0;
-  /** The newest PING that only keeps the connection alive. */
-  #keepalive = 0;
 
   /** The token of a new PING; `done` is told how long the round trip took. */
   ask(done: ((milliseconds: number) => void) | undefined, now: number): number {
     this.#token = nextId(this.#token);
-    if (done === undefined) {
-      // A peer that never answers must not make us remember every one.
-      this.#asked.delete(this.#keepalive);
-      this.#keepalive = this.#token;
-    }
     this.#asked.set(this.#token, { at: now, done });
+    if (done === undefined && this.#keepalives.push(this.#token) > MAX_KEEPALIVES) {
+      // A peer that never answers must not make us remember every one.
+      this.#asked.delete(this.#keepalives.shift() ?? 0);
+    }
     return this.#token;
   }
 
@@ -38,5 +37,8 @@ export class Pings {
 
   clear(): void {
     this.#asked.clear();
+    this.#keepalives.length = 0;
   }
 }
+
+const MAX_KEEPALIVES = 100;

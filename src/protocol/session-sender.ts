@@ -170,6 +170,12 @@ export class SessionSender {
       this.pump();
     }
     if ((flags & Flag.MORE) === 0) {
+      const size = end - start - metaLength;
+      if (meta.total !== undefined && meta.total !== size) {
+        violation(`The settlement of message ${id} has ${size} bytes and announced ${meta.total}.`);
+      }
+      const limit = this.#host.limits.maxMessage;
+      if (size > limit) this.#abandon(message, tooLarge(size, limit));
       this.#finish(message, type, meta, keepPayload(bytes, start + metaLength, end));
       return true;
     }

@@ -281,7 +281,7 @@ export class SessionMachine {
     const state = this.#state;
     const undecided = state.kind === 'pending' || this.#isUnanswered;
     if (!undecided || !('deadline' in state)) return next;
-    // After its END, the clock of the acceptor is the one that counts: no second END could tell it.
+    // After its END, the clock of the acceptor counts: it may have accepted meanwhile.
     if (state.kind === 'ending' && state.endSent) return next;
     if (state.deadline > now) return Math.min(next, state.deadline);
     this.#expire();

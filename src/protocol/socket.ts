@@ -296,7 +296,9 @@ export class SocketMachine implements FrameSink {
       }
       case 'open':
         this.#state.keepalive.onHeard(now);
-        return this.#frames.push(chunk);
+        this.#frames.push(chunk);
+        if (this.#frames.pending > 0) this.#effects.arm(now + STALL_TIMEOUT);
+        return;
       case 'greeting':
       case 'judging':
         return this.#frames.push(chunk);
@@ -349,8 +351,8 @@ export class SocketMachine implements FrameSink {
   ): void {
     switch (type) {
       case FrameType.PING:
-        // Nobody needs many; all of them are answered by one PONG a tick.
-        connection.flood(this.#now);
+        // Those of one tick have one answer, and the others cost.
+        if (this.#pongToken !== undefined) connection.flood(this.#now);
         this.#pongToken = id;
         return this.#effects.wake();
       case FrameType.PONG:

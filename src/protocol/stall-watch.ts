@@ -29,15 +29,26 @@ export class StallWatch {
     if (pending === 0) this.#partialSince = Infinity;
     else if (this.#framesAtCheck !== this.#frames) this.#partialSince = now;
     this.#framesAtCheck = this.#frames;
+    if (now >= this.nextCheck + LATE) {
+      // This process stood still, not the other: what happened meanwhile is not known yet.
+      this.#blockedSince = forgive(this.#blockedSince, now);
+      this.#partialSince = forgive(this.#partialSince, now);
+    }
     if (now >= this.#blockedSince + STALL_TIMEOUT) return 'output';
     return now >= this.#partialSince + STALL_TIMEOUT ? 'input' : undefined;
   }
 
-  /** When to look again; input is looked at along with the keepalive. */
+  /** When to look again. */
   get nextCheck(): number {
-    return this.#blockedSince + STALL_TIMEOUT;
+    return Math.min(this.#blockedSince, this.#partialSince) + STALL_TIMEOUT;
   }
+}
+
+function forgive(since: number, now: number): number {
+  return since === Infinity ? since : Math.max(since, now - STALL_TIMEOUT + LATE);
 }
 
 /** Milliseconds. */
 export const STALL_TIMEOUT = 30_000;
+/** A look that comes so much later than it was due is late; as much time is given after it. */
+const LATE = 4000;

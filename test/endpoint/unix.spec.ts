@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect as connectSocket, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, Listener } from 'nestjs-interconnect/core';
 import { afterTest } from '../support/after-test.js';
 import { connected, echo, listening } from '../support/connected.js';
 import { failure, thrown } from '../support/events.js';
-import { run } from '../support/program.js';
+import { report, run, start } from '../support/program.js';
 
 let folder = '';
 let path = '';
@@ -20,8 +20,7 @@ beforeEach(() => {
 
 /** What a process leaves behind that was killed while it listened. */
 async function leaveStaleSocket(): Promise<void> {
-  const program = new URL('programs/dies-listening.ts', import.meta.url);
-  await run(program, [path]);
+  await run(new URL('programs/listens.ts', import.meta.url), [path, 'die']);
   if (!existsSync(path)) throw new Error('The program left no socket.');
 }
 
@@ -72,6 +71,25 @@ describe('a connection over a Unix socket', () => {
     afterTest(() => other.close());
 
     expect(await failure(new Listener({ path }).listen())).toMatchObject({ code: 'IC_ERR_LISTEN' });
+  });
+
+  it('leaves alone a socket whose process is too busy to answer', async () => {
+    const child = start(new URL('programs/listens.ts', import.meta.url), [path, 'stay']);
+    await report(child);
+    child.kill('SIGSTOP');
+    // Until the kernel takes no more on its behalf.
+    const refused = new Promise((resolve) => {
+      for (let count = 0; count < 8; count++) {
+        const socket = connectSocket(path).on('error', resolve);
+        afterTest(() => socket.destroy());
+      }
+    });
+    expect(await refused).toMatchObject({ code: 'EAGAIN' });
+
+    const error = await failure(new Listener({ path }).listen());
+
+    expect(error).toMatchObject({ code: 'IC_ERR_LISTEN', cause: { code: 'EADDRINUSE' } });
+    expect(existsSync(path)).toBe(true);
   });
 
   it('leaves alone a file that is no socket', async () => {

@@ -270,13 +270,13 @@ describe('A settlement that does not belong', () => {
 
   it('comes second and is ignored (M67)', () => {
     const peer = sending();
-    const [send] = [peer.side.last.send('y')];
+    const send = peer.side.last.send('y');
     peer.flush();
     peer.lines();
 
     peer.send({ ...accept, id: 1 }, { ...accept, id: 1, payload: Buffer.from('again') });
 
-    expect(send?.outcome).toBe('pending');
+    expect(send.outcome).toBe('pending');
     peer.expectSilence();
   });
 

@@ -29,6 +29,15 @@ export class ManualClock {
     this.#now = end;
   }
 
+  /** Time has passed while this process stood still: what fell due is called now, too late. */
+  skip(milliseconds: number): void {
+    this.#now += milliseconds;
+    for (let timer = this.#next(this.#now); timer !== undefined; timer = this.#next(this.#now)) {
+      this.#timers.delete(timer);
+      timer.callback();
+    }
+  }
+
   #next(end: number): { readonly at: number; readonly callback: () => void } | undefined {
     const due = [...this.#timers].filter(({ at }) => at <= end);
     return due.toSorted((one, other) => one.at - other.at)[0];

@@ -85,6 +85,12 @@ export class SimPeer {
     return this.side.log.lines();
   }
 
+  /** The name of the code in the CLOSE that it wrote last, if it wrote one. */
+  get closeCode(): string | undefined {
+    const last = this.side.log.frames.at(-1);
+    return last?.type === FrameType.CLOSE ? codeName(last.meta.code ?? Code.OK) : undefined;
+  }
+
   /** The last thing it wrote must be CLOSE with this code, and the socket must end. */
   expectClose(code: number): void {
     const { side } = this;

@@ -140,6 +140,12 @@ export class SimSide {
     this.machine.onLost(reason, this.clock.now());
   }
 
+  /** The socket takes something again. */
+  drain(room = 256 * 1024): void {
+    this.room = room;
+    this.woken = true;
+  }
+
   /** What is to be written now, in memory that is the machine's again after `release`. */
   flush(): Buffer[] {
     this.woken = false;
