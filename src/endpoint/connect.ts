@@ -1,7 +1,7 @@
 /** Opens connections: the dialer's side. */
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions as TlsConnectOptions } from 'node:tls';
-import { MAX_CONNECT_DATA } from '../protocol/index.js';
+import { type Failure, MAX_CONNECT_DATA } from '../protocol/index.js';
 import { checkTarget } from './bind.js';
 import { type Bytes, toBufferOrEmpty } from './bytes.js';
 import { Connection } from './connection.js';
@@ -53,7 +53,8 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     await established(socket, options, settings);
     if (socket.destroyed) throw connectError(options, socket.errored ?? socketClosed());
     const spent = settings.clock.now() - started;
-    const rest = { ...settings, handshakeTimeout: Math.max(1, settings.handshakeTimeout - spent) };
+    const left = Math.ceil(Math.max(1, settings.handshakeTimeout - spent));
+    const rest = { ...settings, handshakeTimeout: left };
     return await introduce(socket, data, options, rest);
   } finally {
     signal?.removeEventListener('abort', cancel);
@@ -139,8 +140,9 @@ function introduce(
           if (connection !== undefined) return connection.onClosed(failure);
           // Lost before there was a connection: to the caller, there never was a socket.
           const lost = failure === undefined || failure.kind === 'connection-lost';
-          const cause = socket.errored ?? new Error(failure?.message);
-          reject(lost ? connectError(options, cause) : errorOf(failure));
+          const cause =
+            driver.error ?? socket.errored ?? new Error('it ended before the handshake');
+          reject(lost ? connectError(options, cause) : errorOf(named(failure, options)));
         },
         onSocketClosed: () => connection?.onSocketClosed(),
       },
@@ -153,6 +155,11 @@ function checkConnectTarget(options: ConnectOptions): void {
   if (options.path === undefined) checkInteger('port', options.port, 1, 65_535);
 }
 
+/** What the other side said, or did not say in time, with its address. */
+function named(failure: Failure, options: ConnectOptions): Failure {
+  return { ...failure, message: `${targetOf(options)}: ${failure.message}` };
+}
+
 function targetOf({ host = 'localhost', port, path }: ConnectOptions): string {
   return path ?? `${host}:${port}`;
 }
@@ -163,8 +170,9 @@ function connectError(options: ConnectOptions, cause: Error): InterconnectError 
   // Several addresses were tried: the reasons are inside.
   const causes: unknown[] =
     'errors' in cause && Array.isArray(cause.errors) ? cause.errors : [cause];
-  const reasons = causes.map(messageOf).join('; ');
-  const message = `No connection to ${targetOf(options)}: ${reasons}.`;
+  const reasons = causes.map(messageOf).join('; ').trim().replace(/\.$/u, '');
+  const remedy = cause.message.includes('alert') ? ' Does it want a client certificate?' : '';
+  const message = `No connection to ${targetOf(options)}: ${reasons}.${remedy}`;
   return new InterconnectError('IC_ERR_CONNECT', message, { cause });
 }
 

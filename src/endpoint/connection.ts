@@ -11,7 +11,7 @@ import { Code, MAX_NAME, MAX_TEXT, type Meta } from '../wire/index.js';
 import { type Bytes, type Metadata, toBufferOrEmpty, toEntries } from './bytes.js';
 import { checkCode, checkReason } from './codes.js';
 import type { Driver } from './driver.js';
-import { closedError, errorOf, type InterconnectError, optionError, shown } from './errors.js';
+import { closedError, errorOf, InterconnectError, optionError, shown } from './errors.js';
 import { deadlineOf, type Settings } from './options.js';
 import type { Peer } from './peer.js';
 import { report, warn } from './report.js';
@@ -183,6 +183,20 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     throw optionError(
       `The data of ${data.length} bytes exceeds the ${limit} bytes that fit. Send it as a message instead.`,
     );
+  }
+
+  /** @internal Resolves when the kernel has what was written so far: a buffer may be used again. */
+  whenTaken(resolve: () => void, reject: (error: InterconnectError) => void): void {
+    this.#driver.whenTaken((error) => {
+      if (error === undefined || error === null) return resolve();
+      const message = `The connection was lost while a message left: ${error.message}`;
+      reject(
+        new InterconnectError('IC_ERR_CONNECTION_LOST', message, {
+          executed: 'maybe',
+          cause: error,
+        }),
+      );
+    });
   }
 
   /** @internal Lets awaiting code attach its listeners before the next frame is looked at. */

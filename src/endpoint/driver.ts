@@ -36,6 +36,8 @@ export class Driver implements SocketEffects {
   readonly #chunks: Buffer[] = [];
   readonly #gather = (chunk: Buffer): void => void this.#chunks.push(chunk);
   readonly #flush = (): void => this.#write();
+  /** Who waits until the kernel has what was written. */
+  #waiting: ((error?: Error | null) => void)[] = [];
   #flushScheduled = false;
   #wokenAt = 0;
   #ending = false;
@@ -69,6 +71,17 @@ export class Driver implements SocketEffects {
   /** One instant per tick is enough for deadlines; asking the system costs as much as sending. */
   now(): number {
     return this.#flushScheduled ? this.#wokenAt : this.#clock.now();
+  }
+
+  /** What went wrong on the socket first, if anything did. */
+  get error(): Error | undefined {
+    return this.#error;
+  }
+
+  /** Calls back when nothing that was handed to the socket so far is referenced any more, or with its error. */
+  whenTaken(callback: (error?: Error | null) => void): void {
+    this.#waiting.push(callback);
+    this.wake();
   }
 
   wake(): void {
@@ -124,7 +137,8 @@ export class Driver implements SocketEffects {
 
   /** The other side's FIN. Ours follows, unless CLOSE brought it about already. */
   #onEnd(): void {
-    this.machine.onLost('the other side ended the stream without CLOSE', this.#clock.now());
+    const reason = this.#error?.message ?? 'the other side ended the stream without CLOSE';
+    this.machine.onLost(reason, this.#clock.now());
     this.end();
   }
 
@@ -133,6 +147,9 @@ export class Driver implements SocketEffects {
     this.machine.onLost(reason, this.#clock.now());
     this.#stopTimer?.();
     this.#stopLinger?.();
+    const error = this.#error ?? new Error(reason);
+    for (const callback of this.#waiting) callback(error);
+    this.#waiting = [];
     this.#listener.onSocketClosed();
   }
 
@@ -159,12 +176,27 @@ export class Driver implements SocketEffects {
     chunks.length = 0;
     // Nothing unsent: the kernel has copied the slab, and it may be used again.
     writer.release(socket.writableLength === 0);
+    this.#tellTaken();
     // Until 'drain' nothing more goes out: the machine watches how long that takes.
     if (socket.writableLength >= LARGEST_UNSENT) this.machine.flush(writer, 0, this.#clock.now());
     // Half-closing lets the other side read CLOSE; destroying would discard it.
     if (this.#ending) socket.end();
   }
+
+  #tellTaken(): void {
+    const callbacks = this.#waiting;
+    if (callbacks.length === 0) return;
+    this.#waiting = [];
+    const tell = (error?: Error | null): void => {
+      for (const callback of callbacks) callback(error);
+    };
+    // An empty write is done when those before it are.
+    if (this.socket.writableLength === 0) tell();
+    else this.socket.write(NOTHING, tell);
+  }
 }
+
+const NOTHING = Buffer.alloc(0);
 
 const writer = new FrameWriter();
 /** Octets handed to the socket and not taken by the kernel: more would only wait in front of others. */

@@ -75,13 +75,17 @@ export class InterconnectError extends Error {
 
   constructor(code: ErrorCode, message: string, details: InterconnectErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
-    this.name = 'InterconnectError';
     this.code = code;
     this.executed = details.executed ?? 'no';
     this.status = details.status;
     this.reason = details.reason;
     this.data = details.data;
     Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  static {
+    // Not each error's own: the head of a stack is written before a constructor could set it.
+    this.prototype.name = 'InterconnectError';
   }
 }
 

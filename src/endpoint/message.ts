@@ -89,7 +89,8 @@ export class Message {
   }
 
   /**
-   * Accepts with data. The bytes belong to the connection until they are written: do not change them.
+   * Accepts with data. The bytes are not copied, and belong to the connection from here on: do not change
+   * them any more.
    * @throws IC_ERR_OPTION for what is no bytes, IC_ERR_TOO_LARGE beyond the other side's
    * `maxMessageSize`; the message is then still to be settled.
    */

@@ -115,26 +115,27 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#machine.reject(code, checkReason(reason, MAX_TEXT), payload);
   }
 
-  /** Resolves once the message has been handed to the socket. */
+  /** Resolves once the kernel has the message, and its bytes may be used again. */
   send(data: Bytes, options: SendOptions & { oneWay: true }): Promise<void>;
   /**
    * Resolves for every outcome that the other side's handler gave, a rejection included. Rejects with an
    * `InterconnectError` only where there is none; its `executed` says whether the handler ran.
    *
-   * The bytes belong to the connection until the promise settles: do not change them before. Messages of
+   * The bytes are not copied, and belong to the connection until the promise resolves: do not change them
+   * before. After a failure they may still be on their way: make new ones. Messages of
    * one session start their handlers in the order in which they were sent.
    */
   send(data: Bytes, options?: SendOptions): Promise<Outcome>;
   send(data: Bytes, options: SendOptions = NO_OPTIONS): Promise<Outcome | void> {
     return new Promise<Outcome | void>((resolve, reject) => {
       if (this.connection.status !== 'open') return reject(closedError());
-      const { metadata, signal } = options;
+      const { metadata, signal, oneWay = false } = options;
       const message = new PendingSend(
         toBuffer(data, 'A message'),
         metadata === undefined ? EMPTY : encodeMeta({ metadata: toEntries(metadata) }),
         this.connection.deadline(options.timeout),
-        options.oneWay === true,
-        resolve,
+        oneWay,
+        oneWay ? () => this.connection.whenTaken(resolve, reject) : resolve,
         reject,
       );
       if (signal !== undefined) {

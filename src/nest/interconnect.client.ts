@@ -245,7 +245,7 @@ export class InterconnectClient
   }
 
   private onClosed(error: InterconnectError | undefined): void {
-    if (error !== undefined) this.logger.warn(`The connection was lost: ${error.message}`);
+    if (error !== undefined) this.logger.warn(error.message);
     this._status$.next(InterconnectStatus.DISCONNECTED);
     this.notifier.notify('close', error);
   }

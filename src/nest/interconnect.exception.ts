@@ -41,7 +41,8 @@ export class InterconnectException extends RpcException {
 
   /**
    * @param code `Code.REFUSED`, `Code.FAILED`, or one of your own: 0x8000 to 0xbfff say that the
-   * message was processed all the same, 0xc000 to 0xffff that it was not.
+   * message was processed all the same, 0xc000 to 0xffff that it was not. One of the library's, passed on
+   * from another service, reaches the caller as FAILED, with the first code in `getError()`.
    * @param data Not copied.
    * @throws RangeError for a number that is no code (`404`, say).
    */
@@ -99,12 +100,13 @@ function describeCode(code: number): string {
   return name === undefined ? `code ${hex}` : `${name} (${hex})`;
 }
 
-/** The class of a code tells; one that is not assigned tells nothing. */
+/** What only a handler gives, it has given; else the class of the code tells, if it is assigned. */
 function executedOf(code: number): Executed {
+  if (isApplicationCode(code)) return 'yes';
   const group = code >>> 8;
-  // Refused with the connection or the session, never given to a handler, or said so itself.
-  if ((group >= 0x01 && group <= 0x04) || group >= 0xc0) return 'no';
-  return group === 0x05 || group >= 0x80 ? 'yes' : 'maybe';
+  if (group === 0x05) return 'yes';
+  // Refused with the connection or the session, or never given to a handler.
+  return group >= 0x01 && group <= 0x04 ? 'no' : 'maybe';
 }
 
 function toBuffer(data: Bytes): Buffer {

@@ -176,7 +176,7 @@ export class InterconnectServer
     const runner = new HandlerRunner(pattern, handler, this.logger);
     session.on('message', (message) => this.run(runner, message));
     session.on('timeout', () =>
-      this.logger.warn(`The handler of "${pattern}" has settled a message neither way in time.`),
+      this.logger.warn(`The handler of "${pattern}" did not settle a message in time.`),
     );
     session.accept();
   }

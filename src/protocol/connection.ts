@@ -48,6 +48,7 @@ export class ConnectionMachine implements SessionOwner {
   readonly output = new Output();
   readonly sendWindow: SendWindow;
   readonly receiveWindow: ReceiveWindow;
+  pinned = 0;
   readonly #effects: ConnectionEffects;
   readonly #sessions: SessionTable;
   readonly #queue: SendQueueBudget;

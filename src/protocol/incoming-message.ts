@@ -32,6 +32,8 @@ export class IncomingMessage extends Unit {
   readonly total: number;
   /** Octets of the connection's credit that it holds until it is settled and its handler has ended. */
   held = 0;
+  /** Octets of chunks that its payload, a view, pins beside its own. */
+  pinned = 0;
   /** Octets of the session's credit that it holds; fragments give theirs back as they arrive. */
   heldInSession = 0;
   /** Whether its handler has started and not ended: settled or not, it occupies its place so long. */

@@ -21,6 +21,8 @@ export interface SessionHost {
   arm(at: number): void;
   /** False while the other side leaves too many settlements unread: no handler starts then. */
   readonly mayDispatch: boolean;
+  /** Octets of chunks that views of unsettled messages pin. */
+  pinned: number;
   /** Octets of settlements that wait to be written, more (or less) than before. */
   owe(bytes: number): void;
   /** The session's credit should go out with the next output. */

@@ -19,7 +19,7 @@ import {
 import { TOTAL_LENGTH } from './frame-writer.js';
 import { IncomingMessage } from './incoming-message.js';
 import { MessageTable } from './message-table.js';
-import { keepPayload } from './payload.js';
+import { keepPayload, MAX_PINNED, pinnedBy } from './payload.js';
 import { Queue } from './queue.js';
 import type { CreditSource, SessionHost } from './session-host.js';
 import type { SessionSender } from './session-sender.js';
@@ -146,7 +146,10 @@ export class SessionReceiver implements CreditSource {
         return this.#refuseTooLarge(message, size);
       }
       message.held = message.heldInSession = end - start;
-      message.data = keepPayload(bytes, start + metaLength, end);
+      const mayPin = this.#host.pinned <= MAX_PINNED;
+      message.data = keepPayload(bytes, start + metaLength, end, mayPin);
+      message.pinned = pinnedBy(message.data, bytes);
+      this.#host.pinned += message.pinned;
       this.#complete(message, now);
     } else {
       this.#partial = message;
@@ -390,7 +393,8 @@ export class SessionReceiver implements CreditSource {
   #freeHeld(message: IncomingMessage): void {
     if (this.#host.receiveWindow.free(message.held)) this.#host.connectionCreditDue();
     this.#freeInSession(message.heldInSession);
-    message.held = message.heldInSession = 0;
+    this.#host.pinned -= message.pinned;
+    message.held = message.heldInSession = message.pinned = 0;
   }
 
   #freeInSession(octets: number): void {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { inSession } from '../support/connected.js';
-import { failure } from '../support/events.js';
+import { failure, until } from '../support/events.js';
 
 describe('a received payload', () => {
   it('that is small does not keep a large chunk in memory', async () => {
@@ -111,5 +111,35 @@ describe('a payload that is sent', () => {
       'IC_ERR_CLOSED',
       'IC_ERR_CLOSED',
     ]);
+  });
+});
+
+describe('a buffer of a one-way message', () => {
+  it('may be used again as soon as the promise resolves, also while the other side stalls', async () => {
+    const { session, accepted, acceptor, dialer } = await inSession({
+      sessionWindow: 32 * 1024 * 1024,
+    });
+    const received: Buffer[] = [];
+    accepted.on('message', (message) => {
+      received.push(Buffer.from(message.data));
+      message.accept();
+    });
+    acceptor.socket.pause();
+
+    const own = Buffer.alloc(200_000);
+    const sent = (async () => {
+      for (let index = 0; index < 60; index++) {
+        own.fill(index);
+        await session.send(own, { oneWay: true, timeout: 0 });
+      }
+      own.fill(0xff);
+    })();
+    await until(() => dialer.socket.writableLength > 0);
+    acceptor.socket.resume();
+    await sent;
+    await until(() => received.length === 60);
+
+    const foreign = received.filter((data, index) => data.some((byte) => byte !== index));
+    expect(foreign).toHaveLength(0);
   });
 });

@@ -176,13 +176,15 @@ describe('a thrown InterconnectException', () => {
   });
 
   it.each([
-    [Code.REFUSED, 'no'],
+    [Code.REFUSED, 'yes'],
+    [Code.NO_SUCH_SESSION, 'no'],
+    [Code.BUSY, 'no'],
     [Code.FAILED, 'yes'],
     [0x8000, 'yes'],
     [0xbfff, 'yes'],
-    [0xc000, 'no'],
-    [0xffff, 'no'],
-  ])('tells by its code whether the message was processed: %p', (code, executed) => {
+    [0xc000, 'yes'],
+    [0xffff, 'yes'],
+  ])('tells by its code whether the handler ran: %p', (code, executed) => {
     expect(new InterconnectException(code).executed).toBe(executed);
   });
 
@@ -293,6 +295,6 @@ describe('no outcome', () => {
     const error = await failureOf(InterconnectError, impatient.send('never', Buffer.alloc(0)));
 
     expect(error.code).toBe('IC_ERR_TIMEOUT');
-    await until(() => loopback.log.find('warn', 'The handler of "never" has settled').length > 0);
+    await until(() => loopback.log.find('warn', 'The handler of "never" did not settle').length > 0);
   });
 });

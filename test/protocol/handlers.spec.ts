@@ -148,3 +148,24 @@ describe('ACCEPT before OPENED', () => {
     peer.expectClose(Code.PROTOCOL);
   });
 });
+
+describe('A payload that is a view', () => {
+  it('pins no more than a budget, however the peer cuts its messages', () => {
+    const peer = SimPeer.greeted('listener', { limits: { messages: 2000 } });
+    peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'test' } });
+    const filler = { type: 0x8a, payload: Buffer.alloc(65_000) };
+    for (let id = 1; id <= 900; id++) {
+      peer.burst([{ type: FrameType.SEND, session: 1, id, payload: Buffer.alloc(600) }, filler]);
+    }
+
+    const { messages } = peer.side.last;
+    const chunks = new Set(messages.map(({ data }) => data.buffer));
+    const held = [...chunks].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    expect(messages).toHaveLength(900);
+    expect(held).toBeLessThan(35 * 1024 * 1024);
+
+    for (const message of messages) message.accept();
+    peer.flush();
+    expect(peer.side.connection.pinned).toBe(0);
+  });
+});
