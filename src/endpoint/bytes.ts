@@ -2,7 +2,7 @@
 import { types } from 'node:util';
 import { EMPTY } from '../protocol/index.js';
 import { MAX_METADATA_ENTRIES, MAX_METADATA_NAME, type Meta } from '../wire/index.js';
-import { optionError } from './errors.js';
+import { checkObject, optionError } from './errors.js';
 
 /** What may be sent. A string must be encoded by who sends it: the library moves bytes. */
 export type Bytes = Uint8Array | ArrayBuffer | DataView;
@@ -34,6 +34,7 @@ export function toBufferOrEmpty(data: Bytes | undefined, what: string): Buffer {
 
 /** @throws IC_ERR_OPTION for what the wire could not carry. */
 export function toEntries(metadata: Metadata): [string, string][] {
+  checkObject('metadata', metadata);
   const entries = Object.entries(metadata);
   if (entries.length > MAX_METADATA_ENTRIES) {
     throw optionError(

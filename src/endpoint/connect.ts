@@ -6,7 +6,14 @@ import { checkTarget } from './bind.js';
 import { type Bytes, toBufferOrEmpty } from './bytes.js';
 import { Connection } from './connection.js';
 import { Driver } from './driver.js';
-import { errorOf, InterconnectError, messageOf, optionError, tlsError } from './errors.js';
+import {
+  checkObject,
+  errorOf,
+  InterconnectError,
+  messageOf,
+  optionError,
+  tlsError,
+} from './errors.js';
 import { checkInteger, type EndpointOptions, resolveOptions, type Settings } from './options.js';
 import { peerOf, serverName } from './peer.js';
 
@@ -41,6 +48,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     );
   }
   checkConnectTarget(options);
+  if (options.tls !== undefined && options.tls !== true) checkObject('tls', options.tls);
   const { signal } = options;
   if (signal?.aborted === true) throw cancelledError();
   const socket = dial(options);
@@ -157,6 +165,7 @@ function checkConnectTarget(options: ConnectOptions): void {
 
 /** What the other side said, or did not say in time, with its address. */
 function named(failure: Failure, options: ConnectOptions): Failure {
+  if (failure.kind === 'connection-rejected') return failure;
   return { ...failure, message: `${targetOf(options)}: ${failure.message}` };
 }
 

@@ -99,6 +99,12 @@ export function optionError(message: string): InterconnectError {
   return new InterconnectError('IC_ERR_OPTION', message);
 }
 
+/** @internal A Map, an array or a string would be taken for an object without entries. */
+export function checkObject(name: string, value: unknown): void {
+  const entries = isObject(value) && !Array.isArray(value) && !(value instanceof Map);
+  if (!entries) throw optionError(`${name} must be an object, and is ${shown(value)}.`);
+}
+
 /** @internal */
 export function closedError(): InterconnectError {
   return new InterconnectError('IC_ERR_CLOSED', 'The connection is closed. Connect again.');

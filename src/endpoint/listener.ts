@@ -6,7 +6,7 @@ import { EMPTY } from '../protocol/index.js';
 import { Code } from '../wire/index.js';
 import { Connection } from './connection.js';
 import { Driver, LINGER } from './driver.js';
-import { InterconnectError, optionError, shown, tlsError } from './errors.js';
+import { checkObject, InterconnectError, optionError, shown, tlsError } from './errors.js';
 import { Handshake } from './handshake.js';
 import { bind, checkListenTarget, type ListenAddress } from './bind.js';
 import { checkInteger, type EndpointOptions, resolveOptions, type Settings } from './options.js';
@@ -40,6 +40,8 @@ export interface ListenerEvents {
   connection: [connection: Connection];
   /** It is bound, and accepts. */
   listening: [address: ListenAddress];
+  /** A socket's TLS handshake failed, for one because its certificate is not accepted. */
+  tlsError: [error: Error, address: string | undefined];
   /** It has closed, and every socket is gone. */
   close: [];
   /** `authenticate` threw, or the server failed after it was listening. Without a listener: a warning. */
@@ -70,6 +72,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   constructor(options: ListenerOptions = {}) {
     super({ captureRejections: true });
     this.#settings = resolveOptions(options);
+    if (options.tls !== undefined) checkObject('tls', options.tls);
     checkListenTarget(options);
     checkInteger('backlog', options.backlog ?? 511, 1, 2 ** 31 - 1);
     checkInteger('maxConnections', options.maxConnections ?? 4096, 1, 2 ** 31 - 1);
@@ -152,7 +155,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   override [EventEmitter.captureRejectionSymbol](
     error: Error,
     event: unknown,
-    _subject?: unknown,
+    ..._subjects: unknown[]
   ): void {
     if (event === 'handlerError') warn(error);
     else this.#report(error);
@@ -178,6 +181,9 @@ export class Listener extends EventEmitter<ListenerEvents> {
         { ALPNProtocols: ['intc/1'], handshakeTimeout, ...tls, ...fixed },
         onSocket,
       );
+      server.on('tlsClientError', (error, { remoteAddress }) => {
+        this.#guard(() => this.emit('tlsError', error, remoteAddress));
+      });
       // Below TLS, also those who never come to speak it.
       return server.on('connection', (socket) => this.#onStranger(socket));
     } catch (cause) {

@@ -7,7 +7,7 @@ import {
 } from '../protocol/index.js';
 import { MAX_AGENT } from '../wire/index.js';
 import { type Clock, systemClock } from './clock.js';
-import { optionError, shown } from './errors.js';
+import { checkObject, optionError, shown } from './errors.js';
 
 /** What this side allows the other, and itself. All have defaults; none can be switched off. */
 export interface EndpointLimits {
@@ -61,6 +61,7 @@ export interface Settings {
 
 /** @internal @throws IC_ERR_OPTION naming the option, its value and its range. */
 export function resolveOptions(options: EndpointOptions): Settings {
+  checkObject('The options', options);
   const integer = (name: keyof EndpointOptions, fallback: number, from: number, to: number) =>
     checkInteger(name, options[name] ?? fallback, from, to);
   const maxMessage = integer('maxMessageSize', DEFAULT_LIMITS.maxMessage, 1, MAX_MESSAGE);

@@ -49,6 +49,7 @@ export class InterconnectServer
   /** What the base class starts with. While it is still in place, no one wants to hear of messages. */
   private readonly defaultStartHook = this.onProcessingStartHook;
   private listener: Listener | undefined;
+  private tlsErrorLoggedAt = 0;
   private closing: Promise<void> = Promise.resolve();
 
   constructor(options: InterconnectServerOptions = {}) {
@@ -128,6 +129,7 @@ export class InterconnectServer
     const listener = new Listener(toListenerOptions(this.options));
     listener.on('connection', (connection) => this.serve(connection));
     listener.on('handlerError', (error) => this.onError(error));
+    listener.on('tlsError', (error, address) => this.onTlsError(error, address));
     this.listener = listener;
     let address: ListenAddress;
     try {
@@ -158,6 +160,14 @@ export class InterconnectServer
   private onError(error: unknown): void {
     this.logger.error(error);
     this.notifier.notify('error', error);
+  }
+
+  /** At most one line a second: anybody who reaches the port can bring it about. */
+  private onTlsError(error: Error, address = 'an unknown address'): void {
+    const now = Date.now();
+    if (now - this.tlsErrorLoggedAt < 1000) return;
+    this.tlsErrorLoggedAt = now;
+    this.logger.warn(`The TLS handshake with ${address} failed: ${error.message}`);
   }
 
   private serve(connection: Connection): void {

@@ -122,10 +122,9 @@ export class SocketMachine implements FrameSink {
   /** The other side ended the stream, or the socket is gone. */
   onLost(reason: string, now: number): void {
     this.#now = now;
-    const started = this.#state.kind === 'open';
     this.#finish({
       kind: 'connection-lost',
-      executed: started ? 'maybe' : 'no',
+      executed: this.#state.kind === 'open' ? 'maybe' : 'no',
       message: `The connection was lost: ${reason}.`,
     });
   }
