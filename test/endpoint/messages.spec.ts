@@ -182,9 +182,10 @@ describe('a message', () => {
     const [message] = await arrived;
 
     clock.advance(50);
-    expect(message.settled).toBe(true);
+    expect([message.settled, message.answered]).toEqual([true, false]);
     message.accept();
 
+    expect(message.answered).toBe(true);
     expect(thrown(() => message.accept()).code).toBe('IC_ERR_ALREADY_SETTLED');
     expect(await outcome).toMatchObject({ code: 'IC_ERR_TIMEOUT' });
   });

@@ -91,6 +91,8 @@ describe('metadata', () => {
       { key: undefined as unknown as string },
       /"key" must be a string/,
     ],
+    ['a Map', new Map([['key', 'value']]) as never, /metadata must be an object/],
+    ['a string', 'key' as never, /metadata must be an object/],
     ['U+0000 in a name', { 'a\0b': 'x' }, /U\+0000/],
     ['U+0000 in a value', { a: 'x\0' }, /U\+0000/],
   ])('is refused with %s', async (_what, metadata, words) => {

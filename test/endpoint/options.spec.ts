@@ -105,6 +105,24 @@ describe('options together', () => {
   });
 });
 
+describe('what should be an object', () => {
+  it.each([null, 'x', 7, [], new Map([['port', 1]])])('is not %p', async (value) => {
+    const words = / must be an object, and is /;
+
+    const errors = [
+      thrown(() => new Listener(value as never)),
+      thrown(() => new Listener({ tls: value as never })),
+      await failure(connect(value as never)),
+      await failure(connect({ port: 1, tls: value as never })),
+    ];
+
+    for (const error of errors) {
+      expect(error.code).toBe('IC_ERR_OPTION');
+      expect(error.message).toMatch(words);
+    }
+  });
+});
+
 describe('the agent', () => {
   it.each([
     ['too long', 'é'.repeat(65)],

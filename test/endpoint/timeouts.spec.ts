@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Code, connect, type Message, type Session } from 'nestjs-interconnect/core';
+import { FrameType } from '../../src/wire/index.js';
 import { connected, inSession } from '../support/connected.js';
 import { failure, next, until } from '../support/events.js';
 import { ManualClock } from '../support/manual-clock.js';
@@ -242,6 +243,19 @@ describe('a handshake that takes too long', () => {
     expect(error).toMatchObject({ code: 'IC_ERR_HANDSHAKE_TIMEOUT', executed: 'no' });
     expect(error.message).toContain('10000 ms');
     await peer.closed;
+  });
+
+  it('has one time for all its parts', async () => {
+    const clock = new ManualClock();
+    const mute = await RawListener.listen();
+    const connecting = failure(connect({ ...mute.address, clock }));
+    clock.advance(4000);
+    const peer = await mute.accepted();
+    await peer.frame(FrameType.HELLO);
+
+    clock.advance(6000);
+
+    expect(await connecting).toMatchObject({ code: 'IC_ERR_HANDSHAKE_TIMEOUT', executed: 'no' });
   });
 
   it('is given up by the dialer where TLS does not come about', async () => {

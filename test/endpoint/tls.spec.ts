@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { connect as connectTcp } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { connect as connectTls, type TlsOptions, type TLSSocket } from 'node:tls';
 import { connect, type Handshake, Listener } from 'nestjs-interconnect/core';
 import { certificates } from '../support/certificates.js';
 import { addressOf, connected, echo, listening, tcpAddressOf } from '../support/connected.js';
@@ -60,6 +60,35 @@ describe('a connection over TLS', () => {
     await pair[end].close();
 
     expect(await closed).toEqual([[undefined], [undefined]]);
+  });
+
+  it('names the listener to it, where it has a name and no bare address', async () => {
+    const { ca, server } = await certificates();
+    const names: string[] = [];
+    const SNICallback: NonNullable<TlsOptions['SNICallback']> = (name, done) => {
+      names.push(name);
+      done(null);
+    };
+
+    for (const host of ['127.0.0.1', 'localhost', '::1']) {
+      await connected({ host, tls: { ...server, SNICallback } }, { host, tls: { ca } });
+    }
+
+    expect(names).toEqual(['localhost']);
+  });
+
+  it('is lost where its socket dies amid a message', async () => {
+    const { ca, server } = await certificates();
+    const { acceptor, dialer } = await connected({ tls: server }, { tls: { ca } });
+    echo(acceptor);
+    const session = await dialer.createSession('echo');
+    const outcome = failure(session.send(Buffer.alloc(8_000_000)));
+    await until(() => acceptor.socket.bytesRead > 100_000);
+
+    acceptor.socket.destroy();
+
+    expect(await outcome).toMatchObject({ code: 'IC_ERR_CONNECTION_LOST' });
+    await until(() => dialer.status === 'closed' && acceptor.status === 'closed');
   });
 
   it('does not come to be where the authority is unknown', async () => {
@@ -150,6 +179,26 @@ describe('a connection over TLS', () => {
     expect(connection.peer).toMatchObject({ encrypted: true, address: '127.0.0.1' });
     expect(await connecting).toMatchObject({ code: 'IC_ERR_CONNECT' });
     await until(() => connection.status === 'closed');
+  });
+
+  it('that fails is told to the listener, whose own failures change nothing', async () => {
+    const { server } = await certificates();
+    const listener = await listening({ tls: server });
+    const told = next(listener, 'tlsError');
+    const failed = next(listener, 'handlerError');
+    const broken = new Error('broken');
+    listener.on('tlsError', () => {
+      throw broken;
+    });
+    const stranger = connectTcp(tcpAddressOf(listener).port, '127.0.0.1');
+    stranger.on('error', () => undefined);
+
+    stranger.write('GET / HTTP/1.1\r\n\r\n');
+    stranger.resume();
+
+    const [error] = await told;
+    expect(error).toMatchObject({ code: 'ERR_SSL_HTTP_REQUEST' });
+    expect(await failed).toEqual([broken]);
   });
 
   it('leaves the listener as it was when a handshake fails', async () => {

@@ -295,6 +295,8 @@ describe('no outcome', () => {
     const error = await failureOf(InterconnectError, impatient.send('never', Buffer.alloc(0)));
 
     expect(error.code).toBe('IC_ERR_TIMEOUT');
-    await until(() => loopback.log.find('warn', 'The handler of "never" did not settle').length > 0);
+    await until(
+      () => loopback.log.find('warn', 'The handler of "never" did not settle').length > 0,
+    );
   });
 });

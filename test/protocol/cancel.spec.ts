@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { Code, Flag, FrameType } from '../../src/wire/index.js';
+import { Code, creditPayload, Flag, FrameType } from '../../src/wire/index.js';
 import { SimPair } from '../support/sim-pair.js';
 import { SimPeer } from '../support/sim-peer.js';
+
+const MORE_CREDIT = { type: FrameType.CREDIT, session: 1, payload: creditPayload(9, 200_000) };
 
 describe('Cancelling', () => {
   it('a message that waits sends nothing, and it has not run', () => {
@@ -124,7 +126,9 @@ describe('Cancelling a large message', () => {
     peer.flush();
 
     expect(send.outcome).toBe('failed cancelled no');
-    expect(peer.lines()).toEqual(['CANCEL s=1 id=1', 'SEND s=1 id=2 4 B']);
+    expect(peer.lines()).toEqual(['CANCEL s=1 id=1']);
+    peer.send(MORE_CREDIT);
+    expect(peer.lines()).toEqual(['SEND s=1 id=2 4 B']);
   });
 
   it('of which nothing is written gives its id to the next', () => {

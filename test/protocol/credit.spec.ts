@@ -199,6 +199,36 @@ describe('The byte credit of a session', () => {
   });
 });
 
+describe('The byte credit of answers', () => {
+  it.each(['session', 'connection'])(
+    'of the %s is used to the last octet, and no further',
+    (which) => {
+      const peer = SimPeer.greeted(
+        'listener',
+        {},
+        which === 'session'
+          ? { sessionBytes: 70_000 }
+          : { connectionBytes: 70_000, maxMessage: 7000 },
+      );
+      peer.side.onMessage = (message) => void message.respond(Buffer.alloc(7000));
+      peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } });
+      for (let id = 1; id <= 10; id++) peer.send({ type: FrameType.SEND, session: 1, id });
+      expect(peer.lines()).toContain('ACCEPT s=1 id=10 REPLY 7000 B');
+
+      peer.side.onMessage = (message) => void message.respond('x');
+      peer.send({ type: FrameType.SEND, session: 1, id: 11 });
+      expect(peer.lines()).toEqual([]);
+      const payload = creditPayload(2000, which === 'session' ? 70_001 : 2 ** 23);
+      peer.send({ type: FrameType.CREDIT, session: 1, payload });
+      if (which === 'connection') {
+        peer.send({ type: FrameType.CREDIT, payload: creditPayload(0, 70_001) });
+      }
+
+      expect(peer.lines()).toEqual(['ACCEPT s=1 id=11 REPLY 1 B']);
+    },
+  );
+});
+
 describe('The byte credit of a connection', () => {
   const limits = { maxFrame: 16_384, maxMessage: 100_000, connectionBytes: 150_000 };
 

@@ -239,6 +239,27 @@ describe('An answer that is too large', () => {
   });
 });
 
+describe('An answer in one frame', () => {
+  const accept = { ...SEND, type: FrameType.ACCEPT, flags: REPLY };
+
+  it('that is not as long as its TOTAL ends the connection', () => {
+    const { peer } = asking();
+
+    peer.send({ ...accept, meta: { total: 6 }, payload: Buffer.alloc(5) });
+
+    peer.expectClose(Code.PROTOCOL);
+  });
+
+  it('that is too large fails at its sender', () => {
+    const { peer, send } = asking({ maxMessage: 1000 });
+
+    peer.send({ ...accept, payload: Buffer.alloc(1001) });
+
+    expect(send.outcome).toBe('failed too-large yes');
+    expect(peer.side.last.machine.sender.unsettled).toBe(0);
+  });
+});
+
 describe('An answer in fragments', () => {
   const accept = { ...SEND, type: FrameType.ACCEPT, flags: REPLY | MORE };
 

@@ -260,6 +260,23 @@ describe('An upload that its receiver rejects early', () => {
     expect(peer.lines()).toEqual(['SEND s=1 id=2 4 B']);
   });
 
+  it('lets those behind it go without any further credit', () => {
+    const peer = SimPeer.greeted('listener');
+    peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } });
+    peer.side.last.send(Buffer.alloc(1_000_000));
+    peer.side.last.send('next');
+    peer.side.room = 100_000;
+    peer.side.flush();
+    peer.side.room = 0;
+    peer.lines();
+
+    peer.send(reject);
+    peer.side.drain();
+    peer.flush();
+
+    expect(peer.lines()).toEqual(['SEND s=1 id=2 4 B']);
+  });
+
   it('lets the session end', () => {
     const { peer } = uploading();
     peer.side.last.end();

@@ -169,9 +169,10 @@ describe('PING', () => {
       pair.dialer.machine.ping((milliseconds) => trips.push(milliseconds), pair.clock.now());
     }
     pair.run();
-    expect(trips).toEqual([0, 0, 0]);
 
     pair.advance(10 * IDLE);
+
+    expect(trips).toEqual([0, 0, 0]);
     expect([pair.dialer.status, pair.listener.status]).toEqual(['open', 'open']);
   });
 

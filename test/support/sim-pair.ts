@@ -156,6 +156,7 @@ export class SimPair {
 
   /** Lets time pass; what timers bring about moves at its instant. */
   advance(milliseconds: number): void {
+    this.run();
     this.clock.advance(milliseconds);
     this.run();
   }
