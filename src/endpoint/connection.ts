@@ -132,7 +132,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const meta: Meta = metadata === undefined ? {} : { metadata: toEntries(metadata) };
     const now = this.now();
     const deadline = deadlineOf(options.timeout, this.#settings.sessionTimeout, now);
-    return new Session(this, this.#machine.openSession(name, meta, payload, deadline, now), false);
+    const machine = this.#machine.openSession(name, meta, payload, deadline, now);
+    // Within the 'close' of another session: the connection is over, and has not said so yet.
+    if (machine.state.kind === 'closed') throw closedError();
+    return new Session(this, machine, false);
   }
 
   /** The round trip to the other side and back, in milliseconds; answered by its library. */

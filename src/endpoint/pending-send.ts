@@ -73,11 +73,9 @@ export class PendingSend extends OutgoingMessage {
 
 /** Many may share a signal, a shutdown's say; Node would warn of a leak from the eleventh on. */
 function allowListeners(signal: AbortSignal): void {
-  try {
-    if (getMaxListeners(signal) !== Infinity) setMaxListeners(Infinity, signal);
-  } catch {
-    // One that is not Node's own counts for itself.
-  }
+  // One that is not Node's own counts for itself; asking it would throw, with a stack, per message.
+  if (Object.prototype.toString.call(signal) !== '[object AbortSignal]') return;
+  if (getMaxListeners(signal) !== Infinity) setMaxListeners(Infinity, signal);
 }
 
 const LATE: Readonly<

@@ -209,3 +209,18 @@ describe('closing a connection', () => {
     expect(errors).toEqual([undefined]);
   });
 });
+
+describe('a session opened while the connection goes down', () => {
+  it('is refused at once', async () => {
+    const { session, dialer, acceptor } = await inSession();
+    const refused = new Promise<unknown>((resolve) => {
+      session.once('close', () => {
+        dialer.createSession('late').then(resolve, resolve);
+      });
+    });
+
+    acceptor.socket.destroy();
+
+    expect(await refused).toMatchObject({ code: 'IC_ERR_CLOSED' });
+  });
+});

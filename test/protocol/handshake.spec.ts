@@ -68,6 +68,21 @@ describe('The handshake', () => {
     expect([pair.dialer.status, pair.listener.status]).toEqual(['open', 'open']);
   });
 
+  it.each([
+    ['HELLO', HELLO],
+    ['PING', encodeFrame({ type: FrameType.PING })],
+  ])('is spoiled by %s while the application decides', (_, frame) => {
+    const peer = new SimPeer('listener');
+    peer.side.onHandshake = () => undefined;
+    peer.greet();
+
+    peer.bytes(frame);
+    peer.side.accept();
+    peer.flush();
+
+    peer.expectClose(Code.STATE);
+  });
+
   it('lets a frame follow WELCOME in the same chunk', () => {
     const pair = new SimPair();
     pair.there.flush();

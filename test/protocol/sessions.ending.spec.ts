@@ -150,6 +150,28 @@ describe('A session that is ended', () => {
   });
 });
 
+describe('A session that is over', () => {
+  it('says nothing more, though the last of its handlers ends later', () => {
+    const pair = SimPair.open({ limits: { maxFrame: 16_384, sessionBytes: 32_768 } });
+    const { dialer, listener } = pair.join();
+    dialer.send('x', { timeout: 100 });
+    const asked = listener.send('y');
+    pair.advance(100);
+    dialer.end();
+    listener.end();
+    pair.run();
+
+    dialer.last.respond('an answer that closes the session');
+    pair.run();
+    expect([asked.outcome.split(' ')[0], listener.status]).toEqual(['accepted', 'closed']);
+    pair.listener.log.lines();
+    listener.last.accept();
+    pair.run();
+
+    expect(pair.listener.log.lines()).toEqual([]);
+  });
+});
+
 describe('A session that is ended before it is accepted', () => {
   function undecided(): SimPair {
     const pair = SimPair.open();
