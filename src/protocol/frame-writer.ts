@@ -7,13 +7,17 @@
  *
  * One writer serves all connections of a thread, since a flush begins and ends in one synchronous step.
  */
-import { DEADLINE_LENGTH, HEADER_LENGTH, Tag, writeDeadline, writeHeader } from '../wire/index.js';
+import {
+  DEADLINE_LENGTH,
+  HEADER_LENGTH,
+  TOTAL_LENGTH,
+  writeDeadline,
+  writeHeader,
+  writeTotal,
+} from '../wire/index.js';
 
 /** Payloads up to this size are copied into the slab. */
 export const INLINE_LIMIT = 8 * 1024;
-
-/** Octets of a TOTAL field. */
-export const TOTAL_LENGTH = 11;
 
 export class FrameWriter {
   #slab: Buffer = Buffer.allocUnsafeSlow(SLAB_LENGTH);
@@ -68,7 +72,10 @@ export class FrameWriter {
         writeDeadline(slab, at, deadline);
         at += DEADLINE_LENGTH;
       }
-      if (total > 0) at = writeTotal(slab, at, total);
+      if (total > 0) {
+        writeTotal(slab, at, total);
+        at += TOTAL_LENGTH;
+      }
       if (meta.length > 0) {
         slab.set(meta, at);
         at += meta.length;
@@ -133,15 +140,6 @@ export class FrameWriter {
     if (this.#at > this.#from) this.#write(this.#slab.subarray(this.#from, this.#at));
     this.#from = this.#at;
   }
-}
-
-function writeTotal(slab: Buffer, at: number, total: number): number {
-  slab[at] = Tag.TOTAL;
-  slab[at + 1] = 0;
-  slab[at + 2] = 8;
-  slab.writeUInt32BE(Math.floor(total / 2 ** 32), at + 3);
-  slab.writeUInt32BE(total >>> 0, at + 7);
-  return at + TOTAL_LENGTH;
 }
 
 function unbegun(): never {

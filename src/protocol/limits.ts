@@ -1,6 +1,6 @@
 /** What one side allows the other: told once, in HELLO or WELCOME, and in force for the whole connection. */
-import { Code, DEADLINE_LENGTH, type Meta, ProtocolError } from '../wire/index.js';
-import { INLINE_LIMIT, TOTAL_LENGTH } from './frame-writer.js';
+import { Code, DEADLINE_LENGTH, type Meta, ProtocolError, TOTAL_LENGTH } from '../wire/index.js';
+import { INLINE_LIMIT } from './frame-writer.js';
 import { MAX_WINDOW } from './windows.js';
 
 export interface Limits {

@@ -5,8 +5,15 @@
  * after the small ones: that is what keeps a large message from holding back the others. A unit that
  * lacks credit is passed over; CREDIT wakes the output again.
  */
-import { DEADLINE_LENGTH, Flag, FrameType, MAX_ID, MIN_FRAGMENT } from '../wire/index.js';
-import { TOTAL_LENGTH, type FrameWriter } from './frame-writer.js';
+import {
+  DEADLINE_LENGTH,
+  Flag,
+  FrameType,
+  MAX_ID,
+  MIN_FRAGMENT,
+  TOTAL_LENGTH,
+} from '../wire/index.js';
+import type { FrameWriter } from './frame-writer.js';
 import { OutgoingMessage } from './outgoing-message.js';
 import { Queue } from './queue.js';
 import type { Unit } from './unit.js';

@@ -11,20 +11,20 @@ import {
   Flag,
   FrameType,
   GrowingBuffer,
-  idsAhead,
   type Meta,
   nextId,
   ProtocolError,
+  TOTAL_LENGTH,
 } from '../wire/index.js';
-import { TOTAL_LENGTH } from './frame-writer.js';
 import { IncomingMessage } from './incoming-message.js';
 import { MessageTable } from './message-table.js';
 import { keepPayload, MAX_PINNED, pinnedBy } from './payload.js';
 import { Queue } from './queue.js';
+import { violation } from './violation.js';
 import type { CreditSource, SessionHost } from './session-host.js';
 import type { SessionSender } from './session-sender.js';
 import { EMPTY } from './unit.js';
-import { MAX_WINDOW, MessageWindow, ReceiveWindow } from './windows.js';
+import { isAtMost, MessageWindow, ReceiveWindow } from './windows.js';
 
 export interface ReceiverEvents {
   /** Start the handler. */
@@ -199,8 +199,7 @@ export class SessionReceiver implements CreditSource {
     if (crossed) this.#cancellable -= 1;
     const message = this.#received.get(id);
     if (message === undefined) {
-      const used = this.#lastId !== 0 && idsAhead(id, this.#lastId) < MAX_WINDOW;
-      if (!used) violation(`Message ${id} is cancelled, and never arrived.`);
+      if (!isAtMost(id, this.#lastId)) violation(`Message ${id} is cancelled, and never arrived.`);
       return crossed;
     }
     if (message.state === 'dispatched') return message.abort('cancelled');
@@ -405,10 +404,6 @@ export class SessionReceiver implements CreditSource {
 function checkTotal({ id, total }: IncomingMessage, size: number): void {
   if (total >= 0 && size !== total)
     violation(`Message ${id} has ${size} bytes and announced ${total}.`);
-}
-
-function violation(message: string): never {
-  throw new ProtocolError(Code.PROTOCOL, message);
 }
 
 const REPLY_TOO_LARGE_META = encodeMeta({

@@ -13,18 +13,20 @@ import {
   type Meta,
   nextId,
   ProtocolError,
+  TOTAL_LENGTH,
 } from '../wire/index.js';
 import { type Failure, withExecuted } from './failure.js';
-import { INLINE_LIMIT, TOTAL_LENGTH } from './frame-writer.js';
+import { INLINE_LIMIT } from './frame-writer.js';
 import type { IncomingMessage } from './incoming-message.js';
 import { reserveOf } from './limits.js';
 import { MessageTable } from './message-table.js';
 import type { OutgoingMessage } from './outgoing-message.js';
 import { keepPayload } from './payload.js';
 import { Queue } from './queue.js';
+import { violation } from './violation.js';
 import type { SessionHost } from './session-host.js';
 import { ControlUnit, EMPTY, type Unit } from './unit.js';
-import { advanceId, isAllowed, MAX_WINDOW, SendWindow } from './windows.js';
+import { advanceId, isAtMost, MAX_WINDOW, SendWindow } from './windows.js';
 
 export class SessionSender {
   readonly window: SendWindow;
@@ -159,7 +161,7 @@ export class SessionSender {
     const meta = decodeMeta(type, bytes, start, start + metaLength);
     const message = this.#sent.get(id);
     if (message?.started !== true) {
-      if (message !== undefined || !this.#hasUsed(id))
+      if (message !== undefined || !isAtMost(id, this.#lastId))
         violation(`Message ${id} is settled, and was never sent.`);
       return false;
     }
@@ -258,7 +260,7 @@ export class SessionSender {
     if (this.#sessionId === 0 || this.#large !== undefined) return false;
     const id = nextId(this.#lastId);
     // After 2^31 messages an id comes round: one that is still unsettled holds the others back.
-    if (!isAllowed(id, this.#limit) || this.#sent.get(id) !== undefined) return false;
+    if (!isAtMost(id, this.#limit) || this.#sent.get(id) !== undefined) return false;
     message.id = id;
     message.sessionId = this.#sessionId;
     message.window = this.window;
@@ -377,10 +379,6 @@ export class SessionSender {
     return message.state !== 'queued' && message !== this.#large;
   }
 
-  #hasUsed(id: number): boolean {
-    return this.#lastId !== 0 && idsAhead(id, this.#lastId) < MAX_WINDOW;
-  }
-
   /** Whether the unit leaves in fragments, where it must. */
   #isLarge({ payload, meta }: Unit): boolean {
     if (payload.length > INLINE_LIMIT) return true;
@@ -393,10 +391,6 @@ export class SessionSender {
     if (this.#large?.oneWay === true) messages.push(this.#large);
     return messages.filter(({ state }) => state === 'queued' || state === 'sent');
   }
-}
-
-function violation(message: string): never {
-  throw new ProtocolError(Code.PROTOCOL, message);
 }
 
 function tooLarge(size: number, limit: number): Failure {

@@ -126,7 +126,7 @@ export class MessageWindow {
   }
 
   allows(id: number): boolean {
-    return isAllowed(id, this.#limit);
+    return isAtMost(id, this.#limit);
   }
 
   /** The message has begun. Returns true where a CREDIT is worth its frame. */
@@ -160,6 +160,6 @@ export function advanceId(id: number, count: number): number {
 }
 
 /** Whether `id` is at most `limit`, in serial order. */
-export function isAllowed(id: number, limit: number): boolean {
+export function isAtMost(id: number, limit: number): boolean {
   return limit !== 0 && idsAhead(id, limit) < MAX_WINDOW;
 }

@@ -29,7 +29,14 @@ export { FrameDecoder } from './frame-decoder.js';
 export { FRAME_RULES, frameName } from './frame-rules.js';
 export { GrowingBuffer } from './growing-buffer.js';
 export { checkHeader, writeHeader } from './header.js';
-export { DEADLINE_LENGTH, decodeMeta, encodeMeta, writeDeadline } from './meta.js';
+export {
+  DEADLINE_LENGTH,
+  TOTAL_LENGTH,
+  decodeMeta,
+  encodeMeta,
+  writeDeadline,
+  writeTotal,
+} from './meta.js';
 export { EMPTY_META } from './meta-fields.js';
 export { PrefaceDecoder, encodePreface } from './preface.js';
 export { ProtocolError, quote } from './protocol-error.js';

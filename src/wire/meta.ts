@@ -34,6 +34,17 @@ export function writeDeadline(target: Buffer, offset: number, milliseconds: numb
   writeU32(target, offset + 3, milliseconds);
 }
 
+/** Octets of a TOTAL field. */
+export const TOTAL_LENGTH = 11;
+
+/** Writes a TOTAL field, {@link TOTAL_LENGTH} octets, at `offset`. `octets` must be 0 … 2⁵³ − 1: this does not check. */
+export function writeTotal(target: Buffer, offset: number, octets: number): void {
+  target[offset] = Tag.TOTAL;
+  writeU16(target, offset + 1, 8);
+  writeU32(target, offset + 3, Math.floor(octets / 2 ** 32));
+  writeU32(target, offset + 7, octets);
+}
+
 /**
  * The meta's octets, of length 0 if there are no fields. Throws a {@link ProtocolError} for values
  * that cannot be sent. Does not know the frame, and so not which fields may stand on it.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   advanceId,
-  isAllowed,
+  isAtMost,
   MAX_WINDOW,
   MessageWindow,
   ReceiveWindow,
@@ -72,9 +72,9 @@ describe('Message ids', () => {
   });
 
   it('are allowed up to the limit, in serial order', () => {
-    expect([1, 4, 5].map((id) => isAllowed(id, 4))).toEqual([true, true, false]);
-    expect([MAX_ID, 1, 2, 3].map((id) => isAllowed(id, 2))).toEqual([true, true, true, false]);
-    expect(isAllowed(1, 0)).toBe(false);
+    expect([1, 4, 5].map((id) => isAtMost(id, 4))).toEqual([true, true, false]);
+    expect([MAX_ID, 1, 2, 3].map((id) => isAtMost(id, 2))).toEqual([true, true, true, false]);
+    expect(isAtMost(1, 0)).toBe(false);
   });
 
   it('are granted across the wrap', () => {
