@@ -24,6 +24,8 @@ export type { Executed };
  * | `IC_ERR_QUEUE_FULL` | too much waits for the other side's credit already |
  * | `IC_ERR_TOO_LARGE` | a message exceeds what its receiver takes |
  * | `IC_ERR_ALREADY_SETTLED` | accept, respond or reject was called a second time |
+ * | `IC_ERR_REJECTED` | a stream ended with a rejection: see `status`, `reason`, `data` |
+ * | `IC_ERR_UNEXPECTED_STREAM` | the answer is a stream, and `send` was not told to take one |
  */
 export type ErrorCode =
   | 'IC_ERR_OPTION'
@@ -41,7 +43,9 @@ export type ErrorCode =
   | 'IC_ERR_CANCELLED'
   | 'IC_ERR_QUEUE_FULL'
   | 'IC_ERR_TOO_LARGE'
-  | 'IC_ERR_ALREADY_SETTLED';
+  | 'IC_ERR_ALREADY_SETTLED'
+  | 'IC_ERR_REJECTED'
+  | 'IC_ERR_UNEXPECTED_STREAM';
 
 /** What an `InterconnectError` holds beside its code and message. */
 export interface InterconnectErrorDetails {
@@ -153,6 +157,7 @@ const CODES: Readonly<Record<FailureKind, ErrorCode>> = {
   cancelled: 'IC_ERR_CANCELLED',
   'queue-full': 'IC_ERR_QUEUE_FULL',
   'too-large': 'IC_ERR_TOO_LARGE',
+  'unexpected-stream': 'IC_ERR_UNEXPECTED_STREAM',
   'session-rejected': 'IC_ERR_SESSION_REJECTED',
   'session-closed': 'IC_ERR_SESSION_CLOSED',
   'connection-rejected': 'IC_ERR_CONNECTION_REJECTED',

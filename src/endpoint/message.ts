@@ -158,6 +158,8 @@ function errorFor(reason: AbortReason): InterconnectError {
         'IC_ERR_CONNECTION_LOST',
         'The session or its connection is gone.',
       );
+    case 'too-large':
+      return new InterconnectError('IC_ERR_TOO_LARGE', 'An item of the message is too large.');
   }
 }
 

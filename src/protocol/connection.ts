@@ -12,7 +12,6 @@ import {
   FrameType,
   isSequenced,
   MAX_ID,
-  MIN_FRAGMENT,
   type Meta,
   ProtocolError,
   readCredit,
@@ -23,12 +22,13 @@ import { FloodBudget } from './flood-budget.js';
 import type { FrameWriter } from './frame-writer.js';
 import { connectionReserveOf, type Limits } from './limits.js';
 import { Output } from './output.js';
+import { relieve } from './relieve.js';
 import { type QueueLimits, SendQueueBudget } from './send-queue-budget.js';
 import { SessionMachine, type SessionOwner } from './session.js';
 import { SessionTable } from './session-table.js';
 import type { CreditSource } from './session-host.js';
-import type { OutgoingMessage } from './outgoing-message.js';
-import { EMPTY } from './unit.js';
+import type { ItemReceiver } from './item-receiver.js';
+import { EMPTY, type Unit } from './unit.js';
 import { ReceiveWindow, SendWindow } from './windows.js';
 
 export interface ConnectionSettings {
@@ -55,6 +55,7 @@ export class ConnectionMachine implements SessionOwner {
   readonly #flood: FloodBudget;
   readonly #blocked = new Set<{ pump(): void }>();
   readonly #creditDue = new Set<CreditSource>();
+  readonly #itemCreditDue = new Set<ItemReceiver>();
   #connectionCreditDue = false;
   /** Octets of settlements that the other side has not read yet. */
   #owed = 0;
@@ -163,6 +164,7 @@ export class ConnectionMachine implements SessionOwner {
       message.onFailure(leaving ? failure : withExecuted(failure, 'no'));
     }
     this.#creditDue.clear();
+    this.#itemCreditDue.clear();
     this.#connectionCreditDue = false;
     this.#blocked.clear();
   }
@@ -198,6 +200,15 @@ export class ConnectionMachine implements SessionOwner {
     this.wake();
   }
 
+  itemCreditDue(items: ItemReceiver): void {
+    this.#itemCreditDue.add(items);
+    this.wake();
+  }
+
+  itemCreditOver(items: ItemReceiver): void {
+    this.#itemCreditDue.delete(items);
+  }
+
   connectionCreditDue(): void {
     this.#connectionCreditDue = true;
     this.wake();
@@ -207,11 +218,11 @@ export class ConnectionMachine implements SessionOwner {
     this.#blocked.add(sender);
   }
 
-  enqueue(message: OutgoingMessage): Failure | undefined {
+  enqueue(message: Unit): Failure | undefined {
     return this.#queue.take(message.payload.length);
   }
 
-  dequeue(message: OutgoingMessage): void {
+  dequeue(message: Unit): void {
     this.#queue.give(message.payload.length);
   }
 
@@ -239,24 +250,28 @@ export class ConnectionMachine implements SessionOwner {
     const receiver = session.receiver;
     if (receiver === undefined) return;
     if (type === FrameType.SEND) {
-      if ((flags & Flag.STREAM) !== 0) throw unsupported('A request stream');
-      session.checkOpen();
+      session.checkOpen('SEND');
       receiver.onSend(flags, id, bytes, start, metaLength, end, now);
+      return this.#relieve();
+    }
+    if (type === FrameType.ITEM) {
+      if (!session.onItem(flags, id, bytes, start, metaLength, end, now)) this.flood(now);
+      return this.#relieve();
+    }
+    if (type === FrameType.FRAG && session.onItemFragment(flags, id, bytes, start, end, now)) {
       return this.#relieve();
     }
     if (type === FrameType.FRAG && (flags & Flag.REPLY) === 0) {
       receiver.onFragment(flags, id, bytes, start, end, now);
       return this.#relieve();
     }
-    if (type === FrameType.ACCEPT) session.checkAnswered();
+    if (type === FrameType.ACCEPT) session.checkAnswered('ACCEPT');
     // What answers this side's own messages is held by nobody but the caller who waits for it.
     receiver.giveBack(end - start);
     if (type === FrameType.FRAG) {
       session.sender.onFragment(flags, id, bytes, start, end);
     } else if (type === FrameType.CANCEL) {
       if (!receiver.onCancel(id)) this.flood(now);
-    } else if (type === FrameType.ITEM) {
-      throw unsupported('A stream element');
     } else if (!session.sender.onSettlement(type, flags, id, bytes, start, metaLength, end)) {
       this.flood(now);
     }
@@ -308,14 +323,15 @@ export class ConnectionMachine implements SessionOwner {
     end: number,
     now: number,
   ): void {
-    if (end - start !== CREDIT_LENGTH || (flags & Flag.REPLY) !== 0) {
-      throw unsupported('CREDIT for the items of a stream');
-    }
     const { count, bytes: octets } = readCredit(bytes, start, end);
     if (sessionId !== 0) {
       const session = this.#sessions.get(sessionId);
       if (session === undefined) return this.#sessions.checkKnown(sessionId, FrameType.CREDIT);
-      if (!session.sender.onCredit(count, octets)) this.flood(now);
+      const isOfUse =
+        id === 0
+          ? session.sender.onCredit(count, octets)
+          : session.onItemCredit(flags, id, count, now);
+      if (!isOfUse) this.flood(now);
       return;
     }
     const acknowledged = this.#acknowledge(id);
@@ -359,6 +375,7 @@ export class ConnectionMachine implements SessionOwner {
       );
     }
     this.#creditDue.clear();
+    if (this.#itemCreditDue.size > 0) this.#writeItemCredits(writer);
     if (!this.#connectionCreditDue) return;
     this.#connectionCreditDue = false;
     const payload = creditPayload(this.#sessions.grant(), this.receiveWindow.grant());
@@ -367,38 +384,21 @@ export class ConnectionMachine implements SessionOwner {
     this.#relieve();
   }
 
-  /**
-   * Makes room when messages that are all incomplete have filled the memory: none of them could ever be
-   * completed. The one of which least has come is rejected, and may be sent again. Our own sender never
-   * brings it that far; others may.
-   */
-  #relieve(): void {
-    const { receiveWindow } = this;
-    const { room, freed } = receiveWindow;
-    // A sender that leaves the reserve to settlements stops above it.
-    if (room + freed >= connectionReserveOf(this.limits) + MIN_FRAGMENT) return;
-    let incomplete = 0;
-    let count = 0;
-    let least: SessionMachine | undefined;
-    for (const session of this.#sessions.all()) {
-      const held = session.receiver?.partial?.held;
-      if (held === undefined) continue;
-      incomplete += held;
-      count += 1;
-      if (least === undefined || held < (least.receiver?.partial?.held ?? 0)) least = session;
+  #writeItemCredits(writer: FrameWriter): void {
+    const { CREDIT } = FrameType;
+    for (const items of this.#itemCreditDue) {
+      const payload = creditPayload(items.grant());
+      const { flags, sessionId, id } = items;
+      writer.frame(CREDIT, flags, sessionId, id, 0, 0, EMPTY, payload, 0, payload.length);
     }
-    // One alone always fits: no message may be larger than that.
-    if (count > 1 && receiveWindow.held <= incomplete) least?.receiver?.refusePartial();
+    this.#itemCreditDue.clear();
   }
-}
 
-function unsupported(what: string): ProtocolError {
-  return new ProtocolError(
-    Code.UNSUPPORTED,
-    `${what} was not negotiated; this version has no streams.`,
-  );
+  /** Makes room where messages that are all incomplete have filled the memory. */
+  #relieve(): void {
+    relieve(this.receiveWindow, this.limits, this.#sessions);
+  }
 }
 
 /** Beyond so many octets of unread settlements no further handler starts. */
 const LARGEST_DEBT = 16 * 1024 * 1024;
-const CREDIT_LENGTH = 8;

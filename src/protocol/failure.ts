@@ -8,6 +8,7 @@ export type FailureKind =
   | 'cancelled'
   | 'queue-full'
   | 'too-large'
+  | 'unexpected-stream'
   | 'session-rejected'
   | 'session-closed'
   | 'connection-rejected'

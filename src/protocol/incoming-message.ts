@@ -11,11 +11,13 @@
  * Its settlement is the unit that goes out: the object becomes the ACCEPT or REJECT.
  */
 import type { GrowingBuffer, Meta } from '../wire/index.js';
+import type { ItemReceiver } from './item-receiver.js';
+import type { ItemSender } from './item-sender.js';
 import { EMPTY, Unit } from './unit.js';
 import type { SendWindow } from './windows.js';
 
-/** Why a dispatched message is no longer wanted. */
-export type AbortReason = 'timeout' | 'cancelled' | 'lost';
+/** Why a dispatched message is no longer wanted; `too-large`: an item of its, for this side to take. */
+export type AbortReason = 'timeout' | 'cancelled' | 'lost' | 'too-large';
 
 export class IncomingMessage extends Unit {
   state: 'receiving' | 'waiting' | 'dispatched' | 'settling' | 'settled' = 'receiving';
@@ -38,6 +40,10 @@ export class IncomingMessage extends Unit {
   heldInSession = 0;
   /** Whether its handler has started and not ended: settled or not, it occupies its place so long. */
   isRunning = false;
+  /** The items of the request, where it is a stream. */
+  requestItems: ItemReceiver | undefined;
+  /** The items of the answer, where it is one. */
+  replyItems: ItemSender | undefined;
   /** Set once the message is no longer wanted; its handler may still run. */
   abortReason: AbortReason | undefined;
   /** Told once, if the message is aborted after it was dispatched and before it was settled. */
@@ -60,8 +66,17 @@ export class IncomingMessage extends Unit {
     this.metadata = meta.metadata;
     this.total = meta.total ?? -1;
     this.body = undefined;
+    this.requestItems = undefined;
+    this.replyItems = undefined;
     this.abortReason = undefined;
     this.abortListener = undefined;
+  }
+
+  /** Octets that wait for more of the message, or of an item, and for nothing else. */
+  get stuck(): number {
+    if (this.body !== undefined) return this.held;
+    const { stuck = 0 } = this.requestItems ?? {};
+    return stuck > 0 ? stuck + this.held : 0;
   }
 
   onWritten(): void {

@@ -83,6 +83,9 @@ export function checkCredit(credit: NonNullable<Meta['sessionCredit']>, peer: Fr
   if (credit.messages > MAX_WINDOW) {
     throw new ProtocolError(Code.META, `A credit of ${credit.messages} messages is too large.`);
   }
+  if (credit.items > MAX_WINDOW) {
+    throw new ProtocolError(Code.META, `A credit of ${credit.items} items is too large.`);
+  }
 }
 
 /**

@@ -11,6 +11,8 @@
  */
 import { FrameType, Flag, type GrowingBuffer, type Meta } from '../wire/index.js';
 import type { Failure } from './failure.js';
+import type { ItemReceiver, ItemSink } from './item-receiver.js';
+import type { ItemSender, ItemSource } from './item-sender.js';
 import { Unit } from './unit.js';
 
 export interface PartialSettlement {
@@ -20,12 +22,26 @@ export interface PartialSettlement {
   arrived: number;
 }
 
-export abstract class OutgoingMessage extends Unit {
+export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSink {
   state: 'queued' | 'sent' | 'abandoned' | 'settled' = 'queued';
-  readonly deadline: number;
+  /** The instant at which this side stops waiting; it moves where there is `patience`. */
+  deadline: number;
   readonly oneWay: boolean;
   /** The settlement, while it arrives in fragments; without a body where nobody wants it any more. */
   reply: PartialSettlement | undefined;
+  /**
+   * Milliseconds without progress after which a stream is given up; 0 = `deadline` is final. Only a final
+   * one goes on the wire: the other side cannot know of the progress that this one waits for.
+   */
+  patience = 0;
+  /** Whether its answer may be a stream; else one is cancelled. */
+  takesItems = false;
+  /** The items of the request, once it is on its way, where it is a stream. */
+  requestItems: ItemSender | undefined;
+  /** The items of the answer, once the first has come. */
+  replyItems: ItemReceiver | undefined;
+  /** What of `requestItems` had left when it was touched last. */
+  #moved = 0;
   /** Told by the session that sends it. */
   sender: { onMessageWritten(message: OutgoingMessage): void } | undefined;
 
@@ -38,12 +54,45 @@ export abstract class OutgoingMessage extends Unit {
     this.deadline = deadline;
     this.oneWay = oneWay;
     this.reply = undefined;
+    this.requestItems = undefined;
+    this.replyItems = undefined;
     this.sender = undefined;
   }
 
+  /** Whether a DEADLINE goes out with it. */
+  get hasDeadline(): boolean {
+    return this.deadline !== Infinity && this.patience === 0;
+  }
+
   override remaining(now: number): number {
-    if (this.deadline === Infinity) return 0;
+    if (!this.hasDeadline) return 0;
     return Math.max(1, Math.ceil(this.deadline - now));
+  }
+
+  /** Its streams have made progress. */
+  touch(now: number): void {
+    if (this.patience === 0) return;
+    this.deadline = now + this.patience;
+    this.#moved = this.requestItems?.moved ?? 0;
+  }
+
+  /**
+   * Whether it may wait longer although its time is over: something has left since, or what came lies unread,
+   * for which the other side is not to blame.
+   */
+  isPatient(now: number): boolean {
+    if (this.patience === 0) return false;
+    const hasMoved = this.#moved !== (this.requestItems?.moved ?? 0);
+    if (!hasMoved && this.replyItems?.hasUnread !== true) return false;
+    this.touch(now);
+    return true;
+  }
+
+  /** The next item of the answer; it is the application's from here on. */
+  takeItem(now: number): Buffer | undefined {
+    const item = this.replyItems?.take();
+    if (item !== undefined) this.touch(now);
+    return item;
   }
 
   onWritten(): void {
@@ -55,6 +104,16 @@ export abstract class OutgoingMessage extends Unit {
 
   /** There is no outcome. Called once, and never after `onOutcome`. */
   abstract onFailure(failure: Failure): void;
+
+  /** An item of the answer can be taken. Whole ones may still be taken after `onOutcome`. */
+  onItem(): void {
+    // Only streams have any.
+  }
+
+  /** The next item of the request may be given. */
+  onReady(): void {
+    // Only streams have any.
+  }
 
   /** A one-way message has been handed to the socket. */
   abstract onSent(): void;

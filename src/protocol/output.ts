@@ -23,10 +23,10 @@ export class Output {
   readonly #small = new Queue<Unit>();
   /** Large units that have their turn. */
   #active: Unit[] = [];
-  /** Large requests that wait until the other side can hold them whole. */
+  /** Large requests and items that wait until the other side can hold them whole. */
   readonly #waiting = new Queue<Unit>();
   #turn = 0;
-  /** Octets of the large requests that have begun. */
+  /** Octets of those that have begun. */
   #begun = 0;
   #maxFrame = 0;
   #maxBegun = 0;
@@ -69,7 +69,7 @@ export class Output {
 
   /** A larger unit; its credit is charged as it is written. */
   pushLarge(unit: Unit): void {
-    if (unit.type !== FrameType.SEND) this.#active.push(unit);
+    if (!unit.isRequest) this.#active.push(unit);
     else if (!this.#begin(unit)) this.#waiting.push(unit);
   }
 
@@ -177,7 +177,7 @@ export class Output {
 
   #retire(at: number): void {
     const [unit] = this.#active.splice(at, 1);
-    if (unit?.type !== FrameType.SEND) return;
+    if (unit?.isRequest !== true) return;
     this.#begun -= unit.payload.length;
     for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
       if (!this.#begin(next)) return;
@@ -192,7 +192,7 @@ export class Output {
 
 function roomFor(unit: Unit, window: SendWindow | undefined): number {
   if (window === undefined) return MAX_WINDOW;
-  return unit.type === FrameType.SEND ? window.requestRoom : window.room;
+  return unit.isRequest ? window.requestRoom : window.room;
 }
 
 const NO_META = Buffer.alloc(0);

@@ -1,13 +1,12 @@
 /** What a session needs of the connection it runs on. The connection implements it; tests may as well. */
 import type { Failure } from './failure.js';
+import type { ItemHost } from './item-receiver.js';
 import type { Limits } from './limits.js';
 import type { Output } from './output.js';
-import type { OutgoingMessage } from './outgoing-message.js';
+import type { Unit } from './unit.js';
 import type { ReceiveWindow, SendWindow } from './windows.js';
 
-export interface SessionHost {
-  /** What this side allows the other. */
-  readonly limits: Limits;
+export interface SessionHost extends ItemHost {
   /** What the other side allows this one. */
   readonly peer: Limits;
   /** The id before that of a session's first message: 0 but in tests of the wrap. */
@@ -21,8 +20,6 @@ export interface SessionHost {
   arm(at: number): void;
   /** False while the other side leaves too many settlements unread: no handler starts then. */
   readonly mayDispatch: boolean;
-  /** Octets of chunks that views of unsettled messages pin. */
-  pinned: number;
   /** Octets of settlements that wait to be written, more (or less) than before. */
   owe(bytes: number): void;
   /** The session's credit should go out with the next output. */
@@ -32,8 +29,8 @@ export interface SessionHost {
   /** The sender waits for the connection's byte credit, and is pumped when it comes. */
   blocked(sender: { pump(): void }): void;
   /** Takes a message into the queue of those that wait; the reason where it is full. */
-  enqueue(message: OutgoingMessage): Failure | undefined;
-  dequeue(message: OutgoingMessage): void;
+  enqueue(message: Unit): Failure | undefined;
+  dequeue(message: Unit): void;
 }
 
 export interface CreditSource {

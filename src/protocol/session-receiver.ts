@@ -20,6 +20,7 @@ import { IncomingMessage } from './incoming-message.js';
 import { MessageTable } from './message-table.js';
 import { keepPayload, MAX_PINNED, pinnedBy } from './payload.js';
 import { Queue } from './queue.js';
+import { ReceiverStreams, type StreamReceiver } from './receiver-streams.js';
 import { violation } from './violation.js';
 import type { CreditSource, SessionHost } from './session-host.js';
 import type { SessionSender } from './session-sender.js';
@@ -33,9 +34,10 @@ export interface ReceiverEvents {
   onMessageTimeout(message: IncomingMessage): void;
 }
 
-export class SessionReceiver implements CreditSource {
+export class SessionReceiver implements CreditSource, StreamReceiver {
   readonly sessionId: number;
   readonly window: ReceiveWindow;
+  readonly streams: ReceiverStreams;
   readonly #host: SessionHost;
   readonly #sender: SessionSender;
   readonly #events: ReceiverEvents;
@@ -54,6 +56,8 @@ export class SessionReceiver implements CreditSource {
   #running = 0;
   /** Messages that may still be cancelled: a CANCEL that crosses a settlement is no fault. */
   #cancellable = 0;
+  /** Whether the session is over: it has no credit of its own any more. */
+  #isOver = false;
   /** Told when the last handler of a session that is over has ended. */
   #onVacant: (() => void) | undefined;
   #nextDeadline = Infinity;
@@ -69,6 +73,7 @@ export class SessionReceiver implements CreditSource {
     this.window = new ReceiveWindow(host.limits.sessionBytes, host.limits.maxFrame);
     this.#host = host;
     this.#sender = sender;
+    this.streams = new ReceiverStreams(host, this, sender.lane);
     this.#events = events;
     this.#progress = progress;
     this.#lastId = host.lastId;
@@ -78,6 +83,15 @@ export class SessionReceiver implements CreditSource {
   /** Messages of the other side that are not settled. */
   get unsettled(): number {
     return this.#received.size;
+  }
+
+  get lastId(): number {
+    return this.#lastId;
+  }
+
+  /** A message of the other side whose settlement is not written. */
+  find(id: number): IncomingMessage | undefined {
+    return this.#received.get(id);
   }
 
   /** Whether nothing has ever arrived. */
@@ -133,6 +147,7 @@ export class SessionReceiver implements CreditSource {
     if (this.#messages.take(id)) this.#host.creditDue(this);
     this.#received.add(message);
     this.#cancellable += 1;
+    if ((flags & Flag.STREAM) !== 0) this.streams.open(message);
     if (deadline < this.#nextDeadline) {
       this.#nextDeadline = deadline;
       this.#host.arm(deadline);
@@ -189,8 +204,13 @@ export class SessionReceiver implements CreditSource {
 
   /** Octets that arrived in this session and are held by nobody. */
   giveBack(octets: number): void {
-    if (this.#host.receiveWindow.free(octets)) this.#host.connectionCreditDue();
-    this.#freeInSession(octets);
+    this.free(octets, octets);
+  }
+
+  /** Octets that are held no longer: of the connection's credit, and of the session's. */
+  free(octets: number, inSession: number): void {
+    if (octets > 0 && this.#host.receiveWindow.free(octets)) this.#host.connectionCreditDue();
+    this.#freeInSession(inSession);
   }
 
   /** CANCEL. False where nobody who keeps to the rules would have sent it. */
@@ -202,7 +222,10 @@ export class SessionReceiver implements CreditSource {
       if (!isAtMost(id, this.#lastId)) violation(`Message ${id} is cancelled, and never arrived.`);
       return crossed;
     }
-    if (message.state === 'dispatched') return message.abort('cancelled');
+    if (message.state === 'dispatched') {
+      this.streams.stop(message);
+      return message.abort('cancelled');
+    }
     if (message.state !== 'receiving' && message.state !== 'waiting') return crossed;
     this.#refuse(message, { code: Code.CANCELLED, text: 'Cancelled before it was started.' });
     return true;
@@ -225,6 +248,7 @@ export class SessionReceiver implements CreditSource {
     if (message.state === 'settling' || message.state === 'settled') return false;
     message.state = 'settling';
     message.data = EMPTY;
+    this.streams.stop(message);
     if (message.oneWay) {
       this.#release(message);
       return true;
@@ -236,7 +260,9 @@ export class SessionReceiver implements CreditSource {
     message.meta = fits ? meta : REPLY_TOO_LARGE_META;
     message.payload = fits ? payload : EMPTY;
     this.#host.owe(message.payload.length);
-    this.#sender.settle(message);
+    // An item that is half written comes before the settlement, or nobody could tell its rest from that.
+    if (message.replyItems === undefined) this.#sender.settle(message);
+    else message.replyItems.whenClear(() => this.#sender.settle(message));
     return true;
   }
 
@@ -260,6 +286,11 @@ export class SessionReceiver implements CreditSource {
     return this.#nextDeadline;
   }
 
+  /** The session is over, and its credit of no use: only the connection's is given back. */
+  close(): void {
+    this.#isOver = true;
+  }
+
   /**
    * The session is over: handlers are told, and nothing is settled any more. `onVacant` is told when the
    * last of them has ended, perhaps at once.
@@ -278,8 +309,7 @@ export class SessionReceiver implements CreditSource {
       }
       message.state = 'settled';
       message.body = undefined;
-      // The session's own credit is of no use any more.
-      message.heldInSession = 0;
+      this.streams.cut(message);
       if (!message.isRunning) this.#freeHeld(message);
       if (dispatched) message.abort('lost');
     }
@@ -287,15 +317,33 @@ export class SessionReceiver implements CreditSource {
     if (this.#running === 0) onVacant();
   }
 
-  /** The message that arrives in fragments, for whoever must make room. */
-  get partial(): IncomingMessage | undefined {
-    return this.#partial;
+  /** Messages of which a part is there and the rest is not, for whoever must make room. */
+  unfinished(): readonly IncomingMessage[] {
+    const messages = this.streams.unfinished();
+    if (this.#partial !== undefined) messages.push(this.#partial);
+    return messages;
   }
 
-  /** Rejects the message that arrives in fragments; the other side may send it again. */
-  refusePartial(): void {
-    if (this.#partial === undefined) return;
-    this.#refuse(this.#partial, { code: Code.BUSY, text: 'No memory to receive it now.' });
+  /** Rejects one of them; where it was not started, the other side may send it again. */
+  refuseUnfinished(message: IncomingMessage): void {
+    this.#fail(message, Code.BUSY, 'No memory to receive it now.');
+  }
+
+  refuseItem(message: IncomingMessage): void {
+    const limit = this.#host.limits.maxMessage;
+    this.#fail(message, Code.TOO_LARGE, `An item of it exceeds maxMessageSize ${limit}.`);
+  }
+
+  refuseReply(message: IncomingMessage): void {
+    this.#settle(message, FrameType.REJECT, REPLY_TOO_LARGE_META, EMPTY);
+  }
+
+  /** Settles a message that this side cannot receive. Codes of class 04 say that it was not started. */
+  #fail(message: IncomingMessage, code: number, text: string): void {
+    if (message.state !== 'dispatched') return this.#refuse(message, { code, text });
+    const meta = encodeMeta({ code: Code.FAILED, text });
+    this.#settle(message, FrameType.REJECT, meta, EMPTY);
+    message.abort('too-large');
   }
 
   #complete(message: IncomingMessage, now: number): void {
@@ -373,14 +421,13 @@ export class SessionReceiver implements CreditSource {
   #release(message: IncomingMessage): void {
     message.state = 'settled';
     this.#received.delete(message.id);
+    this.streams.retire(message);
     if (!message.isRunning) this.#vacate(message);
     this.#progress();
   }
 
   /** Its settlement is written and its handler has ended: there is room for another message. */
   #vacate(message: IncomingMessage): void {
-    // A session that is over has no credit of its own any more.
-    if (this.#onVacant !== undefined) message.heldInSession = 0;
     this.#freeHeld(message);
     if (this.#onVacant === undefined) {
       if (this.#messages.free()) this.#host.creditDue(this);
@@ -390,14 +437,13 @@ export class SessionReceiver implements CreditSource {
   }
 
   #freeHeld(message: IncomingMessage): void {
-    if (this.#host.receiveWindow.free(message.held)) this.#host.connectionCreditDue();
-    this.#freeInSession(message.heldInSession);
+    this.free(message.held, message.heldInSession);
     this.#host.pinned -= message.pinned;
     message.held = message.heldInSession = message.pinned = 0;
   }
 
   #freeInSession(octets: number): void {
-    if (octets > 0 && this.window.free(octets)) this.#host.creditDue(this);
+    if (octets > 0 && !this.#isOver && this.window.free(octets)) this.#host.creditDue(this);
   }
 }
 

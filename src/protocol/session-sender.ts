@@ -18,18 +18,23 @@ import {
 import { type Failure, withExecuted } from './failure.js';
 import { INLINE_LIMIT } from './frame-writer.js';
 import type { IncomingMessage } from './incoming-message.js';
+import { type ItemCarrier, ItemLane } from './item-lane.js';
 import { reserveOf } from './limits.js';
 import { MessageTable } from './message-table.js';
 import type { OutgoingMessage } from './outgoing-message.js';
 import { keepPayload } from './payload.js';
 import { Queue } from './queue.js';
+import { SenderStreams, type StreamSender } from './sender-streams.js';
 import { violation } from './violation.js';
 import type { SessionHost } from './session-host.js';
 import { ControlUnit, EMPTY, type Unit } from './unit.js';
 import { advanceId, isAtMost, MAX_WINDOW, SendWindow } from './windows.js';
 
-export class SessionSender {
+export class SessionSender implements ItemCarrier, StreamSender {
   readonly window: SendWindow;
+  /** Items of either direction's messages share the way out. */
+  readonly lane: ItemLane;
+  readonly streams: SenderStreams;
   readonly #host: SessionHost;
   /** Called whenever less waits than before, so that an ending session can close. */
   readonly #progress: () => void;
@@ -48,6 +53,8 @@ export class SessionSender {
 
   constructor(host: SessionHost, messages: number, bytes: number, progress: () => void) {
     this.window = new SendWindow(bytes, reserveOf(bytes, host.peer));
+    this.lane = new ItemLane(host, this);
+    this.streams = new SenderStreams(host, this);
     this.#host = host;
     this.#progress = progress;
     this.#lastId = host.lastId;
@@ -61,7 +68,18 @@ export class SessionSender {
 
   /** Whether nothing waits to be written, so that END may follow. */
   get isFlushed(): boolean {
-    return this.#queue.size === 0 && this.#large === undefined && this.#settlements.size === 0;
+    const { uploads } = this.lane;
+    if (uploads > 0 || this.#large !== undefined) return false;
+    return this.#queue.size === 0 && this.#settlements.size === 0;
+  }
+
+  get lastId(): number {
+    return this.#lastId;
+  }
+
+  /** A message of this side that is not settled. */
+  find(id: number): OutgoingMessage | undefined {
+    return this.#sent.get(id);
   }
 
   /** The session has its number: messages may go. */
@@ -101,27 +119,28 @@ export class SessionSender {
     else this.#settleLocally(message, full);
   }
 
-  /** The caller no longer wants the outcome. */
-  cancel(message: OutgoingMessage): void {
-    this.#giveUp(message, CANCELLED);
+  /** The caller no longer wants the outcome; `failure` is what it is told. */
+  cancel(message: OutgoingMessage, failure = CANCELLED): void {
+    this.#giveUp(message, failure);
   }
 
   /** Writes a settlement as soon as the other side has room for it. */
   settle(message: IncomingMessage): void {
-    if (this.#isLarge(message)) {
+    if (this.isLarge(message)) {
       this.#host.output.pushLarge(message);
       this.#host.wake();
-    } else if (this.#settlements.size > 0 || !this.#emit(message, 0)) {
+    } else if (this.#settlements.size > 0 || !this.emit(message, 0)) {
       this.#settlements.push(message);
     }
   }
 
-  /** Sends what has credit now: settlements first, since they end something. */
+  /** Sends what has credit now: settlements first, since they end something, then what others wait for. */
   pump(): void {
     for (let unit = this.#settlements.peek(); unit !== undefined; unit = this.#settlements.peek()) {
-      if (!this.#emit(unit, 0)) break;
+      if (!this.emit(unit, 0)) break;
       this.#settlements.shift();
     }
+    this.lane.pump();
     for (let message = this.#queue.peek(); message !== undefined; message = this.#queue.peek()) {
       if (message.state === 'queued') {
         if (!this.#admit(message)) break;
@@ -148,6 +167,16 @@ export class SessionSender {
     return true;
   }
 
+  /** OPENED says how many items each stream may have on its way, those that have begun included. */
+  raiseItems(items: number): void {
+    this.lane.raise(items);
+    for (const { requestItems } of this.#sent.values()) requestItems?.onCredit(items);
+  }
+
+  onUploadOver(): void {
+    this.#progress();
+  }
+
   /** ACCEPT or REJECT. False where it settles what is settled already. */
   onSettlement(
     type: number,
@@ -166,6 +195,7 @@ export class SessionSender {
       return false;
     }
     if (message.reply !== undefined) violation(`Message ${id} is settled twice.`);
+    this.streams.onSettlement(message);
     // Settled before it was sent whole: the rest is not wanted, and those behind it may go.
     if (message === this.#large) {
       this.#stopLarge(message);
@@ -214,6 +244,7 @@ export class SessionSender {
   onMessageWritten(message: OutgoingMessage): void {
     if (message === this.#large) {
       this.#large = undefined;
+      message.requestItems?.start(message);
       this.pump();
     }
     if (message.oneWay && message.state === 'sent') {
@@ -227,7 +258,7 @@ export class SessionSender {
     if (now < this.#nextDeadline) return this.#nextDeadline;
     this.#nextDeadline = Infinity;
     for (const message of this.#undecided()) {
-      if (message.deadline <= now) this.#giveUp(message, TIMED_OUT);
+      if (message.deadline <= now && !message.isPatient(now)) this.#giveUp(message, TIMED_OUT);
       else this.#nextDeadline = Math.min(this.#nextDeadline, message.deadline);
     }
     return this.#nextDeadline;
@@ -249,8 +280,14 @@ export class SessionSender {
     // All of them before the first is told: it may cancel another.
     for (const [message] of failures) message.state = 'settled';
     for (const unit of this.#settlements.drain()) this.#host.output.remove(unit);
-    if (this.#large !== undefined) this.#host.output.remove(this.#large);
+    if (this.#large !== undefined) {
+      this.#host.output.remove(this.#large);
+      // Large messages of other sessions may have waited for its room.
+      this.#host.wake();
+    }
     this.#large = undefined;
+    this.lane.clear();
+    for (const message of this.#sent.values()) this.streams.drop(message);
     this.#sent.clear();
     for (const [message, reason] of failures) this.#settleLocally(message, reason);
   }
@@ -265,24 +302,28 @@ export class SessionSender {
     message.sessionId = this.#sessionId;
     message.window = this.window;
     message.sender = this;
-    if (this.#isLarge(message)) {
+    if (this.isLarge(message)) {
       this.#large = message;
       this.#host.output.pushLarge(message);
       this.#host.wake();
-    } else if (!this.#emit(message, message.deadline === Infinity ? 0 : DEADLINE_LENGTH)) {
+    } else if (!this.emit(message, message.hasDeadline ? DEADLINE_LENGTH : 0)) {
       return false;
     }
     this.#lastId = id;
     message.state = 'sent';
     if (!message.oneWay) this.#sent.add(message);
+    if ((message.flags & Flag.STREAM) !== 0) {
+      this.streams.open(message);
+      if (message !== this.#large) message.requestItems?.start(message);
+    }
     return true;
   }
 
   /** Charges a small unit and hands it to the output; false where it has no credit. */
-  #emit(unit: Unit, fields: number): boolean {
+  emit(unit: Unit, fields: number): boolean {
     const size = unit.payload.length + unit.meta.length + fields;
     const { sendWindow } = this.#host;
-    const request = unit.type === FrameType.SEND;
+    const request = unit.isRequest;
     if ((request ? this.window.requestRoom : this.window.room) < size) return false;
     if ((request ? sendWindow.requestRoom : sendWindow.room) < size) {
       this.#host.blocked(this);
@@ -335,8 +376,8 @@ export class SessionSender {
     } else if (message.oneWay) {
       this.#settleLocally(message, failure);
     } else {
-      // On a timeout the other side's clock runs out by itself, and says so to its handler.
-      if (failure.kind === 'cancelled') this.#cancelOnWire(message);
+      // On a timeout the other side's clock runs out by itself, and says so to its handler; if it has one.
+      if (failure.kind !== 'timeout' || message.patience > 0) this.#cancelOnWire(message);
       this.#abandon(message, failure);
     }
   }
@@ -348,11 +389,13 @@ export class SessionSender {
     // What still waits in the output leaves as it was promised.
     if (message.started) message.payload = EMPTY;
     if (message.reply !== undefined) message.reply.body = undefined;
+    this.streams.drop(message);
     message.onFailure(failure);
   }
 
   #settleLocally(message: OutgoingMessage, failure: Failure): void {
     message.state = 'settled';
+    this.streams.drop(message);
     message.onFailure(failure);
   }
 
@@ -380,7 +423,7 @@ export class SessionSender {
   }
 
   /** Whether the unit leaves in fragments, where it must. */
-  #isLarge({ payload, meta }: Unit): boolean {
+  isLarge({ payload, meta }: Unit): boolean {
     if (payload.length > INLINE_LIMIT) return true;
     return payload.length + meta.length + DEADLINE_LENGTH > this.#host.peer.maxFrame;
   }

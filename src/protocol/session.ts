@@ -14,6 +14,7 @@ import {
   codeName,
   EMPTY_META,
   encodeMeta,
+  Flag,
   FrameType,
   type Meta,
   ProtocolError,
@@ -85,11 +86,13 @@ export class SessionMachine {
     if (state.kind === 'pending' && meta.sessionCredit !== undefined) {
       checkCredit(meta.sessionCredit, owner.peer);
     }
-    const { messages, bytes } = (state.kind === 'pending' && meta.sessionCredit) || {
+    const credit = state.kind === 'pending' ? meta.sessionCredit : undefined;
+    const { messages, bytes } = credit ?? {
       messages: owner.peer.messages,
       bytes: owner.peer.sessionBytes,
     };
     this.sender = new SessionSender(owner, messages, bytes, () => this.#progress());
+    if (credit !== undefined) this.sender.lane.replace(credit.items);
   }
 
   /** A session of this side. It has no number until `start`. */
@@ -220,7 +223,10 @@ export class SessionMachine {
 
   onOpened(meta: Meta, data: Buffer, now: number): void {
     const credit = meta.sessionCredit;
-    if (credit !== undefined) this.sender.onCredit(credit.messages, credit.bytes);
+    if (credit !== undefined) {
+      this.sender.onCredit(credit.messages, credit.bytes);
+      this.sender.raiseItems(credit.items);
+    }
     switch (this.#state.kind) {
       case 'opening':
         this.#state = { kind: 'open' };
@@ -259,20 +265,60 @@ export class SessionMachine {
   }
 
   /** Only what a handler gave is accepted, and no handler starts before OPENED. */
-  checkAnswered(): void {
+  checkAnswered(what: string): void {
     if (!this.#isUnanswered) return;
-    throw new ProtocolError(Code.PROTOCOL, `ACCEPT on session ${this.#id} before OPENED.`);
+    throw new ProtocolError(Code.PROTOCOL, `${what} on session ${this.#id} before OPENED.`);
   }
 
-  /** What begins a message is illegal before OPENED, and after the other side's END. */
-  checkOpen(): void {
+  /** What is part of a request is illegal before OPENED, and after the other side's END. */
+  checkOpen(what: string): void {
     const state = this.#state;
     if (this.#isUnanswered) {
-      throw new ProtocolError(Code.PROTOCOL, `SEND on session ${this.#id} before OPENED.`);
+      throw new ProtocolError(Code.PROTOCOL, `${what} on session ${this.#id} before OPENED.`);
     }
     if ('endSeen' in state && state.endSeen) {
-      throw new ProtocolError(Code.PROTOCOL, `SEND on session ${this.#id} after its END.`);
+      throw new ProtocolError(Code.PROTOCOL, `${what} on session ${this.#id} after its END.`);
     }
+  }
+
+  /** ITEM. False where it is late beyond measure. */
+  onItem(
+    flags: number,
+    id: number,
+    bytes: Buffer,
+    start: number,
+    metaLength: number,
+    end: number,
+    now: number,
+  ): boolean {
+    if ((flags & Flag.REPLY) === 0) {
+      this.checkOpen('ITEM');
+      return this.#receiver?.streams.onItem(flags, id, bytes, start, metaLength, end) ?? true;
+    }
+    this.checkAnswered('ITEM');
+    this.sender.streams.onItem(flags, id, bytes, start, metaLength, end, now);
+    return true;
+  }
+
+  /** FRAG. False where it continues no item. */
+  onItemFragment(
+    flags: number,
+    id: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    now: number,
+  ): boolean {
+    if ((flags & Flag.REPLY) !== 0) {
+      return this.sender.streams.onFragment(flags, id, bytes, start, end, now);
+    }
+    return this.#receiver?.streams.onFragment(flags, id, bytes, start, end) ?? false;
+  }
+
+  /** CREDIT for the items of a stream: REPLY says that this side gave the id. False where it is of no use. */
+  onItemCredit(flags: number, id: number, limit: number, now: number): boolean {
+    if ((flags & Flag.REPLY) !== 0) return this.sender.streams.onCredit(id, limit, now);
+    return this.#receiver?.streams.onCredit(id, limit) ?? false;
   }
 
   /** Returns the next deadline. */
@@ -321,7 +367,7 @@ export class SessionMachine {
 
   #setId(id: number): void {
     this.#id = id;
-    this.#receiver = new SessionReceiver(
+    const receiver = new SessionReceiver(
       this.#owner,
       id,
       this.sender,
@@ -331,6 +377,8 @@ export class SessionMachine {
       },
       () => this.#progress(),
     );
+    this.#receiver = receiver;
+    this.sender.streams.holder = receiver;
   }
 
   /** Takes an ending session on, as far as it has come. */
@@ -356,6 +404,7 @@ export class SessionMachine {
     if (this.#state.kind === 'closed') return;
     this.#state = { kind: 'closed' };
     this.#owner.forget(this);
+    this.#receiver?.close();
     this.sender.fail(failure ?? ENDED);
     this.#receiver?.fail(() => this.#owner.vacate(this));
     this.listener.onClosed(failure);

@@ -5,6 +5,7 @@
  *
  * The payload belongs to the connection until `onWritten`.
  */
+import { FrameType } from '../wire/index.js';
 import type { SendWindow } from './windows.js';
 
 export abstract class Unit {
@@ -38,6 +39,11 @@ export abstract class Unit {
     this.meta = meta;
     this.payload = payload;
     this.window = window;
+  }
+
+  /** Whether it asks for something: then it leaves a reserve of credit to settlements, which end something. */
+  get isRequest(): boolean {
+    return this.type === FrameType.SEND || this.type === FrameType.ITEM;
   }
 
   /** Milliseconds for DEADLINE as of `now`; 0 where the unit bears none. */

@@ -12,8 +12,9 @@ import {
   type SessionListener,
   type SessionMachine,
 } from '../../src/protocol/index.js';
-import { Code, codeName, encodeMeta, FrameType, type Meta } from '../../src/wire/index.js';
+import { Code, codeName, encodeMeta, Flag, FrameType, type Meta } from '../../src/wire/index.js';
 import type { ManualClock } from './manual-clock.js';
+import { SimSource } from './sim-source.js';
 
 /** The side of a connection on which a session lives. */
 export interface SimHost {
@@ -30,6 +31,14 @@ export interface SendOptions {
   readonly timeout?: number;
   readonly metadata?: Entries;
   readonly oneWay?: boolean;
+  /** The items of the request; none = it is no stream. */
+  readonly items?: Iterable<Buffer | string>;
+  /** Whether END follows the items by itself. */
+  readonly end?: boolean;
+  /** Whether the answer may be a stream. */
+  readonly takesItems?: boolean;
+  /** Milliseconds without progress. */
+  readonly patience?: number;
 }
 
 export type SendResult =
@@ -43,13 +52,55 @@ export class SimSend extends OutgoingMessage {
   result: SendResult | undefined;
   /** Called when the result is there. */
   onResult: (() => void) | undefined;
+  /** Items of the answer that were taken. */
+  readonly items: Buffer[] = [];
+  /** Whether items are taken as they come. */
+  reads = true;
+  readonly source: SimSource | undefined;
   readonly #session: SimSession;
 
   constructor(session: SimSession, payload: Buffer, options: SendOptions) {
-    const { metadata, timeout = Infinity, oneWay = false } = options;
+    const { metadata, oneWay = false, items, end = true, takesItems = false } = options;
+    const { patience = 0, timeout = patience === 0 ? Infinity : patience } = options;
     const meta = metadata === undefined ? EMPTY : encodeMeta({ metadata });
     super(payload, meta, session.side.clock.now() + timeout, oneWay);
     this.#session = session;
+    this.takesItems = takesItems;
+    this.patience = patience;
+    if (items === undefined) return;
+    this.flags |= Flag.STREAM;
+    const give = (item: Buffer): void => this.give(item);
+    this.source = new SimSource(items, give, () => {
+      if (end) this.requestItems?.end();
+    });
+  }
+
+  /** Sends one more item, beside those of the source. */
+  give(item: Buffer | string): void {
+    const { machine, side } = this.#session;
+    machine.sender.streams.send(this, bytes(item), side.clock.now());
+  }
+
+  /** Takes what is there, at most so many. */
+  read(count = Infinity): void {
+    for (let left = count; left > 0; left--) {
+      const item = this.takeItem(this.#session.side.clock.now());
+      if (item === undefined) return;
+      this.items.push(item);
+    }
+  }
+
+  get texts(): string[] {
+    return this.items.map(String);
+  }
+
+  override onReady(): void {
+    this.source?.attach(this.requestItems);
+  }
+
+  override onItem(): void {
+    if (this.result !== undefined) throw new Error(`Message ${this.id} has an item after its end.`);
+    if (this.reads) this.read();
   }
 
   /** `pending`, `sent`, `accepted`, `accepted "data"`, `rejected BUSY "reason"`, `failed timeout maybe`. */
@@ -116,12 +167,58 @@ export class SimMessage {
   readonly session: SimSession;
   readonly data: Buffer;
   aborted: AbortReason | undefined;
+  /** Items of the request that were taken. */
+  readonly items: Buffer[] = [];
+  /** Whether items are taken as they come. */
+  reads = false;
+  /** Everything has come and was taken. */
+  ended = false;
 
   constructor(session: SimSession, incoming: IncomingMessage) {
     this.session = session;
     this.incoming = incoming;
     this.data = incoming.data;
     incoming.abortListener = this;
+    if (incoming.requestItems !== undefined) incoming.requestItems.sink = this;
+  }
+
+  get texts(): string[] {
+    return this.items.map(String);
+  }
+
+  /** Takes what is there, at most so many. */
+  read(count = Infinity): void {
+    const { requestItems } = this.incoming;
+    for (let left = count; left > 0; left--) {
+      const item = requestItems?.take();
+      if (item === undefined) break;
+      this.items.push(item);
+    }
+    if (requestItems?.isAtEnd === true) this.ended = true;
+  }
+
+  onItem(): void {
+    if (this.reads) this.read();
+  }
+
+  /** Takes items from here on as they come. */
+  readAll(): void {
+    this.reads = true;
+    this.read();
+  }
+
+  /** Answers by these items, and `then` does what follows; else it accepts. */
+  stream(items: Iterable<Buffer | string>, then = (): unknown => this.accept()): SimSource {
+    const source = new SimSource(
+      items,
+      (item) => void this.session.machine.receiver?.streams.send(this.incoming, item),
+      () => void then(),
+    );
+    const sender = this.session.machine.receiver?.streams.reply(this.incoming, {
+      onReady: () => source.onReady(),
+    });
+    source.attach(sender);
+    return source;
   }
 
   get id(): number {

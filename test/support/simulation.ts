@@ -19,6 +19,11 @@ interface Sent {
   readonly handled: SimMessage[];
   /** What a handler settled it with, where it was not too late. */
   answer: string | undefined;
+  /** The items of its request, and of its answer. */
+  readonly items: readonly Buffer[];
+  replies: readonly Buffer[];
+  /** All replies were given before it was settled. */
+  repliedWhole: boolean;
 }
 
 /** How the simulation ends. */
@@ -52,7 +57,7 @@ export class Simulation {
       pipe.takes = random.chance(0.5);
       pipe.cut = (available) =>
         // One octet at a time is slow where there is much.
-        available > 20_000 && largest < 5000
+        available > 6000 && largest < 5000
           ? available
           : random.integer(1, largest < available ? largest : available);
     }
@@ -86,7 +91,8 @@ export class Simulation {
     if (action < 10 || session === undefined) return this.#open(side);
     if (action < 40) return this.#send(session);
     if (action < 60) return this.#settle(random.integer(0, this.#running.length - 1));
-    if (action < 65) return this.#cancel();
+    if (action < 64) return this.#cancel();
+    if (action < 67) return this.#read();
     if (action < 70) return this.#decide();
     if (action < 72) return session.end();
     if (action < 77) return pair.advance(random.integer(0, 60));
@@ -127,12 +133,46 @@ export class Simulation {
     const metadata = random.chance(0.3)
       ? [['k', 'v'.repeat(random.integer(0, 900))] as const]
       : undefined;
+    const items = random.chance(0.3) ? this.#items(limit) : undefined;
+    const timeout = random.chance(0.3) ? random.integer(1, 150) : Infinity;
+    const patience = timeout === Infinity && random.chance(0.2) ? random.integer(20, 100) : 0;
     const send = session.send(payload, {
-      oneWay: random.chance(0.2),
-      timeout: random.chance(0.3) ? random.integer(1, 150) : Infinity,
+      oneWay: items === undefined && random.chance(0.2),
+      takesItems: random.chance(0.8),
+      end: random.chance(0.9),
+      ...(patience > 0 ? { patience } : { timeout }),
+      ...(items === undefined ? {} : { items }),
       ...(metadata === undefined ? {} : { metadata }),
     });
-    this.#sent.push({ send, session, payload, handled: [], answer: undefined });
+    send.reads = random.chance(0.5);
+    this.#sent.push({
+      send,
+      session,
+      payload,
+      handled: [],
+      answer: undefined,
+      items: items ?? [],
+      replies: [],
+      repliedWhole: false,
+    });
+  }
+
+  #items(limit: number): Buffer[] {
+    const random = this.#random;
+    return Array.from({ length: random.pick([0, 1, 3, 9]) ?? 0 }, () => {
+      const large = random.chance(0.02)
+        ? limit + 1
+        : random.integer(0, random.chance(0.2) ? limit : 20_000);
+      return random.bytes(random.pick([0, 10, 10, 100, 5000, 8193, large]) ?? 0);
+    });
+  }
+
+  /** Takes what has come of some stream. */
+  #read(): void {
+    const random = this.#random;
+    const count = random.pick([1, 2, Infinity]) ?? 1;
+    if (random.chance(0.5)) random.pick(this.#sent)?.send.read(count);
+    else random.pick(this.#running)?.read(count);
   }
 
   #cancel(): void {
@@ -153,7 +193,23 @@ export class Simulation {
     }
     sent.handled.push(message);
     this.#running.push(message);
+    message.reads = this.#random.chance(0.5);
     if (this.#random.chance(0.3)) this.#settle(this.#running.length - 1);
+    else if (this.#random.chance(0.4)) this.#stream(message);
+  }
+
+  /** Answers by a stream, and settles the message after its last item, if nothing comes before. */
+  #stream(message: SimMessage): void {
+    const sent = this.#sentAs(message);
+    if (message.incoming.oneWay) return;
+    const items = this.#items(this.#other(message.session.side).limits.maxMessage);
+    sent.replies = items;
+    message.stream(items, () => {
+      const at = this.#running.indexOf(message);
+      if (at < 0) return;
+      sent.repliedWhole = true;
+      this.#settle(at);
+    });
   }
 
   /** Settles the running message at this place. */
@@ -189,6 +245,7 @@ export class Simulation {
   #drain(): void {
     for (const side of this.#sides) side.room = 256 * 1024;
     for (let calm = 0; calm < 2; calm++) {
+      this.#readAll();
       if (this.#pending.length + this.#running.length > 0) calm = 0;
       while (this.#pending.length > 0) this.#decide();
       while (this.#running.length > 0) this.#settle(0);
@@ -211,6 +268,16 @@ export class Simulation {
           `(${session.status}) of the ${session.side.role} is stuck.`,
       );
     }
+  }
+
+  /** Everything that can come of all streams comes, and is taken. */
+  #readAll(): void {
+    for (const { send } of this.#sent) {
+      send.reads = true;
+      send.read();
+    }
+    for (const message of this.#running) message.readAll();
+    this.pair.run();
   }
 
   /** Nothing is counted as held, queued or open any more. */
@@ -265,8 +332,10 @@ export class Simulation {
   }
 
   #expectSettled(): void {
-    for (const { send, session, payload, handled, answer } of this.#sent) {
+    for (const sent of this.#sent) {
+      const { send, session, payload, handled, answer } = sent;
       const what = `Message ${send.id} (${payload.length} B) of session ${session.id}`;
+      this.#expectItems(what, sent);
       const { result } = send;
       if (result === undefined) throw new Error(`${what} is pending for ever.`);
       if (handled.length > 0 && this.#saysNotExecuted(send)) {
@@ -287,6 +356,25 @@ export class Simulation {
       if (session.closed === undefined) throw new Error(`Session ${session.id} is not closed.`);
     }
     if (this.pair.clock.pending > 0) throw new Error('A timer is left.');
+  }
+
+  /** Whatever was taken is what was given, in its order and from the first; and all of it where it ended. */
+  #expectItems(what: string, { send, handled, items, replies, repliedWhole }: Sent): void {
+    send.read();
+    const [message] = handled;
+    const wholeRequest = message?.ended === true;
+    const wholeAnswer = repliedWhole && send.takesItems && send.result?.kind === 'accepted';
+    for (const [which, taken, given, whole] of [
+      ['request', message?.items ?? [], items, wholeRequest],
+      ['answer', send.items, replies, wholeAnswer],
+    ] as const) {
+      if (taken.some((item, at) => given[at]?.equals(item) !== true)) {
+        throw new Error(`${what} has an item in its ${which} that is not the one given.`);
+      }
+      if (whole && taken.length < given.length) {
+        throw new Error(`${what} has ${taken.length} of ${given.length} items in its ${which}.`);
+      }
+    }
   }
 
   #saysNotExecuted({ result }: SimSend): boolean {
@@ -310,6 +398,7 @@ export class Simulation {
       idle: 0,
       sessions: random.integer(1, 8),
       messages: random.integer(1, 8),
+      items: random.integer(1, 6),
       sessionBytes: random.pick([2 * maxFrame, 4 * maxFrame]) ?? 0,
       connectionBytes: maxMessage + maxFrame * random.integer(2, 6),
     };

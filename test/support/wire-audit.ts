@@ -16,6 +16,7 @@ import {
   readCredit,
 } from '../../src/wire/index.js';
 import type { LoggedFrame as Frame } from './frame-log.js';
+import { AuditedItems } from './wire-audit-items.js';
 
 /** What one side may do, as the frames that reached it say. */
 interface Window {
@@ -43,10 +44,16 @@ interface AuditedWay {
   endArrived: boolean;
   /** Requests without a settlement, and how much of their body has been written and has arrived. */
   readonly unsettled: Map<number, AuditedMessage>;
+  /** Items of requests and of answers, by message; kept when it is settled, for what crosses that. */
+  readonly requestItems: Map<number, AuditedItems>;
+  readonly replyItems: Map<number, AuditedItems>;
   settled: number;
   /** Settlements that are written and have not arrived. */
   answered: number;
   unfinished: AuditedUnit | undefined;
+  /** Requests, and settlements of them, of which a part has arrived. */
+  readonly sending: Set<number>;
+  readonly settling: Set<number>;
 }
 
 interface AuditedMessage {
@@ -106,14 +113,29 @@ export class WireAudit {
     if (frame.type === FrameType.END) ways[way].endArrived = true;
     if (!isMessageFrame(frame.type)) return;
     other.arrived = addBytes(other.arrived, frame.size);
+    if (frame.type === FrameType.ITEM) return this.#items(ways, way, frame)?.onArrived();
     if ((frame.flags & Flag.REPLY) !== 0) {
+      if (frame.type === FrameType.ACCEPT || frame.type === FrameType.REJECT) {
+        ways[1 - way]!.requestItems.get(frame.id)?.onSettled();
+      } else if (!ways[1 - way]!.settling.has(frame.id)) {
+        return;
+      }
       // Settled before it was whole: its sender has heard of it and stops.
       const theirs = ways[1 - way]!;
-      if ((frame.flags & Flag.MORE) === 0) theirs.answered -= 1;
+      if ((frame.flags & Flag.MORE) === 0) {
+        theirs.answered -= 1;
+        theirs.settling.delete(frame.id);
+      } else {
+        theirs.settling.add(frame.id);
+      }
       if (theirs.unfinished?.id === frame.id) theirs.unfinished = undefined;
     } else {
       const message = ways[way].unsettled.get(frame.id);
-      if (message !== undefined) message.arrived += frame.size;
+      // What an item holds is given back when it is taken, which nobody sees here.
+      const ofItem = frame.type === FrameType.FRAG && !ways[way].sending.has(frame.id);
+      if (message !== undefined && !ofItem) message.arrived += frame.size;
+      if ((frame.flags & Flag.MORE) === 0) ways[way].sending.delete(frame.id);
+      else if (frame.type === FrameType.SEND) ways[way].sending.add(frame.id);
     }
   }
 
@@ -187,6 +209,10 @@ export class WireAudit {
       settled: 0,
       answered: 0,
       unfinished: undefined,
+      requestItems: new Map(),
+      replyItems: new Map(),
+      sending: new Set(),
+      settling: new Set(),
     };
   }
 
@@ -206,23 +232,50 @@ export class WireAudit {
     assert(size - frame.payload.length <= maxMeta, `beyond the other side's meta of ${maxMeta}.`);
     switch (frame.type) {
       case FrameType.SEND:
-        return this.#send(own, frame);
-      case FrameType.FRAG:
+        return this.#send(way, own, frame);
+      case FrameType.ITEM:
+        return this.#item(way, session, frame);
+      case FrameType.FRAG: {
         if ((frame.flags & Flag.REPLY) === 0) return this.#fragment(own, frame);
-        return this.#settle(session.ways[1 - way]!, frame);
+        const theirs = session.ways[1 - way]!;
+        const items = theirs.replyItems.get(frame.id);
+        if (items?.isUnfinished === true) return items.onFragment(frame);
+        return this.#settle(theirs, frame);
+      }
       case FrameType.ACCEPT:
       case FrameType.REJECT:
         return this.#settle(session.ways[1 - way]!, frame);
       case FrameType.CANCEL:
         assert(frame.id !== 0 && idsAhead(frame.id, own.lastId) < 2 ** 30, 'a message never sent.');
         if (own.unfinished?.id === frame.id) own.unfinished = undefined;
+        own.requestItems.get(frame.id)?.onCancel();
         return;
       default:
         throw new Error(`${frameName(frame.type)} is not expected.`);
     }
   }
 
-  #send(own: AuditedWay, frame: Frame): void {
+  /** The streams that a frame for items speaks of. */
+  #items(ways: AuditedSession['ways'], way: Way, { flags, id }: Frame): AuditedItems | undefined {
+    if ((flags & Flag.REPLY) === 0) return ways[way].requestItems.get(id);
+    return ways[1 - way]!.replyItems.get(id);
+  }
+
+  #item(way: Way, { ways }: AuditedSession, frame: Frame): void {
+    if ((frame.flags & Flag.REPLY) === 0) {
+      assert(!ways[way].ended, 'after END.');
+      assert(ways[way].unfinished?.id !== frame.id, 'before its message is whole.');
+    } else {
+      const message = ways[1 - way]!.unsettled.get(frame.id);
+      assert(message !== undefined && !message.oneWay, 'the message is not unsettled.');
+      assert(message.reply === undefined, 'the settlement has begun.');
+    }
+    const items = this.#items(ways, way, frame);
+    assert(items !== undefined, 'the message has no stream.');
+    items.onItem(frame);
+  }
+
+  #send(way: Way, own: AuditedWay, frame: Frame): void {
     const { flags, id, payload, meta } = frame;
     assert(!own.ended, 'after END.');
     assert(own.unfinished === undefined, `while message ${own.unfinished?.id} is unfinished.`);
@@ -231,10 +284,19 @@ export class WireAudit {
     own.lastId = id;
     const oneWay = (flags & Flag.ONEWAY) !== 0;
     own.unsettled.set(id, { oneWay, arrived: 0, reply: undefined });
+    const [mine, theirs] = [this.#ends[way], this.#ends[1 - way]!].map(
+      (end) => end.own?.sessionCredit?.items ?? 0,
+    ) as [number, number];
+    own.requestItems.delete(id);
+    if ((flags & Flag.STREAM) !== 0) own.requestItems.set(id, new AuditedItems(theirs));
+    own.replyItems.set(id, new AuditedItems(mine));
     if ((flags & Flag.MORE) !== 0) own.unfinished = { id, total: meta.total, size: payload.length };
   }
 
-  #fragment(own: AuditedWay, { flags, id, payload }: Frame): void {
+  #fragment(own: AuditedWay, frame: Frame): void {
+    const items = own.requestItems.get(frame.id);
+    if (items?.isUnfinished === true) return items.onFragment(frame);
+    const { flags, id, payload } = frame;
     const unit = own.unfinished;
     assert(unit?.id === id, 'no such message is unfinished.');
     unit.size += payload.length;
@@ -248,6 +310,10 @@ export class WireAudit {
     assert(message !== undefined, 'the message is not unsettled.');
     assert(!message.oneWay, 'the message is one-way.');
     const more = (flags & Flag.MORE) !== 0;
+    assert(
+      theirs.replyItems.get(id)?.isUnfinished !== true,
+      'an item of the answer is unfinished.',
+    );
     if (type === FrameType.FRAG) {
       const unit = message.reply;
       assert(unit !== undefined, 'the settlement has not begun.');
@@ -297,6 +363,14 @@ export class WireAudit {
       assert(open + held <= size, `${open} allowed and ${held} held are more than ${size}.`);
       return;
     }
+    if (frame.id !== 0) {
+      const { ways } = this.#session(way, frame);
+      // The items that this side receives are those that the other side writes.
+      const reply = (frame.flags & Flag.REPLY) === 0 ? Flag.REPLY : 0;
+      const items = this.#items(ways, theirs, { ...frame, flags: reply });
+      assert(items !== undefined, 'the message has no stream.');
+      return items.onGrant(count);
+    }
     const requests = this.#session(way, frame).ways[theirs];
     assert(idsAhead(requests.grantedMessages, count) < 2 ** 30, 'fewer messages than before.');
     assert(bytesBetween(requests.grantedBytes, bytes) >= 0, 'fewer bytes than before.');
@@ -316,7 +390,12 @@ export class WireAudit {
       this.#ends[theirs].bytes.limit = bytes;
       return;
     }
-    const requests = this.#sessions.get(frame.session)?.ways[theirs];
+    const ways = this.#sessions.get(frame.session)?.ways;
+    if (ways !== undefined && frame.id !== 0) {
+      const reply = (frame.flags & Flag.REPLY) === 0 ? Flag.REPLY : 0;
+      return this.#items(ways, theirs, { ...frame, flags: reply })?.onCredit(count);
+    }
+    const requests = ways?.[theirs];
     if (requests === undefined) return;
     requests.messageLimit = count;
     requests.bytes.limit = bytes;

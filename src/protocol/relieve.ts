@@ -1,0 +1,33 @@
+/**
+ * Makes room when messages that are all incomplete have filled the memory: none of them could ever be
+ * completed. The one of which least has come is rejected, and may be sent again. Our own sender never
+ * brings it that far; others may.
+ */
+import { MIN_FRAGMENT } from '../wire/index.js';
+import type { IncomingMessage } from './incoming-message.js';
+import { connectionReserveOf, type Limits } from './limits.js';
+import type { SessionMachine } from './session.js';
+import type { ReceiveWindow } from './windows.js';
+
+export function relieve(
+  { room, freed, held }: ReceiveWindow,
+  limits: Limits,
+  sessions: { all(): readonly SessionMachine[] },
+): void {
+  // A sender that leaves the reserve to settlements stops above it.
+  if (room + freed >= connectionReserveOf(limits) + MIN_FRAGMENT) return;
+  let stuck = 0;
+  let count = 0;
+  let least: IncomingMessage | undefined;
+  let where: SessionMachine | undefined;
+  for (const session of sessions.all()) {
+    for (const message of session.receiver?.unfinished() ?? []) {
+      if (message.stuck === 0) continue;
+      stuck += message.stuck;
+      count += 1;
+      if (message.stuck < (least?.stuck ?? Infinity)) [least, where] = [message, session];
+    }
+  }
+  // One alone always fits: no message may be larger than that.
+  if (least !== undefined && count > 1 && held <= stuck) where?.receiver?.refuseUnfinished(least);
+}
