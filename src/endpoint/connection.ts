@@ -3,22 +3,27 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import {
   type ConnectionMachine,
-  type Failure,
+  EMPTY,
   type Greeting,
   type SessionMachine,
 } from '../protocol/index.js';
 import { Code, MAX_NAME, MAX_TEXT, type Meta } from '../wire/index.js';
 import { type Bytes, type Metadata, toBufferOrEmpty, toEntries } from './bytes.js';
 import { checkCode, checkReason } from './codes.js';
+import { Continuity, type ContinuityListener } from './continuity.js';
 import type { Driver } from './driver.js';
-import { closedError, errorOf, InterconnectError, optionError, shown } from './errors.js';
-import { deadlineOf, type Settings } from './options.js';
+import { closedError, errorOf, type InterconnectError, optionError, shown } from './errors.js';
+import { checkInteger, deadlineOf, type Settings } from './options.js';
 import type { Peer } from './peer.js';
+import type { Reconnector, ReconnectListener } from './reconnector.js';
 import { report, warn } from './report.js';
 import { Session } from './session.js';
 
-/** `open` → `closing` (nothing more is sent or delivered) → `closed` (the socket is gone). */
-export type ConnectionStatus = 'open' | 'closing' | 'closed';
+/**
+ * `open`; `detached`: it has no socket at the moment, and what is sent waits for one; `draining`: this side
+ * takes nothing new; `closing`: nothing more is sent or delivered; `closed`: the socket is gone.
+ */
+export type ConnectionStatus = 'open' | 'detached' | 'draining' | 'closing' | 'closed';
 
 /** What a connection emits. Each listener is called synchronously, before the next frame is looked at. */
 export interface ConnectionEvents {
@@ -26,6 +31,15 @@ export interface ConnectionEvents {
   session: [session: Session];
   /** Every change of `connection.status`. */
   status: [status: ConnectionStatus];
+  /** The socket was lost; the connection goes on with the next one. */
+  detach: [error: InterconnectError];
+  /** Another socket carries it, and nothing was lost. */
+  resume: [];
+  /**
+   * The other side has begun a new connection: it was started anew, drains, or waited too long. This side's
+   * sessions are opened again; those of the other side have closed. What may have been executed has failed.
+   */
+  renew: [];
   /** It is over; the error says why, where neither side closed it in order. */
   close: [error: InterconnectError | undefined];
   /** A listener of this side threw, or its promise rejected. Without a listener: a process warning. */
@@ -42,6 +56,12 @@ export interface SessionOptions {
   timeout?: number;
 }
 
+/** How long a drain may take. */
+export interface DrainOptions {
+  /** Milliseconds until the connection is closed although something is left. Default 30,000; 0 = at once. */
+  timeout?: number;
+}
+
 /** What the other side can read about why a connection is closed. */
 export interface CloseOptions {
   /** `Code.OK` (the default) or an application's own, 0x8000–0xffff. */
@@ -54,39 +74,49 @@ export interface CloseOptions {
 
 /**
  * One connection. `connect` resolves with it at the dialer, `Listener` emits it; both ends are alike: either
- * opens sessions, and either may close. It ends with its socket.
+ * opens sessions, and either may close. It outlives its sockets: the dialer comes back with another one, and
+ * both go on where they were. Where the other process is not the same any more, the dialer's end goes on with
+ * a new connection of the other side, and the listener's end closes.
  */
 export class Connection extends EventEmitter<ConnectionEvents> {
   /** Unique in this process, for logs. */
   readonly id: string;
-  /** Who is on the other side. */
-  readonly peer: Peer;
-  /** What the other side provided: the dialer's `data`, or the listener's at its acceptance. */
-  readonly data: Buffer;
-  readonly #driver: Driver;
-  readonly #machine: ConnectionMachine;
+  /** @internal What brings sockets, and takes them. */
+  readonly continuity: Continuity;
   readonly #settings: Settings;
+  /** Sessions of this side, to be opened again where the other side begins anew. */
+  readonly #sessions = new Set<Session>();
+  #peer: Peer | undefined;
+  #data: Buffer = EMPTY;
+  #socket: Socket | undefined;
   #status: ConnectionStatus = 'open';
-  readonly #gone: Promise<void>;
+  #isDraining = false;
+  /** @internal Resolves when its last socket is gone. */
+  readonly gone: Promise<void>;
   #resolveGone: () => void = () => undefined;
   readonly #pings = new Set<(error: InterconnectError) => void>();
 
-  /** @internal */
+  /** @internal `reconnector`: makes what brings sockets back, at a dialer. */
   constructor(
-    driver: Driver,
-    machine: ConnectionMachine,
-    greeting: Greeting,
-    peer: Peer,
+    role: 'dialer' | 'listener',
     settings: Settings,
+    reconnector?: (listener: ReconnectListener) => Reconnector | undefined,
   ) {
     super({ captureRejections: true });
     this.id = `connection-${++count}`;
-    this.peer = peer;
-    this.data = greeting.data;
-    this.#driver = driver;
-    this.#machine = machine;
     this.#settings = settings;
-    this.#gone = new Promise((resolve) => (this.#resolveGone = resolve));
+    this.continuity = new Continuity(role, settings, this.#listener(), reconnector);
+    this.gone = new Promise((resolve) => (this.#resolveGone = resolve));
+  }
+
+  /** Who is on the other side, as its newest socket tells. */
+  get peer(): Peer {
+    return this.#peer ?? NOBODY;
+  }
+
+  /** What the other side provided: the dialer's `data`, or the listener's at its acceptance. */
+  get data(): Buffer {
+    return this.#data;
   }
 
   /** Where it is in its life; `'status'` tells every change. */
@@ -94,9 +124,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#status;
   }
 
-  /** The socket underneath. It belongs to the connection: look, do not touch. */
+  /** The newest socket. It belongs to the connection: look, do not touch. */
   get socket(): Socket {
-    return this.#driver.socket;
+    if (this.#socket === undefined) throw closedError();
+    return this.#socket;
   }
 
   /**
@@ -126,29 +157,51 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    */
   openSession(name: string, options: SessionOptions = {}): Session {
     checkName(name);
-    if (this.#status !== 'open') throw closedError();
+    if (this.isOver) throw closedError();
     const { data, metadata } = options;
     const payload = this.checkSessionData(toBufferOrEmpty(data, 'Session data'));
     const meta: Meta = metadata === undefined ? {} : { metadata: toEntries(metadata) };
     const now = this.now();
     const deadline = deadlineOf(options.timeout, this.#settings.sessionTimeout, now);
-    const machine = this.#machine.openSession(name, meta, payload, deadline, now);
+    const machine = this.machine.openSession(name, meta, payload, deadline, now);
     // Within the 'close' of another session: the connection is over, and has not said so yet.
     if (machine.state.kind === 'closed') throw closedError();
-    return new Session(this, machine, false);
+    const session = new Session(this, machine, false);
+    this.#sessions.add(session);
+    return session;
   }
 
   /** The round trip to the other side and back, in milliseconds; answered by its library. */
   ping(): Promise<number> {
     return new Promise((resolve, reject) => {
-      if (this.#status !== 'open') return reject(closedError());
+      const driver = this.continuity.driver;
+      if (driver === undefined || this.isOver) return reject(closedError());
       this.#pings.add(reject);
       const done = (milliseconds: number): void => {
         this.#pings.delete(reject);
         resolve(milliseconds);
       };
-      this.#driver.machine.ping(done, this.now());
+      driver.machine.ping(done, this.now());
     });
+  }
+
+  /**
+   * Takes nothing new: what the other side sends from here on is refused, and was not executed. Resolves when
+   * everything that runs has been settled, in both directions, or the time is over, and the connection has
+   * been closed. Idempotent.
+   */
+  async drain(options: DrainOptions = {}): Promise<void> {
+    const { timeout = DRAIN_TIMEOUT } = options;
+    checkInteger('timeout', timeout, 0, 2 ** 31 - 1);
+    if (!this.isOver && !this.#isDraining) {
+      this.#isDraining = true;
+      this.#toStatus('draining');
+      const close = (): void => void this.close();
+      const stopTimer = this.#settings.clock.setAlarm(timeout, close);
+      void this.gone.then(stopTimer);
+      this.machine.drain();
+    }
+    await this.gone;
   }
 
   /**
@@ -160,13 +213,23 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     checkCode(code, [Code.OK], 'connection.close');
     const reason = checkReason(options.reason ?? '', MAX_TEXT);
     const data = this.checkSessionData(toBufferOrEmpty(options.data, 'The data of a close'));
-    this.#driver.machine.close(code, reason, data, this.now());
-    await this.#gone;
+    if (!this.isOver) this.continuity.close(code, reason, data);
+    await this.gone;
+  }
+
+  /** @internal Whether nothing more can be sent. */
+  get isOver(): boolean {
+    return this.#status === 'closing' || this.#status === 'closed';
+  }
+
+  /** @internal */
+  get machine(): ConnectionMachine {
+    return this.continuity.machine;
   }
 
   /** @internal */
   get peerMaxMessageSize(): number {
-    return this.#machine.peer.maxMessage;
+    return this.machine.peer.maxMessage;
   }
 
   /** @internal */
@@ -176,35 +239,22 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** @internal */
   deadline(timeout: number | undefined): number {
-    return deadlineOf(timeout, this.#settings.messageTimeout, this.#driver.now());
+    return deadlineOf(timeout, this.#settings.messageTimeout, this.continuity.now());
   }
 
   /** @internal What stands on one frame must fit into it. */
   checkSessionData(data: Buffer): Buffer {
-    const limit = this.#machine.peer.maxFrame - this.#machine.peer.maxMeta;
+    const { maxFrame, maxMeta } = this.machine.peer;
+    const limit = maxFrame - maxMeta;
     if (data.length <= limit) return data;
     throw optionError(
       `The data of ${data.length} bytes exceeds the ${limit} bytes that fit. Send it as a message instead.`,
     );
   }
 
-  /** @internal Resolves when the kernel has what was written so far: a buffer may be used again. */
-  whenTaken(resolve: () => void, reject: (error: InterconnectError) => void): void {
-    this.#driver.whenTaken((error) => {
-      if (error === undefined || error === null) return resolve();
-      const message = `The connection was lost while a message left: ${error.message}`;
-      reject(
-        new InterconnectError('IC_ERR_CONNECTION_LOST', message, {
-          executed: 'maybe',
-          cause: error,
-        }),
-      );
-    });
-  }
-
   /** @internal Lets awaiting code attach its listeners before the next frame is looked at. */
   hold(): void {
-    this.#driver.hold();
+    this.continuity.driver?.hold();
   }
 
   /** @internal Runs listeners that have nothing to decide: if one throws, all else goes on. */
@@ -232,8 +282,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     else this.reportHandlerError(error);
   }
 
-  /** @internal */
-  onSession(machine: SessionMachine): void {
+  #onSession(machine: SessionMachine): void {
     const session = new Session(this, machine, true);
     try {
       if (this.emit('session', session)) return;
@@ -244,18 +293,54 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   /** @internal */
-  onClosed(failure: Failure | undefined): void {
-    this.#toStatus('closing');
-    const error = failure && errorOf(failure);
-    for (const reject of this.#pings) reject(error ?? closedError());
-    this.#pings.clear();
-    this.guard(() => this.emit('close', error));
+  forget(session: Session): void {
+    this.#sessions.delete(session);
   }
 
-  /** @internal */
-  onSocketClosed(): void {
-    this.#toStatus('closed');
-    this.#resolveGone();
+  #listener(): ContinuityListener {
+    return {
+      onSession: (machine) => this.#onSession(machine),
+      onAttached: (how, driver, greeting, peer) => this.#onAttached(how, driver, greeting, peer),
+      onDetached: (failure) => {
+        const error = failure && errorOf(failure);
+        this.#failPings(error ?? closedError());
+        if (!this.#isDraining) this.#toStatus('detached');
+        if (error !== undefined) this.guard(() => this.emit('detach', error));
+      },
+      onRenewing: (machine) => {
+        for (const session of this.#sessions) session.move(machine);
+      },
+      onDrained: () => void this.close(),
+      onClosed: (failure) => {
+        this.#toStatus('closing');
+        const error = failure && errorOf(failure);
+        this.#failPings(error ?? closedError());
+        this.guard(() => this.emit('close', error));
+      },
+      onGone: () => {
+        this.#toStatus('closed');
+        this.#resolveGone();
+      },
+    };
+  }
+
+  #onAttached(
+    how: 'first' | 'resumed' | 'renewed',
+    driver: Driver,
+    { data }: Greeting,
+    peer: Peer,
+  ): void {
+    this.#peer = peer;
+    this.#socket = driver.socket;
+    this.#data = data;
+    if (how === 'first') return;
+    if (!this.#isDraining) this.#toStatus('open');
+    this.guard(() => this.emit(how === 'resumed' ? 'resume' : 'renew'));
+  }
+
+  #failPings(error: InterconnectError): void {
+    for (const reject of this.#pings) reject(error);
+    this.#pings.clear();
   }
 
   #sessionFailed(session: Session, error: unknown): void {
@@ -264,6 +349,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   #toStatus(status: ConnectionStatus): void {
+    if (this.#status === status) return;
     this.#status = status;
     this.guard(() => this.emit('status', status));
   }
@@ -276,5 +362,17 @@ function checkName(name: string): void {
     `A session's name must be a string of 1 to ${MAX_NAME} bytes without U+0000, and is ${shown(name)}.`,
   );
 }
+
+const NOBODY: Peer = {
+  agent: '',
+  address: '',
+  port: undefined,
+  encrypted: false,
+  authorized: false,
+  certificate: undefined,
+};
+
+/** Milliseconds. */
+const DRAIN_TIMEOUT = 30_000;
 
 let count = 0;

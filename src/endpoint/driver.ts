@@ -8,7 +8,6 @@ import {
   type Failure,
   FrameWriter,
   type Greeting,
-  type SessionMachine,
   SocketMachine,
   type SocketEffects,
   type SocketSettings,
@@ -16,28 +15,42 @@ import {
 import type { Clock } from './clock.js';
 import { traceFrames } from './trace.js';
 
-/** Who is told what happens on the socket. */
+/** Who is told what becomes of a connection's socket: its carrier. */
+export interface DriverOwner {
+  /** The socket is over, the connection is not. */
+  onLost(driver: Driver, failure: Failure): void;
+  /** The connection is over. No failure: closed in order. Told once. */
+  onClosed(driver: Driver, failure: Failure | undefined): void;
+  /** The socket is gone, after one of the two. */
+  onSocketClosed(driver: Driver): void;
+}
+
+/** Who makes a connection of a socket, or goes on with one. */
 export interface DriverListener {
   onHandshake(hello: Greeting): void;
-  onOpen(connection: ConnectionMachine, greeting: Greeting): void;
-  onSession(session: SessionMachine): void;
-  /** No failure: closed in order. Told once. */
-  onClosed(failure: Failure | undefined): void;
-  /** The socket is gone, after `onClosed`. */
+  /** A connection begins: give one that has not begun. */
+  onBegin(greeting: Greeting): ConnectionMachine;
+  /** A connection stands: give the driver its owner. */
+  onOpen(greeting: Greeting): void;
+  /** So does the one that was to be resumed. */
+  onResumed(greeting: Greeting): void;
+  /** There will be no connection. */
+  onFailed(failure: Failure | undefined): void;
+  /** The socket is gone. */
   onSocketClosed(): void;
 }
 
 export class Driver implements SocketEffects {
   readonly socket: Socket;
   readonly machine: SocketMachine;
+  /** Set once there is a connection. */
+  owner: DriverOwner | undefined;
   readonly #clock: Clock;
   readonly #listener: DriverListener;
   readonly #trace: ReturnType<typeof traceFrames>;
   readonly #chunks: Buffer[] = [];
   readonly #gather = (chunk: Buffer): void => void this.#chunks.push(chunk);
   readonly #flush = (): void => this.#write();
-  /** Who waits until the kernel has what was written. */
-  #waiting: ((error?: Error | null) => void)[] = [];
   #flushScheduled = false;
   #wokenAt = 0;
   #ending = false;
@@ -78,12 +91,6 @@ export class Driver implements SocketEffects {
     return this.#error;
   }
 
-  /** Calls back when nothing that was handed to the socket so far is referenced any more, or with its error. */
-  whenTaken(callback: (error?: Error | null) => void): void {
-    this.#waiting.push(callback);
-    this.wake();
-  }
-
   wake(): void {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
@@ -102,12 +109,16 @@ export class Driver implements SocketEffects {
     this.#listener.onHandshake(hello);
   }
 
-  open(connection: ConnectionMachine, greeting: Greeting): void {
-    this.#listener.onOpen(connection, greeting);
+  begin(greeting: Greeting): ConnectionMachine {
+    return this.#listener.onBegin(greeting);
   }
 
-  session(session: SessionMachine): void {
-    this.#listener.onSession(session);
+  open(_connection: ConnectionMachine, greeting: Greeting): void {
+    this.#listener.onOpen(greeting);
+  }
+
+  resumed(greeting: Greeting): void {
+    this.#listener.onResumed(greeting);
   }
 
   end(): void {
@@ -119,13 +130,24 @@ export class Driver implements SocketEffects {
     this.socket.destroy();
   }
 
+  lost(failure: Failure): void {
+    this.#wind();
+    this.owner?.onLost(this, failure);
+  }
+
   closed(failure: Failure | undefined): void {
+    this.#wind();
+    if (this.owner === undefined) this.#listener.onFailed(failure);
+    else this.owner.onClosed(this, failure);
+  }
+
+  /** Nothing follows but what is on its way. */
+  #wind(): void {
     this.#stopTimer?.();
     this.#stopTimer = undefined;
     this.#timerAt = -Infinity;
     // A peer that reads nothing never lets CLOSE out.
     this.#stopLinger ??= this.#clock.setTimer(LINGER, this.#destroy);
-    this.#listener.onClosed(failure);
   }
 
   readonly #destroy = (): void => void this.socket.destroy();
@@ -147,9 +169,7 @@ export class Driver implements SocketEffects {
     this.machine.onLost(reason, this.#clock.now());
     this.#stopTimer?.();
     this.#stopLinger?.();
-    const error = this.#error ?? new Error(reason);
-    for (const callback of this.#waiting) callback(error);
-    this.#waiting = [];
+    this.owner?.onSocketClosed(this);
     this.#listener.onSocketClosed();
   }
 
@@ -176,27 +196,12 @@ export class Driver implements SocketEffects {
     chunks.length = 0;
     // Nothing unsent: the kernel has copied the slab, and it may be used again.
     writer.release(socket.writableLength === 0);
-    this.#tellTaken();
     // Until 'drain' nothing more goes out: the machine watches how long that takes.
     if (socket.writableLength >= LARGEST_UNSENT) this.machine.flush(writer, 0, this.#clock.now());
     // Half-closing lets the other side read CLOSE; destroying would discard it.
     if (this.#ending) socket.end();
   }
-
-  #tellTaken(): void {
-    const callbacks = this.#waiting;
-    if (callbacks.length === 0) return;
-    this.#waiting = [];
-    const tell = (error?: Error | null): void => {
-      for (const callback of callbacks) callback(error);
-    };
-    // An empty write is done when those before it are.
-    if (this.socket.writableLength === 0) tell();
-    else this.socket.write(NOTHING, tell);
-  }
 }
-
-const NOTHING = Buffer.alloc(0);
 
 const writer = new FrameWriter();
 /** Octets handed to the socket and not taken by the kernel: more would only wait in front of others. */

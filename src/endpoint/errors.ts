@@ -13,10 +13,11 @@ export type { Executed };
  * | `IC_ERR_CONNECT` | no socket to the other side; `cause` is the system's error |
  * | `IC_ERR_HANDSHAKE_TIMEOUT` | the connection was not established in time |
  * | `IC_ERR_CONNECTION_REJECTED` | the other side refused: see `status`, `reason`, `data` |
- * | `IC_ERR_CONNECTION_LOST` | the connection ended without the other side closing it in order |
+ * | `IC_ERR_CONNECTION_LOST` | the connection ended without being closed in order, and could not be resumed |
  * | `IC_ERR_IDLE_TIMEOUT` | the other side fell silent, or reads nothing |
  * | `IC_ERR_PROTOCOL` | one side broke the protocol; the connection is closed |
  * | `IC_ERR_CLOSED` | the connection was closed, by either side |
+ * | `IC_ERR_DRAINING` | the other side is shutting down and takes nothing new |
  * | `IC_ERR_SESSION_REJECTED` | the other side refused the session: see `status`, `reason`, `data` |
  * | `IC_ERR_SESSION_CLOSED` | the session has ended |
  * | `IC_ERR_TIMEOUT` | neither accepted nor rejected in time |
@@ -37,6 +38,7 @@ export type ErrorCode =
   | 'IC_ERR_IDLE_TIMEOUT'
   | 'IC_ERR_PROTOCOL'
   | 'IC_ERR_CLOSED'
+  | 'IC_ERR_DRAINING'
   | 'IC_ERR_SESSION_REJECTED'
   | 'IC_ERR_SESSION_CLOSED'
   | 'IC_ERR_TIMEOUT'
@@ -157,6 +159,7 @@ const CODES: Readonly<Record<FailureKind, ErrorCode>> = {
   cancelled: 'IC_ERR_CANCELLED',
   'queue-full': 'IC_ERR_QUEUE_FULL',
   'too-large': 'IC_ERR_TOO_LARGE',
+  draining: 'IC_ERR_DRAINING',
   'unexpected-stream': 'IC_ERR_UNEXPECTED_STREAM',
   'session-rejected': 'IC_ERR_SESSION_REJECTED',
   'session-closed': 'IC_ERR_SESSION_CLOSED',

@@ -2,7 +2,6 @@
 import { EMPTY, MAX_CONNECT_DATA, type SocketMachine } from '../protocol/index.js';
 import { Code, MAX_TEXT } from '../wire/index.js';
 import { type Bytes, toBufferOrEmpty } from './bytes.js';
-import type { Clock } from './clock.js';
 import { checkCode, checkReason } from './codes.js';
 import { optionError } from './errors.js';
 import type { Peer } from './peer.js';
@@ -14,19 +13,28 @@ export class Handshake {
   /** Who asks: its address, and its certificate where TLS asked for one. */
   readonly peer: Peer;
   readonly #machine: SocketMachine;
-  readonly #clock: Clock;
+  readonly #admit: (data: Buffer, principal: string) => void;
 
   /** @internal */
-  constructor(data: Buffer, peer: Peer, machine: SocketMachine, clock: Clock) {
+  constructor(
+    data: Buffer,
+    peer: Peer,
+    machine: SocketMachine,
+    admit: (data: Buffer, principal: string) => void,
+  ) {
     this.data = data;
     this.peer = peer;
     this.#machine = machine;
-    this.#clock = clock;
+    this.#admit = admit;
   }
 
-  /** Lets the dialer in; `data` (at most 15 KiB) is its connection's `data`. A second call does nothing. */
-  accept(data?: Bytes): void {
-    this.#machine.accept(checkData(data), this.#clock.now());
+  /**
+   * Lets the dialer in; `data` (at most 15 KiB) is its connection's `data`. `principal`: who it is, as this
+   * judgement found; only the same may go on with the connection on another socket, which is judged like
+   * this one. A certificate counts in any case. A second call does nothing.
+   */
+  accept(data?: Bytes, principal = ''): void {
+    this.#admit(checkData(data), principal);
   }
 
   /**

@@ -12,10 +12,12 @@ export { Session } from './session.js';
 export type { ListenAddress, PathAddress, TcpAddress } from './bind.js';
 export type { Bytes, Metadata } from './bytes.js';
 export type { ConnectOptions } from './connect.js';
+export type { Address } from './dialer.js';
 export type {
   CloseOptions,
   ConnectionEvents,
   ConnectionStatus,
+  DrainOptions,
   SessionOptions,
 } from './connection.js';
 export type { ErrorCode, Executed, InterconnectErrorDetails } from './errors.js';
@@ -24,4 +26,5 @@ export type { SettleOptions } from './message.js';
 export type { EndpointLimits, EndpointOptions } from './options.js';
 export type { Peer } from './peer.js';
 export type { Outcome } from './pending-send.js';
+export type { ReconnectOptions } from './reconnector.js';
 export type { SendOptions, SessionEvents, SessionStatus } from './session.js';

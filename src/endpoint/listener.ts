@@ -1,10 +1,11 @@
 /** Accepts connections: the listener's side. */
+import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
-import { EMPTY } from '../protocol/index.js';
-import { Code } from '../wire/index.js';
-import { Connection } from './connection.js';
+import { EMPTY, type Failure, type Greeting } from '../protocol/index.js';
+import { Code, TOKEN_LENGTH } from '../wire/index.js';
+import { Connection, type DrainOptions } from './connection.js';
 import { Driver, LINGER } from './driver.js';
 import { checkObject, InterconnectError, optionError, shown, tlsError } from './errors.js';
 import { Handshake } from './handshake.js';
@@ -12,6 +13,7 @@ import { bind, checkListenTarget, type ListenAddress } from './bind.js';
 import { checkInteger, type EndpointOptions, resolveOptions, type Settings } from './options.js';
 import { type Peer, peerOf } from './peer.js';
 import { report, warn } from './report.js';
+import { identityOf, Resumables } from './resumables.js';
 
 /** Where to listen, whom to let in, and what to allow. */
 export interface ListenerOptions extends EndpointOptions {
@@ -25,8 +27,13 @@ export interface ListenerOptions extends EndpointOptions {
   tls?: TlsOptions;
   /** Connections that wait to be accepted by this process. Default 511. */
   backlog?: number;
-  /** Sockets at once; one more is dropped. Default 4096. */
+  /** Sockets at once; one more is dropped. As many connections may be without one. Default 4096. */
   maxConnections?: number;
+  /**
+   * Milliseconds that a connection whose socket was lost waits for its dialer to come back; 0: it ends with
+   * its socket. Default 120,000.
+   */
+  resumeTimeout?: number;
   /**
    * Judges a dialer before there is a connection: call `accept` or `reject`, now or later. A throw, or
    * a rejected promise, refuses it. Default: everyone is accepted.
@@ -56,14 +63,18 @@ export interface ListenerEvents {
 export class Listener extends EventEmitter<ListenerEvents> {
   readonly #options: ListenerOptions;
   readonly #settings: Settings;
+  readonly #resumeTimeout: number;
   readonly #connections = new Set<Connection>();
   /** Sockets of all stages, the handshake included. */
   readonly #drivers = new Set<Driver>();
+  /** What dialers can come back to. */
+  readonly #resumables = new Resumables();
   /** The sockets below TLS, of which nobody knows yet whether they will ever speak it. */
   readonly #strangers = new Set<Socket>();
   #server: Server | undefined;
   #address: ListenAddress | undefined;
   #binding: Promise<ListenAddress> | undefined;
+  #isDraining = false;
   #closing: Promise<void> | undefined;
   /** How often `close` was called: a `listen` that it overtook gives up. */
   #closes = 0;
@@ -75,7 +86,13 @@ export class Listener extends EventEmitter<ListenerEvents> {
     if (options.tls !== undefined) checkObject('tls', options.tls);
     checkListenTarget(options);
     checkInteger('backlog', options.backlog ?? 511, 1, 2 ** 31 - 1);
-    checkInteger('maxConnections', options.maxConnections ?? 4096, 1, 2 ** 31 - 1);
+    checkInteger('maxConnections', options.maxConnections ?? MAX_CONNECTIONS, 1, 2 ** 31 - 1);
+    this.#resumeTimeout = checkInteger(
+      'resumeTimeout',
+      options.resumeTimeout ?? RESUME_TIMEOUT,
+      0,
+      2 ** 31 - 1,
+    );
     if (options.authenticate !== undefined && typeof options.authenticate !== 'function') {
       throw optionError(`authenticate must be a function, and is ${shown(options.authenticate)}.`);
     }
@@ -124,6 +141,25 @@ export class Listener extends EventEmitter<ListenerEvents> {
     }
   }
 
+  /**
+   * Stops listening, takes nothing new on any connection, and closes each when all that runs has been settled,
+   * or the time is over. Dialers go elsewhere meanwhile, with what was not begun. Resolves when all sockets
+   * are gone.
+   */
+  async drain(options: DrainOptions = {}): Promise<void> {
+    this.#isDraining = true;
+    this.#server?.close();
+    for (const driver of this.#drivers) {
+      driver.machine.refuse(Code.DRAINING, 'The listener is shutting down.', EMPTY);
+    }
+    try {
+      await Promise.all([...this.#connections].map((connection) => drained(connection, options)));
+      await this.close();
+    } finally {
+      this.#isDraining = false;
+    }
+  }
+
   /** Stops listening and closes every connection in order. Idempotent; resolves when all sockets are gone. */
   close(): Promise<void> {
     this.#closes++;
@@ -162,7 +198,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   }
 
   #createServer(): Server {
-    const { tls, maxConnections = 4096 } = this.#options;
+    const { tls, maxConnections = MAX_CONNECTIONS } = this.#options;
     const onSocket = (socket: Socket): void => this.#onSocket(socket);
     const server =
       tls === undefined
@@ -200,38 +236,74 @@ export class Listener extends EventEmitter<ListenerEvents> {
     // Its TLS handshake ended after the listener did.
     if (this.#closing !== undefined) return void socket.destroy();
     let connection: Connection | undefined;
+    let identity = '';
     let peer: Peer | undefined;
-    const settings = this.#settings;
-    const { limits, agent, queue, handshakeTimeout, clock } = settings;
-    const greeting = { limits, agent, data: EMPTY };
-    const driver = new Driver(
-      socket,
-      { role: 'listener', greeting, queue, handshakeTimeout },
-      clock,
-      {
-        onHandshake: ({ data, agent: name }) => {
-          peer = peerOf(socket, name, this.#options.path);
-          this.#judge(new Handshake(data, peer, driver.machine, clock));
-        },
-        onOpen: (machine, hello) => {
-          // Not asked anew: by now the socket may be gone.
-          peer ??= peerOf(socket, hello.agent, this.#options.path);
-          const accepted = new Connection(driver, machine, hello, peer, settings);
-          connection = accepted;
-          this.#connections.add(accepted);
-          this.#guard(() => this.emit('connection', accepted));
-        },
-        onSession: (session) => connection?.onSession(session),
-        onClosed: (failure) => connection?.onClosed(failure),
-        onSocketClosed: () => {
-          this.#drivers.delete(driver);
-          if (connection === undefined) return;
-          this.#connections.delete(connection);
-          connection.onSocketClosed();
-        },
+    const { limits, agent, handshakeTimeout, clock } = this.#settings;
+    const greeting = { limits, agent, data: EMPTY, canResume: this.#resumeTimeout > 0 };
+    const settings = { role: 'listener', greeting, handshakeTimeout } as const;
+    const driver: Driver = new Driver(socket, settings, clock, {
+      onHandshake: (hello) => {
+        // Not asked anew later: by then the socket may be gone.
+        const caller = (peer = peerOf(socket, hello.agent, this.#options.path));
+        const admit = (data: Buffer, principal: string): void => {
+          identity = identityOf(caller, principal);
+          this.#admit(driver, hello, data, identity, caller);
+        };
+        this.#judge(new Handshake(hello.data, caller, driver.machine, admit));
       },
-    );
+      onBegin: () => {
+        connection = new Connection('listener', this.#settings);
+        return connection.machine;
+      },
+      onOpen: (hello) => {
+        if (connection === undefined || peer === undefined) return;
+        connection.continuity.onOpen(driver, hello, peer);
+        this.#onConnection(connection, identity);
+      },
+      onResumed: () => undefined,
+      onFailed: () => undefined,
+      onSocketClosed: () => void this.#drivers.delete(driver),
+    });
     this.#drivers.add(driver);
+  }
+
+  /** The dialer may go on with the connection that it names, or begins a new one. */
+  #admit(driver: Driver, hello: Greeting, data: Buffer, identity: string, peer: Peer): void {
+    const { machine } = driver;
+    const now = this.#settings.clock.now();
+    // It gave up while it was judged.
+    if (!machine.isJudging) return;
+    const { resume } = hello;
+    const former = resume && this.#resumables.find(resume.token, identity);
+    if (resume !== undefined && former?.machine.canResume(resume.received) === true) {
+      former.continuity.takeOver(driver);
+      machine.resume(former.machine, data, now);
+      return former.continuity.onResumed(driver, hello, peer);
+    }
+    if (this.#isDraining) {
+      return machine.refuse(Code.DRAINING, 'The listener is shutting down.', EMPTY);
+    }
+    // The former is left as it is: a late HELLO must not end what works.
+    const code = resume && (former === undefined ? Code.RESUME_UNKNOWN : Code.RESUME_GAP);
+    const ttl = this.#resumeTimeout;
+    const token = ttl > 0 ? { token: randomBytes(TOKEN_LENGTH), ttl } : undefined;
+    machine.accept(data, token, code, now);
+  }
+
+  #onConnection(connection: Connection, identity: string): void {
+    const { token } = connection.machine;
+    const { maxConnections = MAX_CONNECTIONS } = this.#options;
+    this.#connections.add(connection);
+    if (token !== undefined) this.#resumables.add(connection, token.token, identity);
+    // Each has a socket, or is one of as many that wait for one.
+    if (this.#resumables.size > 2 * maxConnections) {
+      this.#resumables.oldestDetached()?.continuity.end(CROWDED_OUT);
+    }
+    void connection.gone.then(() => {
+      this.#connections.delete(connection);
+      if (token !== undefined) this.#resumables.delete(token.token);
+    });
+    this.#guard(() => this.emit('connection', connection));
   }
 
   #judge(handshake: Handshake): void {
@@ -260,6 +332,23 @@ export class Listener extends EventEmitter<ListenerEvents> {
     report(error, () => this.emit('handlerError', error));
   }
 }
+
+/** Without a socket there is nothing to wait for: nobody can come back to a listener that takes no sockets. */
+async function drained(connection: Connection, options: DrainOptions): Promise<void> {
+  if (connection.status === 'detached') return connection.close();
+  connection.on('detach', () => void connection.close());
+  await connection.drain(options);
+}
+
+const CROWDED_OUT: Failure = {
+  kind: 'connection-lost',
+  executed: 'maybe',
+  message: 'The connection was lost, and too many others waited for their dialers after it.',
+};
+
+/** Milliseconds. */
+const RESUME_TIMEOUT = 120_000;
+const MAX_CONNECTIONS = 4096;
 
 function closedMeanwhile(): InterconnectError {
   return new InterconnectError('IC_ERR_CLOSED', 'The listener was closed before it listened.');

@@ -29,6 +29,8 @@ export class Message {
   readonly oneWay: boolean;
   readonly #incoming: IncomingMessage;
   #answered = false;
+  /** An answer was refused here because the sender would not take it. */
+  #isTooLarge = false;
   #metadata: Metadata | undefined;
   #controller: AbortController | undefined;
 
@@ -114,9 +116,14 @@ export class Message {
     this.#controller?.abort(errorFor(reason));
   }
 
-  /** @internal Rejects with a code of the library's own. */
+  /** @internal Rejects with a code of the library's own. A handler that failed over its answer's size has said so. */
   refuse(code: number, reason: string): void {
-    if (!this.#answered) this.#settle(FrameType.REJECT, { code, text: reason }, EMPTY);
+    if (this.#answered) return;
+    const isTooLarge = this.#isTooLarge && code === Code.FAILED;
+    const meta: Meta = isTooLarge
+      ? { code: Code.REPLY_TOO_LARGE, text: 'The answer exceeds what the sender takes.' }
+      : { code, text: reason };
+    this.#settle(FrameType.REJECT, meta, EMPTY);
   }
 
   #settle(type: number, meta: Meta, payload: Buffer): void {
@@ -134,6 +141,7 @@ export class Message {
     const payload = toBuffer(data, 'The data of a settlement');
     const limit = this.session.connection.peerMaxMessageSize;
     if (payload.length <= limit) return payload;
+    this.#isTooLarge = true;
     throw new InterconnectError(
       'IC_ERR_TOO_LARGE',
       `An answer of ${payload.length} bytes exceeds the ${limit} bytes that the other side takes. ` +

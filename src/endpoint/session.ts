@@ -1,13 +1,14 @@
 /** A named, ordered channel of a connection, as applications see it. */
 import { EventEmitter } from 'node:events';
 import {
+  type ConnectionMachine,
   EMPTY,
   type Failure,
   type IncomingMessage,
   type SessionListener,
   type SessionMachine,
 } from '../protocol/index.js';
-import { Code, encodeMeta, MAX_TEXT, type Meta } from '../wire/index.js';
+import { Code, EMPTY_META, encodeMeta, MAX_TEXT, type Meta } from '../wire/index.js';
 import {
   type Bytes,
   type Metadata,
@@ -32,6 +33,11 @@ export interface SendOptions {
   signal?: AbortSignal;
   /** No outcome is wanted. */
   oneWay?: boolean;
+  /**
+   * It does no harm if the handler runs twice: where the connection is lost for good, and nobody knows whether
+   * the handler ran, the message goes again on the next one instead of failing with `executed: 'maybe'`.
+   */
+  idempotent?: boolean;
 }
 
 /**
@@ -59,9 +65,10 @@ export interface SessionEvents {
 export class Session extends EventEmitter<SessionEvents> {
   /** The connection it runs on. */
   readonly connection: Connection;
-  readonly #machine: SessionMachine;
+  #machine: SessionMachine;
   #data: Buffer;
   #metadata: Metadata;
+  #wasOpen = false;
   #closed: Promise<void> | undefined;
   #resolveClosed: (() => void) | undefined;
 
@@ -72,7 +79,21 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#machine = machine;
     this.#data = fromPeer ? machine.openData : EMPTY;
     this.#metadata = toMetadata(fromPeer ? machine.openMeta.metadata : undefined);
-    machine.listener = this.#listener();
+    machine.listener = this.#listener(machine);
+  }
+
+  /** @internal What carries it at the moment. */
+  get machine(): SessionMachine {
+    return this.#machine;
+  }
+
+  /** @internal Another connection takes the place of its own: it is opened again there. */
+  move(connection: ConnectionMachine): void {
+    if (this.status !== 'opening' && this.status !== 'open') return;
+    const { name, openMeta, openData } = this.#machine;
+    const now = this.connection.now();
+    this.#machine = connection.openSession(name, openMeta, openData, Infinity, now);
+    this.#machine.listener = this.#listener(this.#machine);
   }
 
   /** What it was opened as; in Nest, the pattern. */
@@ -128,21 +149,22 @@ export class Session extends EventEmitter<SessionEvents> {
   send(data: Bytes, options?: SendOptions): Promise<Outcome>;
   send(data: Bytes, options: SendOptions = NO_OPTIONS): Promise<Outcome | void> {
     return new Promise<Outcome | void>((resolve, reject) => {
-      if (this.connection.status !== 'open') return reject(closedError());
-      const { metadata, signal, oneWay = false } = options;
+      if (this.connection.isOver) return reject(closedError());
+      const { metadata, signal, oneWay } = options;
+      const payload = toBuffer(data, 'A message');
+      const copied = oneWay === true && payload.length <= LARGEST_COPY;
       const message = new PendingSend(
-        toBuffer(data, 'A message'),
+        this,
+        copied ? Buffer.from(payload) : payload,
         metadata === undefined ? EMPTY : encodeMeta({ metadata: toEntries(metadata) }),
         this.connection.deadline(options.timeout),
-        oneWay,
-        oneWay ? () => this.connection.whenTaken(resolve, reject) : resolve,
+        copied,
+        options,
+        resolve,
         reject,
       );
-      if (signal !== undefined) {
-        if (signal.aborted) return reject(cancelled());
-        message.cancelOn(signal, () => this.#machine.sender.cancel(message));
-      }
-      this.#machine.send(message);
+      if (signal?.aborted === true) return reject(cancelled());
+      message.submit();
     });
   }
 
@@ -158,7 +180,7 @@ export class Session extends EventEmitter<SessionEvents> {
 
   /** @internal */
   settle(message: IncomingMessage, type: number, meta: Meta, payload: Buffer): void {
-    this.#machine.settle(message, type, meta, payload);
+    message.settle(type, meta === EMPTY_META ? EMPTY : encodeMeta(meta), payload);
   }
 
   /** A listener that returned a promise, and it rejected: the message fails, the process does not. */
@@ -170,11 +192,13 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#handlerFailed(error, subject);
   }
 
-  #listener(): SessionListener {
+  #listener(machine: SessionMachine): SessionListener {
     return {
       onOpened: (meta, data) => {
         this.#data = data;
         this.#metadata = toMetadata(meta.metadata);
+        if (this.#wasOpen) return;
+        this.#wasOpen = true;
         this.connection.hold();
         this.connection.guard(() => this.emit('open'));
       },
@@ -185,7 +209,10 @@ export class Session extends EventEmitter<SessionEvents> {
         const message = known ? abortListener : new Message(this, incoming);
         this.connection.guard(() => this.emit('timeout', message));
       },
-      onClosed: (failure) => this.#onClosed(failure),
+      onClosed: (failure) => {
+        // One that it has left behind.
+        if (machine === this.#machine) this.#onClosed(failure);
+      },
     };
   }
 
@@ -204,6 +231,7 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 
   #onClosed(failure: Failure | undefined): void {
+    this.connection.forget(this);
     this.#resolveClosed?.();
     const error = failure && errorOf(failure);
     this.connection.guard(() => this.emit('close', error));
@@ -218,6 +246,8 @@ function cancelled(): InterconnectError {
 }
 
 const NO_OPTIONS: SendOptions = {};
+/** One-way messages up to so many bytes are copied, so that their sender need not wait for the other side. */
+const LARGEST_COPY = 64 * 1024;
 const SESSION_CODES = [
   Code.NO_SUCH_SESSION,
   Code.SESSION_FORBIDDEN,

@@ -138,7 +138,8 @@ export class ConnectionSlot {
     this.observer.onOpened(connection);
     connection.once('close', (error) => this.letGo(open, error));
     // Closed as soon as it was open: its event has come and gone.
-    if (connection.status !== 'open') this.letGo(open, undefined);
+    const { status } = connection;
+    if (status === 'closing' || status === 'closed') this.letGo(open, undefined);
     return open;
   }
 

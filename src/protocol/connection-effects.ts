@@ -5,10 +5,14 @@
 import type { SessionMachine } from './session.js';
 
 export interface ConnectionEffects {
-  /** Output waits: call `flush` before this tick ends. May be told more than once. */
+  /** Output waits: have the socket's machine flushed before this tick ends. May be told more than once. */
   wake(): void;
   /** Call `onTime` at `at`, if no earlier call stands. */
   arm(at: number): void;
   /** The other side opened a session. It must be given a listener, and may be accepted or rejected here. */
   session(session: SessionMachine): void;
+  /** The other side takes nothing new any more: what did not begin has failed, and was not executed. */
+  draining(): void;
+  /** This side drains, and nothing is left to be settled, written or acknowledged. */
+  drained(): void;
 }

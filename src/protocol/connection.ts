@@ -1,27 +1,29 @@
 /**
  * What two processes share, whatever socket carries it: sessions, their credit, and what waits to be
- * written. A socket machine feeds it frames and takes its output. Nothing here ends with a socket by
- * itself, which is what a resume needs: sequenced frames are counted in both directions already, and
- * the connection's CREDIT acknowledges them.
+ * written. The socket machine of the moment feeds it frames and takes its output. Nothing here ends with
+ * a socket by itself: sequenced frames are counted in both directions, the connection's CREDIT
+ * acknowledges them, and what a lost socket took with it is written again on the next one.
  */
 import {
   Code,
-  creditPayload,
   decodeFrame,
+  encodeFrame,
   Flag,
   FrameType,
   isSequenced,
-  MAX_ID,
   type Meta,
   ProtocolError,
   readCredit,
 } from '../wire/index.js';
 import type { ConnectionEffects } from './connection-effects.js';
-import { type Failure, withExecuted } from './failure.js';
+import { Drain } from './drain.js';
+import { DRAINING, type Failure, withExecuted } from './failure.js';
 import { FloodBudget } from './flood-budget.js';
 import type { FrameWriter } from './frame-writer.js';
+import { Grants } from './grants.js';
 import { connectionReserveOf, type Limits } from './limits.js';
 import { Output } from './output.js';
+import { Receipts } from './receipts.js';
 import { relieve } from './relieve.js';
 import { type QueueLimits, SendQueueBudget } from './send-queue-budget.js';
 import { SessionMachine, type SessionOwner } from './session.js';
@@ -35,54 +37,72 @@ export interface ConnectionSettings {
   readonly role: 'dialer' | 'listener';
   /** What this side allows the other. */
   readonly limits: Limits;
-  /** What the other side allows this one. */
+  /** What the other side is believed to allow until it says so itself. */
   readonly peer: Limits;
   readonly queue: QueueLimits;
-  readonly lastId: number;
+  /** The id before that of a session's first message: 0 but in tests of the wrap. */
+  readonly lastId?: number;
+}
+
+/** What the listener gave the dialer, to continue the connection on another socket. */
+export interface ResumeToken {
+  readonly token: Buffer;
+  /** Milliseconds that the listener waits for that, without a socket. */
+  readonly ttl: number;
 }
 
 export class ConnectionMachine implements SessionOwner {
   readonly limits: Limits;
-  readonly peer: Limits;
+  peer: Limits;
   readonly lastId: number;
+  /** With what the dialer resumes it; none where it ends with its socket. */
+  token: ResumeToken | undefined;
+  /** Set by who keeps the connection, before anything can arrive. */
+  effects: ConnectionEffects = UNHEARD;
   readonly output = new Output();
-  readonly sendWindow: SendWindow;
+  sendWindow = new SendWindow(0);
   readonly receiveWindow: ReceiveWindow;
   pinned = 0;
-  readonly #effects: ConnectionEffects;
   readonly #sessions: SessionTable;
   readonly #queue: SendQueueBudget;
   readonly #flood: FloodBudget;
   readonly #blocked = new Set<{ pump(): void }>();
-  readonly #creditDue = new Set<CreditSource>();
-  readonly #itemCreditDue = new Set<ItemReceiver>();
-  #connectionCreditDue = false;
+  readonly #grants = new Grants();
+  #hasBegun = false;
   /** Octets of settlements that the other side has not read yet. */
   #owed = 0;
   #congested = false;
   /** Why the connection is over. */
   #failure: Failure | undefined;
-  /** Sequenced frames of the other side, modulo 2^31. */
-  #received = 0;
-  /** Sequenced frames of this side that the other side has acknowledged, modulo 2^31. */
-  #acknowledged = 0;
+  readonly #receipts = new Receipts();
+  readonly #drain = new Drain();
+  /** Useless CREDITs that cost nothing: after a resume, the other side says again what it granted. */
+  #pardons = 0;
 
-  constructor(effects: ConnectionEffects, settings: ConnectionSettings, now: number) {
-    this.limits = settings.limits;
-    this.peer = settings.peer;
-    this.lastId = settings.lastId;
-    const { limits, peer } = settings;
-    this.sendWindow = new SendWindow(peer.connectionBytes, connectionReserveOf(peer));
+  constructor(settings: ConnectionSettings, now: number) {
+    const { role, limits, peer, lastId = 0 } = settings;
+    this.limits = limits;
+    this.peer = peer;
+    this.lastId = lastId;
     this.receiveWindow = new ReceiveWindow(limits.connectionBytes, limits.maxFrame);
-    this.output.setLimits(settings.peer.maxFrame, settings.peer.connectionBytes);
-    this.#effects = effects;
-    this.#sessions = new SessionTable(
-      settings.role,
-      settings.peer.sessions,
-      settings.limits.sessions,
-    );
+    this.#sessions = new SessionTable(role, limits.sessions);
     this.#queue = new SendQueueBudget(settings.queue);
     this.#flood = new FloodBudget(now);
+  }
+
+  /** The first socket stands: the other side has told what it allows. What waited for that may go. */
+  begin(peer: Limits, token: ResumeToken | undefined, now: number): void {
+    this.#hasBegun = true;
+    this.peer = peer;
+    this.token = token;
+    this.sendWindow = new SendWindow(peer.connectionBytes, connectionReserveOf(peer));
+    this.output.setLimits(peer.maxFrame, peer.connectionBytes);
+    this.#sessions.raise(peer.sessions, now);
+  }
+
+  /** Whether it has ever had a socket. */
+  get hasBegun(): boolean {
+    return this.#hasBegun;
   }
 
   /** Opens a session; it is numbered as soon as the other side allows one more. */
@@ -94,9 +114,53 @@ export class ConnectionMachine implements SessionOwner {
     now: number,
   ): SessionMachine {
     const session = SessionMachine.opening(this, name, meta, data, deadline);
-    if (this.#failure === undefined) this.#sessions.addOwn(session, now);
-    else session.fail(this.#failure);
+    const failure = this.#failure ?? (this.#drain.theirs ? DRAINING : undefined);
+    if (failure === undefined) this.#sessions.addOwn(session, now);
+    else session.fail(failure);
     return session;
+  }
+
+  /** Sequenced frames of the other side that have arrived, modulo 2^31. */
+  get received(): number {
+    return this.#receipts.received;
+  }
+
+  /** Whether it can go on with a side to which so many frames of this one have arrived. */
+  canResume(received: number): boolean {
+    return this.#failure === undefined && this.output.sent.reaches(received);
+  }
+
+  /**
+   * A new socket carries it from here on; `received` frames of this side have arrived on the others, as
+   * `canResume` has checked.
+   */
+  resume(received: number): void {
+    this.output.sent.rewind(received);
+    // None of what is not counted is sure to have arrived.
+    this.#drain.isDue = this.#drain.own;
+    this.#grants.ofConnection = true;
+    this.#pardons = 1;
+    for (const session of this.#sessions.all()) {
+      this.#pardons += 1 + session.unsettled;
+      session.announce();
+    }
+    this.wake();
+  }
+
+  /** Takes nothing new any more, and tells `drained` when nothing is left. */
+  drain(): void {
+    if (this.#drain.own || this.#failure !== undefined) return;
+    this.#drain.own = this.#drain.isDue = true;
+    this.wake();
+    this.progressed();
+  }
+
+  /** GOAWAY. */
+  onGoaway(now: number): void {
+    if (this.#drain.theirs) return this.flood(now);
+    this.#drain.theirs = true;
+    for (const session of this.#sessions.all()) session.refuseUnsent();
+    this.effects.draining();
   }
 
   /** One frame of the other side: CREDIT, or of type 0x10 and above. */
@@ -111,7 +175,7 @@ export class ConnectionMachine implements SessionOwner {
     end: number,
     now: number,
   ): void {
-    if (isSequenced(type)) this.#received = (this.#received + 1) & MAX_ID;
+    if (isSequenced(type)) this.#countFrame(end - start, now);
     if (type >= FrameType.SEND && type <= FrameType.CANCEL) {
       const octets = end - start;
       if (this.receiveWindow.take(octets, 'connection')) this.connectionCreditDue();
@@ -133,6 +197,12 @@ export class ConnectionMachine implements SessionOwner {
 
   /** Writes what waits, until `room` octets are written or nothing has credit. */
   flush(writer: FrameWriter, room: number, now: number): void {
+    if (this.#drain.isDue) {
+      this.#drain.isDue = false;
+      writer.raw(GOAWAY);
+    }
+    // Credit may be for a session whose OPEN is among what is written again.
+    if (!this.output.replay(writer, room, now)) return;
     this.output.flushSmall(writer, room, now);
     this.#writeCredits(writer);
     this.output.flushLarge(writer, room, now, this.sendWindow);
@@ -140,11 +210,14 @@ export class ConnectionMachine implements SessionOwner {
       this.#congested = false;
       for (const session of this.#sessions.all()) session.receiver?.pump(now);
     }
+    this.progressed();
   }
 
   /** Ends what has passed its deadline. Returns the next deadline. */
   onTime(now: number): number {
     let next = Infinity;
+    if (this.#receipts.dueAt <= now) this.connectionCreditDue();
+    else next = this.#receipts.dueAt;
     for (const session of this.#sessions.all()) next = Math.min(next, session.onTime(now));
     return next;
   }
@@ -155,17 +228,15 @@ export class ConnectionMachine implements SessionOwner {
    */
   fail(failure: Failure, leaving: boolean): void {
     this.#failure = failure;
-    const unsent = this.output.unsentOneWays();
+    const oneWays = this.output.oneWays();
     if (!leaving) this.output.clear();
     for (const session of this.#sessions.all()) session.fail(failure);
-    for (const message of unsent) {
+    for (const message of oneWays) {
       if (message.state !== 'sent') continue;
       message.state = 'settled';
-      message.onFailure(leaving ? failure : withExecuted(failure, 'no'));
+      message.onFailure(leaving || message.started ? failure : withExecuted(failure, 'no'));
     }
-    this.#creditDue.clear();
-    this.#itemCreditDue.clear();
-    this.#connectionCreditDue = false;
+    this.#grants.clear();
     this.#blocked.clear();
   }
 
@@ -175,17 +246,31 @@ export class ConnectionMachine implements SessionOwner {
     return !this.#congested;
   }
 
+  get drains(): boolean {
+    return this.#drain.own;
+  }
+
+  get peerDrains(): boolean {
+    return this.#drain.theirs;
+  }
+
+  progressed(): void {
+    if (!this.#drain.own || this.#drain.isTold || !this.#isDone()) return;
+    this.#drain.isTold = true;
+    this.effects.drained();
+  }
+
   owe(bytes: number): void {
     this.#owed += bytes;
     if (this.#owed > LARGEST_DEBT) this.#congested = true;
   }
 
   wake(): void {
-    this.#effects.wake();
+    this.effects.wake();
   }
 
   arm(at: number): void {
-    this.#effects.arm(at);
+    this.effects.arm(at);
   }
 
   /** Pays for a useless frame. @throws ProtocolError CALM when there are too many. */
@@ -196,21 +281,21 @@ export class ConnectionMachine implements SessionOwner {
   }
 
   creditDue(receiver: CreditSource): void {
-    this.#creditDue.add(receiver);
+    this.#grants.ofSession(receiver);
     this.wake();
   }
 
   itemCreditDue(items: ItemReceiver): void {
-    this.#itemCreditDue.add(items);
+    this.#grants.ofStream(items);
     this.wake();
   }
 
   itemCreditOver(items: ItemReceiver): void {
-    this.#itemCreditDue.delete(items);
+    this.#grants.forgetStream(items);
   }
 
   connectionCreditDue(): void {
-    this.#connectionCreditDue = true;
+    this.#grants.ofConnection = true;
     this.wake();
   }
 
@@ -227,7 +312,7 @@ export class ConnectionMachine implements SessionOwner {
   }
 
   forget(session: SessionMachine): void {
-    if (session.receiver !== undefined) this.#creditDue.delete(session.receiver);
+    if (session.receiver !== undefined) this.#grants.forgetSession(session.receiver);
     this.#blocked.delete(session.sender);
     this.#sessions.delete(session);
   }
@@ -304,7 +389,8 @@ export class ConnectionMachine implements SessionOwner {
       const deadline = meta.deadline === undefined ? Infinity : now + meta.deadline;
       const opened = SessionMachine.pending(this, sessionId, meta, data, deadline);
       if (this.#sessions.addTheirs(opened)) this.connectionCreditDue();
-      return this.#effects.session(opened);
+      if (!this.#drain.own) return this.effects.session(opened);
+      return void opened.reject(Code.DRAINING, 'This side takes nothing new.', EMPTY);
     }
     const session = this.#sessions.get(sessionId);
     if (session === undefined) return this.#sessions.checkKnown(sessionId, type);
@@ -331,7 +417,7 @@ export class ConnectionMachine implements SessionOwner {
         id === 0
           ? session.sender.onCredit(count, octets)
           : session.onItemCredit(flags, id, count, now);
-      if (!isOfUse) this.flood(now);
+      if (!isOfUse) this.#uselessCredit(now);
       return;
     }
     const acknowledged = this.#acknowledge(id);
@@ -343,55 +429,47 @@ export class ConnectionMachine implements SessionOwner {
       for (const sender of blocked) sender.pump();
       this.wake();
     }
-    if (!acknowledged && !moreSessions && !moreBytes) this.flood(now);
+    if (!acknowledged && !moreSessions && !moreBytes) this.#uselessCredit(now);
   }
 
   /** The other side has taken in so many sequenced frames. False where that is no news. */
   #acknowledge(count: number): boolean {
-    const news = (count - this.#acknowledged) & MAX_ID;
-    const outstanding = (this.output.framesWritten - this.#acknowledged) & MAX_ID;
-    if (news > outstanding) {
+    const { sent } = this.output;
+    const wasFull = sent.isFull;
+    const news = sent.acknowledge(count);
+    if (news < 0) {
       throw new ProtocolError(Code.PROTOCOL, 'CREDIT acknowledges frames that were never sent.');
     }
-    this.#acknowledged = count;
+    if (wasFull) this.wake();
+    this.progressed();
     return news > 0;
   }
 
-  #writeCredits(writer: FrameWriter): void {
-    for (const receiver of this.#creditDue) {
-      const { messages, bytes } = receiver.grant();
-      const payload = creditPayload(messages, bytes);
-      writer.frame(
-        FrameType.CREDIT,
-        0,
-        receiver.sessionId,
-        0,
-        0,
-        0,
-        EMPTY,
-        payload,
-        0,
-        payload.length,
-      );
-    }
-    this.#creditDue.clear();
-    if (this.#itemCreditDue.size > 0) this.#writeItemCredits(writer);
-    if (!this.#connectionCreditDue) return;
-    this.#connectionCreditDue = false;
-    const payload = creditPayload(this.#sessions.grant(), this.receiveWindow.grant());
-    writer.frame(FrameType.CREDIT, 0, 0, this.#received, 0, 0, EMPTY, payload, 0, payload.length);
-    // What was settled meanwhile may have been all that was not stuck.
-    this.#relieve();
+  #countFrame(octets: number, now: number): void {
+    const waited = this.#receipts.dueAt !== Infinity;
+    if (this.#receipts.count(octets, now)) this.connectionCreditDue();
+    else if (!waited) this.arm(this.#receipts.dueAt);
   }
 
-  #writeItemCredits(writer: FrameWriter): void {
-    const { CREDIT } = FrameType;
-    for (const items of this.#itemCreditDue) {
-      const payload = creditPayload(items.grant());
-      const { flags, sessionId, id } = items;
-      writer.frame(CREDIT, flags, sessionId, id, 0, 0, EMPTY, payload, 0, payload.length);
-    }
-    this.#itemCreditDue.clear();
+  #uselessCredit(now: number): void {
+    if (this.#pardons === 0) return this.flood(now);
+    this.#pardons -= 1;
+  }
+
+  /** Whether a drain has nothing left to wait for. */
+  #isDone(): boolean {
+    if (this.#drain.isDue || !this.output.isEmpty || !this.output.sent.isEmpty) return false;
+    return this.#sessions.all().every((session) => session.unsettled === 0);
+  }
+
+  #writeCredits(writer: FrameWriter): void {
+    this.#grants.flush(writer);
+    if (!this.#grants.ofConnection) return;
+    const bytes = this.receiveWindow.grant();
+    const received = this.#receipts.acknowledge();
+    this.#grants.flushConnection(writer, this.#sessions.grant(), bytes, received);
+    // What was settled meanwhile may have been all that was not stuck.
+    this.#relieve();
   }
 
   /** Makes room where messages that are all incomplete have filled the memory. */
@@ -402,3 +480,12 @@ export class ConnectionMachine implements SessionOwner {
 
 /** Beyond so many octets of unread settlements no further handler starts. */
 const LARGEST_DEBT = 16 * 1024 * 1024;
+const GOAWAY = encodeFrame({ type: FrameType.GOAWAY, meta: { code: Code.DRAINING } });
+
+const UNHEARD: ConnectionEffects = {
+  wake: () => undefined,
+  arm: () => undefined,
+  session: () => undefined,
+  draining: () => undefined,
+  drained: () => undefined,
+};

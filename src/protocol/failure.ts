@@ -7,6 +7,7 @@ export type FailureKind =
   | 'timeout'
   | 'cancelled'
   | 'queue-full'
+  | 'draining'
   | 'too-large'
   | 'unexpected-stream'
   | 'session-rejected'
@@ -32,3 +33,9 @@ export interface Failure {
 export function withExecuted(failure: Failure, executed: Executed): Failure {
   return failure.executed === executed ? failure : { ...failure, executed };
 }
+
+export const DRAINING: Failure = {
+  kind: 'draining',
+  executed: 'no',
+  message: 'The other side is shutting down and takes nothing new.',
+};

@@ -2,7 +2,7 @@
  * HELLO and WELCOME: one round trip in which each side tells its limits and shows the other its data.
  * The dialer speaks first; the listener writes nothing before it has seen a valid preface.
  */
-import { encodeFrame, type Frame, type FrameType, type Meta } from '../wire/index.js';
+import { Capability, encodeFrame, type Frame, type FrameType, type Meta } from '../wire/index.js';
 import { type Limits, limitsFromMeta, limitsToMeta } from './limits.js';
 
 /** What one side tells the other at the start. */
@@ -12,6 +12,16 @@ export interface Greeting {
   readonly agent: string;
   /** Connect data (HELLO) or accept data (WELCOME). */
   readonly data: Buffer;
+  /** Whether it offers to continue connections on further sockets. */
+  readonly canResume: boolean;
+  /** HELLO: which connection to continue, and how many frames of the other side have arrived. */
+  readonly resume?: Meta['resume'];
+  /** WELCOME: with what this connection can be continued. */
+  readonly token?: Meta['token'];
+  /** WELCOME: the connection continues; so many frames of the dialer have arrived. */
+  readonly resumed?: Meta['resumed'];
+  /** WELCOME: why it does not. */
+  readonly code?: Meta['code'];
 }
 
 /** Octets of a HELLO's or WELCOME's body: what a stranger may make us hold. */
@@ -25,15 +35,37 @@ export function encodeGreeting(
   type: typeof FrameType.HELLO | typeof FrameType.WELCOME,
   greeting: Greeting,
 ): Buffer {
-  // No capabilities are offered: a resume would need RESUME here and a TOKEN in WELCOME.
-  const meta: Meta = { ...limitsToMeta(greeting.limits), caps: 0, agent: greeting.agent };
-  return encodeFrame({ type, meta, payload: greeting.data });
+  const { limits, agent, data, canResume, resume, token, resumed, code } = greeting;
+  const meta: Meta = {
+    ...limitsToMeta(limits),
+    caps: canResume ? Capability.RESUME : 0,
+    agent,
+    ...(resume && { resume }),
+    ...(token && { token }),
+    ...(resumed !== undefined && { resumed }),
+    ...(code !== undefined && { code }),
+  };
+  return encodeFrame({ type, meta, payload: data });
 }
 
-export function readGreeting(frame: Frame): Greeting {
+export function readGreeting({ meta, payload }: Frame): Greeting {
+  const { agent = '', caps = 0, resume, token, resumed, code } = meta;
   return {
-    limits: limitsFromMeta(frame.meta),
-    agent: frame.meta.agent ?? '',
-    data: Buffer.from(frame.payload),
+    limits: limitsFromMeta(meta),
+    agent,
+    data: Buffer.from(payload),
+    canResume: (caps & Capability.RESUME) !== 0,
+    resume,
+    token,
+    resumed,
+    code,
   };
+}
+
+/** What HELLO says of the connection that a dialer comes back to; nothing where it cannot be resumed. */
+export function resumptionOf(
+  connection: { readonly token: Meta['token']; readonly received: number } | undefined,
+): Meta['resume'] {
+  if (connection?.token === undefined) return undefined;
+  return { token: connection.token.token, received: connection.received };
 }

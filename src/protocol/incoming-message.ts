@@ -19,6 +19,12 @@ import type { SendWindow } from './windows.js';
 /** Why a dispatched message is no longer wanted; `too-large`: an item of its, for this side to take. */
 export type AbortReason = 'timeout' | 'cancelled' | 'lost' | 'too-large';
 
+/** The half of the session that it came in by. */
+export interface MessageReceiver {
+  settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean;
+  onSettlementWritten(message: IncomingMessage): void;
+}
+
 export class IncomingMessage extends Unit {
   state: 'receiving' | 'waiting' | 'dispatched' | 'settling' | 'settled' = 'receiving';
   readonly oneWay: boolean;
@@ -48,10 +54,10 @@ export class IncomingMessage extends Unit {
   abortReason: AbortReason | undefined;
   /** Told once, if the message is aborted after it was dispatched and before it was settled. */
   abortListener: { onAbort(reason: AbortReason): void } | undefined;
-  readonly #receiver: { onSettlementWritten(message: IncomingMessage): void };
+  readonly #receiver: MessageReceiver;
 
   constructor(
-    receiver: { onSettlementWritten(message: IncomingMessage): void },
+    receiver: MessageReceiver,
     sessionId: number,
     id: number,
     window: SendWindow,
@@ -72,6 +78,14 @@ export class IncomingMessage extends Unit {
     this.abortListener = undefined;
   }
 
+  /**
+   * The handler has ended, and settles it with ACCEPT or REJECT. False, and nothing goes out, where it is
+   * settled already: after its deadline, or because the session is gone.
+   */
+  settle(type: number, meta: Buffer, payload: Buffer): boolean {
+    return this.#receiver.settle(this, type, meta, payload);
+  }
+
   /** Octets that wait for more of the message, or of an item, and for nothing else. */
   get stuck(): number {
     if (this.body !== undefined) return this.held;
@@ -81,6 +95,12 @@ export class IncomingMessage extends Unit {
 
   onWritten(): void {
     this.#receiver.onSettlementWritten(this);
+    // Nothing is left to abort; and it would keep the request for as long as the settlement is kept.
+    this.abortListener = undefined;
+  }
+
+  onAcknowledged(): void {
+    this.payload = EMPTY;
   }
 
   /** Tells a handler that nobody waits for it. False where it was told before. */

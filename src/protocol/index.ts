@@ -1,8 +1,9 @@
 // The protocol floor's door: what the floor above may use.
 
-export { ConnectionMachine } from './connection.js';
+export { ConnectionMachine, type ResumeToken } from './connection.js';
+export type { ConnectionEffects } from './connection-effects.js';
 
-export type { Executed, Failure, FailureKind } from './failure.js';
+export { DRAINING, type Executed, type Failure, type FailureKind } from './failure.js';
 export { FrameWriter } from './frame-writer.js';
 export { type Greeting, MAX_CONNECT_DATA } from './handshake.js';
 export { type AbortReason, IncomingMessage } from './incoming-message.js';
@@ -12,6 +13,6 @@ export { DEFAULT_LIMITS, type Limits } from './limits.js';
 export { OutgoingMessage } from './outgoing-message.js';
 export { DEFAULT_QUEUE_LIMITS, type QueueLimits } from './send-queue-budget.js';
 export { SessionMachine, type SessionListener } from './session.js';
-export { SocketMachine, type SocketSettings } from './socket.js';
-export type { SocketEffects } from './socket-effects.js';
+export { SocketMachine } from './socket.js';
+export type { SocketEffects, SocketSettings } from './socket-effects.js';
 export { EMPTY } from './unit.js';

@@ -35,8 +35,9 @@ export class Keepalive {
       this.#heardAt = now - this.#giveUpAfter * (1 - GRACE);
       return 'speak';
     }
-    if (silence >= this.#giveUpAfter) return 'dead';
-    return now - this.#spokeAt >= this.#speakEvery ? 'speak' : 'alive';
+    // Sums, as in `nextCheck`: a difference may round to a little less, and the look be due for ever.
+    if (now >= this.#heardAt + this.#giveUpAfter) return 'dead';
+    return now >= this.#spokeAt + this.#speakEvery ? 'speak' : 'alive';
   }
 
   /** When to look again. */

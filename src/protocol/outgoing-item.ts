@@ -21,4 +21,8 @@ export class OutgoingItem extends Unit {
   onWritten(): void {
     this.#stream.onItemWritten(this);
   }
+
+  onAcknowledged(): void {
+    this.payload = EMPTY;
+  }
 }

@@ -27,6 +27,10 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
   /** The instant at which this side stops waiting; it moves where there is `patience`. */
   deadline: number;
   readonly oneWay: boolean;
+  /** The payload is a copy of the connection's own: who sent it may go on as soon as it is written. */
+  readonly copied: boolean;
+  /** The other side has all of it: its payload will not be written again. */
+  acknowledged = false;
   /** The settlement, while it arrives in fragments; without a body where nobody wants it any more. */
   reply: PartialSettlement | undefined;
   /**
@@ -43,16 +47,22 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
   /** What of `requestItems` had left when it was touched last. */
   #moved = 0;
   /** Told by the session that sends it. */
-  sender: { onMessageWritten(message: OutgoingMessage): void } | undefined;
+  sender:
+    | {
+        onMessageWritten(message: OutgoingMessage): void;
+        onMessageAcknowledged(message: OutgoingMessage): void;
+      }
+    | undefined;
 
   /**
    * `meta`: encoded fields without DEADLINE and TOTAL. `deadline`: the instant at which this side stops
-   * waiting; `Infinity` = never.
+   * waiting; `Infinity` = never. `copied`: nobody else holds the payload.
    */
-  constructor(payload: Buffer, meta: Buffer, deadline: number, oneWay: boolean) {
+  constructor(payload: Buffer, meta: Buffer, deadline: number, oneWay: boolean, copied = false) {
     super(FrameType.SEND, oneWay ? Flag.ONEWAY : 0, 0, 0, meta, payload, undefined);
     this.deadline = deadline;
     this.oneWay = oneWay;
+    this.copied = copied;
     this.reply = undefined;
     this.requestItems = undefined;
     this.replyItems = undefined;
@@ -99,6 +109,11 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
     this.sender?.onMessageWritten(this);
   }
 
+  onAcknowledged(): void {
+    this.acknowledged = true;
+    this.sender?.onMessageAcknowledged(this);
+  }
+
   /** The other side settled: `type` is ACCEPT or REJECT. Called once, and never after `onFailure`. */
   abstract onOutcome(type: number, meta: Meta, payload: Buffer): void;
 
@@ -115,6 +130,6 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
     // Only streams have any.
   }
 
-  /** A one-way message has been handed to the socket. */
+  /** The payload of a one-way message is no longer needed. */
   abstract onSent(): void;
 }

@@ -1,25 +1,22 @@
 /**
- * What waits to be written on one connection, and in which order it goes.
+ * What waits to be written on one connection, and in which order it goes. Afterwards it is kept until the
+ * other side acknowledges it, and is written again on the next socket where it did not arrive.
  *
  * Small units leave in the order in which they came. Large ones take turns, one fragment each, and only
  * after the small ones: that is what keeps a large message from holding back the others. A unit that
  * lacks credit is passed over; CREDIT wakes the output again.
  */
-import {
-  DEADLINE_LENGTH,
-  Flag,
-  FrameType,
-  MAX_ID,
-  MIN_FRAGMENT,
-  TOTAL_LENGTH,
-} from '../wire/index.js';
+import { DEADLINE_LENGTH, Flag, FrameType, MIN_FRAGMENT, TOTAL_LENGTH } from '../wire/index.js';
 import type { FrameWriter } from './frame-writer.js';
 import { OutgoingMessage } from './outgoing-message.js';
 import { Queue } from './queue.js';
+import { Piece, ReplayQueue } from './replay-queue.js';
 import type { Unit } from './unit.js';
 import { MAX_WINDOW, type SendWindow } from './windows.js';
 
 export class Output {
+  /** Frames that are written, and not acknowledged. */
+  readonly sent = new ReplayQueue();
   readonly #small = new Queue<Unit>();
   /** Large units that have their turn. */
   #active: Unit[] = [];
@@ -30,7 +27,6 @@ export class Output {
   #begun = 0;
   #maxFrame = 0;
   #maxBegun = 0;
-  #framesWritten = 0;
   #isCleared = false;
 
   /** The other side's limits: a frame's body, and what it holds at most for its handlers. */
@@ -43,23 +39,20 @@ export class Output {
     return this.#small.size === 0 && this.#active.length === 0 && this.#waiting.size === 0;
   }
 
-  /** Frames written, modulo 2^31. All of them are sequenced: what is not has no place here. */
-  get framesWritten(): number {
-    return this.#framesWritten;
-  }
-
   /** Whether what waited was thrown away. */
   get isCleared(): boolean {
     return this.#isCleared;
   }
 
-  /** Small messages that nobody but the output knows of: no settlement is awaited for them. */
-  unsentOneWays(): OutgoingMessage[] {
-    const messages: OutgoingMessage[] = [];
-    for (const unit of this.#small) {
-      if (unit instanceof OutgoingMessage && unit.oneWay) messages.push(unit);
+  /** One-way messages that nobody but the output knows of: no settlement is awaited for them. */
+  oneWays(): OutgoingMessage[] {
+    const messages = new Set<OutgoingMessage>();
+    for (const units of [this.sent.units(), this.#small]) {
+      for (const unit of units) {
+        if (unit instanceof OutgoingMessage && unit.oneWay) messages.add(unit);
+      }
     }
-    return messages;
+    return [...messages];
   }
 
   /** A unit whose credit is already charged, and which fits into one frame. */
@@ -82,15 +75,27 @@ export class Output {
 
   clear(): void {
     this.#isCleared = true;
+    this.sent.clear();
     this.#small.drain();
     this.#waiting.drain();
     this.#active = [];
     this.#begun = 0;
   }
 
+  /** Writes again what the socket before this one lost. False while some of it is left. */
+  replay(writer: FrameWriter, room: number, now: number): boolean {
+    for (let frame = this.sent.next; frame !== undefined; frame = this.sent.next) {
+      if (writer.bytes >= room) return false;
+      if (frame instanceof Piece) writePiece(writer, frame.unit, frame.from, frame.to, now);
+      else writePiece(writer, frame, 0, frame.payload.length, now);
+      this.sent.advance();
+    }
+    return true;
+  }
+
   /** Writes the small units, until `room` octets are written. */
   flushSmall(writer: FrameWriter, room: number, now: number): void {
-    while (writer.bytes < room) {
+    while (writer.bytes < room && !this.sent.isFull) {
       const unit = this.#small.shift();
       if (unit === undefined) return;
       const { payload } = unit;
@@ -106,9 +111,9 @@ export class Output {
         0,
         payload.length,
       );
-      this.#framesWritten = (this.#framesWritten + 1) & MAX_ID;
       unit.started = true;
       unit.written = payload.length;
+      this.sent.keep(unit);
       unit.onWritten();
     }
   }
@@ -116,7 +121,7 @@ export class Output {
   /** Writes fragments in turn, until `room` octets are written or nothing has credit. */
   flushLarge(writer: FrameWriter, room: number, now: number, window: SendWindow): void {
     let passed = 0;
-    while (writer.bytes < room && passed < this.#active.length) {
+    while (writer.bytes < room && passed < this.#active.length && !this.sent.isFull) {
       if (this.#turn >= this.#active.length) this.#turn = 0;
       const unit = this.#active[this.#turn]!;
       if (!this.#writeFragment(writer, unit, now, window)) {
@@ -148,23 +153,13 @@ export class Output {
     const piece = more ? room - metaLength : rest;
     // A fragment that is not the last must be worth its header.
     if (more && piece < MIN_FRAGMENT) return false;
-    writer.frame(
-      first ? unit.type : FrameType.FRAG,
-      (first ? unit.flags : unit.flags & Flag.REPLY) | (more ? Flag.MORE : 0),
-      unit.sessionId,
-      unit.id,
-      deadline,
-      first && more ? unit.payload.length : 0,
-      meta,
-      unit.payload,
-      unit.written,
-      unit.written + piece,
-    );
-    this.#framesWritten = (this.#framesWritten + 1) & MAX_ID;
+    const end = unit.written + piece;
+    writePiece(writer, unit, unit.written, end, now);
+    this.sent.keep(new Piece(unit, unit.written, end));
     window.use(metaLength + piece);
     unit.window?.use(metaLength + piece);
     unit.started = true;
-    unit.written += piece;
+    unit.written = end;
     return true;
   }
 
@@ -188,6 +183,25 @@ export class Output {
   #forget(unit: Unit): void {
     for (const other of this.#waiting.drain()) if (other !== unit) this.#waiting.push(other);
   }
+}
+
+/** Writes one frame of a unit, as often as it is asked to: only DEADLINE is of the moment. */
+function writePiece(writer: FrameWriter, unit: Unit, from: number, to: number, now: number): void {
+  const { payload } = unit;
+  const first = from === 0;
+  const more = to < payload.length;
+  writer.frame(
+    first ? unit.type : FrameType.FRAG,
+    (first ? unit.flags : unit.flags & Flag.REPLY) | (more ? Flag.MORE : 0),
+    unit.sessionId,
+    unit.id,
+    first ? unit.remaining(now) : 0,
+    first && more ? payload.length : 0,
+    first ? unit.meta : NO_META,
+    payload,
+    from,
+    to,
+  );
 }
 
 function roomFor(unit: Unit, window: SendWindow | undefined): number {

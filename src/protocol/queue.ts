@@ -18,6 +18,11 @@ export class Queue<T> {
     return this.#items[this.#head];
   }
 
+  /** The item that `index` others precede. */
+  at(index: number): T | undefined {
+    return this.#items[this.#head + index];
+  }
+
   shift(): T | undefined {
     const item = this.#items[this.#head];
     if (this.#head === this.#items.length) return undefined;

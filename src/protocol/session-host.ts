@@ -20,6 +20,10 @@ export interface SessionHost extends ItemHost {
   arm(at: number): void;
   /** False while the other side leaves too many settlements unread: no handler starts then. */
   readonly mayDispatch: boolean;
+  /** Whether this side takes nothing new any more. */
+  readonly drains: boolean;
+  /** Whether the other side does not. */
+  readonly peerDrains: boolean;
   /** Octets of settlements that wait to be written, more (or less) than before. */
   owe(bytes: number): void;
   /** The session's credit should go out with the next output. */

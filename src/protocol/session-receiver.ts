@@ -152,8 +152,16 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
       this.#nextDeadline = deadline;
       this.#host.arm(deadline);
     }
+    const more = (flags & Flag.MORE) !== 0;
+    // It crossed the GOAWAY. A one-way message could not be told, and is taken.
+    if (this.#host.drains && !oneWay) {
+      if (more) this.#partial = message;
+      this.giveBack(end - start);
+      const text = 'This side is shutting down and takes nothing new.';
+      return this.#refuse(message, { code: Code.MESSAGE_DRAINING, text });
+    }
     const { maxMessage } = this.#host.limits;
-    if ((flags & Flag.MORE) === 0) {
+    if (!more) {
       const size = end - start - metaLength;
       checkTotal(message, size);
       if (size > maxMessage) {
@@ -270,8 +278,12 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     // Written although the session is gone: it had left for the output before.
     if (message.state === 'settled') return;
     this.#host.owe(-message.payload.length);
-    message.payload = EMPTY;
     this.#release(message);
+  }
+
+  /** Says again how many items the requests may have: what said so may be lost. */
+  announceItems(): void {
+    for (const { requestItems } of this.#received.values()) requestItems?.announce();
   }
 
   /** Settles what has passed its deadline. Returns the next deadline. */

@@ -13,13 +13,13 @@ import {
   type Meta,
   nextId,
   ProtocolError,
-  TOTAL_LENGTH,
 } from '../wire/index.js';
 import { type Failure, withExecuted } from './failure.js';
 import { INLINE_LIMIT } from './frame-writer.js';
 import type { IncomingMessage } from './incoming-message.js';
 import { type ItemCarrier, ItemLane } from './item-lane.js';
 import { reserveOf } from './limits.js';
+import { CANCELLED, misfitOf, TIMED_OUT, tooLarge } from './message-failures.js';
 import { MessageTable } from './message-table.js';
 import type { OutgoingMessage } from './outgoing-message.js';
 import { keepPayload } from './payload.js';
@@ -31,7 +31,7 @@ import { ControlUnit, EMPTY, type Unit } from './unit.js';
 import { advanceId, isAtMost, MAX_WINDOW, SendWindow } from './windows.js';
 
 export class SessionSender implements ItemCarrier, StreamSender {
-  readonly window: SendWindow;
+  window = new SendWindow(0);
   /** Items of either direction's messages share the way out. */
   readonly lane: ItemLane;
   readonly streams: SenderStreams;
@@ -48,17 +48,21 @@ export class SessionSender implements ItemCarrier, StreamSender {
   #sessionId = 0;
   #lastId: number;
   /** The highest id that the other side allows. */
-  #limit: number;
+  #limit = 0;
   #nextDeadline = Infinity;
 
-  constructor(host: SessionHost, messages: number, bytes: number, progress: () => void) {
-    this.window = new SendWindow(bytes, reserveOf(bytes, host.peer));
+  constructor(host: SessionHost, progress: () => void) {
     this.lane = new ItemLane(host, this);
     this.streams = new SenderStreams(host, this);
     this.#host = host;
     this.#progress = progress;
     this.#lastId = host.lastId;
-    this.#limit = advanceId(host.lastId, messages);
+  }
+
+  /** What the other side allows from the start. */
+  allow({ messages, bytes }: NonNullable<Meta['sessionCredit']>): void {
+    this.window = new SendWindow(bytes, reserveOf(bytes, this.#host.peer));
+    this.#limit = advanceId(this.#host.lastId, messages);
   }
 
   /** Messages whose outcome is still to come from the other side. */
@@ -85,30 +89,20 @@ export class SessionSender implements ItemCarrier, StreamSender {
   /** The session has its number: messages may go. */
   start(sessionId: number): void {
     this.#sessionId = sessionId;
+    // Some may have been sent before the other side told its limits.
+    for (const message of this.#queue) {
+      const misfit = message.state === 'queued' ? misfitOf(message, this.#host.peer) : undefined;
+      if (misfit === undefined) continue;
+      this.#host.dequeue(message);
+      this.#settleLocally(message, misfit);
+    }
     this.pump();
   }
 
   /** Takes a message; its outcome or failure is told on the message itself, perhaps before this returns. */
   send(message: OutgoingMessage): void {
-    const { maxMessage, maxMeta } = this.#host.peer;
-    const fields = message.meta.length + DEADLINE_LENGTH + TOTAL_LENGTH;
-    if (fields > maxMeta) {
-      return this.#settleLocally(message, {
-        kind: 'too-large',
-        executed: 'no',
-        message: `Metadata of ${fields} bytes exceeds the ${maxMeta} bytes that the other side takes.`,
-      });
-    }
-    if (message.payload.length > maxMessage) {
-      this.#settleLocally(message, {
-        kind: 'too-large',
-        executed: 'no',
-        message:
-          `A message of ${message.payload.length} bytes exceeds the ${maxMessage} bytes that the other ` +
-          `side takes. Send it in parts, or raise maxMessageSize there.`,
-      });
-      return;
-    }
+    const misfit = misfitOf(message, this.#host.peer);
+    if (misfit !== undefined) return this.#settleLocally(message, misfit);
     if (message.deadline < this.#nextDeadline) {
       this.#nextDeadline = message.deadline;
       this.#host.arm(message.deadline);
@@ -247,10 +241,13 @@ export class SessionSender implements ItemCarrier, StreamSender {
       message.requestItems?.start(message);
       this.pump();
     }
-    if (message.oneWay && message.state === 'sent') {
-      message.state = 'settled';
-      message.onSent();
-    }
+    if (message.oneWay && message.copied) this.#endOneWay(message);
+  }
+
+  /** The other side has all of it, so that it is not written again. */
+  onMessageAcknowledged(message: OutgoingMessage): void {
+    if (message.oneWay) this.#endOneWay(message);
+    else if (message.state === 'abandoned') message.payload = EMPTY;
   }
 
   /** Fails what has passed its deadline. Returns the next deadline. */
@@ -270,7 +267,9 @@ export class SessionSender implements ItemCarrier, StreamSender {
    */
   fail(failure: Failure): void {
     const { isCleared } = this.#host.output;
-    const failures = this.#undecided().map((message) => {
+    // In the order in which they were sent: some may be sent again.
+    const undecided = this.#undecided().sort((one, other) => this.#age(other) - this.#age(one));
+    const failures = undecided.map((message) => {
       const mayHaveRun = this.#isWhole(message) && (message.started || !isCleared);
       return [message, mayHaveRun ? failure : withExecuted(failure, 'no')] as const;
     });
@@ -290,6 +289,28 @@ export class SessionSender implements ItemCarrier, StreamSender {
     for (const message of this.#sent.values()) this.streams.drop(message);
     this.#sent.clear();
     for (const [message, reason] of failures) this.#settleLocally(message, reason);
+  }
+
+  /** Says again how many items the answers may have: what said so may be lost. */
+  announceItems(): void {
+    for (const { replyItems } of this.#sent.values()) replyItems?.announce();
+  }
+
+  /** Fails what has not begun to be written; in order. */
+  refuseUnsent(failure: Failure): void {
+    const messages: OutgoingMessage[] = [];
+    if (this.#large?.started === false) {
+      messages.push(this.#large);
+      this.#takeBackId(this.#large);
+      this.#stopLarge(this.#large);
+    }
+    for (const message of this.#queue.drain()) {
+      if (message.state !== 'queued') continue;
+      this.#host.dequeue(message);
+      messages.push(message);
+    }
+    for (const message of messages) this.#settleLocally(message, failure);
+    this.#progress();
   }
 
   /** Gives the message its id and lets it go, if it has credit. */
@@ -386,8 +407,8 @@ export class SessionSender implements ItemCarrier, StreamSender {
   #abandon(message: OutgoingMessage, failure: Failure): void {
     if (message.state !== 'sent') return;
     message.state = 'abandoned';
-    // What still waits in the output leaves as it was promised.
-    if (message.started) message.payload = EMPTY;
+    // What still waits in the output, or may have to be written again, leaves as it was promised.
+    if (message.acknowledged) message.payload = EMPTY;
     if (message.reply !== undefined) message.reply.body = undefined;
     this.streams.drop(message);
     message.onFailure(failure);
@@ -417,6 +438,12 @@ export class SessionSender implements ItemCarrier, StreamSender {
     this.#lastId = message.id - 1;
   }
 
+  #endOneWay(message: OutgoingMessage): void {
+    if (message.state !== 'sent') return;
+    message.state = 'settled';
+    message.onSent();
+  }
+
   /** Whether the other side has, or will have without further credit, all of the message. */
   #isWhole(message: OutgoingMessage): boolean {
     return message.state !== 'queued' && message !== this.#large;
@@ -428,30 +455,15 @@ export class SessionSender implements ItemCarrier, StreamSender {
     return payload.length + meta.length + DEADLINE_LENGTH > this.#host.peer.maxFrame;
   }
 
-  /** All messages whose caller still waits. */
+  /** All messages whose caller still waits: those that have their ids, then the others in order. */
   #undecided(): OutgoingMessage[] {
-    const messages = [...this.#queue, ...this.#sent.values()];
-    if (this.#large?.oneWay === true) messages.push(this.#large);
+    const messages = [...this.#sent.values(), ...this.#queue];
+    if (this.#large?.oneWay === true) messages.unshift(this.#large);
     return messages.filter(({ state }) => state === 'queued' || state === 'sent');
   }
+
+  /** The place of a message in the order of sending: the next ids, those of the queue, come last. */
+  #age({ state, id }: OutgoingMessage): number {
+    return state === 'queued' ? -1 : idsAhead(id, this.#lastId);
+  }
 }
-
-function tooLarge(size: number, limit: number): Failure {
-  return {
-    kind: 'too-large',
-    executed: 'yes',
-    message: `The other side's answer of ${size} bytes exceeds maxMessageSize ${limit}.`,
-  };
-}
-
-const TIMED_OUT: Failure = {
-  kind: 'timeout',
-  executed: 'maybe',
-  message: 'The message was neither accepted nor rejected in time.',
-};
-
-const CANCELLED: Failure = {
-  kind: 'cancelled',
-  executed: 'maybe',
-  message: 'The message was cancelled by its sender.',
-};

@@ -16,17 +16,17 @@ export class SessionTable {
   #lastTheirs = 0;
   /** How many sessions this side has opened, and may open, since the connection began. */
   #opened = 0;
-  #mayOpen: number;
+  #mayOpen = 0;
   /** The same for the other side. */
   #theirs = 0;
   #granted: number;
   #freed = 0;
   readonly #size: number;
 
-  constructor(role: 'dialer' | 'listener', mayOpen: number, granted: number) {
+  /** `granted`: how many sessions the other side may open at once. */
+  constructor(role: 'dialer' | 'listener', granted: number) {
     this.#own = role === 'dialer' ? 1 : 0;
     this.#nextOwn = role === 'dialer' ? 1 : 2;
-    this.#mayOpen = mayOpen;
     this.#granted = granted;
     this.#size = granted;
   }

@@ -12,15 +12,13 @@
 import {
   Code,
   codeName,
-  EMPTY_META,
   encodeMeta,
   Flag,
   FrameType,
   type Meta,
   ProtocolError,
 } from '../wire/index.js';
-import type { Failure } from './failure.js';
-import type { IncomingMessage } from './incoming-message.js';
+import { DRAINING, type Failure } from './failure.js';
 import { checkCredit, type Limits } from './limits.js';
 import type { OutgoingMessage } from './outgoing-message.js';
 import { type ReceiverEvents, SessionReceiver } from './session-receiver.js';
@@ -55,6 +53,8 @@ export interface SessionOwner extends SessionHost {
   forget(session: SessionMachine): void;
   /** The last of its handlers has ended: its place is free. */
   vacate(session: SessionMachine): void;
+  /** Less is left to be settled than before. */
+  progressed(): void;
 }
 
 export class SessionMachine {
@@ -82,17 +82,12 @@ export class SessionMachine {
     this.openData = data;
     this.#owner = owner;
     this.#state = state;
+    this.sender = new SessionSender(owner, () => this.#progress());
+    if (state.kind === 'opening') return;
     // OPEN's own credit, where it bears one, replaces the default of the connection.
-    if (state.kind === 'pending' && meta.sessionCredit !== undefined) {
-      checkCredit(meta.sessionCredit, owner.peer);
-    }
-    const credit = state.kind === 'pending' ? meta.sessionCredit : undefined;
-    const { messages, bytes } = credit ?? {
-      messages: owner.peer.messages,
-      bytes: owner.peer.sessionBytes,
-    };
-    this.sender = new SessionSender(owner, messages, bytes, () => this.#progress());
-    if (credit !== undefined) this.sender.lane.replace(credit.items);
+    if (meta.sessionCredit !== undefined) checkCredit(meta.sessionCredit, owner.peer);
+    this.sender.allow(meta.sessionCredit ?? creditOf(owner.peer));
+    if (meta.sessionCredit !== undefined) this.sender.lane.replace(meta.sessionCredit.items);
   }
 
   /** A session of this side. It has no number until `start`. */
@@ -139,6 +134,12 @@ export class SessionMachine {
     return this.#state.kind === 'pending' && this.#receiver?.isUnused === true;
   }
 
+  /** Messages of both sides that are not settled; the session itself counts until it is decided. */
+  get unsettled(): number {
+    const undecided = this.#state.kind === 'pending' ? 1 : 0;
+    return undecided + this.sender.unsettled + (this.#receiver?.unsettled ?? 0);
+  }
+
   /** Exists once the session has its number. */
   get receiver(): SessionReceiver | undefined {
     return this.#receiver;
@@ -146,15 +147,19 @@ export class SessionMachine {
 
   /** Writes OPEN under the number that the connection gives. */
   start(id: number, now: number): void {
+    this.sender.allow(creditOf(this.#owner.peer));
     this.#setId(id);
     const meta: Meta = { ...this.openMeta, name: this.name };
     const deadline = 'deadline' in this.#state ? this.#state.deadline : Infinity;
     const remaining = { deadline: Math.max(1, Math.ceil(deadline - now)) };
-    this.#push(
-      FrameType.OPEN,
-      deadline === Infinity ? meta : { ...remaining, ...meta },
-      this.openData,
-    );
+    const fields = deadline === Infinity ? meta : { ...remaining, ...meta };
+    try {
+      this.#push(FrameType.OPEN, fields, this.openData);
+    } catch (error) {
+      // It was opened before the other side told its limits.
+      if (!(error instanceof ProtocolError)) throw error;
+      return this.#close({ kind: 'too-large', executed: 'no', message: error.message });
+    }
     this.sender.start(id);
   }
 
@@ -182,6 +187,7 @@ export class SessionMachine {
       case 'opening':
       case 'pending':
       case 'open':
+        if (this.#owner.peerDrains) break;
         return this.sender.send(message);
       case 'ending':
       case 'closed':
@@ -192,11 +198,23 @@ export class SessionMachine {
           message: `The session "${this.name}" is closed. Open it again to send.`,
         });
     }
+    message.state = 'settled';
+    message.onFailure(DRAINING);
   }
 
-  settle(message: IncomingMessage, type: number, meta: Meta, payload: Buffer): boolean {
-    const fields = meta === EMPTY_META ? EMPTY : encodeMeta(meta);
-    return this.#receiver?.settle(message, type, fields, payload) ?? false;
+  /** On another socket: says again what it allows, since credit is not counted and may be lost. */
+  announce(): void {
+    if (this.#receiver === undefined) return;
+    this.#owner.creditDue(this.#receiver);
+    this.#receiver.announceItems();
+    this.sender.announceItems();
+  }
+
+  /** The other side takes nothing new: what has not begun fails. */
+  refuseUnsent(): void {
+    // Without a number, it never began itself.
+    if (this.#id === 0) this.#close(DRAINING);
+    else this.sender.refuseUnsent(DRAINING);
   }
 
   /** Ends the session in order: what was sent is still settled, nothing new begins. */
@@ -348,6 +366,7 @@ export class SessionMachine {
   }
 
   #refusal(code: number, meta: Meta, data: Buffer): Failure {
+    if (code === Code.DRAINING) return { ...DRAINING, code };
     const reason = meta.text ?? '';
     return {
       kind: code === Code.SESSION_TIMEOUT ? 'timeout' : 'session-rejected',
@@ -383,6 +402,7 @@ export class SessionMachine {
 
   /** Takes an ending session on, as far as it has come. */
   #progress(): void {
+    this.#owner.progressed();
     const state = this.#state;
     const unsettled = this.sender.unsettled + (this.#receiver?.unsettled ?? 0);
     if (state.kind === 'pending' && state.endSeen && unsettled === 0) {
@@ -408,6 +428,7 @@ export class SessionMachine {
     this.sender.fail(failure ?? ENDED);
     this.#receiver?.fail(() => this.#owner.vacate(this));
     this.listener.onClosed(failure);
+    this.#owner.progressed();
   }
 
   #push(type: number, meta: Meta, data: Buffer): void {
@@ -415,6 +436,10 @@ export class SessionMachine {
     this.#owner.output.push(new ControlUnit(type, this.#id, 0, fields, data));
     this.#owner.wake();
   }
+}
+
+function creditOf({ messages, sessionBytes, items }: Limits): NonNullable<Meta['sessionCredit']> {
+  return { messages, bytes: sessionBytes, items };
 }
 
 /** @throws ProtocolError for what the other side would end the connection for. */

@@ -1,18 +1,41 @@
-/** What the machine of one socket asks of the outside, beyond what its connection does; same rules. */
-import type { ConnectionEffects } from './connection-effects.js';
+/** What the machine of one socket is given, and what it asks for. */
 import type { ConnectionMachine } from './connection.js';
 import type { Failure } from './failure.js';
 import type { Greeting } from './handshake.js';
 
-export interface SocketEffects extends ConnectionEffects {
-  /** A dialer introduced itself: call `accept` or `refuse`, now or later. */
+export interface SocketSettings {
+  readonly role: 'dialer' | 'listener';
+  /** What this side tells the other: HELLO at the dialer; the listener's data comes with `accept`. */
+  readonly greeting: Greeting;
+  /** Milliseconds from the socket to the established connection. */
+  readonly handshakeTimeout: number;
+  /** The dialer's: the connection that this socket is to continue. */
+  readonly resume?: ConnectionMachine | undefined;
+}
+
+/**
+ * What the machine of one socket asks of the outside. It calls these synchronously, from within the method
+ * that was called on it; nothing here may call back into it but where it says so.
+ */
+export interface SocketEffects {
+  /** Output waits: call `flush` before this tick ends. May be told more than once. */
+  wake(): void;
+  /** Call `onTime` at `at`, if no earlier call stands. */
+  arm(at: number): void;
+  /** A dialer introduced itself: call `accept`, `resume` or `refuse`, now or later. */
   handshake(hello: Greeting): void;
-  /** The connection stands. */
+  /** The other side begins a new connection: give one that has not begun. */
+  begin(greeting: Greeting): ConnectionMachine;
+  /** It stands. */
   open(connection: ConnectionMachine, greeting: Greeting): void;
+  /** The connection that this socket was to resume goes on. */
+  resumed(greeting: Greeting): void;
   /** The last frame is on its way: end the socket, and discard what still comes. */
   end(): void;
   /** Destroy the socket; there is nothing to say. */
   abort(): void;
-  /** The connection, or the attempt at one, is over. No failure: it was closed in order. Told once. */
+  /** The socket is over; its connection is not, unless its owner says so. Told at most once, and never with `closed`. */
+  lost(failure: Failure): void;
+  /** The connection, or the attempt at one, is over. No failure: it was closed in order. Told at most once. */
   closed(failure: Failure | undefined): void;
 }

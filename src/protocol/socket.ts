@@ -5,11 +5,11 @@
  *        │                           │  (dialer: WELCOME ─────────────────► open)            ▲
  *        └── wrong octet: dropped    └── timeout, refusal, violation: CLOSE ─────────────────┘
  *
- * What must survive the socket is in `ConnectionMachine`; this machine only feeds and empties it.
+ * What survives the socket is in `ConnectionMachine`; this machine only feeds and empties it, and gives it
+ * back (`lost`) when the socket ends without ending it.
  */
 import {
   Code,
-  codeName,
   decodeFrame,
   encodeFrame,
   encodePreface,
@@ -23,27 +23,35 @@ import {
   ProtocolError,
   VERSION,
 } from '../wire/index.js';
-import { ConnectionMachine } from './connection.js';
-import type { SocketEffects } from './socket-effects.js';
+import type { ConnectionMachine, ResumeToken } from './connection.js';
+import type { SocketEffects, SocketSettings } from './socket-effects.js';
+import {
+  CLOSED_HERE,
+  closedByPeer,
+  endsConnection,
+  handshakeTooLong,
+  lostBy,
+  rejectedHere,
+  silentFor,
+  stalled,
+  SUPERSEDED,
+  violated,
+} from './socket-failures.js';
 import { STALL_TIMEOUT, StallWatch } from './stall-watch.js';
 import { cutText } from './text.js';
+import { violation } from './violation.js';
 import type { Failure } from './failure.js';
 import type { FrameWriter } from './frame-writer.js';
-import { encodeGreeting, type Greeting, MAX_GREETING, readGreeting } from './handshake.js';
+import {
+  encodeGreeting,
+  type Greeting,
+  MAX_GREETING,
+  readGreeting,
+  resumptionOf,
+} from './handshake.js';
+import { ControlFrames } from './control-frames.js';
 import { Keepalive } from './keepalive.js';
 import { Pings } from './pings.js';
-import type { QueueLimits } from './send-queue-budget.js';
-
-export interface SocketSettings {
-  readonly role: 'dialer' | 'listener';
-  /** What this side tells the other: HELLO at the dialer; the listener's data comes with `accept`. */
-  readonly greeting: Greeting;
-  readonly queue: QueueLimits;
-  /** Milliseconds from the socket to the established connection. */
-  readonly handshakeTimeout: number;
-  /** The id before the first message's: 0 but in tests of the wrap. */
-  readonly lastId?: number;
-}
 
 type SocketState =
   | { readonly kind: 'preface'; readonly deadline: number }
@@ -54,7 +62,8 @@ type SocketState =
       readonly connection: ConnectionMachine;
       readonly keepalive: Keepalive;
     }
-  | { readonly kind: 'closing' }
+  /** `leaving`: what was closed in order, and may still write what it has ready. */
+  | { readonly kind: 'closing'; leaving: ConnectionMachine | undefined }
   | { readonly kind: 'closed' };
 
 export class SocketMachine implements FrameSink {
@@ -62,19 +71,12 @@ export class SocketMachine implements FrameSink {
   readonly #settings: SocketSettings;
   readonly #preface = new PrefaceDecoder();
   readonly #frames: FrameDecoder;
-  /** Whole frames of the socket's own, to be written before anything else. */
-  #control: Buffer[] = [];
-  /** The frame after which nothing is written. */
-  #last: Buffer | undefined;
+  readonly #control = new ControlFrames();
   #state: SocketState;
   #now: number;
-  /** The newest PING that is not answered; only that one is. */
-  #pongToken: number | undefined;
   readonly #pings = new Pings();
   /** Frames that wait until the application has seen what came before them. */
   #held: Parameters<FrameSink['onFrame']>[] | undefined;
-  /** The connection that is closing in order: what it has ready is still written. */
-  #leaving: ConnectionMachine | undefined;
   readonly #stalls = new StallWatch();
 
   constructor(effects: SocketEffects, settings: SocketSettings, now: number) {
@@ -86,8 +88,15 @@ export class SocketMachine implements FrameSink {
     this.#state = { kind: 'preface', deadline: now + settings.handshakeTimeout };
     effects.arm(this.#state.deadline);
     if (settings.role === 'listener') return;
-    this.#control.push(encodePreface(), encodeGreeting(FrameType.HELLO, settings.greeting));
+    const hello = { ...settings.greeting, resume: resumptionOf(settings.resume) };
+    this.#control.push(encodePreface());
+    this.#control.push(encodeGreeting(FrameType.HELLO, hello));
     effects.wake();
+  }
+
+  /** Whether the listener's application is yet to decide on the dialer. */
+  get isJudging(): boolean {
+    return this.#state.kind === 'judging';
   }
 
   /** Octets from the socket. Never throws: what is wrong ends the connection. */
@@ -122,11 +131,7 @@ export class SocketMachine implements FrameSink {
   /** The other side ended the stream, or the socket is gone. */
   onLost(reason: string, now: number): void {
     this.#now = now;
-    this.#finish({
-      kind: 'connection-lost',
-      executed: this.#state.kind === 'open' ? 'maybe' : 'no',
-      message: `The connection was lost: ${reason}.`,
-    });
+    this.#finish(lostBy(reason, this.#state.kind === 'open'), 'socket');
   }
 
   onTime(now: number): void {
@@ -146,39 +151,62 @@ export class SocketMachine implements FrameSink {
     }
   }
 
-  /** The listener's application takes the dialer in. Nothing happens if it has gone meanwhile. */
-  accept(data: Buffer, now: number): void {
+  /**
+   * The listener's application takes the dialer in. `token`: with what the connection can be resumed, where
+   * the dialer can do that; `code`: why what it asked to be resumed is not. Nothing happens if it has gone meanwhile.
+   */
+  accept(
+    data: Buffer,
+    token: ResumeToken | undefined,
+    code: number | undefined,
+    now: number,
+  ): void {
     if (this.#state.kind !== 'judging') return;
     this.#now = now;
-    const welcome = { ...this.#settings.greeting, data };
+    const { hello } = this.#state;
+    const welcome = {
+      ...this.#settings.greeting,
+      data,
+      code,
+      token: hello.canResume ? token : undefined,
+    };
     this.#control.push(encodeGreeting(FrameType.WELCOME, welcome));
     this.#effects.wake();
-    this.#open(this.#state.hello);
+    this.#open(hello, welcome.token);
+  }
+
+  /** The listener goes on with a connection, whose `canResume` has been asked. */
+  resume(connection: ConnectionMachine, data: Buffer, now: number): void {
+    if (this.#state.kind !== 'judging') return;
+    this.#now = now;
+    const { resume } = this.#state.hello;
+    const welcome = { ...this.#settings.greeting, data, resumed: connection.received };
+    this.#control.push(encodeGreeting(FrameType.WELCOME, welcome));
+    this.#goOn(connection, resume?.received ?? 0);
   }
 
   /** The listener's application does not. */
   refuse(code: number, reason: string, data: Buffer): void {
     if (this.#state.kind !== 'judging') return;
     this.#closeWith(code, reason, data);
-    this.#finish({
-      kind: 'connection-rejected',
-      executed: 'no',
-      message: `This side rejected the connection: ${codeName(code)}${reason && `, ${reason}`}.`,
-    });
+    this.#finish(rejectedHere(code, reason), 'connection');
+  }
+
+  /** Another socket carries the connection from here on: nothing that still arrives here counts. */
+  supersede(now: number): void {
+    if (this.#state.kind !== 'open') return;
+    this.#now = now;
+    this.#closeWith(Code.SUPERSEDED, '', NO_DATA);
+    this.#finish(SUPERSEDED, 'socket');
   }
 
   /** Ends the connection in order. What is still pending fails; what is written is readable. */
   close(code: number, reason: string, data: Buffer, now: number): void {
     if (this.#state.kind === 'closing' || this.#state.kind === 'closed') return;
     this.#now = now;
-    const closed: Failure = {
-      kind: 'connection-closed',
-      executed: 'maybe',
-      message: 'This side closed the connection.',
-    };
     if (this.#state.kind === 'preface') this.#effects.abort();
     else this.#closeWith(code, reason, data);
-    this.#finish(closed, true);
+    this.#finish(CLOSED_HERE, 'in order');
   }
 
   /** Measures a round trip. */
@@ -199,27 +227,18 @@ export class SocketMachine implements FrameSink {
       return this.#effects.arm(this.#stalls.nextCheck);
     }
     this.#stalls.onUnblocked();
-    if (this.#pongToken !== undefined) {
-      this.#control.push(encodeFrame({ type: FrameType.PONG, id: this.#pongToken }));
-      this.#pongToken = undefined;
-    }
-    for (const frame of this.#control) writer.raw(frame);
-    this.#control = [];
+    this.#control.flush(writer);
     const state = this.#state;
     if (state.kind === 'open') {
       state.connection.flush(writer, room, now);
       if (writer.bytes > 0) state.keepalive.onSpoke(now);
     }
     // Closed meanwhile, or before.
-    if (this.#leaving !== undefined) {
-      this.#leaving.output.flushSmall(writer, Infinity, now);
-      this.#leaving = undefined;
+    if (this.#state.kind === 'closing') {
+      this.#state.leaving?.output.flushSmall(writer, Infinity, now);
+      this.#state.leaving = undefined;
     }
-    if (this.#last !== undefined) {
-      writer.raw(this.#last);
-      this.#last = undefined;
-      this.#effects.end();
-    }
+    if (this.#control.flushLast(writer)) this.#effects.end();
   }
 
   onFrame(
@@ -270,13 +289,7 @@ export class SocketMachine implements FrameSink {
       this.#state = { kind: 'judging', deadline: state.deadline, hello: readGreeting(frame) };
       this.#effects.handshake(this.#state.hello);
     } else if (role === 'dialer' && type === FrameType.WELCOME) {
-      if (frame.meta.resumed !== undefined) {
-        throw new ProtocolError(
-          Code.PROTOCOL,
-          'WELCOME resumes a connection that was never offered.',
-        );
-      }
-      this.#open(readGreeting(frame));
+      this.#onWelcome(readGreeting(frame));
     } else if (type === FrameType.CLOSE) {
       this.#onClose(bytes, start, metaLength, end);
     } else {
@@ -327,16 +340,37 @@ export class SocketMachine implements FrameSink {
     if (version === 0) throw new ProtocolError(Code.VERSION, 'There is no version 0.');
   }
 
-  #open(peer: Greeting): void {
-    const { role, greeting, queue, lastId = 0 } = this.#settings;
-    const { limits } = greeting;
-    const settings = { role, limits, peer: peer.limits, queue, lastId };
-    const connection = new ConnectionMachine(this.#effects, settings, this.#now);
-    const keepalive = new Keepalive(limits.idle, peer.limits.idle, this.#now);
+  #onWelcome(welcome: Greeting): void {
+    const { resume, greeting } = this.#settings;
+    if (welcome.resumed === undefined) {
+      return this.#open(welcome, greeting.canResume ? welcome.token : undefined);
+    }
+    if (resume?.canResume(welcome.resumed) !== true) {
+      violation(`WELCOME resumes a connection at frame ${welcome.resumed}, which it has not.`);
+    }
+    this.#goOn(resume, welcome.resumed);
+    this.#effects.resumed(welcome);
+  }
+
+  #open(peer: Greeting, token: ResumeToken | undefined): void {
+    const connection = this.#effects.begin(peer);
+    connection.begin(peer.limits, token, this.#now);
+    this.#carry(connection);
+    this.#effects.open(connection, peer);
+  }
+
+  #goOn(connection: ConnectionMachine, received: number): void {
+    this.#carry(connection);
+    connection.resume(received);
+    this.#effects.wake();
+  }
+
+  #carry(connection: ConnectionMachine): void {
+    const { limits, peer } = connection;
+    const keepalive = new Keepalive(limits.idle, peer.idle, this.#now);
     this.#state = { kind: 'open', connection, keepalive };
     this.#frames.setLimits({ maxFrame: limits.maxFrame, maxMeta: limits.maxMeta });
     this.#effects.arm(keepalive.nextCheck);
-    this.#effects.open(connection, peer);
   }
 
   #onSocketFrame(
@@ -351,8 +385,7 @@ export class SocketMachine implements FrameSink {
     switch (type) {
       case FrameType.PING:
         // Those of one tick have one answer, and the others cost.
-        if (this.#pongToken !== undefined) connection.flood(this.#now);
-        this.#pongToken = id;
+        if (!this.#control.pong(id)) connection.flood(this.#now);
         return this.#effects.wake();
       case FrameType.PONG:
         if (!this.#pings.answer(id, this.#now)) connection.flood(this.#now);
@@ -360,7 +393,7 @@ export class SocketMachine implements FrameSink {
       case FrameType.CLOSE:
         return this.#onClose(bytes, start, metaLength, end);
       case FrameType.GOAWAY:
-        throw new ProtocolError(Code.UNSUPPORTED, 'GOAWAY: this version does not drain.');
+        return connection.onGoaway(this.#now);
       default:
         if (type >= FIRST_IGNORABLE_TYPE) return connection.flood(this.#now);
         throw new ProtocolError(Code.STATE, `${frameName(type)} after the handshake.`);
@@ -371,95 +404,67 @@ export class SocketMachine implements FrameSink {
     const frame = decodeFrame(FrameType.CLOSE, 0, 0, 0, bytes, start, metaLength, end);
     const code = frame.meta.code ?? Code.OK;
     const reason = frame.meta.text ?? '';
-    const data = Buffer.from(frame.payload);
-    const words = `${codeName(code)}${reason && `, ${reason}`}`;
     const open = this.#state.kind === 'open';
+    const failure = closedByPeer(code, reason, Buffer.from(frame.payload), open);
     this.#effects.end();
-    this.#finish(
-      {
-        kind: !open
-          ? 'connection-rejected'
-          : code === Code.OK
-            ? 'connection-closed'
-            : 'connection-lost',
-        executed: open ? 'maybe' : 'no',
-        message: `The other side ${open ? 'closed' : 'rejected'} the connection: ${words}.`,
-        code,
-        reason,
-        data,
-      },
-      open && code === Code.OK,
-    );
+    if (open && code === Code.OK) this.#finish(failure, 'in order');
+    else this.#finish(failure, endsConnection(code) ? 'connection' : 'socket');
   }
 
   #onViolation(error: ProtocolError): void {
-    const failure: Failure = {
-      kind: 'protocol',
-      executed: this.#state.kind === 'open' ? 'maybe' : 'no',
-      message: error.message,
-      code: error.code,
-      reason: error.message,
-    };
     // Whoever is not one of us gets no answer: it might be one that can be abused.
     if (this.#state.kind === 'preface') this.#effects.abort();
     else this.#closeWith(error.code, error.message, NO_DATA);
-    this.#finish(failure);
+    this.#finish(violated(error, this.#state.kind === 'open'), 'connection');
   }
 
   #onHandshakeTimeout(during: 'preface' | 'greeting' | 'judging'): void {
-    const message = `The handshake took longer than ${this.#settings.handshakeTimeout} ms.`;
+    const failure = handshakeTooLong(this.#settings.handshakeTimeout);
     if (during === 'preface') this.#effects.abort();
-    else this.#closeWith(Code.HANDSHAKE_TIMEOUT, message, NO_DATA);
-    this.#finish({ kind: 'handshake-timeout', executed: 'no', message });
+    else this.#closeWith(Code.HANDSHAKE_TIMEOUT, failure.message, NO_DATA);
+    this.#finish(failure, 'connection');
   }
 
   #onOpenTime(connection: ConnectionMachine, keepalive: Keepalive, now: number): void {
-    const stalled = this.#stalls.check(now, this.#frames.pending);
-    if (stalled !== undefined) return this.#onStall(stalled);
+    const still = this.#stalls.check(now, this.#frames.pending);
+    if (still !== undefined) {
+      const failure = stalled(still);
+      // Who does not read would not read why either.
+      if (still === 'output') this.#effects.abort();
+      else this.#closeWith(Code.STALLED, failure.message, NO_DATA);
+      return this.#finish(failure, 'socket');
+    }
     const verdict = keepalive.check(now);
     if (verdict === 'dead') {
-      const { idle } = this.#settings.greeting.limits;
-      const message = `Nothing was heard of the other side for ${idle} ms.`;
-      this.#closeWith(Code.IDLE, message, NO_DATA);
-      return this.#finish({ kind: 'idle', executed: 'maybe', message, code: Code.IDLE });
+      const failure = silentFor(connection.limits.idle);
+      this.#closeWith(Code.IDLE, failure.message, NO_DATA);
+      return this.#finish(failure, 'socket');
     }
     if (verdict === 'speak') {
       this.ping(undefined, now);
       keepalive.onSpoke(now);
     }
-    const next = Math.min(connection.onTime(now), keepalive.nextCheck);
-    this.#effects.arm(Math.min(next, this.#stalls.nextCheck));
-  }
-
-  #onStall(what: 'output' | 'input'): void {
-    const message =
-      what === 'output'
-        ? `The other side has read nothing for ${STALL_TIMEOUT} ms.`
-        : `A frame was not complete after ${STALL_TIMEOUT} ms.`;
-    // Who does not read would not read why either.
-    if (what === 'output') this.#effects.abort();
-    else this.#closeWith(Code.STALLED, message, NO_DATA);
-    this.#finish({ kind: 'idle', executed: 'maybe', message, code: Code.STALLED });
+    this.#effects.arm(Math.min(keepalive.nextCheck, this.#stalls.nextCheck));
   }
 
   #closeWith(code: number, text: string, data: Buffer): void {
     const meta = { code, text: cutText(text) };
-    this.#last = encodeFrame({ type: FrameType.CLOSE, meta, payload: data });
+    this.#control.end(encodeFrame({ type: FrameType.CLOSE, meta, payload: data }));
     this.#effects.wake();
   }
 
-  /** Ends the machine: once. */
-  #finish(failure: Failure, inOrder = false): void {
+  /** Ends the machine, once, and with it the socket alone or the connection as well. */
+  #finish(failure: Failure, what: 'socket' | 'connection' | 'in order'): void {
     const state = this.#state;
     if (state.kind === 'closing' || state.kind === 'closed') return;
+    const open = state.kind === 'open' ? state.connection : undefined;
+    const leaving = what === 'in order' && this.#control.isEnding ? open : undefined;
     this.#frames.stop();
-    this.#state = { kind: this.#last === undefined ? 'closed' : 'closing' };
+    this.#state = this.#control.isEnding ? { kind: 'closing', leaving } : { kind: 'closed' };
     this.#pings.clear();
-    if (state.kind === 'open') {
-      if (inOrder && this.#last !== undefined) this.#leaving = state.connection;
-      state.connection.fail(failure, this.#leaving !== undefined);
-    }
-    this.#effects.closed(inOrder ? undefined : failure);
+    if (open !== undefined && what === 'socket') return this.#effects.lost(failure);
+    open?.fail(failure, leaving !== undefined);
+    this.#effects.closed(what === 'in order' ? undefined : failure);
   }
 }
 

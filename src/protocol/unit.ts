@@ -3,7 +3,8 @@
  * A unit is data until the moment it is written: nothing is encoded, and so nothing copied, before the
  * output has room for it. Small units leave as one frame; large ones in fragments, taking turns.
  *
- * The payload belongs to the connection until `onWritten`.
+ * What is written is kept until the other side has acknowledged it, and may be written again: fields and
+ * payload do not change before `onAcknowledged`.
  */
 import { FrameType } from '../wire/index.js';
 import type { SendWindow } from './windows.js';
@@ -51,8 +52,11 @@ export abstract class Unit {
     return 0;
   }
 
-  /** The last octet has been handed to the socket. */
+  /** The last octet has been handed to the socket, for the first time. */
   abstract onWritten(): void;
+
+  /** The other side has all of it. */
+  abstract onAcknowledged(): void;
 }
 
 /** A frame that nobody waits for. */
@@ -62,6 +66,10 @@ export class ControlUnit extends Unit {
   }
 
   onWritten(): void {
+    // Nobody waits for it.
+  }
+
+  onAcknowledged(): void {
     // Nothing to release: the frame is its own.
   }
 }

@@ -17,6 +17,7 @@ export {
   MAX_TEXT,
   MIN_FRAGMENT,
   NEVER_RETRY,
+  TOKEN_LENGTH,
   Tag,
   VERSION,
   isSequenced,

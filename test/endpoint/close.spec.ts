@@ -152,8 +152,8 @@ describe('closing a connection', () => {
     }
   });
 
-  it('is not in order where the socket dies', async () => {
-    const { session, accepted, acceptor, dialer } = await inSession();
+  it('is not in order where the socket dies, and it was not to come back', async () => {
+    const { session, accepted, acceptor, dialer } = await inSession({}, { reconnect: false });
     accepted.on('message', () => acceptor.socket.destroy());
     const events = [eventsOf(dialer), eventsOf(acceptor)];
     const closed = next(session, 'close');
@@ -212,7 +212,7 @@ describe('closing a connection', () => {
 
 describe('a session opened while the connection goes down', () => {
   it('is refused at once', async () => {
-    const { session, dialer, acceptor } = await inSession();
+    const { session, dialer, acceptor } = await inSession({}, { reconnect: false });
     const refused = new Promise<unknown>((resolve) => {
       session.once('close', () => {
         dialer.createSession('late').then(resolve, resolve);

@@ -47,7 +47,9 @@ class Rig {
     this.#ran = [];
     const clock = this.#clock;
     const data = Buffer.from('who I am');
-    const connection = await settled(connect({ ...this.proxy.address, clock, data }));
+    const connection = await settled(
+      connect({ ...this.proxy.address, clock, data, reconnect: false }),
+    );
     const steps = [connection.step];
     if (connection.value !== undefined) {
       const first = connection.value.openSession('first');

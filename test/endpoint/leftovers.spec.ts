@@ -4,6 +4,7 @@ import {
   Code,
   connect,
   type Connection,
+  type ConnectOptions,
   type InterconnectError,
   Listener,
 } from 'nestjs-interconnect/core';
@@ -173,7 +174,7 @@ describe('closing while the other side reads nothing', () => {
 
   it('is what the connection does itself after half a minute', async () => {
     const clock = new ManualClock();
-    const { connection, sending } = await dialedByHand(clock);
+    const { connection, sending } = await dialedByHand(clock, { reconnect: false });
     const closed = next(connection, 'close');
 
     clock.advance(30_000);
@@ -196,10 +197,13 @@ interface Stalled {
 
 const patient = { idleTimeout: 0, messageTimeout: 0 };
 
-async function dialedByHand(clock: ManualClock): Promise<Stalled> {
+async function dialedByHand(
+  clock: ManualClock,
+  options: Partial<ConnectOptions> = {},
+): Promise<Stalled> {
   const raw = await RawListener.listen();
   const base = resources();
-  const connecting = connect({ ...raw.address, ...patient, clock });
+  const connecting = connect({ ...raw.address, ...patient, clock, ...options });
   const peer = await raw.accepted();
   await peer.welcome();
   return stall(await connecting, peer, base);

@@ -16,7 +16,7 @@ describe('another process', () => {
   it('that listens and is killed leaves its dialer with errors, and no promise pending', async () => {
     const child = start(program('peer'), ['listen']);
     const { port } = (await report(child)) as TcpAddress;
-    const connection = await connect({ host: '127.0.0.1', port });
+    const connection = await connect({ host: '127.0.0.1', port, reconnect: false });
     const closed = next(connection, 'close');
     const session = await connection.createSession('echo');
     expect(await session.send(Buffer.from('x'))).toMatchObject({ data: Buffer.from('x') });
@@ -39,7 +39,7 @@ describe('another process', () => {
   });
 
   it('that dials and is killed leaves its listener without it', async () => {
-    const listener = await listening();
+    const listener = await listening({ resumeTimeout: 0 });
     const accepted = next(listener, 'connection');
     listener.on('connection', echo);
     const child = start(program('peer'), ['dial', `${tcpAddressOf(listener).port}`]);

@@ -296,7 +296,7 @@ describe('a connection on which nothing is heard', () => {
     const clock = new ManualClock();
     const { session, accepted, dialer } = await inSession(
       { clock: new ManualClock() },
-      { clock, idleTimeout: 900 },
+      { clock, idleTimeout: 900, reconnect: false },
     );
     const arrived = next(accepted, 'message');
     accepted.on('message', () => undefined);

@@ -79,7 +79,10 @@ describe('a connection over TLS', () => {
 
   it('is lost where its socket dies amid a message', async () => {
     const { ca, server } = await certificates();
-    const { acceptor, dialer } = await connected({ tls: server }, { tls: { ca } });
+    const { acceptor, dialer } = await connected(
+      { tls: server },
+      { tls: { ca }, reconnect: false },
+    );
     echo(acceptor);
     const session = await dialer.createSession('echo');
     const outcome = failure(session.send(Buffer.alloc(8_000_000)));
@@ -169,7 +172,7 @@ describe('a connection over TLS', () => {
     const listener = await listening({ tls: server, authenticate });
     listener.server?.once('secureConnection', (secure: TLSSocket) => (socket = secure));
     const accepted = next(listener, 'connection');
-    const connecting = failure(connect({ ...addressOf(listener), tls: { ca } }));
+    const connecting = failure(connect({ ...addressOf(listener), tls: { ca }, reconnect: false }));
     await until(() => handshake !== undefined);
 
     socket?.destroy();

@@ -139,9 +139,29 @@ describe('a failed attempt', () => {
   });
 });
 
+describe('a lost socket', () => {
+  it('is nothing that a caller notices', async () => {
+    const client = loopback.client({ reconnect: { minDelay: 1 } });
+    const statuses: InterconnectStatus[] = [];
+    const closes: unknown[] = [];
+    await client.connect();
+    client.status.subscribe((status) => statuses.push(status));
+    client.on('close', (error) => closes.push(error));
+
+    for (let round = 0; round < 5; round++) {
+      const calls = Array.from({ length: 10 }, () => echo(client));
+      accepted[0]?.socket.destroy();
+      expect(await Promise.all(calls)).toEqual(calls.map(() => bytes));
+    }
+
+    expect(accepted).toHaveLength(1);
+    expect([statuses, closes]).toEqual([['connected'], []]);
+  });
+});
+
 describe('a lost connection', () => {
   it('fails what was pending at once, with a code', async () => {
-    const client = loopback.client();
+    const client = loopback.client({ reconnect: false });
     const pending = failureOf(InterconnectError, client.send('never', bytes));
     await loopback.app.get(EchoController).started.promise;
 
@@ -151,7 +171,7 @@ describe('a lost connection', () => {
   });
 
   it('is replaced by a new one at the next call', async () => {
-    const client = loopback.client();
+    const client = loopback.client({ reconnect: false });
     await echo(client);
     const lost = new Promise((resolve) => client.on('close', resolve));
     accepted[0]?.socket.destroy();
@@ -162,7 +182,7 @@ describe('a lost connection', () => {
   });
 
   it('shows in status, and in the listeners that were there before the first connect', async () => {
-    const client = loopback.client();
+    const client = loopback.client({ reconnect: false });
     const told: string[] = [];
     client.on('connect', () => told.push('connect'));
     client.on('close', (error) => told.push(`close ${error?.code}`));

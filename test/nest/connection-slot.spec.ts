@@ -82,6 +82,23 @@ describe('ConnectionSlot', () => {
     expect(slot.current).toBeUndefined();
     expect(told.onClosed).toHaveBeenCalledTimes(1);
   });
+
+  it('keeps one whose socket was lost before it was handed over: another will come', async () => {
+    const told = observer();
+    const slot = new ConnectionSlot(async () => {
+      const connection = await dial();
+      connection.socket.destroy();
+      await until(() => connection.status === 'detached');
+      return connection;
+    }, told);
+
+    const { connection } = await slot.connect();
+
+    expect(slot.current?.connection).toBe(connection);
+    expect(told.onClosed).not.toHaveBeenCalled();
+    await until(() => connection.status === 'open');
+    await slot.close();
+  });
 });
 
 describe('OpenConnection', () => {

@@ -9,10 +9,10 @@ describe('A message that nobody settles in time', () => {
   it('is a timeout at its sender, and a timeout at its receiver', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
-    const send = dialer.send('x', { timeout: 100 });
+    const send = dialer.send('x', { timeout: 50 });
     pair.run();
 
-    pair.advance(99);
+    pair.advance(49);
     expect([send.outcome, listener.last.aborted]).toEqual(['pending', undefined]);
     pair.advance(1);
 
@@ -28,8 +28,8 @@ describe('A message that nobody settles in time', () => {
   it('has a settlement that comes late ignored, and no CANCEL on the wire', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
-    const send = dialer.send('x', { timeout: 100 });
-    pair.advance(100);
+    const send = dialer.send('x', { timeout: 50 });
+    pair.advance(50);
 
     expect(listener.last.respond('late')).toBe(false);
     pair.run();
@@ -76,14 +76,14 @@ describe('A message that nobody settles in time', () => {
     const pair = SimPair.open({ limits: { messages: 1 } });
     const { dialer, listener } = pair.join();
     dialer.send('first');
-    const queued = dialer.send('second', { timeout: 100 });
+    const queued = dialer.send('second', { timeout: 90 });
     pair.advance(60);
 
     listener.last.accept();
     pair.run();
 
-    expect(pair.dialer.log.lines().at(-1)).toBe('SEND s=1 id=2 deadline=40ms 6 B');
-    pair.advance(40);
+    expect(pair.dialer.log.lines().at(-1)).toBe('SEND s=1 id=2 deadline=30ms 6 B');
+    pair.advance(30);
     expect(queued.outcome).toBe('failed timeout maybe');
   });
 
@@ -181,12 +181,12 @@ describe('A message whose time is over before it starts', () => {
       flags: Flag.MORE,
       session: 1,
       id: 1,
-      meta: { deadline: 100, total: 20_000 },
+      meta: { deadline: 50, total: 20_000 },
       payload: Buffer.alloc(10_000),
     });
     peer.lines();
 
-    peer.advance(100);
+    peer.advance(50);
     expect(peer.lines()).toEqual([expect.stringContaining('REJECT s=1 id=1 REPLY code=EXPIRED')]);
     peer.send({ type: FrameType.FRAG, session: 1, id: 1, payload: Buffer.alloc(10_000) });
 
@@ -198,12 +198,12 @@ describe('A message whose time is over before it starts', () => {
   it('has not run where it was not written whole', () => {
     const peer = SimPeer.greeted('listener', {}, { sessionBytes: 100_000 });
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } });
-    const send = peer.side.last.send(Buffer.alloc(1_000_000), { timeout: 100 });
+    const send = peer.side.last.send(Buffer.alloc(1_000_000), { timeout: 50 });
     peer.side.last.send('next');
     peer.flush();
     peer.lines();
 
-    peer.advance(100);
+    peer.advance(50);
 
     expect(send.outcome).toBe('failed timeout no');
     expect(peer.lines()).toEqual(['CANCEL s=1 id=1']);
@@ -216,8 +216,8 @@ describe('Handlers that end others', () => {
   it('at a timeout leave each message with one end', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
-    const sends = ['1', '2', '3'].map((text) => dialer.send(text, { timeout: 100 }));
-    const oneWay = dialer.send('4', { oneWay: true, timeout: 100 });
+    const sends = ['1', '2', '3'].map((text) => dialer.send(text, { timeout: 50 }));
+    const oneWay = dialer.send('4', { oneWay: true, timeout: 50 });
     for (const send of sends) {
       send.onResult = () => {
         for (const other of [...sends, oneWay]) other.cancel();
@@ -231,7 +231,7 @@ describe('Handlers that end others', () => {
       };
     }
 
-    pair.advance(100);
+    pair.advance(50);
 
     expect(sends.map(({ outcome }) => outcome.split(' ')[0])).toEqual([
       'failed',
@@ -287,10 +287,10 @@ describe('A one-way message', () => {
   it('that is large fails where its time ends within it', () => {
     const peer = SimPeer.greeted('listener', {}, { sessionBytes: 100_000 });
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } });
-    const send = peer.side.last.send(Buffer.alloc(1_000_000), { oneWay: true, timeout: 100 });
+    const send = peer.side.last.send(Buffer.alloc(1_000_000), { oneWay: true, timeout: 50 });
     peer.flush();
 
-    peer.advance(100);
+    peer.advance(50);
 
     expect(send.outcome).toBe('failed timeout no');
     expect(peer.lines().at(-1)).toBe('CANCEL s=1 id=1');

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { Keepalive } from '../../src/protocol/keepalive.js';
 import { Code, FrameType, HEADER_LENGTH, writeHeader } from '../../src/wire/index.js';
 import { SimPair } from '../support/sim-pair.js';
 import { SimPeer } from '../support/sim-peer.js';
@@ -24,6 +25,19 @@ describe('The keepalive', () => {
     // Each speaks every third of what the other announced; a PONG is speech, too.
     expect([pings('dialer'), pings('listener')]).toEqual([expect.any(Number), 9]);
     expect([pair.dialer.status, pair.listener.status]).toEqual(['open', 'open']);
+  });
+
+  it('speaks at the very instant that it names, however that is rounded', () => {
+    const keepalive = new Keepalive(0, 4199, 1_000_000);
+    const verdicts = new Set<string>();
+
+    for (let look = 0; look < 100; look++) {
+      const now = keepalive.nextCheck;
+      verdicts.add(keepalive.check(now));
+      keepalive.onSpoke(now);
+    }
+
+    expect([...verdicts]).toEqual(['speak']);
   });
 
   it('keeps an idle connection for ever', () => {

@@ -429,7 +429,7 @@ describe('A listener with a connection', () => {
       'PROTOCOL',
     ],
     ['M83', 'PONG that nobody asked for', raw(FrameType.PONG, { id: 9 }), 'IGNORED'],
-    ['M86', 'GOAWAY', raw(FrameType.GOAWAY), 'UNSUPPORTED'],
+    ['M86', 'GOAWAY after GOAWAY', [raw(FrameType.GOAWAY), raw(FrameType.GOAWAY)], 'IGNORED'],
     [
       'M96',
       'a reason that steers a terminal',

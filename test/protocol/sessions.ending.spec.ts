@@ -142,6 +142,8 @@ describe('A session that is ended', () => {
     pair.run();
     listener.last.accept();
     pair.run();
+    // Until the last frames are acknowledged.
+    pair.advance(100);
     pair.listener.log.lines();
 
     pair.advance(1000);

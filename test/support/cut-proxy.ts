@@ -5,13 +5,19 @@ import { afterTest } from './after-test.js';
 
 export type Direction = 'to listener' | 'to dialer';
 
+/** Where to cut: after so many octets in that direction. */
+export type Cut = readonly [direction: Direction, count: number];
+
 export class CutProxy {
   /** Octets that went through, or would have, in each direction. */
   readonly passed: Record<Direction, number> = { 'to listener': 0, 'to dialer': 0 };
   readonly #server: Server;
   readonly #target: { readonly host: string; readonly port: number };
+  /** How often it was cut. */
+  cuts = 0;
   #direction: Direction = 'to listener';
   #rest = Infinity;
+  #further: Cut[] = [];
 
   private constructor(server: Server, target: { readonly host: string; readonly port: number }) {
     this.#server = server;
@@ -31,10 +37,11 @@ export class CutProxy {
     return { host: '127.0.0.1', port: (this.#server.address() as AddressInfo).port };
   }
 
-  /** Cuts the next connection after `count` octets in that direction. */
-  cutAfter(direction: Direction, count: number): void {
+  /** Cuts after `count` further octets in that direction; and then again, where there are `further` cuts. */
+  cutAfter(direction: Direction, count: number, ...further: Cut[]): void {
     this.#direction = direction;
     this.#rest = count;
+    this.#further = further;
   }
 
   #join(dialer: Socket): void {
@@ -55,7 +62,10 @@ export class CutProxy {
       }
       // What came before the cut arrives; what comes after it does not.
       to.end(chunk.subarray(0, this.#rest));
-      this.#rest = 0;
+      this.cuts += 1;
+      this.#rest = Infinity;
+      const [next, ...further] = this.#further;
+      if (next !== undefined) this.cutAfter(...next, ...further);
       from.destroy();
     });
   }

@@ -5,6 +5,7 @@ import {
   type encodeFrame,
   type Frame,
   FrameDecoder,
+  type FrameSink,
   frameName,
   MAX_BODY_LENGTH,
   MAX_META_LENGTH,
@@ -23,19 +24,8 @@ export class FrameLog {
   readonly frames: LoggedFrame[] = [];
   /** Called at every frame, as soon as it is whole. */
   onFrame: ((frame: LoggedFrame) => void) | undefined;
-  readonly #preface = new PrefaceDecoder();
-  readonly #decoder = new FrameDecoder(
-    {
-      onFrame: (...header) => {
-        const frame = decodeFrame(...header);
-        const size = header[7] - header[5];
-        const kept = { ...frame, payload: Buffer.from(frame.payload), size };
-        this.frames.push(kept);
-        this.onFrame?.(kept);
-      },
-    },
-    { maxFrame: MAX_BODY_LENGTH, maxMeta: MAX_META_LENGTH },
-  );
+  #preface = new PrefaceDecoder();
+  #decoder = this.#newDecoder();
   #octets = 0;
   #read = 0;
 
@@ -53,6 +43,23 @@ export class FrameLog {
     this.#octets += chunk.length;
     const taken = this.#preface.version === undefined ? this.#preface.push(chunk) : 0;
     this.#decoder.push(chunk.subarray(taken));
+  }
+
+  /** Another socket: what it carries begins with a preface. */
+  reset(): void {
+    this.#preface = new PrefaceDecoder();
+    this.#decoder = this.#newDecoder();
+  }
+
+  #newDecoder(): FrameDecoder {
+    const onFrame = (...header: Parameters<FrameSink['onFrame']>): void => {
+      const frame = decodeFrame(...header);
+      const size = header[7] - header[5];
+      const kept = { ...frame, payload: Buffer.from(frame.payload), size };
+      this.frames.push(kept);
+      this.onFrame?.(kept);
+    };
+    return new FrameDecoder({ onFrame }, { maxFrame: MAX_BODY_LENGTH, maxMeta: MAX_META_LENGTH });
   }
 
   /** The frames since the last look, a line each: `SEND s=1 id=4 12 B`. */

@@ -1,5 +1,7 @@
 /** Time in the test's hand: nothing passes, and no timer fires, but by `advance`. */
 export class ManualClock {
+  /** What `random` gives. */
+  chance = 0.5;
   #now = 1_000_000;
   readonly #timers = new Set<{ readonly at: number; readonly callback: () => void }>();
 
@@ -16,6 +18,15 @@ export class ManualClock {
     const timer = { at: this.#now + Math.max(0, delay), callback };
     this.#timers.add(timer);
     return () => void this.#timers.delete(timer);
+  }
+
+  setAlarm(delay: number, callback: () => void): () => void {
+    return this.setTimer(delay, callback);
+  }
+
+  /** Chance is in the test's hand as well. */
+  random(): number {
+    return this.chance;
   }
 
   /** Lets time pass: what falls due is called at its instant, in order. */

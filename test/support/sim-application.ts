@@ -63,7 +63,7 @@ export class SimSend extends OutgoingMessage {
     const { metadata, oneWay = false, items, end = true, takesItems = false } = options;
     const { patience = 0, timeout = patience === 0 ? Infinity : patience } = options;
     const meta = metadata === undefined ? EMPTY : encodeMeta({ metadata });
-    super(payload, meta, session.side.clock.now() + timeout, oneWay);
+    super(payload, meta, session.side.clock.now() + timeout, oneWay, oneWay);
     this.#session = session;
     this.takesItems = takesItems;
     this.patience = patience;
@@ -247,7 +247,7 @@ export class SimMessage {
   }
 
   #settle(type: number, meta: Meta, data: Buffer): boolean {
-    return this.session.machine.settle(this.incoming, type, meta, data);
+    return this.incoming.settle(type, encodeMeta(meta), data);
   }
 }
 

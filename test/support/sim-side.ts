@@ -3,7 +3,8 @@
  * test scripts, and what was written as frames. It knows nothing of what is on the other end.
  */
 import {
-  type ConnectionMachine,
+  type ConnectionEffects,
+  ConnectionMachine,
   DEFAULT_LIMITS,
   DEFAULT_QUEUE_LIMITS,
   EMPTY,
@@ -12,6 +13,7 @@ import {
   type Greeting,
   type Limits,
   type QueueLimits,
+  type ResumeToken,
   type SocketEffects,
   SocketMachine,
 } from '../../src/protocol/index.js';
@@ -29,6 +31,8 @@ export interface SideOptions {
   readonly handshakeTimeout?: number;
   /** The id before the first message's. */
   readonly lastId?: number;
+  /** The listener's offer to resume; at the dialer, anything says that it can. */
+  readonly token?: ResumeToken;
 }
 
 export interface OpenOptions {
@@ -41,7 +45,8 @@ export interface OpenOptions {
 export class SimSide {
   readonly role: 'dialer' | 'listener';
   readonly clock: ManualClock;
-  readonly machine: SocketMachine;
+  /** Of the newest socket. */
+  machine: SocketMachine;
   readonly limits: Limits;
   /** What this side has written. */
   readonly log = new FrameLog();
@@ -54,6 +59,11 @@ export class SimSide {
   ended = false;
   aborted = false;
   closed: { readonly failure: Failure | undefined } | undefined;
+  /** Why the connection has no socket. */
+  lost: Failure | undefined;
+  /** The other side drains; this side's drain has nothing left to wait for. */
+  draining = false;
+  drained = false;
   /** Whether output waits. */
   woken = false;
   /** What one flush may write: octets that the socket would still take. */
@@ -66,6 +76,7 @@ export class SimSide {
   onMessage: ((message: SimMessage) => void) | undefined;
   /** Called after each timer of this side. */
   afterTimer: (() => void) | undefined;
+  readonly #options: SideOptions;
   readonly #data: Buffer;
   #connection: ConnectionMachine | undefined;
   #timerAt = Infinity;
@@ -74,13 +85,27 @@ export class SimSide {
   constructor(role: 'dialer' | 'listener', clock: ManualClock, options: SideOptions = {}) {
     this.role = role;
     this.clock = clock;
+    this.#options = options;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#data = options.data ?? EMPTY;
-    const { agent = role, handshakeTimeout = 10_000, lastId = 0 } = options;
-    const queue = { ...DEFAULT_QUEUE_LIMITS, ...options.queue };
-    const greeting = { limits: this.limits, agent, data: this.#data };
-    const settings = { role, greeting, queue, handshakeTimeout, lastId };
-    this.machine = new SocketMachine(this.#effects(), settings, clock.now());
+    this.machine = this.#newMachine(undefined);
+  }
+
+  /** A new socket: at the dialer, to go on with the connection on it. */
+  renew(): void {
+    this.ended = this.aborted = this.woken = false;
+    this.lost = undefined;
+    this.log.reset();
+    this.machine = this.#newMachine(this.role === 'dialer' ? this.#connection : undefined);
+  }
+
+  #newMachine(resume: ConnectionMachine | undefined): SocketMachine {
+    const { role, limits } = this;
+    const { agent = role, handshakeTimeout = 10_000, token } = this.#options;
+    const canResume = token !== undefined;
+    const greeting = { limits, agent, data: this.#data, canResume };
+    const settings = { role, greeting, handshakeTimeout, resume };
+    return new SocketMachine(this.#effects(), settings, this.clock.now());
   }
 
   /** The connection, once it stands. */
@@ -123,7 +148,17 @@ export class SimSide {
   }
 
   accept(): void {
-    this.machine.accept(this.#data, this.clock.now());
+    const { token } = this.#options;
+    const resume = this.greeting?.resume;
+    const connection = this.#connection;
+    const now = this.clock.now();
+    const known = resume !== undefined && token?.token.equals(resume.token) === true;
+    if (known && connection?.canResume(resume.received) === true) {
+      this.machine.resume(connection, this.#data, now);
+    } else {
+      const code = resume && (known ? Code.RESUME_GAP : Code.RESUME_UNKNOWN);
+      this.machine.accept(this.#data, token, code, now);
+    }
   }
 
   close(code: number = Code.OK, reason = '', data = EMPTY): void {
@@ -177,11 +212,52 @@ export class SimSide {
         if (this.onHandshake === undefined) this.accept();
         else this.onHandshake();
       },
+      begin: () => this.#begin(),
       open: (connection, greeting) => {
-        if (this.#connection !== undefined) throw new Error(`The ${this.role} is opened twice.`);
         this.#connection = connection;
         this.greeting = greeting;
       },
+      resumed: (greeting) => (this.greeting = greeting),
+      end: () => {
+        if (this.ended) throw new Error(`The ${this.role} ends its socket twice.`);
+        this.ended = true;
+      },
+      abort: () => (this.aborted = true),
+      lost: (failure) => {
+        if (this.lost !== undefined) throw new Error(`The ${this.role} is lost twice.`);
+        this.lost = failure;
+        if (this.#connection?.token === undefined) this.end(failure);
+      },
+      closed: (failure) => {
+        if (this.closed !== undefined) throw new Error(`The ${this.role} is closed twice.`);
+        this.closed = { failure };
+        this.#stopTimer?.();
+      },
+    };
+  }
+
+  /** The connection is over for lack of a socket. */
+  end(failure: Failure): void {
+    this.#connection?.fail(failure, false);
+    this.closed = { failure };
+    this.#stopTimer?.();
+  }
+
+  #begin(): ConnectionMachine {
+    if (this.#connection !== undefined) throw new Error(`The ${this.role} is opened twice.`);
+    const { role, limits } = this;
+    const { lastId = 0 } = this.#options;
+    const queue = { ...DEFAULT_QUEUE_LIMITS, ...this.#options.queue };
+    const settings = { role, limits, peer: DEFAULT_LIMITS, queue, lastId };
+    const connection = new ConnectionMachine(settings, this.clock.now());
+    connection.effects = this.#connectionEffects();
+    return connection;
+  }
+
+  #connectionEffects(): ConnectionEffects {
+    return {
+      wake: () => (this.woken = true),
+      arm: (at) => this.#arm(at),
       session: (machine) => {
         const session = new SimSession(this, machine);
         this.sessions.push(session);
@@ -189,16 +265,8 @@ export class SimSide {
         if (this.onSession === undefined) session.accept();
         else this.onSession(session);
       },
-      end: () => {
-        if (this.ended) throw new Error(`The ${this.role} ends its socket twice.`);
-        this.ended = true;
-      },
-      abort: () => (this.aborted = true),
-      closed: (failure) => {
-        if (this.closed !== undefined) throw new Error(`The ${this.role} is closed twice.`);
-        this.closed = { failure };
-        this.#stopTimer?.();
-      },
+      draining: () => (this.draining = true),
+      drained: () => (this.drained = true),
     };
   }
 
@@ -208,7 +276,10 @@ export class SimSide {
     this.#timerAt = at;
     this.#stopTimer = this.clock.setTimer(at - this.clock.now(), () => {
       this.#timerAt = Infinity;
-      this.machine.onTime(this.clock.now());
+      const now = this.clock.now();
+      this.machine.onTime(now);
+      const next = this.#connection?.onTime(now) ?? Infinity;
+      if (next !== Infinity) this.#arm(next);
       this.afterTimer?.();
     });
   }

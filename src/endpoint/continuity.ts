@@ -1,0 +1,214 @@
+/**
+ * Keeps a connection going while sockets come and go.
+ *
+ *     open ──socket lost──► detached ──resumed──► open           the same machine, nothing lost
+ *       │                      │  └──begun anew──► open          another machine: sessions and what
+ *       └──GOAWAY──► detached ─┘                                 certainly did not run move to it
+ *
+ * The listener's end waits for the dialer to come back, and ends when that takes too long.
+ */
+import {
+  ConnectionMachine,
+  DEFAULT_LIMITS,
+  type Failure,
+  type Greeting,
+  type Limits,
+  type SessionMachine,
+} from '../protocol/index.js';
+import { Carrier, type CarrierListener } from './carrier.js';
+import type { Driver } from './driver.js';
+import type { Settings } from './options.js';
+import type { Peer } from './peer.js';
+import type { ReconnectListener, Reconnector } from './reconnector.js';
+
+/** Who is told how the connection fares. */
+export interface ContinuityListener {
+  onSession(machine: SessionMachine): void;
+  /** A socket carries it: the first, the same connection again, or a new one in its place. */
+  onAttached(
+    how: 'first' | 'resumed' | 'renewed',
+    driver: Driver,
+    welcome: Greeting,
+    peer: Peer,
+  ): void;
+  /** No socket carries it now; `failure`: one was lost. */
+  onDetached(failure: Failure | undefined): void;
+  /** `machine` takes the place of the one before: sessions go on there. */
+  onRenewing(machine: ConnectionMachine): void;
+  /** This side's drain has nothing left to wait for. */
+  onDrained(): void;
+  /** It is over. No failure: closed in order. Told once. */
+  onClosed(failure: Failure | undefined): void;
+  /** And its last socket is gone. */
+  onGone(): void;
+}
+
+export class Continuity implements CarrierListener, ReconnectListener {
+  readonly #role: 'dialer' | 'listener';
+  readonly #settings: Settings;
+  readonly #listener: ContinuityListener;
+  readonly #reconnector: Reconnector | undefined;
+  #carrier: Carrier;
+  /** Those before it that are not gone: the other side drains them, or their sockets linger. */
+  readonly #former = new Set<Carrier>();
+  #wasAttached = false;
+  #isGone = false;
+  #stopExpiry: (() => void) | undefined;
+
+  /** `reconnector`: makes what brings sockets back, at a dialer that wants that. */
+  constructor(
+    role: 'dialer' | 'listener',
+    settings: Settings,
+    listener: ContinuityListener,
+    reconnector?: (listener: ReconnectListener) => Reconnector | undefined,
+  ) {
+    this.#role = role;
+    this.#settings = settings;
+    this.#listener = listener;
+    this.#reconnector = reconnector?.(this);
+    this.#carrier = this.#newCarrier(DEFAULT_LIMITS);
+  }
+
+  /** The connection of the moment. */
+  get machine(): ConnectionMachine {
+    return this.#carrier.machine;
+  }
+
+  /** The socket of the moment. */
+  get driver(): Driver | undefined {
+    return this.#carrier.driver;
+  }
+
+  now(): number {
+    return this.#carrier.now();
+  }
+
+  /** Ends it in order, with all that is left of former ones. */
+  close(code: number, reason: string, data: Buffer): void {
+    this.#reconnector?.stop();
+    for (const carrier of [...this.#former, this.#carrier]) carrier.close(code, reason, data);
+  }
+
+  /** Ends it for lack of a socket. */
+  end(failure: Failure): void {
+    this.#reconnector?.stop();
+    this.#carrier.end(failure);
+  }
+
+  // What the handshake makes of a socket.
+
+  get resumable(): ConnectionMachine | undefined {
+    return this.machine.token === undefined ? undefined : this.machine;
+  }
+
+  onBegin(): ConnectionMachine {
+    // The other side does not know the one that was to be resumed.
+    if (this.machine.hasBegun) this.#renew(FORGOTTEN);
+    return this.machine;
+  }
+
+  onOpen(driver: Driver, greeting: Greeting, peer: Peer): void {
+    this.#attach(this.#wasAttached ? 'renewed' : 'first', driver, greeting, peer);
+  }
+
+  onResumed(driver: Driver, greeting: Greeting, peer: Peer): void {
+    this.#attach('resumed', driver, greeting, peer);
+  }
+
+  onGivenUp(error: unknown): void {
+    const message = `The connection was lost, and could not be made anew: ${String(error)}`;
+    this.#carrier.end({ kind: 'connection-lost', executed: 'maybe', message });
+  }
+
+  /** Takes the socket over, before the listener's machine resumes on it. */
+  takeOver(driver: Driver): void {
+    this.#stopExpiry?.();
+    this.#carrier.attach(driver);
+  }
+
+  // What becomes of the carriers.
+
+  onSession(machine: SessionMachine): void {
+    this.#listener.onSession(machine);
+  }
+
+  onLost(carrier: Carrier, failure: Failure): void {
+    // One that is drained goes on elsewhere already; what it left unsettled is lost with it.
+    if (carrier !== this.#carrier || !this.#outlivesSockets) return carrier.end(failure);
+    this.#listener.onDetached(failure);
+    // The application may have closed it upon that.
+    if (carrier.isOver) return;
+    if (this.#role === 'listener') return this.#expire(carrier, failure);
+    if (this.resumable === undefined) this.#renew(failure);
+    this.#reconnector?.start(false);
+  }
+
+  onDraining(carrier: Carrier): void {
+    if (carrier !== this.#carrier || this.#reconnector === undefined) return;
+    this.#renew(undefined);
+    this.#listener.onDetached(undefined);
+    this.#reconnector.start(true);
+  }
+
+  onDrained(carrier: Carrier): void {
+    if (carrier === this.#carrier) this.#listener.onDrained();
+  }
+
+  onClosed(carrier: Carrier, failure: Failure | undefined): void {
+    if (carrier !== this.#carrier) return;
+    this.#stopExpiry?.();
+    this.#reconnector?.stop();
+    for (const former of this.#former) former.close(0, '', NO_DATA);
+    this.#listener.onClosed(failure);
+  }
+
+  onGone(carrier: Carrier): void {
+    this.#former.delete(carrier);
+    if (carrier === this.#carrier) this.#isGone = true;
+    if (this.#isGone && this.#former.size === 0) this.#listener.onGone();
+  }
+
+  get #outlivesSockets(): boolean {
+    return this.#role === 'dialer' ? this.#reconnector !== undefined : this.resumable !== undefined;
+  }
+
+  #attach(
+    how: 'first' | 'resumed' | 'renewed',
+    driver: Driver,
+    greeting: Greeting,
+    peer: Peer,
+  ): void {
+    this.#wasAttached = true;
+    if (this.#carrier.driver !== driver) this.#carrier.attach(driver);
+    this.#listener.onAttached(how, driver, greeting, peer);
+  }
+
+  /** Another machine takes the place of this one; with a failure this one ends, else it finishes what runs. */
+  #renew(failure: Failure | undefined): void {
+    const former = this.#carrier;
+    this.#former.add(former);
+    this.#carrier = this.#newCarrier(former.machine.peer);
+    this.#listener.onRenewing(this.machine);
+    if (failure !== undefined) former.end(failure);
+  }
+
+  #newCarrier(peer: Limits): Carrier {
+    const { limits, queue, clock } = this.#settings;
+    const machine = new ConnectionMachine({ role: this.#role, limits, queue, peer }, clock.now());
+    return new Carrier(machine, clock, this);
+  }
+
+  /** The dialer has so much time to come back. */
+  #expire(carrier: Carrier, failure: Failure): void {
+    const ttl = carrier.machine.token?.ttl ?? 0;
+    this.#stopExpiry = this.#settings.clock.setTimer(ttl, () => carrier.end(failure));
+  }
+}
+
+const FORGOTTEN: Failure = {
+  kind: 'connection-lost',
+  executed: 'maybe',
+  message: 'The connection was lost: the other side does not know it any more.',
+};
+
+const NO_DATA = Buffer.alloc(0);

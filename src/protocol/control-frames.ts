@@ -1,0 +1,49 @@
+/** Frames of the socket's own: they leave before all others, but for the last. */
+import { encodeFrame, FrameType } from '../wire/index.js';
+import type { FrameWriter } from './frame-writer.js';
+
+export class ControlFrames {
+  #frames: Buffer[] = [];
+  /** The newest PING that is not answered; only that one is. */
+  #pongToken: number | undefined;
+  /** The frame after which nothing is written. */
+  #last: Buffer | undefined;
+
+  /** Whether the last frame waits to be written. */
+  get isEnding(): boolean {
+    return this.#last !== undefined;
+  }
+
+  /** A whole frame, or the preface. */
+  push(frame: Buffer): void {
+    this.#frames.push(frame);
+  }
+
+  /** Answers a PING. False where it takes the place of an answer that waits. */
+  pong(token: number): boolean {
+    const isFirst = this.#pongToken === undefined;
+    this.#pongToken = token;
+    return isFirst;
+  }
+
+  end(frame: Buffer): void {
+    this.#last = frame;
+  }
+
+  flush(writer: FrameWriter): void {
+    if (this.#pongToken !== undefined) {
+      this.#frames.push(encodeFrame({ type: FrameType.PONG, id: this.#pongToken }));
+      this.#pongToken = undefined;
+    }
+    for (const frame of this.#frames) writer.raw(frame);
+    this.#frames = [];
+  }
+
+  /** Writes the last frame. False where there is none. */
+  flushLast(writer: FrameWriter): boolean {
+    if (this.#last === undefined) return false;
+    writer.raw(this.#last);
+    this.#last = undefined;
+    return true;
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * What this side allows the other anew, from when it is due until it is written: the three forms of CREDIT.
+ * Limits are absolute, so that what was due twice is written once.
+ */
+import { creditPayload, FrameType } from '../wire/index.js';
+import type { FrameWriter } from './frame-writer.js';
+import type { ItemReceiver } from './item-receiver.js';
+import type { CreditSource } from './session-host.js';
+import { EMPTY } from './unit.js';
+
+export class Grants {
+  /** The connection's is due: sessions and octets, and the acknowledgement of what has arrived. */
+  ofConnection = false;
+  readonly #sessions = new Set<CreditSource>();
+  readonly #streams = new Set<ItemReceiver>();
+
+  ofSession(receiver: CreditSource): void {
+    this.#sessions.add(receiver);
+  }
+
+  ofStream(items: ItemReceiver): void {
+    this.#streams.add(items);
+  }
+
+  forgetSession(receiver: CreditSource): void {
+    this.#sessions.delete(receiver);
+  }
+
+  forgetStream(items: ItemReceiver): void {
+    this.#streams.delete(items);
+  }
+
+  clear(): void {
+    this.#sessions.clear();
+    this.#streams.clear();
+    this.ofConnection = false;
+  }
+
+  /** Writes those of sessions and streams. */
+  flush(writer: FrameWriter): void {
+    for (const receiver of this.#sessions) {
+      const { messages, bytes } = receiver.grant();
+      write(writer, 0, receiver.sessionId, 0, creditPayload(messages, bytes));
+    }
+    this.#sessions.clear();
+    if (this.#streams.size === 0) return;
+    for (const items of this.#streams) {
+      write(writer, items.flags, items.sessionId, items.id, creditPayload(items.grant()));
+    }
+    this.#streams.clear();
+  }
+
+  /** Writes the connection's. */
+  flushConnection(writer: FrameWriter, opens: number, bytes: number, received: number): void {
+    this.ofConnection = false;
+    write(writer, 0, 0, received, creditPayload(opens, bytes));
+  }
+}
+
+function write(
+  writer: FrameWriter,
+  flags: number,
+  session: number,
+  id: number,
+  payload: Buffer,
+): void {
+  writer.frame(FrameType.CREDIT, flags, session, id, 0, 0, EMPTY, payload, 0, payload.length);
+}

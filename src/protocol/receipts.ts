@@ -1,0 +1,44 @@
+/**
+ * Sequenced frames of the other side, and when to acknowledge them. The other side keeps what is not
+ * acknowledged, and waits with more when it has kept too much.
+ */
+import { MAX_ID } from '../wire/index.js';
+
+export class Receipts {
+  #received = 0;
+  /** Frames, and octets of their bodies, that have arrived since the last acknowledgement. */
+  #frames = 0;
+  #octets = 0;
+  #dueAt = Infinity;
+
+  /** Frames in all, modulo 2^31. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** When to acknowledge at the latest. */
+  get dueAt(): number {
+    return this.#dueAt;
+  }
+
+  /** A frame has taken effect. Returns true where that is to be acknowledged now. */
+  count(octets: number, now: number): boolean {
+    this.#received = (this.#received + 1) & MAX_ID;
+    this.#frames += 1;
+    this.#octets += octets;
+    if (this.#dueAt === Infinity) this.#dueAt = now + ACKNOWLEDGE_WITHIN;
+    return this.#frames >= ACKNOWLEDGE_FRAMES || this.#octets >= ACKNOWLEDGE_OCTETS;
+  }
+
+  /** They are acknowledged; returns how many. */
+  acknowledge(): number {
+    this.#frames = this.#octets = 0;
+    this.#dueAt = Infinity;
+    return this.#received;
+  }
+}
+
+const ACKNOWLEDGE_FRAMES = 64;
+const ACKNOWLEDGE_OCTETS = 64 * 1024;
+/** Milliseconds. */
+const ACKNOWLEDGE_WITHIN = 100;
