@@ -1,28 +1,37 @@
-import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from '@jest/globals';
 import { resolveOptions } from '../src/endpoint/options.js';
 import { DEFAULT_LIMITS, limitsFromMeta, limitsToMeta } from '../src/protocol/limits.js';
+import { advanceId } from '../src/protocol/windows.js';
 import { Code } from '../src/wire/codes.js';
 import * as constants from '../src/wire/constants.js';
 import { FRAME_RULES, type FrameRule } from '../src/wire/frame-rules.js';
-import { PrefaceDecoder, describeFrame } from '../src/wire/index.js';
-import { fromHex } from './support/hex.js';
+import {
+  PrefaceDecoder,
+  addBytes,
+  bytesBetween,
+  describeFrame,
+  idsAhead,
+} from '../src/wire/index.js';
+import {
+  blocksOf,
+  examplesIn,
+  lines,
+  numbersIn,
+  table,
+  text,
+} from './support/protocol-document.js';
 import { SimPeer } from './support/sim-peer.js';
 import { decodeChunks } from './wire/collect.js';
 
 const { Flag, FrameType, Tag } = constants;
-const text = await readFile(new URL('../PROTOCOL.md', import.meta.url), 'utf8');
-const lines = text.trimEnd().split('\n');
 
 describe('The examples in PROTOCOL.md', () => {
   const examples = examplesIn(text);
 
-  it('show every frame type that this edition writes', () => {
+  it('show every frame type', () => {
     const shown = new Set(examples.map(({ description }) => description.split(' ')[0]));
 
-    const reserved = ['GOAWAY', 'ITEM'];
-    const written = Object.keys(FrameType).filter((name) => !reserved.includes(name));
-    expect(shown).toEqual(new Set(['preface', ...written]));
+    expect(shown).toEqual(new Set(['preface', ...Object.keys(FrameType)]));
   });
 
   it.each(examples)('are what they say: $writer $description', ({ description, octets }) => {
@@ -155,20 +164,57 @@ describe('The worked example in PROTOCOL.md', () => {
   });
 });
 
+describe('The tables of credit in PROTOCOL.md', () => {
+  it('count the items of a stream', () => {
+    let used = 0;
+    let limit = 4;
+    const counted = table('| step | frame or event |').map(([step, frame = '']) => {
+      if (frame.startsWith('D: ITEM')) used += frame.match(/ITEM/g)?.length ?? 0;
+      limit = Number(/items=(\d+)/.exec(frame)?.[1] ?? limit);
+      return [step, frame, `${used} / ${limit}`];
+    });
+
+    expect(table('| step | frame or event |')).toEqual(counted);
+    expect(used).toBeLessThanOrEqual(limit);
+  });
+
+  it('wrap as the code does', () => {
+    const rows = table('| counter | limit |').map(([counter = '', ...numbers]) => {
+      const [limit = 0, credit = 0, , used = 0, next = 0] = numbers.map(Number);
+      const ids = counter === 'message ids';
+      const after = ids ? advanceId(used, next) : addBytes(used, next) >>> 0;
+      const ahead = ids ? idsAhead : bytesBetween;
+      return [
+        counter,
+        limit,
+        credit,
+        ahead(limit, credit),
+        used,
+        next,
+        after,
+        ahead(after, credit),
+      ];
+    });
+
+    expect(table('| counter | limit |')).toEqual(rows.map((row) => row.map(String)));
+  });
+});
+
 describe('PROTOCOL.md', () => {
-  it('numbers every MUST, chapter by chapter and without a gap', () => {
-    const numbers = [...text.matchAll(/\[IC-(\d+\.\d+)\]/g)].map(([, number = '']) => number);
-    const expected: string[] = [];
-    let chapter = '';
-    for (const number of numbers) {
-      const [own = ''] = number.split('.');
-      const clause: number = own === chapter ? Number(expected.at(-1)?.split('.')[1]) + 1 : 1;
-      chapter = own;
-      expected.push(`${own}.${clause}`);
+  it('numbers each clause once, in each chapter without a gap but for those withdrawn', () => {
+    const [withdrawn = ''] = /(?<=Withdrawn:)(?:,?\s+IC-\d+\.\d+)+/.exec(text) ?? [];
+    const chapters = new Map<string, number[]>();
+    const clauses = [...text.matchAll(/\[(IC-[\d.]+)\]/g), ...withdrawn.matchAll(/(IC-[\d.]+\d)/g)];
+    for (const [, clause = ''] of clauses) {
+      const [chapter = '', number] = clause.slice(3).split('.');
+      chapters.set(chapter, [...(chapters.get(chapter) ?? []), Number(number)]);
     }
 
-    expect(numbers).toEqual(expected);
-    expect(new Set(numbers).size).toBe(numbers.length);
+    for (const [chapter, numbers] of chapters) {
+      const found = numbers.toSorted((a, b) => a - b);
+      expect({ chapter, found }).toEqual({ chapter, found: found.map((_, at) => at + 1) });
+    }
+    expect(withdrawn).not.toBe('');
   });
 
   it('has each MUST in a clause, and each clause in the chapter that it names', () => {
@@ -219,57 +265,12 @@ describe('PROTOCOL.md', () => {
   });
 });
 
-interface Example {
-  readonly writer: string;
-  readonly description: string;
-  readonly octets: Buffer;
-}
-
-/** The frames and prefaces in all blocks that are marked as hex. */
-function examplesIn(markdown: string): Example[] {
-  const blocks = [...markdown.matchAll(/^```hex\n([\s\S]*?)^```$/gm)];
-  return blocks.flatMap(([, block = '']) => block.split(/^(?=[DL] {2})/m).map(exampleOf));
-}
-
-/** Writer and description, perhaps on several lines, then lines of octets. */
-function exampleOf(entry: string): Example {
-  const all = entry.trimEnd().split('\n');
-  const firstOctets = all.findIndex((line) => /^ {3}(?:[0-9a-f]{2}\b|\[)/.test(line));
-  const words = all.slice(0, firstOctets).map((line) => line.slice(3));
-  const hex = all.slice(firstOctets).map((line) => line.replace(/;.*/, ''));
-  return {
-    writer: entry.slice(0, 1),
-    description: words.join(' '),
-    octets: Buffer.concat(hex.map(octetsOf)),
-  };
-}
-
-/** `0a 0b`, or `[3 × 0a]` alone on its line. */
-function octetsOf(line: string): Buffer {
-  const [, count, octet] = /^\s*\[(\d+) × ([0-9a-f]{2})\]\s*$/.exec(line) ?? [];
-  return octet === undefined ? fromHex(line) : Buffer.alloc(Number(count), fromHex(octet));
-}
-
 /** What one frame, or a preface, is. */
 function describeOctets(octets: Buffer): string {
   if (octets[0] !== 0xf1) return decodeChunks([octets]).map(describeFrame).join(' + ');
   const preface = new PrefaceDecoder();
   expect(preface.push(octets)).toBe(octets.length);
   return `preface version=${preface.version}`;
-}
-
-/** The cells of the one table whose heading starts so. */
-function table(heading: string): string[][] {
-  const starts = lines.filter((line) => line.startsWith(heading));
-  expect(starts).toHaveLength(1);
-  const start = lines.findIndex((line) => line.startsWith(heading)) + 2;
-  const length = lines.slice(start).findIndex((line) => !line.startsWith('|'));
-  return lines.slice(start, start + length).map((line) => line.slice(2, -2).split(' | '));
-}
-
-/** A table of two columns as an object. */
-function numbersIn(heading: string, value = 0, name = 1): Record<string, number> {
-  return Object.fromEntries(table(heading).map((row) => [row[name], Number(row[value])]));
 }
 
 /** A row of the table of frame types, as the rules of the code demand it. */
@@ -316,14 +317,6 @@ function requiredField(name: string): RegExp {
   return new RegExp(
     String.raw`meta, required \|[^|]*\b${name}\b|required: [^.]*\b${name}\b|\b${name} \(required\)`,
   );
-}
-
-/** Paragraphs, list items, headings, table rows; code blocks line by line. */
-function blocksOf(markdown: string): string[] {
-  return markdown
-    .split(/\n(?=\n|- |\||#)/)
-    .map((block) => block.trim())
-    .filter((block) => block !== '');
 }
 
 /** A SEND of the session 1. */

@@ -51,7 +51,7 @@ export const invalidFrames = load<InvalidRow>('invalid-frames.json').map(toInval
 
 function toInvalidVector(row: InvalidRow): InvalidVector {
   return {
-    title: row.id === undefined ? row.what : `${row.what} (${row.id})`,
+    title: `${row.what}${row.id === undefined ? '' : ` (${row.id})`} [IC-${row.clause}]`,
     bytes: fromHex(row.hex),
     code: Code[row.code],
   };
@@ -77,6 +77,8 @@ interface ValidRow {
 interface InvalidRow {
   readonly id?: string;
   readonly what: string;
+  /** The clause of PROTOCOL.md that it breaks. */
+  readonly clause: string;
   readonly hex: string;
   readonly code: keyof typeof Code;
 }

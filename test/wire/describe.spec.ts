@@ -11,7 +11,7 @@ describe('describeFrame', () => {
     payload: Buffer.alloc(0),
   };
 
-  it('never prints payloads, keys, tokens or metadata', () => {
+  it('never prints payloads, keys, tokens or metadata [IC-17.2]', () => {
     const secret = Buffer.alloc(32, 'secret');
     const meta = {
       key: secret,

@@ -100,7 +100,7 @@ describe('FrameDecoder', () => {
   });
 
   it.each([0x80, 0x8a, 0xff])(
-    'hands on the ignorable type %d, judging nothing but its lengths (M30)',
+    'hands on the ignorable type %d, judging nothing but its lengths (M30) [IC-16.2]',
     (type) => {
       const collector = new Collector();
       const bytes = Buffer.concat([header(type, 3, 5), Buffer.from('abcde')]);
@@ -138,7 +138,7 @@ describe('FrameDecoder limits', () => {
     expect(decoder.pending).toBe(HEADER_LENGTH);
   });
 
-  it('refuse a body of n + 1 octets at its header', () => {
+  it('refuse a body of n + 1 octets at its header [IC-4.2]', () => {
     const decoder = new FrameDecoder(new Collector(), { maxFrame: 20_000, maxMeta: 100 });
 
     const refusal = refusalOf(() => decoder.push(header(FrameType.SEND, 0, 20_001)));
@@ -160,7 +160,7 @@ describe('FrameDecoder limits', () => {
     expect(decoder.pending).toBe(HEADER_LENGTH);
   });
 
-  it('refuse a meta of n + 1 octets at its header', () => {
+  it('refuse a meta of n + 1 octets at its header [IC-4.2]', () => {
     const decoder = new FrameDecoder(new Collector(), { maxFrame: 20_000, maxMeta: 100 });
 
     const refusal = refusalOf(() => decoder.push(header(FrameType.SEND, 101, 1000)));
@@ -171,7 +171,7 @@ describe('FrameDecoder limits', () => {
     });
   });
 
-  it('hold for ignorable types too (M31)', () => {
+  it('hold for ignorable types too (M31) [IC-16.2]', () => {
     const decoder = new FrameDecoder(new Collector(), { maxFrame: 20_000, maxMeta: 100 });
 
     expect(refusalOf(() => decoder.push(header(0xff, 0, 20_001)))?.code).toBe(Code.FRAME_SIZE);
@@ -195,7 +195,7 @@ describe('FrameDecoder limits', () => {
     expect(refusal?.code).toBe(Code.FRAME_SIZE);
   });
 
-  it('cost no memory before the body comes (M11)', () => {
+  it('cost no memory before the body comes (M11) [IC-4.3]', () => {
     const decoder = new FrameDecoder(new Collector(), { maxFrame: MAX_BODY_LENGTH, maxMeta: 100 });
 
     decoder.push(header(FrameType.SEND, 0, MAX_BODY_LENGTH));
@@ -204,7 +204,7 @@ describe('FrameDecoder limits', () => {
   });
 
   it.each([1, 4096, 5000, 1_000_000])(
-    'cost at most four times what has come of the body: %d octets',
+    'cost at most four times what has come of the body: %d octets [IC-4.3]',
     (arrived) => {
       const decoder = new FrameDecoder(new Collector(), {
         maxFrame: MAX_BODY_LENGTH,

@@ -38,7 +38,7 @@ function* allHeaders(): Generator<Fields> {
 }
 
 describe('writeHeader', () => {
-  it('writes four big-endian words and nothing beside them', () => {
+  it('writes four big-endian words and nothing beside them [IC-1.1]', () => {
     const bytes = Buffer.alloc(20, 0xaa);
 
     writeHeader(bytes, 2, 0x23, 0x02, 0x0102, 0x030405, 0x01020304, MAX_ID);
@@ -50,7 +50,7 @@ describe('writeHeader', () => {
 });
 
 describe('checkHeader', () => {
-  it('judges every type as the naive codec does, with whatever flags, ids and lengths', () => {
+  it('judges every type as the naive codec does, with whatever flags, ids and lengths [IC-6.1]', () => {
     const disagreements: Fields[] = [];
     for (const fields of allHeaders()) {
       const fault = naiveHeaderFault(headerOf(fields), 65_536, 8192);

@@ -185,7 +185,7 @@ describe('decodeMeta', () => {
   it.each([
     ['another field of seven octets', '07 00 04 00 00 00 01', { key: Buffer.from([0, 0, 0, 1]) }],
     ['two short fields', '07 00 01 aa 80 00 00', { key: Buffer.from([0xaa]) }],
-  ])('does not take %s for a deadline', (_, hex, meta) => {
+  ])('does not take %s for a deadline, and skips what it may [IC-5.4]', (_, hex, meta) => {
     expect(decode(FrameType.SEND, hex)).toEqual(meta);
   });
 

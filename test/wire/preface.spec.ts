@@ -12,7 +12,7 @@ function push(...chunks: Buffer[]): PrefaceDecoder {
 }
 
 describe('encodePreface', () => {
-  it('gives the golden preface', () => {
+  it('gives the golden preface [IC-3.1]', () => {
     expect(encodePreface()).toEqual(preface);
   });
 

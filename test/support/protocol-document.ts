@@ -1,0 +1,78 @@
+/** PROTOCOL.md, taken apart for the tests that compare it with the code and with itself. */
+import { readFile } from 'node:fs/promises';
+import { expect } from '@jest/globals';
+import { fromHex } from './hex.js';
+
+export const text = await readFile(new URL('../../PROTOCOL.md', import.meta.url), 'utf8');
+export const lines = text.trimEnd().split('\n');
+
+/** A frame or a preface in a block that is marked as hex. */
+export interface Example {
+  /** `D` or `L`. */
+  readonly writer: string;
+  /** What the document says that it is. */
+  readonly description: string;
+  readonly octets: Buffer;
+}
+
+export function examplesIn(markdown: string): Example[] {
+  return blocksMarked('hex', markdown).flatMap((block) =>
+    block.split(/^(?=[DL] {2})/m).map(exampleOf),
+  );
+}
+
+/** The contents of all code blocks of this language. */
+export function blocksMarked(language: string, markdown: string): string[] {
+  const fence = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm');
+  return [...markdown.matchAll(fence)].map(([, block = '']) => block);
+}
+
+/** What stands from the heading that begins so to the next that is not below it. */
+export function sectionFrom(heading: string): string {
+  const start = lines.findIndex((line) => line.startsWith(heading));
+  expect(start).toBeGreaterThan(0);
+  const next = new RegExp(`^#{1,${heading.indexOf(' ')}} `);
+  const length = lines.slice(start + 1).findIndex((line) => next.test(line));
+  return lines.slice(start, length < 0 ? undefined : start + 1 + length).join('\n');
+}
+
+/** The cells of the one table whose heading starts so. */
+export function table(heading: string): string[][] {
+  const starts = lines.filter((line) => line.startsWith(heading));
+  expect(starts).toHaveLength(1);
+  const start = lines.findIndex((line) => line.startsWith(heading)) + 2;
+  const length = lines.slice(start).findIndex((line) => !line.startsWith('|'));
+  return lines.slice(start, start + length).map((line) => line.slice(2, -2).split(' | '));
+}
+
+/** A table of two columns as an object. */
+export function numbersIn(heading: string, value = 0, name = 1): Record<string, number> {
+  return Object.fromEntries(table(heading).map((row) => [row[name], Number(row[value])]));
+}
+
+/** Paragraphs, list items, headings, table rows; code blocks line by line. */
+export function blocksOf(markdown: string): string[] {
+  return markdown
+    .split(/\n(?=\n|- |\||#)/)
+    .map((block) => block.trim())
+    .filter((block) => block !== '');
+}
+
+/** Writer and description, perhaps on several lines, then lines of octets. */
+function exampleOf(entry: string): Example {
+  const all = entry.trimEnd().split('\n');
+  const firstOctets = all.findIndex((line) => /^ {3}(?:[0-9a-f]{2}\b|\[)/.test(line));
+  const words = all.slice(0, firstOctets).map((line) => line.slice(3));
+  const hex = all.slice(firstOctets).map((line) => line.replace(/;.*/, ''));
+  return {
+    writer: entry.slice(0, 1),
+    description: words.join(' '),
+    octets: Buffer.concat(hex.map(octetsOf)),
+  };
+}
+
+/** `0a 0b`, or `[3 × 0a]` alone on its line. */
+function octetsOf(line: string): Buffer {
+  const [, count, octet] = /^\s*\[(\d+) × ([0-9a-f]{2})\]\s*$/.exec(line) ?? [];
+  return octet === undefined ? fromHex(line) : Buffer.alloc(Number(count), fromHex(octet));
+}
