@@ -92,11 +92,22 @@ export default {
       to: { path: outsidePattern, dependencyTypes: ['core'], dependencyTypesNot: ['type-only'] },
     },
     {
-      name: 'cli-without-nest',
-      comment: 'cli: a program on the standalone API.',
+      name: 'cli-through-the-doors',
+      comment:
+        "cli: a program on the standalone API. It builds and reads frames itself, and never with protocol's machines: who judges an implementation must not be a part of it.",
       severity: 'error',
       from: { path: '^src/cli/' },
-      to: { ...onlyFrom('wire', 'protocol', 'endpoint', 'cli'), dependencyTypesNot: ['core'] },
+      to: {
+        pathNot: ['^src/cli/', '^src/(wire|endpoint)/index\\.ts$'],
+        dependencyTypesNot: ['core'],
+      },
+    },
+    {
+      name: 'fixture-as-a-user',
+      comment: 'The fixture is what any user could write: on the standalone API alone.',
+      severity: 'error',
+      from: { path: '^src/cli/fixture/' },
+      to: { path: '^src/(wire|cli/conformance)/' },
     },
     {
       name: 'every-file-on-a-floor',

@@ -1,0 +1,155 @@
+/** The end of a connection, in order and otherwise. */
+import { Code, FrameType } from '../../../wire/index.js';
+import type { ConformanceCase } from '../conformance-case.js';
+import { converse } from '../conversation.js';
+import { demand, Mismatch, Skip } from '../mismatch.js';
+import { accept, close, field, frame, send, u16 } from '../octets.js';
+
+const { CLOSE } = FrameType;
+
+export const closeCases: readonly ConformanceCase[] = [
+  {
+    id: 'close/taken',
+    clauses: ['12.3'],
+    sentence: 'CLOSE: the other side ends its stream, and writes no CLOSE',
+    run: async (subject) => {
+      const { peer } = await converse(subject);
+      peer.write(close(Code.OK));
+      await peer.endsInSilence();
+    },
+  },
+  {
+    id: 'close/unknown-code',
+    clauses: ['12.3', '13.1'],
+    sentence: 'CLOSE with a code that nobody has named, and a payload: as any other CLOSE',
+    run: async (subject) => {
+      const { peer } = await converse(subject);
+      peer.write(frame(CLOSE, { meta: { code: 0x92ff, text: 'over' }, payload: 'data' }));
+      await peer.endsInSilence();
+    },
+  },
+  {
+    id: 'malformed/M96',
+    clauses: ['5.12', '12.3'],
+    sentence: 'TEXT with escape sequences and line breaks: taken as it is',
+    run: async (subject) => {
+      const { peer } = await converse(subject);
+      const text = '\u001b[2J\r\n\u202eevil\u0007';
+      peer.write(frame(CLOSE, { meta: { code: Code.OK, text } }));
+      await peer.endsInSilence();
+    },
+  },
+  {
+    id: 'close/in-order',
+    clauses: ['12.1', '12.2'],
+    sentence: 'an application that closes: what it has settled before is written before CLOSE',
+    run: async (subject) => {
+      const conversation = await converse(subject);
+      const { peer } = conversation;
+      const session = await conversation.open('t.close');
+      peer.write(send(session, 1, { payload: 'bye' }));
+      await conversation.accepts(session, 1, '');
+      const { payload } = await peer.closes(Code.OK);
+      demand(payload.toString() === 'bye', 'CLOSE with the payload "bye"', payload.toString());
+    },
+  },
+  {
+    id: 'close/last-frame',
+    clauses: ['12.1'],
+    sentence: 'a violation behind ten messages: CLOSE is the last frame, and the stream ends',
+    run: async (subject) => {
+      const conversation = await converse(subject);
+      const session = await conversation.open('t.echo');
+      const count = Math.min(10, conversation.peer.limits.messages);
+      conversation.peer.write(
+        ...Array.from({ length: count }, (_, index) => send(session, index + 1)),
+        accept(session, 1),
+      );
+      await conversation.peer.closes(Code.PROTOCOL);
+    },
+  },
+  {
+    id: 'malformed/M88',
+    clauses: ['12.1', '12.4', '7.1'],
+    sentence: 'octets after CLOSE: discarded, and the socket is destroyed about 1 s later',
+    run: async (subject) => {
+      const conversation = await converse(subject);
+      const { peer } = conversation;
+      const session = await conversation.open('t.echo');
+      const octets = send(session, 2, { payload: Buffer.alloc(4096) });
+      // The violation and what follows it: CLOSE must be readable in spite of that.
+      peer.socket.write(Buffer.concat([octets, octets, octets]));
+      await peer.closes(Code.PROTOCOL);
+      const beat = setInterval(() => peer.socket.write(octets), 50);
+      try {
+        await waitUntilGone(peer.socket, subject.timeout);
+      } finally {
+        clearInterval(beat);
+      }
+    },
+  },
+  {
+    id: 'malformed/M89',
+    clauses: ['12.5', '7.1'],
+    sentence: 'the end of the stream without CLOSE: the other side ends its own, without CLOSE',
+    run: async (subject) => {
+      const { peer } = await converse(subject);
+      peer.socket.end();
+      await peer.endsInSilence();
+    },
+  },
+  {
+    id: 'malformed/M98.a',
+    clauses: ['12.5', '12.6'],
+    sentence: 'the end of the stream amid a message: the part is not delivered, and no CLOSE comes',
+    run: async (subject) => {
+      const conversation = await converse(subject);
+      const { peer } = conversation;
+      const session = await conversation.open('t.echo');
+      const octets = send(session, 1, { payload: 'a part' });
+      peer.socket.end(octets.subarray(0, -1));
+      await peer.endsInSilence();
+      const settled = peer.frames.some(({ type }) => type === FrameType.ACCEPT);
+      demand(!settled, 'no settlement', 'ACCEPT');
+    },
+  },
+  {
+    id: 'malformed/M98.b',
+    clauses: ['12.5'],
+    sentence: 'a reset amid a message: the listener takes the next connection',
+    role: 'listener',
+    run: async (subject) => {
+      const conversation = await converse(subject);
+      const session = await conversation.open('t.echo');
+      await conversation.peer.writeSlowly(send(session, 1, { payload: 'a part' }).subarray(0, -1));
+      if (conversation.peer.socket.remoteAddress === undefined) {
+        throw new Skip('only a TCP socket can be reset');
+      }
+      conversation.peer.socket.resetAndDestroy();
+      await (await converse(subject)).stillWorks();
+    },
+  },
+  {
+    id: 'close/malformed',
+    clauses: ['5.5', '12.1'],
+    sentence: 'a CLOSE whose CODE has one octet: CLOSE(META)',
+    run: async (subject) => {
+      const { peer } = await converse(subject);
+      peer.write(frame(CLOSE, { meta: field(0x08, u16(0).subarray(1)) }));
+      await peer.closes(Code.META);
+    },
+  },
+];
+
+/** What is written to a socket that is gone comes back as an error, or ends it. */
+function waitUntilGone(socket: NodeJS.EventEmitter, timeout: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new Mismatch('the socket is destroyed', `it is still there after ${timeout} ms`));
+    }, timeout);
+    socket.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,155 @@
+/** GOAWAY: who takes nothing new, and finishes what has begun. */
+import { Code, Flag, FrameType } from '../../../wire/index.js';
+import type { ConformanceCase } from '../conformance-case.js';
+import { converse, type Conversation } from '../conversation.js';
+import { demand } from '../mismatch.js';
+import { accept, cancel, frag, frame, open, opened, send } from '../octets.js';
+import type { Subject } from '../subject.js';
+import { harmless, violation } from './rows.js';
+
+const { CLOSE, END, GOAWAY, OPEN, SEND } = FrameType;
+const goaway = (code: number = Code.DRAINING): Buffer => frame(GOAWAY, { meta: { code } });
+
+/** The implementation drains, and has one message left: it is held, in `slow`. */
+async function draining(
+  subject: Subject,
+): Promise<{ readonly conversation: Conversation; readonly slow: number }> {
+  const conversation = await converse(subject);
+  const { peer } = conversation;
+  const slow = await conversation.open('t.slow');
+  const session = await conversation.open('t.close');
+  peer.write(send(slow, 1), send(session, 1, { payload: 'drain' }));
+  await peer.frame(GOAWAY);
+  await conversation.accepts(session, 1, '');
+  return { conversation, slow };
+}
+
+export const drainCases: readonly ConformanceCase[] = [
+  harmless('malformed/M86.a', ['6.43', '12.10'], 'a second GOAWAY, with another code', () => [
+    goaway(),
+    goaway(Code.OK),
+  ]),
+  violation(
+    'malformed/M86.b',
+    ['15.1'],
+    '5000 times GOAWAY',
+    () => Array.from({ length: 5000 }, () => goaway()),
+    'CALM',
+  ),
+  {
+    id: 'malformed/M87.a',
+    clauses: ['12.8'],
+    sentence: 'OPEN after the GOAWAY of the implementation: END(DRAINING)',
+    run: async (subject) => {
+      const { conversation } = await draining(subject);
+      const session = conversation.nextSession();
+      conversation.peer.write(open(session, 't.echo'));
+      const { meta } = await conversation.peer.frame(END, session);
+      demand(meta.code === Code.DRAINING, 'END(DRAINING)', `END(${meta.code})`);
+    },
+  },
+  {
+    id: 'malformed/M87.b',
+    clauses: ['12.8', '6.37'],
+    sentence: 'SEND after the GOAWAY of the implementation: REJECT(MESSAGE_DRAINING)',
+    run: async (subject) => {
+      const { conversation, slow } = await draining(subject);
+      conversation.peer.write(send(slow, 2));
+      await conversation.rejects(slow, 2, Code.MESSAGE_DRAINING);
+    },
+  },
+  {
+    id: 'drain/closes',
+    clauses: ['12.9', '12.11'],
+    sentence: 'a drain with nothing left, and all acknowledged: CLOSE(OK)',
+    run: async (subject) => {
+      const { conversation, slow } = await draining(subject);
+      const { peer } = conversation;
+      peer.write(cancel(slow, 1));
+      await conversation.rejects(slow, 1);
+      peer.acknowledge();
+      await peer.closes(Code.OK);
+    },
+  },
+  {
+    id: 'drain/waits-for-settlements',
+    clauses: ['12.9', '12.11'],
+    sentence: 'a drain goes on while a handler runs, and answers PING',
+    run: async (subject) => {
+      const { conversation, slow } = await draining(subject);
+      const { peer } = conversation;
+      peer.acknowledge();
+      await peer.fence();
+      await peer.fence();
+      peer.write(cancel(slow, 1));
+      await conversation.rejects(slow, 1);
+    },
+  },
+  {
+    id: 'drain/waits-for-acknowledgement',
+    clauses: ['12.11'],
+    sentence: 'a drain does not close before what it has written is acknowledged',
+    run: async (subject) => {
+      const { conversation, slow } = await draining(subject);
+      const { peer } = conversation;
+      peer.write(cancel(slow, 1));
+      await conversation.rejects(slow, 1);
+      await peer.fence();
+      await peer.fence();
+      peer.acknowledge();
+      await peer.closes(Code.OK);
+    },
+  },
+  {
+    id: 'drain/upload',
+    clauses: ['12.9'],
+    sentence: 'an upload that had begun before GOAWAY goes on, and is answered',
+    run: async (subject) => {
+      const conversation = await converse(subject);
+      const { peer } = conversation;
+      const echo = await conversation.open('t.echo');
+      const session = await conversation.open('t.close');
+      const part = Buffer.alloc(4096, 'a');
+      peer.write(
+        send(echo, 1, { flags: Flag.MORE, payload: part }),
+        send(session, 1, { payload: 'drain' }),
+      );
+      await peer.frame(GOAWAY);
+      peer.write(frag(echo, 1, { payload: 'end' }));
+      await conversation.accepts(echo, 1, Buffer.concat([part, Buffer.from('end')]));
+      await conversation.accepts(session, 1, '');
+      peer.acknowledge();
+      await peer.closes(Code.OK);
+    },
+  },
+  {
+    id: 'drain/obeyed',
+    clauses: ['12.10', '6.43'],
+    sentence:
+      'after GOAWAY of the suite the implementation begins nothing; what the suite begins is served',
+    run: async (subject) => {
+      const conversation = await converse(subject);
+      const { peer } = conversation;
+      const { own, back } = await conversation.reverse();
+      peer.write(opened(back), goaway(), send(own, 1, { payload: 'not any more' }));
+      // A dialer may send it on another connection: it need not settle what it was to send.
+      peer.write(open(conversation.nextSession(), 't.reverse'));
+      await conversation.stillWorks();
+      const begun = peer.frames.find(({ type }) => type === SEND || type === OPEN);
+      demand(begun === undefined, 'neither OPEN nor SEND', `type ${begun?.type}`);
+    },
+  },
+  {
+    id: 'drain/begun-goes-on',
+    clauses: ['12.10'],
+    sentence: 'a message of the implementation that had begun before GOAWAY is settled as ever',
+    run: async (subject) => {
+      const conversation = await converse(subject);
+      const { own, back } = await conversation.reversed();
+      conversation.peer.write(goaway(), accept(back, 1, { payload: 'done' }));
+      await conversation.accepts(own, 1, 'done');
+      const closed = conversation.peer.frames.some(({ type }) => type === CLOSE);
+      demand(!closed, 'no CLOSE', 'CLOSE');
+    },
+  },
+];

@@ -1,0 +1,120 @@
+/** A connection that survives its sockets, at a dialer under test. */
+import { Capability, Code, encodePreface, FrameType, type Meta } from '../../../wire/index.js';
+import type { ConformanceCase } from '../conformance-case.js';
+import { GENEROUS } from '../limits.js';
+import { demand, Skip } from '../mismatch.js';
+import { accept, frame, opened } from '../octets.js';
+import type { Peer } from '../peer.js';
+import type { Subject } from '../subject.js';
+import { RESUMABLE } from './resuming.js';
+
+const { HELLO, OPEN, SEND, WELCOME } = FrameType;
+const TOKEN = Buffer.alloc(32, 9);
+
+function welcome(peer: Peer, meta: Meta): void {
+  const all = { ...GENEROUS, ...RESUMABLE, ...meta };
+  peer.write(encodePreface(), frame(WELCOME, { meta: all }));
+}
+
+/** A dialer that was given a token; it has opened `t.echo` and sent `ping`, and was not answered. */
+async function begun(subject: Subject): Promise<Peer> {
+  const peer = await subject.connect();
+  const hello = await peer.frame(HELLO);
+  if (((hello.meta.caps ?? 0) & Capability.RESUME) === 0) {
+    throw new Skip('RESUME is not in the CAPS of the dialer');
+  }
+  welcome(peer, { token: { token: TOKEN, ttl: 60_000 } });
+  await peer.frame(OPEN, 1);
+  await peer.frame(SEND, 1);
+  return peer;
+}
+
+/** Its next socket, and the HELLO on it. */
+async function returned(subject: Subject, former: Peer): Promise<{ peer: Peer; meta: Meta }> {
+  former.socket.destroy();
+  const peer = await subject.connect();
+  const hello = await peer.frame(HELLO);
+  return { peer, meta: hello.meta };
+}
+
+function ofDialer(
+  id: string,
+  clauses: readonly string[],
+  sentence: string,
+  run: (subject: Subject) => Promise<void>,
+): ConformanceCase {
+  return { id, clauses, sentence, role: 'dialer', run };
+}
+
+export const ownResumeCases: readonly ConformanceCase[] = [
+  ofDialer(
+    'resume/returns',
+    ['17.13', '17.14'],
+    'a dialer that has lost its socket comes back: a whole HELLO with token and count',
+    async (subject) => {
+      const first = await begun(subject);
+      first.write(opened(1));
+      await first.fence();
+      const { meta } = await returned(subject, first);
+      const { token, received } = meta.resume ?? {};
+      demand(token?.equals(TOKEN) === true, 'RESUME with its token', 'another, or none');
+      demand(received === 1, 'the count 1', String(received));
+    },
+  ),
+  ofDialer(
+    'resume/returns-and-goes-on',
+    ['17.22', '17.23', '17.24'],
+    'what the listener has not seen is written again, with no more DEADLINE than before',
+    async (subject) => {
+      const { peer } = await returned(subject, await begun(subject));
+      welcome(peer, { resumed: 1 });
+      const message = await peer.frame(SEND, 1);
+      demand(
+        message.payload.toString() === 'ping',
+        'the message "ping"',
+        `${message.payload.length} octets`,
+      );
+      const { deadline = 1 } = message.meta;
+      demand(deadline >= 1, 'a DEADLINE of at least 1', deadline);
+      peer.write(opened(1), accept(1, 1));
+      await peer.fence();
+      demand(!peer.frames.some(({ type }) => type === OPEN), 'no OPEN again', 'OPEN');
+    },
+  ),
+  ofDialer(
+    'malformed/M111.b',
+    ['17.20'],
+    'RESUMED above what the dialer has written: CLOSE(PROTOCOL)',
+    async (subject) => {
+      const { peer } = await returned(subject, await begun(subject));
+      welcome(peer, { resumed: 99 });
+      await peer.closes(Code.PROTOCOL);
+    },
+  ),
+  ofDialer(
+    'malformed/M111.c',
+    ['17.20'],
+    'RESUMED below what was acknowledged: CLOSE(PROTOCOL)',
+    async (subject) => {
+      const first = await begun(subject);
+      first.acknowledge();
+      await first.fence();
+      const { peer } = await returned(subject, first);
+      welcome(peer, { resumed: 1 });
+      await peer.closes(Code.PROTOCOL);
+    },
+  ),
+  ofDialer(
+    'resume/refused',
+    ['17.30'],
+    'WELCOME(RESUME_UNKNOWN): the dialer goes on with a new connection',
+    async (subject) => {
+      const { peer } = await returned(subject, await begun(subject));
+      welcome(peer, {
+        code: Code.RESUME_UNKNOWN,
+        token: { token: Buffer.alloc(32, 8), ttl: 60_000 },
+      });
+      await peer.fence();
+    },
+  ),
+];

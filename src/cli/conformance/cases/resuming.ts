@@ -1,0 +1,66 @@
+/** What cases about resuming begin with. */
+import {
+  Capability,
+  encodePreface,
+  type Frame,
+  FrameType,
+  type Meta,
+} from '../../../wire/index.js';
+import { converse, type Conversation } from '../conversation.js';
+import { GENEROUS } from '../limits.js';
+import { demand, Mismatch, Skip } from '../mismatch.js';
+import { frame } from '../octets.js';
+import type { Peer } from '../peer.js';
+import type { Subject } from '../subject.js';
+
+/** That the suite's HELLO or WELCOME offers to resume. */
+export const RESUMABLE: Meta = { caps: Capability.RESUME };
+
+/** A connection with a listener that can be resumed. @throws Skip */
+export async function resumable(
+  subject: Subject,
+  meta: Meta = {},
+): Promise<{ readonly conversation: Conversation; readonly token: Buffer }> {
+  const conversation = await converse(subject, { ...RESUMABLE, ...meta });
+  const { caps = 0, token } = conversation.greeting.meta;
+  if ((caps & Capability.RESUME) === 0)
+    throw new Skip('RESUME is not in the CAPS of the other side');
+  demand(token !== undefined, 'TOKEN on WELCOME', 'none');
+  return { conversation, token: token.token };
+}
+
+/** A HELLO that asks to go on, and the answer: WELCOME. */
+export async function resume(
+  subject: Subject,
+  token: Buffer,
+  received: number,
+  meta: Meta = {},
+  former?: Conversation,
+): Promise<{ readonly peer: Peer; readonly welcome: Frame }> {
+  const peer = await subject.connect();
+  if (former !== undefined) peer.learn(former.greeting);
+  const hello = { ...GENEROUS, ...RESUMABLE, ...meta, resume: { token, received } };
+  peer.write(encodePreface(), frame(FrameType.HELLO, { meta: hello }));
+  const welcome = await peer.frame(FrameType.WELCOME);
+  return { peer, welcome };
+}
+
+/** As `resume`, where it must succeed with this count. The numbers of sessions go on. */
+export async function resumed(
+  subject: Subject,
+  former: Conversation,
+  token: Buffer,
+  count: number,
+): Promise<Conversation> {
+  const { peer, welcome } = await resume(subject, token, former.peer.read, {}, former);
+  const { resumed: actual } = welcome.meta;
+  if (actual === undefined) throw new Mismatch(`RESUMED ${count}`, 'a new connection');
+  demand(actual === count, `RESUMED ${count}`, actual);
+  peer.read += former.peer.read;
+  return former.on(peer);
+}
+
+/** The socket is gone, without notice. */
+export function cut({ peer }: Conversation): void {
+  peer.socket.destroy();
+}

@@ -1,0 +1,84 @@
+/** A listener under test: each case dials it as often as it likes. */
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { describeTarget, type Target } from '../address.js';
+import { messageOf } from '../message-of.js';
+import { UsageError } from '../usage-error.js';
+import { Mismatch } from './mismatch.js';
+import { Peer } from './peer.js';
+import type { Subject } from './subject.js';
+
+export interface ListenerOptions {
+  readonly target: Target;
+  /** TLS; the certificate is not verified, for the protocol is what is tested. */
+  readonly tls: boolean;
+  readonly timeout: number;
+}
+
+/** The listener, for one case. */
+export function listenerSubject(options: ListenerOptions): Subject {
+  const sockets: Socket[] = [];
+  return {
+    role: 'listener',
+    timeout: options.timeout,
+    isEncrypted: options.tls,
+    connect: async () => {
+      const socket = dial(options);
+      sockets.push(socket);
+      await established(socket, options).catch((error: Error) => {
+        throw new Mismatch('a socket', error.message);
+      });
+      return new Peer(socket, options.timeout);
+    },
+    dispose: () => {
+      for (const socket of sockets) socket.destroy();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** @throws UsageError where there is nobody. */
+export async function checkReachable(options: ListenerOptions): Promise<void> {
+  const socket = dial(options);
+  try {
+    await established(socket, options);
+  } catch (error) {
+    throw new UsageError(
+      `No connection to ${describeTarget(options.target)}: ${messageOf(error)}.`,
+    );
+  } finally {
+    socket.destroy();
+  }
+}
+
+function dial({ target, tls }: ListenerOptions): Socket {
+  const common = { ...target, allowHalfOpen: true, noDelay: true };
+  return tls
+    ? connectTls({ ...common, ALPNProtocols: ['intc/1'], rejectUnauthorized: false })
+    : connectTcp(common);
+}
+
+function established(socket: Socket, { tls, timeout }: ListenerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => socket.destroy(new Error(`no answer within ${timeout} ms`)),
+      timeout,
+    );
+    socket.once(tls ? 'secureConnect' : 'connect', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    socket.on('error', (error) => {
+      clearTimeout(timer);
+      reject(new Error(reasonOf(error)));
+    });
+    socket.once('close', () => reject(new Error('the socket was closed')));
+  });
+}
+
+/** Several addresses of one name were tried: the reasons are inside. */
+function reasonOf(error: Error): string {
+  const causes: unknown[] =
+    'errors' in error && Array.isArray(error.errors) ? error.errors : [error];
+  return causes.map(messageOf).join('; ');
+}

@@ -1,0 +1,5 @@
+/** The message of whatever was thrown; by its shape, for an error of another realm is no `instanceof Error`. */
+export function messageOf(error: unknown): string {
+  const isError = typeof error === 'object' && error !== null && 'message' in error;
+  return isError ? String(error.message) : String(error);
+}

@@ -1,0 +1,29 @@
+/** What `--help` prints. */
+export const USAGE = `interconnect: tools for the Interconnect wire protocol
+
+  interconnect conformance HOST:PORT [options]
+      tests a listener that offers the fixture of PROTOCOL.md, appendix C
+  interconnect conformance --path SOCKET [options]
+      the same on a Unix socket
+  interconnect conformance --listen [HOST:]PORT [options] -- COMMAND...
+      tests a dialer: starts COMMAND for every case, with INTERCONNECT_HOST and
+      INTERCONNECT_PORT in its environment; port 0 takes another one for each case
+  interconnect fixture [--host HOST] [--port PORT] [--path SOCKET]
+      the fixture as a listener, until it is interrupted
+  interconnect fixture --connect HOST:PORT
+      the fixture as a dialer; "env" stands for INTERCONNECT_HOST and INTERCONNECT_PORT
+
+Options of conformance:
+  --group GROUP     only this group; may be repeated
+  --case CASE       only this case: malformed/M24, M24; may be repeated
+  --list            show the cases, and run none
+  --json            results as JSON on the standard output
+  --junit FILE      results as JUnit XML too
+  --timeout MS      how long a reaction may take (6000)
+  --jobs N          cases at once (16; a dialer 8, or 1 on a given port)
+  --tls             TLS; the certificate is not verified
+
+  --help, --version
+
+Exit codes: 0 all passed or were skipped, 1 a case failed, 2 the run was not possible.
+`;

@@ -1,0 +1,125 @@
+/** The conformance suite against ourselves: both directions, every kind of socket. */
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from '@jest/globals';
+import { afterTest } from '../support/after-test.js';
+import { certificates } from '../support/certificates.js';
+import { fromSource } from '../support/from-source.js';
+import { run as runProgram, start } from '../support/program.js';
+import {
+  addressText,
+  failuresIn,
+  ourDialer,
+  ourListener,
+  run,
+  runAgainst,
+} from './support/command.js';
+
+const main = new URL('../../src/cli/main.ts', import.meta.url);
+
+describe('The conformance suite', () => {
+  it('finds nothing wrong with our listener', async () => {
+    const { code, out } = await run('conformance', addressText(await ourListener()));
+
+    expect(failuresIn(out)).toEqual([]);
+    expect(out).toMatch(/\n\d{3} passed, 0 failed, 2 skipped\n$/);
+    expect(code).toBe(0);
+  });
+
+  it('finds nothing wrong with our dialer', async () => {
+    const { code, out } = await runAgainst(ourDialer);
+
+    expect(failuresIn(out)).toEqual([]);
+    expect(out).toMatch(/\n\d{3} passed, 0 failed, 1 skipped\n$/);
+    expect(code).toBe(0);
+  });
+
+  it('finds nothing wrong with a listener of larger limits', async () => {
+    const listener = await ourListener({
+      maxMessageSize: 2 ** 20,
+      maxUnsettled: 256,
+      maxSessions: 64,
+      sessionWindow: 2 ** 20,
+      connectionWindow: 2 ** 22,
+    });
+
+    const groups = ['messages', 'fragments', 'flow'].flatMap((group) => ['--group', group]);
+    const { code, out } = await run('conformance', addressText(listener), ...groups);
+
+    expect(failuresIn(out)).toEqual([]);
+    expect(code).toBe(0);
+  });
+
+  it('speaks TLS', async () => {
+    const { server } = await certificates();
+    const listener = await ourListener({ tls: server });
+
+    const groups = ['--group', 'handshake', '--group', 'close'];
+    const { code, out } = await run('conformance', addressText(listener), '--tls', ...groups);
+
+    expect(failuresIn(out)).toEqual([]);
+    expect(out).toContain('✓ handshake/alpn');
+    expect(code).toBe(0);
+  });
+
+  it('speaks over Unix sockets', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'interconnect-'));
+    afterTest(() => rm(folder, { recursive: true }));
+    const path = join(folder, 'socket');
+    await ourListener({ path });
+
+    const { code, out } = await run('conformance', '--path', path, '--group', 'sessions');
+
+    expect(failuresIn(out)).toEqual([]);
+    expect(code).toBe(0);
+  });
+
+  it('runs one case on a given port', async () => {
+    const { port } = (await ourListener()).address as { port: number };
+    const { code, out } = await run('conformance', `localhost:${port}`, '--case', 'M24');
+
+    expect(out).toContain('✓ malformed/M24');
+    expect(out).toMatch(/\n1 passed, 0 failed, 0 skipped\n$/);
+    expect(code).toBe(0);
+  });
+});
+
+describe('The programs', () => {
+  it('test each other: a fixture that listens', async () => {
+    const fixture = start(main, ['fixture', '--port', '0']);
+    const [line] = await once(fixture.stdout!, 'data');
+    const [, address = ''] = /^listening on (127\.0\.0\.1:\d+)\n$/.exec(String(line)) ?? [];
+
+    const { code, stdout } = await runProgram(main, ['conformance', address, '--case', 'M5']);
+    const ended = once(fixture, 'exit');
+    fixture.kill('SIGTERM');
+
+    expect(stdout).toMatch(/✓ malformed\/M5 .*\n\n1 passed, 0 failed, 0 skipped\n$/);
+    expect(code).toBe(0);
+    expect(await ended).toEqual([0, null]);
+  });
+
+  it('test each other: a fixture that dials', async () => {
+    const dialer = [process.execPath, ...fromSource, fileURLToPath(main), 'fixture', '--connect'];
+
+    const { code, stdout, stderr } = await runProgram(main, [
+      'conformance',
+      '--listen',
+      '0',
+      '--case',
+      'M24',
+      '--case',
+      'messages/own-ids',
+      '--',
+      ...dialer,
+      'env',
+    ]);
+
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/\n2 passed, 0 failed, 0 skipped\n$/);
+    expect(code).toBe(0);
+  });
+});

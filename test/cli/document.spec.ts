@@ -1,0 +1,64 @@
+/** That the cases, the fixture and PROTOCOL.md speak of the same things. */
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it } from '@jest/globals';
+import { CASES, GROUPS } from '../../src/cli/conformance/cases/index.js';
+import { groupOf } from '../../src/cli/conformance/conformance-case.js';
+import { FIXTURE_LIMITS } from '../../src/cli/fixture/limits.js';
+
+const protocol = await readFile(new URL('../../PROTOCOL.md', import.meta.url), 'utf8');
+const appendix = protocol.slice(protocol.indexOf('\n## Appendix C'));
+
+describe('The conformance cases', () => {
+  it('have names of their own, in a known group', () => {
+    const names = CASES.map(({ id }) => id);
+
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+    expect(new Set(CASES.map(groupOf))).toEqual(new Set(GROUPS));
+  });
+
+  it('prove clauses that there are', () => {
+    const clauses = new Set([...protocol.matchAll(/\[IC-(\d+\.\d+)\]/g)].map(([, each]) => each));
+
+    const strange = CASES.flatMap((each) => each.clauses).filter((each) => !clauses.has(each));
+    expect(new Set(strange)).toEqual(new Set());
+    expect(CASES.filter((each) => each.clauses.length === 0)).toEqual([]);
+  });
+
+  it('have the numbers of appendix B', () => {
+    const numbers = new Set([...protocol.matchAll(/^\| (M\d+) \|/gm)].map(([, each]) => each));
+
+    const named = CASES.flatMap(({ id }) => /^malformed\/(M\d+)/.exec(id)?.[1] ?? []);
+    expect(named.filter((each) => !numbers.has(each))).toEqual([]);
+    expect(new Set(named).size).toBeGreaterThan(85);
+  });
+});
+
+describe('Appendix C', () => {
+  it('describes every session of the fixture, and no other', async () => {
+    const source = await readFile(
+      new URL('../../src/cli/fixture/sessions.ts', import.meta.url),
+      'utf8',
+    );
+
+    const documented = [...appendix.matchAll(/^\| `(t\.\w+)` \|/gm)].map(([, name = '']) => name);
+    const served = [...source.matchAll(/'(t\.\w+)'/g)].map(([, name = '']) => name);
+    expect(documented.toSorted()).toEqual(
+      [...new Set(served)].filter((name) => name !== 't.back').toSorted(),
+    );
+  });
+
+  it('has the limits of the fixture', () => {
+    const { handshakeTimeout, idleTimeout, maxMessageSize } = FIXTURE_LIMITS;
+    const { maxSessions, connectionWindow, maxUnsettled, sessionWindow } = FIXTURE_LIMITS;
+
+    for (const row of [
+      `| handshake timeout | ${handshakeTimeout} ms |`,
+      `| IDLE | ${idleTimeout} ms |`,
+      `| MAX_MESSAGE | ${maxMessageSize} |`,
+      `| CONNECTION_CREDIT | ${maxSessions} opens, ${connectionWindow} octets |`,
+      `| SESSION_CREDIT | ${maxUnsettled} messages, ${sessionWindow} octets |`,
+    ]) {
+      expect(appendix).toContain(row);
+    }
+  });
+});
