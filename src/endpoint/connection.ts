@@ -163,7 +163,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const meta: Meta = metadata === undefined ? {} : { metadata: toEntries(metadata) };
     const now = this.now();
     const deadline = deadlineOf(options.timeout, this.#settings.sessionTimeout, now);
-    const machine = this.machine.openSession(name, meta, payload, deadline, now);
+    const machine = this.machine.openSession(name, meta, payload, deadline);
     // Within the 'close' of another session: the connection is over, and has not said so yet.
     if (machine.state.kind === 'closed') throw closedError();
     const session = new Session(this, machine, false);

@@ -140,14 +140,15 @@ export class Continuity implements CarrierListener, ReconnectListener {
     if (carrier.isOver) return;
     if (this.#role === 'listener') return this.#expire(carrier, failure);
     if (this.resumable === undefined) this.#renew(failure);
-    this.#reconnector?.start(false);
+    // Or upon what ended with the former.
+    if (!this.#carrier.isOver) this.#reconnector?.start(false);
   }
 
   onDraining(carrier: Carrier): void {
     if (carrier !== this.#carrier || this.#reconnector === undefined) return;
     this.#renew(undefined);
     this.#listener.onDetached(undefined);
-    this.#reconnector.start(true);
+    if (!this.#carrier.isOver) this.#reconnector.start(true);
   }
 
   onDrained(carrier: Carrier): void {
@@ -178,6 +179,9 @@ export class Continuity implements CarrierListener, ReconnectListener {
     greeting: Greeting,
     peer: Peer,
   ): void {
+    // The application closed it upon what ended with the former.
+    if (this.#carrier.isOver)
+      return driver.machine.close(0, '', NO_DATA, this.#settings.clock.now());
     this.#wasAttached = true;
     if (this.#carrier.driver !== driver) this.#carrier.attach(driver);
     this.#listener.onAttached(how, driver, greeting, peer);

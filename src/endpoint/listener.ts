@@ -273,7 +273,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
     const now = this.#settings.clock.now();
     // It gave up while it was judged.
     if (!machine.isJudging) return;
-    const { resume } = hello;
+    // Only where both offer it.
+    const resume = hello.canResume && this.#resumeTimeout > 0 ? hello.resume : undefined;
     const former = resume && this.#resumables.find(resume.token, identity);
     if (resume !== undefined && former?.machine.canResume(resume.received) === true) {
       former.continuity.takeOver(driver);

@@ -90,9 +90,10 @@ export class Session extends EventEmitter<SessionEvents> {
   /** @internal Another connection takes the place of its own: it is opened again there. */
   move(connection: ConnectionMachine): void {
     if (this.status !== 'opening' && this.status !== 'open') return;
-    const { name, openMeta, openData } = this.#machine;
-    const now = this.connection.now();
-    this.#machine = connection.openSession(name, openMeta, openData, Infinity, now);
+    const { name, openMeta, openData, state } = this.#machine;
+    // Who still waits for it to be accepted has no more time than before.
+    const deadline = state.kind === 'opening' ? state.deadline : Infinity;
+    this.#machine = connection.openSession(name, openMeta, openData, deadline);
     this.#machine.listener = this.#listener(this.#machine);
   }
 

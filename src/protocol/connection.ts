@@ -91,13 +91,13 @@ export class ConnectionMachine implements SessionOwner {
   }
 
   /** The first socket stands: the other side has told what it allows. What waited for that may go. */
-  begin(peer: Limits, token: ResumeToken | undefined, now: number): void {
+  begin(peer: Limits, token: ResumeToken | undefined): void {
     this.#hasBegun = true;
     this.peer = peer;
     this.token = token;
     this.sendWindow = new SendWindow(peer.connectionBytes, connectionReserveOf(peer));
     this.output.setLimits(peer.maxFrame, peer.connectionBytes);
-    this.#sessions.raise(peer.sessions, now);
+    this.#sessions.raise(peer.sessions);
   }
 
   /** Whether it has ever had a socket. */
@@ -106,16 +106,10 @@ export class ConnectionMachine implements SessionOwner {
   }
 
   /** Opens a session; it is numbered as soon as the other side allows one more. */
-  openSession(
-    name: string,
-    meta: Meta,
-    data: Buffer,
-    deadline: number,
-    now: number,
-  ): SessionMachine {
+  openSession(name: string, meta: Meta, data: Buffer, deadline: number): SessionMachine {
     const session = SessionMachine.opening(this, name, meta, data, deadline);
     const failure = this.#failure ?? (this.#drain.theirs ? DRAINING : undefined);
-    if (failure === undefined) this.#sessions.addOwn(session, now);
+    if (failure === undefined) this.#sessions.addOwn(session);
     else session.fail(failure);
     return session;
   }
@@ -230,7 +224,10 @@ export class ConnectionMachine implements SessionOwner {
     this.#failure = failure;
     const oneWays = this.output.oneWays();
     if (!leaving) this.output.clear();
+    // With the others of their session, in order.
+    for (const message of oneWays) message.sender?.onMessageUncertain(message);
     for (const session of this.#sessions.all()) session.fail(failure);
+    // Those whose session had ended before.
     for (const message of oneWays) {
       if (message.state !== 'sent') continue;
       message.state = 'settled';
@@ -421,7 +418,7 @@ export class ConnectionMachine implements SessionOwner {
       return;
     }
     const acknowledged = this.#acknowledge(id);
-    const moreSessions = this.#sessions.raise(count, now);
+    const moreSessions = this.#sessions.raise(count);
     const moreBytes = this.sendWindow.raise(octets);
     if (moreBytes) {
       const blocked = [...this.#blocked];

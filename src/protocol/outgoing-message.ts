@@ -13,7 +13,7 @@ import { FrameType, Flag, type GrowingBuffer, type Meta } from '../wire/index.js
 import type { Failure } from './failure.js';
 import type { ItemReceiver, ItemSink } from './item-receiver.js';
 import type { ItemSender, ItemSource } from './item-sender.js';
-import { Unit } from './unit.js';
+import { remainingUntil, Unit } from './unit.js';
 
 export interface PartialSettlement {
   readonly type: number;
@@ -51,6 +51,7 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
     | {
         onMessageWritten(message: OutgoingMessage): void;
         onMessageAcknowledged(message: OutgoingMessage): void;
+        onMessageUncertain(message: OutgoingMessage): void;
       }
     | undefined;
 
@@ -75,8 +76,7 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
   }
 
   override remaining(now: number): number {
-    if (!this.hasDeadline) return 0;
-    return Math.max(1, Math.ceil(this.deadline - now));
+    return this.hasDeadline ? remainingUntil(this.deadline, now) : 0;
   }
 
   /** Its streams have made progress. */

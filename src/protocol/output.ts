@@ -118,6 +118,11 @@ export class Output {
     }
   }
 
+  /** Writes what is left but fragments: nothing follows. What was lost comes first, here as well. */
+  flushLast(writer: FrameWriter, now: number): void {
+    if (this.replay(writer, Infinity, now)) this.flushSmall(writer, Infinity, now);
+  }
+
   /** Writes fragments in turn, until `room` octets are written or nothing has credit. */
   flushLarge(writer: FrameWriter, room: number, now: number, window: SendWindow): void {
     let passed = 0;

@@ -50,6 +50,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
   /** The highest id that the other side allows. */
   #limit = 0;
   #nextDeadline = Infinity;
+  #uncertain: OutgoingMessage[] = [];
 
   constructor(host: SessionHost, progress: () => void) {
     this.lane = new ItemLane(host, this);
@@ -250,6 +251,11 @@ export class SessionSender implements ItemCarrier, StreamSender {
     else if (message.state === 'abandoned') message.payload = EMPTY;
   }
 
+  /** A one-way message that the output still held when the connection ended: it fails with the others. */
+  onMessageUncertain(message: OutgoingMessage): void {
+    this.#uncertain.push(message);
+  }
+
   /** Fails what has passed its deadline. Returns the next deadline. */
   onTime(now: number): number {
     if (now < this.#nextDeadline) return this.#nextDeadline;
@@ -288,6 +294,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
     this.lane.clear();
     for (const message of this.#sent.values()) this.streams.drop(message);
     this.#sent.clear();
+    this.#uncertain = [];
     for (const [message, reason] of failures) this.#settleLocally(message, reason);
   }
 
@@ -457,9 +464,9 @@ export class SessionSender implements ItemCarrier, StreamSender {
 
   /** All messages whose caller still waits: those that have their ids, then the others in order. */
   #undecided(): OutgoingMessage[] {
-    const messages = [...this.#sent.values(), ...this.#queue];
-    if (this.#large?.oneWay === true) messages.unshift(this.#large);
-    return messages.filter(({ state }) => state === 'queued' || state === 'sent');
+    const messages = new Set([...this.#sent.values(), ...this.#uncertain, ...this.#queue]);
+    if (this.#large?.oneWay === true) messages.add(this.#large);
+    return [...messages].filter(({ state }) => state === 'queued' || state === 'sent');
   }
 
   /** The place of a message in the order of sending: the next ids, those of the queue, come last. */

@@ -40,9 +40,9 @@ export class SessionTable {
     return [...this.#sessions.values(), ...this.#waiting];
   }
 
-  addOwn(session: SessionMachine, now: number): void {
+  addOwn(session: SessionMachine): void {
     this.#waiting.push(session);
-    this.#start(now);
+    this.#start();
   }
 
   /** Returns true where the other side should be told that it may open more. */
@@ -65,10 +65,10 @@ export class SessionTable {
   }
 
   /** The other side allows so many sessions in all. False where that is not more than before. */
-  raise(mayOpen: number, now: number): boolean {
+  raise(mayOpen: number): boolean {
     if (mayOpen <= this.#mayOpen) return false;
     this.#mayOpen = mayOpen;
-    this.#start(now);
+    this.#start();
     return true;
   }
 
@@ -111,7 +111,7 @@ export class SessionTable {
     return (id & 1) === this.#own;
   }
 
-  #start(now: number): void {
+  #start(): void {
     for (;;) {
       const session = this.#waiting.peek();
       if (session === undefined) return;
@@ -124,7 +124,7 @@ export class SessionTable {
       const id = this.#nextOwn;
       this.#nextOwn += 2;
       this.#sessions.set(id, session);
-      session.start(id, now);
+      session.start(id);
     }
   }
 }

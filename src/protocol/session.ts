@@ -12,6 +12,7 @@
 import {
   Code,
   codeName,
+  DEADLINE_LENGTH,
   encodeMeta,
   Flag,
   FrameType,
@@ -68,6 +69,8 @@ export class SessionMachine {
   readonly #owner: SessionOwner;
   #id = 0;
   #receiver: SessionReceiver | undefined;
+  /** OPEN, where this side writes it. */
+  #open: ControlUnit | undefined;
   #state: SessionState;
 
   private constructor(
@@ -99,7 +102,7 @@ export class SessionMachine {
     deadline: number,
   ): SessionMachine {
     // Where its opener can be told; OPEN is written later.
-    encodeFitting(owner.peer, { ...meta, name, deadline: 1 }, data);
+    encodeFitting(owner.peer, { ...meta, name }, data, DEADLINE_LENGTH);
     if (deadline !== Infinity) owner.arm(deadline);
     const session = new SessionMachine(owner, name, meta, data, { kind: 'opening', deadline });
     return session;
@@ -146,15 +149,13 @@ export class SessionMachine {
   }
 
   /** Writes OPEN under the number that the connection gives. */
-  start(id: number, now: number): void {
+  start(id: number): void {
     this.sender.allow(creditOf(this.#owner.peer));
     this.#setId(id);
     const meta: Meta = { ...this.openMeta, name: this.name };
     const deadline = 'deadline' in this.#state ? this.#state.deadline : Infinity;
-    const remaining = { deadline: Math.max(1, Math.ceil(deadline - now)) };
-    const fields = deadline === Infinity ? meta : { ...remaining, ...meta };
     try {
-      this.#push(FrameType.OPEN, fields, this.openData);
+      this.#open = this.#push(FrameType.OPEN, meta, this.openData, deadline);
     } catch (error) {
       // It was opened before the other side told its limits.
       if (!(error instanceof ProtocolError)) throw error;
@@ -204,7 +205,8 @@ export class SessionMachine {
 
   /** On another socket: says again what it allows, since credit is not counted and may be lost. */
   announce(): void {
-    if (this.#receiver === undefined) return;
+    // Of one whose OPEN is not written yet, the other side knows nothing, and has nothing to be allowed.
+    if (this.#receiver === undefined || this.#open?.started === false) return;
     this.#owner.creditDue(this.#receiver);
     this.#receiver.announceItems();
     this.sender.announceItems();
@@ -431,10 +433,13 @@ export class SessionMachine {
     this.#owner.progressed();
   }
 
-  #push(type: number, meta: Meta, data: Buffer): void {
-    const fields = encodeFitting(this.#owner.peer, meta, data);
-    this.#owner.output.push(new ControlUnit(type, this.#id, 0, fields, data));
+  #push(type: number, meta: Meta, data: Buffer, deadline = Infinity): ControlUnit {
+    const reserved = deadline === Infinity ? 0 : DEADLINE_LENGTH;
+    const fields = encodeFitting(this.#owner.peer, meta, data, reserved);
+    const unit = new ControlUnit(type, this.#id, 0, fields, data, deadline);
+    this.#owner.output.push(unit);
     this.#owner.wake();
+    return unit;
   }
 }
 
@@ -443,13 +448,14 @@ function creditOf({ messages, sessionBytes, items }: Limits): NonNullable<Meta['
 }
 
 /** @throws ProtocolError for what the other side would end the connection for. */
-function encodeFitting(peer: Limits, meta: Meta, data: Buffer): Buffer {
+function encodeFitting(peer: Limits, meta: Meta, data: Buffer, reserved: number): Buffer {
   const fields = encodeMeta(meta);
-  const size = fields.length + data.length;
-  if (fields.length <= peer.maxMeta && size <= peer.maxFrame) return fields;
+  const metaLength = fields.length + reserved;
+  const size = metaLength + data.length;
+  if (metaLength <= peer.maxMeta && size <= peer.maxFrame) return fields;
   throw new ProtocolError(
     Code.FRAME_SIZE,
-    `A frame of ${size} bytes, ${fields.length} of them fields, exceeds the ${peer.maxFrame} ` +
+    `A frame of ${size} bytes, ${metaLength} of them fields, exceeds the ${peer.maxFrame} ` +
       `and ${peer.maxMeta} that the other side takes.`,
   );
 }

@@ -235,7 +235,7 @@ export class SocketMachine implements FrameSink {
     }
     // Closed meanwhile, or before.
     if (this.#state.kind === 'closing') {
-      this.#state.leaving?.output.flushSmall(writer, Infinity, now);
+      this.#state.leaving?.output.flushLast(writer, now);
       this.#state.leaving = undefined;
     }
     if (this.#control.flushLast(writer)) this.#effects.end();
@@ -354,7 +354,7 @@ export class SocketMachine implements FrameSink {
 
   #open(peer: Greeting, token: ResumeToken | undefined): void {
     const connection = this.#effects.begin(peer);
-    connection.begin(peer.limits, token, this.#now);
+    connection.begin(peer.limits, token);
     this.#carry(connection);
     this.#effects.open(connection, peer);
   }

@@ -61,8 +61,23 @@ export abstract class Unit {
 
 /** A frame that nobody waits for. */
 export class ControlUnit extends Unit {
-  constructor(type: number, sessionId: number, id: number, meta: Buffer, payload: Buffer) {
+  readonly #deadline: number;
+
+  /** `deadline`: the instant of which DEADLINE tells the distance; none = it bears none. */
+  constructor(
+    type: number,
+    sessionId: number,
+    id: number,
+    meta: Buffer,
+    payload: Buffer,
+    deadline = Infinity,
+  ) {
     super(type, 0, sessionId, id, meta, payload, undefined);
+    this.#deadline = deadline;
+  }
+
+  override remaining(now: number): number {
+    return remainingUntil(this.#deadline, now);
   }
 
   onWritten(): void {
@@ -72,6 +87,11 @@ export class ControlUnit extends Unit {
   onAcknowledged(): void {
     // Nothing to release: the frame is its own.
   }
+}
+
+/** Milliseconds for DEADLINE: at least 1; 0 where there is none. */
+export function remainingUntil(deadline: number, now: number): number {
+  return deadline === Infinity ? 0 : Math.max(1, Math.ceil(deadline - now));
 }
 
 export const EMPTY = Buffer.alloc(0);

@@ -60,9 +60,14 @@ export class RawPeer {
     meta: Meta = {},
   ): Promise<RawPeer> {
     const peer = await RawPeer.dial(address);
-    peer.write(encodePreface(), frame({ type: FrameType.HELLO, meta: { ...GREETING, ...meta } }));
+    peer.greet(meta);
     await peer.frame(FrameType.WELCOME);
     return peer;
+  }
+
+  /** Introduces itself to a listener, as a dialer that follows the rules. */
+  greet(meta: Meta = {}): void {
+    this.write(encodePreface(), frame({ type: FrameType.HELLO, meta: { ...GREETING, ...meta } }));
   }
 
   /** Answers a dialer as a listener that follows the rules. */
@@ -128,6 +133,11 @@ export class RawListener {
 
   get address(): { host: string; port: number } {
     return { host: '127.0.0.1', port: (this.#server.address() as AddressInfo).port };
+  }
+
+  /** Takes no further dialers. */
+  close(): void {
+    this.#server.close();
   }
 
   /** The next dialer. */

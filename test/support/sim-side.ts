@@ -141,7 +141,7 @@ export class SimSide {
     const { metadata, data = EMPTY, timeout = Infinity } = options;
     const now = this.clock.now();
     const meta = metadata === undefined ? {} : { metadata };
-    const machine = this.connection.openSession(name, meta, data, now + timeout, now);
+    const machine = this.connection.openSession(name, meta, data, now + timeout);
     const session = new SimSession(this, machine);
     this.sessions.push(session);
     return session;
