@@ -16,6 +16,7 @@ import { deadlineOf, type Settings } from './options.js';
 import type { Peer } from './peer.js';
 import { report, warn } from './report.js';
 import { Session } from './session.js';
+import type { Timing } from './streaming-send.js';
 
 /** `open` → `closing` (nothing more is sent or delivered) → `closed` (the socket is gone). */
 export type ConnectionStatus = 'open' | 'closing' | 'closed';
@@ -177,6 +178,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** @internal */
   deadline(timeout: number | undefined): number {
     return deadlineOf(timeout, this.#settings.messageTimeout, this.#driver.now());
+  }
+
+  /** @internal A stream without a timeout of its own may take for ever, as long as it makes progress. */
+  timing(timeout: number | undefined): Timing {
+    const patience = timeout === undefined ? this.#settings.messageTimeout : 0;
+    return { deadline: this.deadline(timeout), patience };
   }
 
   /** @internal What stands on one frame must fit into it. */
