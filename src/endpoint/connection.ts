@@ -18,6 +18,7 @@ import type { Peer } from './peer.js';
 import type { Reconnector, ReconnectListener } from './reconnector.js';
 import { report, warn } from './report.js';
 import { Session } from './session.js';
+import type { Timing } from './streaming-send.js';
 
 /**
  * `open`; `detached`: it has no socket at the moment, and what is sent waits for one; `draining`: this side
@@ -240,6 +241,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** @internal */
   deadline(timeout: number | undefined): number {
     return deadlineOf(timeout, this.#settings.messageTimeout, this.continuity.now());
+  }
+
+  /** @internal A stream without a timeout of its own may take for ever, as long as it makes progress. */
+  timing(timeout: number | undefined): Timing {
+    const patience = timeout === undefined ? this.#settings.messageTimeout : 0;
+    return { deadline: this.deadline(timeout), patience };
   }
 
   /** @internal What stands on one frame must fit into it. */

@@ -21,10 +21,11 @@ export type {
   SessionOptions,
 } from './connection.js';
 export type { ErrorCode, Executed, InterconnectErrorDetails } from './errors.js';
+export type { Items } from './items.js';
 export type { ListenerEvents, ListenerOptions } from './listener.js';
 export type { SettleOptions } from './message.js';
 export type { EndpointLimits, EndpointOptions } from './options.js';
 export type { Peer } from './peer.js';
-export type { Outcome } from './pending-send.js';
+export type { Outcome } from './outcome.js';
 export type { ReconnectOptions } from './reconnector.js';
-export type { SendOptions, SessionEvents, SessionStatus } from './session.js';
+export type { SendOptions, SessionEvents, SessionStatus, StreamOptions } from './session.js';

@@ -4,6 +4,9 @@ import { Code, EMPTY_META, FrameType, MAX_TEXT, type Meta } from '../wire/index.
 import { type Bytes, type Metadata, toBuffer, toEntries, toMetadata } from './bytes.js';
 import { checkCode, checkReason } from './codes.js';
 import { InterconnectError } from './errors.js';
+import { isItems, type Items } from './items.js';
+import { MessageBody } from './message-body.js';
+import { ReplyStream } from './reply-stream.js';
 import type { Session } from './session.js';
 
 /** Beside the payload of a settlement. */
@@ -23,8 +26,10 @@ export interface SettleOptions {
 export class Message {
   /** The session it came in. */
   readonly session: Session;
-  /** The payload. It belongs to the handler. */
+  /** The payload. It belongs to the handler. Of a stream, what came before the first item: usually nothing. */
   readonly data: Buffer;
+  /** Whether the request is a stream: then it is in `body`. */
+  readonly streaming: boolean;
   /** Nobody waits for an outcome; settling only tells this side that the work is done. */
   readonly oneWay: boolean;
   readonly #incoming: IncomingMessage;
@@ -33,11 +38,15 @@ export class Message {
   #isTooLarge = false;
   #metadata: Metadata | undefined;
   #controller: AbortController | undefined;
+  #abortError: InterconnectError | undefined;
+  #body: MessageBody | undefined;
+  #reply: ReplyStream | undefined;
 
   /** @internal */
   constructor(session: Session, incoming: IncomingMessage) {
     this.session = session;
     this.data = incoming.data;
+    this.streaming = incoming.requestItems !== undefined;
     this.oneWay = incoming.oneWay;
     this.#incoming = incoming;
     incoming.abortListener = this;
@@ -79,10 +88,19 @@ export class Message {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      const { abortReason } = this.#incoming;
-      if (abortReason !== undefined) this.#controller.abort(errorFor(abortReason));
+      if (this.abortError !== undefined) this.#controller.abort(this.abortError);
     }
     return this.#controller.signal;
+  }
+
+  /**
+   * The request item by item: `for await (const item of message.body)`, once. An ordinary message is one item, or
+   * none if it is empty. An item that is not asked for is not received: the sender waits. What is unread when the
+   * message is settled is dropped. Throws what `signal` says when the message is no longer wanted.
+   */
+  get body(): AsyncIterable<Buffer> {
+    this.#body ??= new MessageBody(this.#incoming, this.data, () => this.abortError);
+    return this.#body.items;
   }
 
   /** The message was received and processed. */
@@ -96,8 +114,17 @@ export class Message {
    * @throws IC_ERR_OPTION for what is no bytes, IC_ERR_TOO_LARGE beyond the other side's
    * `maxMessageSize`; the message is then still to be settled.
    */
-  respond(data: Bytes, options?: SettleOptions): void {
-    this.#settle(FrameType.ACCEPT, metaOf(options), this.#payload(data));
+  respond(data: Bytes, options?: SettleOptions): void;
+  /**
+   * Answers by a stream (see `Items`), and accepts after its last item. Resolves when all has been given to the
+   * connection, or nobody wants it any more; never rejects: if the source fails, the message is rejected FAILED,
+   * and the error is the connection's `handlerError`.
+   */
+  respond(items: Items, options?: SettleOptions): Promise<void>;
+  respond(data: Bytes | Items, options?: SettleOptions): void | Promise<void> {
+    const meta = metaOf(options);
+    if (isItems(data)) return this.#stream(data, meta);
+    this.#settle(FrameType.ACCEPT, meta, this.#payload(data));
   }
 
   /**
@@ -111,9 +138,18 @@ export class Message {
     this.#settle(FrameType.REJECT, meta, data === undefined ? EMPTY : this.#payload(data));
   }
 
+  /** @internal Why the message is no longer wanted: one error, for `signal` and `body`. */
+  get abortError(): InterconnectError | undefined {
+    const { abortReason } = this.#incoming;
+    if (abortReason !== undefined) this.#abortError ??= errorFor(abortReason);
+    return this.#abortError;
+  }
+
   /** @internal */
-  onAbort(reason: AbortReason): void {
-    this.#controller?.abort(errorFor(reason));
+  onAbort(): void {
+    this.#controller?.abort(this.abortError);
+    this.#body?.wake();
+    void this.#reply?.stop();
   }
 
   /** @internal Rejects with a code of the library's own. A handler that failed over its answer's size has said so. */
@@ -127,6 +163,33 @@ export class Message {
   }
 
   #settle(type: number, meta: Meta, payload: Buffer): void {
+    this.#answer();
+    this.session.settle(this.#incoming, type, meta, payload);
+    this.#body?.wake();
+  }
+
+  #stream(items: Items, meta: Meta): Promise<void> {
+    this.#answer();
+    const { session } = this;
+    const incoming = this.#incoming;
+    const { connection } = session;
+    this.#reply = new ReplyStream(
+      {
+        incoming,
+        peerMaxMessageSize: connection.peerMaxMessageSize,
+        settle: (type, fields) => {
+          session.settle(incoming, type, fields, EMPTY);
+          this.#body?.wake();
+        },
+        report: (error) => connection.reportHandlerError(error),
+      },
+      items,
+      meta,
+    );
+    return this.#reply.done;
+  }
+
+  #answer(): void {
     if (this.#answered) {
       throw new InterconnectError(
         'IC_ERR_ALREADY_SETTLED',
@@ -134,7 +197,6 @@ export class Message {
       );
     }
     this.#answered = true;
-    this.session.settle(this.#incoming, type, meta, payload);
   }
 
   #payload(data: Bytes): Buffer {

@@ -19,6 +19,8 @@ export interface EndpointLimits {
   maxSessions?: number;
   /** Messages per session that the other side may have unsettled. Default 256. */
   maxUnsettled?: number;
+  /** Items on their way in one stream: how far its source runs ahead of its reader. Default 32. */
+  maxItems?: number;
   /** Bytes on their way in one session, 64 KiB … 1 GiB. Default 4 MiB. */
   sessionWindow?: number;
   /**
@@ -79,7 +81,7 @@ export function resolveOptions(options: EndpointOptions): Settings {
       64 * KIB,
       MAX_BYTES,
     ),
-    items: DEFAULT_LIMITS.items,
+    items: integer('maxItems', DEFAULT_LIMITS.items, 1, 2 ** 20),
   };
   checkWindows(limits);
   const agent = options.agent ?? '';

@@ -7,26 +7,9 @@ import {
   OutgoingMessage,
   type SessionMachine,
 } from '../protocol/index.js';
-import { Code, codeName, FrameType, type Meta } from '../wire/index.js';
-import { type Metadata, toMetadata } from './bytes.js';
+import type { Meta } from '../wire/index.js';
 import { errorOf, InterconnectError } from './errors.js';
-
-/** What the other side's handler decided. */
-export type Outcome =
-  | {
-      readonly accepted: true;
-      /** What it responded with; empty if it only accepted. */
-      readonly data: Buffer;
-      readonly metadata: Metadata;
-    }
-  | {
-      readonly accepted: false;
-      /** Why: see `Code`, or the application's own. */
-      readonly code: number;
-      readonly reason: string;
-      readonly data: Buffer;
-      readonly metadata: Metadata;
-    };
+import { isRefusedUnseen, type Outcome, outcomeOf } from './outcome.js';
 
 /** @internal Where a message can go once more. */
 export interface Sender {
@@ -47,7 +30,7 @@ export class PendingSend extends OutgoingMessage {
   readonly #reject: (error: InterconnectError) => void;
   readonly #options: PendingOptions;
   #machine: SessionMachine | undefined;
-  #cancel: (() => void) | undefined;
+  #unlisten: (() => void) | undefined;
 
   /** `copied`: nobody else holds the payload. */
   constructor(
@@ -73,44 +56,28 @@ export class PendingSend extends OutgoingMessage {
     const { signal } = this.#options;
     this.#machine = machine;
     if (signal !== undefined) {
-      allowListeners(signal);
-      this.#cancel = () => machine.sender.cancel(this);
-      signal.addEventListener('abort', this.#cancel, { once: true });
+      this.#unlisten = whenAborted(signal, () => machine.sender.cancel(this));
     }
     machine.send(this);
   }
 
   onOutcome(type: number, meta: Meta, data: Buffer): void {
-    const code = meta.code ?? Code.FAILED;
-    if (type === FrameType.REJECT && code === Code.MESSAGE_DRAINING) {
-      return this.onFailure(DRAINING);
-    }
-    this.#unlisten();
-    const metadata = toMetadata(meta.metadata);
-    if (type === FrameType.ACCEPT) return this.#resolve({ accepted: true, data, metadata });
-    const reason = meta.text ?? '';
-    const late = LATE[code];
-    if (late === undefined) return this.#resolve({ accepted: false, code, reason, data, metadata });
-    // The other side's clock ran out before ours, or its library cancelled: there is no outcome.
-    const message = `The other side gave no outcome: ${codeName(code)}${reason && `, ${reason}`}`;
-    this.#reject(new InterconnectError(late.code, message, { ...late, status: code, reason }));
+    if (isRefusedUnseen(type, meta)) return this.onFailure(DRAINING);
+    this.#unlisten?.();
+    const outcome = outcomeOf(type, meta, data);
+    if (outcome instanceof InterconnectError) this.#reject(outcome);
+    else this.#resolve(outcome);
   }
 
   onFailure(failure: Failure): void {
-    this.#unlisten();
+    this.#unlisten?.();
     if (this.#mayGoAgain(failure)) this.#again();
     else this.#reject(errorOf(failure));
   }
 
   onSent(): void {
-    this.#unlisten();
+    this.#unlisten?.();
     this.#resolve(undefined);
-  }
-
-  #unlisten(): void {
-    if (this.#cancel !== undefined) {
-      this.#options.signal?.removeEventListener('abort', this.#cancel);
-    }
   }
 
   /** Whether there is another connection to send it on, and it does no harm to do so. */
@@ -136,6 +103,13 @@ export class PendingSend extends OutgoingMessage {
   }
 }
 
+/** @internal Calls `cancel` when the signal aborts, unless the returned function was called before. */
+export function whenAborted(signal: AbortSignal, cancel: () => void): () => void {
+  allowListeners(signal);
+  signal.addEventListener('abort', cancel, { once: true });
+  return () => signal.removeEventListener('abort', cancel);
+}
+
 /** Many may share a signal, a shutdown's say; Node would warn of a leak from the eleventh on. */
 function allowListeners(signal: AbortSignal): void {
   // One that is not Node's own counts for itself; asking it would throw, with a stack, per message.
@@ -143,14 +117,5 @@ function allowListeners(signal: AbortSignal): void {
   if (getMaxListeners(signal) !== Infinity) setMaxListeners(Infinity, signal);
 }
 
-const LATE: Readonly<
-  Record<number, { code: 'IC_ERR_TIMEOUT' | 'IC_ERR_CANCELLED'; executed: 'no' | 'maybe' }>
-> = {
-  [Code.EXPIRED]: { code: 'IC_ERR_TIMEOUT', executed: 'no' },
-  [Code.DEADLINE]: { code: 'IC_ERR_TIMEOUT', executed: 'maybe' },
-  [Code.CANCELLED]: { code: 'IC_ERR_CANCELLED', executed: 'no' },
-  [Code.CANCELLED_RUNNING]: { code: 'IC_ERR_CANCELLED', executed: 'maybe' },
-};
-
-/** What says that the connection, and not the message, was at fault. */
-const MOVING: ReadonlySet<FailureKind> = new Set(['connection-lost', 'idle', 'draining']);
+/** @internal What says that the connection, and not the message, was at fault. */
+export const MOVING: ReadonlySet<FailureKind> = new Set(['connection-lost', 'idle', 'draining']);

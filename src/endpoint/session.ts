@@ -19,25 +19,41 @@ import {
 } from './bytes.js';
 import { checkCode, checkReason } from './codes.js';
 import type { Connection } from './connection.js';
-import { closedError, errorOf, InterconnectError } from './errors.js';
+import { closedError, errorOf, InterconnectError, optionError, shown } from './errors.js';
+import { isItems, ItemReader, type Items, ReadOnce } from './items.js';
 import { Message } from './message.js';
-import { type Outcome, PendingSend } from './pending-send.js';
+import { deadlineOf } from './options.js';
+import type { Outcome } from './outcome.js';
+import { PendingSend } from './pending-send.js';
+import { answerOf, StreamingSend } from './streaming-send.js';
 
-/** How one message is sent. */
-export interface SendOptions {
-  /** Milliseconds until an outcome must be there. Default: the endpoint's `messageTimeout`; 0 = no limit. */
+/** How one message is sent whose answer is read as a stream. */
+export interface StreamOptions {
+  /**
+   * Milliseconds until an outcome must be there; 0 = no limit. Default: the endpoint's `messageTimeout`, which
+   * counts anew from each item where the request or the answer is a stream.
+   */
   timeout?: number;
   /** Travels beside the payload; see `Metadata` for its limits. */
   metadata?: Metadata;
   /** Cancels: the other side's handler sees its own signal abort. */
   signal?: AbortSignal;
-  /** No outcome is wanted. */
+}
+
+/** How one message is sent. */
+export interface SendOptions extends StreamOptions {
+  /** No outcome is wanted. Not for streams. */
   oneWay?: boolean;
   /**
    * It does no harm if the handler runs twice: where the connection is lost for good, and nobody knows whether
    * the handler ran, the message goes again on the next one instead of failing with `executed: 'maybe'`.
    */
   idempotent?: boolean;
+  /**
+   * Takes the items of an answer that is a stream, one after the other: the next comes when the promise has
+   * resolved. If it throws, the message is cancelled. The outcome comes after the last.
+   */
+  onItem?: (item: Buffer) => void | Promise<void>;
 }
 
 /**
@@ -146,9 +162,13 @@ export class Session extends EventEmitter<SessionEvents> {
    * The bytes are not copied, and belong to the connection until the promise resolves: do not change them
    * before. After a failure they may still be on their way: make new ones. Messages of
    * one session start their handlers in the order in which they were sent.
+   *
+   * A stream (see `Items`) is sent item by item. If its source fails, the message is cancelled, and the promise
+   * rejects with the source's error. Once the other side has settled the message, no more is asked of it.
    */
-  send(data: Bytes, options?: SendOptions): Promise<Outcome>;
-  send(data: Bytes, options: SendOptions = NO_OPTIONS): Promise<Outcome | void> {
+  send(data: Bytes | Items, options?: SendOptions): Promise<Outcome>;
+  send(data: Bytes | Items, options: SendOptions = NO_OPTIONS): Promise<Outcome | void> {
+    if (options.onItem !== undefined || isItems(data)) return this.#sendStream(data, options);
     return new Promise<Outcome | void>((resolve, reject) => {
       if (this.connection.isOver) return reject(closedError());
       const { metadata, signal, oneWay } = options;
@@ -167,6 +187,22 @@ export class Session extends EventEmitter<SessionEvents> {
       if (signal?.aborted === true) return reject(cancelled());
       message.submit();
     });
+  }
+
+  /**
+   * Sends a message and reads its answer as a stream: `for await (const item of session.stream(request))`. Data
+   * of an acceptance comes as the last item; a rejection is thrown as `IC_ERR_REJECTED`. Leaving the loop cancels
+   * the message. Nothing is sent before the first item is asked for, and it can be read once.
+   */
+  stream(data: Bytes | Items, options: StreamOptions = NO_OPTIONS): AsyncIterable<Buffer> {
+    const message = this.#streaming(data, options, true);
+    const reader = new ItemReader(
+      answerOf(message, () => {
+        message.onChange = () => reader.wake();
+        this.#start(message, options);
+      }),
+    );
+    return new ReadOnce('An answer', reader);
   }
 
   /** Ends the session in order: what was sent is still settled, nothing new begins. Idempotent. */
@@ -191,6 +227,39 @@ export class Session extends EventEmitter<SessionEvents> {
     subject?: unknown,
   ): void {
     this.#handlerFailed(error, subject);
+  }
+
+  async #sendStream(data: Bytes | Items, options: SendOptions): Promise<Outcome> {
+    const { oneWay = false, onItem } = options;
+    if (oneWay) {
+      throw optionError(
+        'oneWay is for bytes: nobody would tell how far a stream came. Leave it out.',
+      );
+    }
+    if (onItem !== undefined && typeof onItem !== 'function') {
+      throw optionError(`onItem must be a function, and is ${shown(onItem)}.`);
+    }
+    const message = this.#streaming(data, options, onItem !== undefined);
+    return message.deliver(onItem, () => this.#start(message, options));
+  }
+
+  #streaming(data: Bytes | Items, options: StreamOptions, takesItems: boolean): StreamingSend {
+    const { metadata, timeout } = options;
+    if (timeout !== undefined) deadlineOf(timeout, 0, 0);
+    const items = isItems(data) ? data : undefined;
+    return new StreamingSend(
+      this,
+      isItems(data) ? EMPTY : toBuffer(data, 'A message'),
+      metadata === undefined ? EMPTY : encodeMeta({ metadata: toEntries(metadata) }),
+      items,
+      takesItems,
+    );
+  }
+
+  #start(message: StreamingSend, { timeout, signal }: StreamOptions): void {
+    const { connection } = this;
+    if (connection.isOver) message.abandon(closedError());
+    else message.start(connection.timing(timeout), signal);
   }
 
   #listener(machine: SessionMachine): SessionListener {
@@ -227,7 +296,13 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 
   #handlerFailed(error: unknown, subject: unknown): void {
-    if (subject instanceof Message) subject.refuse(Code.FAILED, 'The handler failed.');
+    if (subject instanceof Message) {
+      // It let itself be stopped by what `signal` or `body` told it: that is no fault.
+      if (error !== undefined && error === subject.abortError) {
+        return subject.refuse(Code.CANCELLED_RUNNING, 'The handler was stopped.');
+      }
+      subject.refuse(Code.FAILED, 'The handler failed.');
+    }
     this.connection.reportHandlerError(error);
   }
 

@@ -12,7 +12,7 @@
  */
 import type { GrowingBuffer, Meta } from '../wire/index.js';
 import type { ItemReceiver } from './item-receiver.js';
-import type { ItemSender } from './item-sender.js';
+import type { ItemSender, ItemSource } from './item-sender.js';
 import { EMPTY, Unit } from './unit.js';
 import type { SendWindow } from './windows.js';
 
@@ -23,6 +23,10 @@ export type AbortReason = 'timeout' | 'cancelled' | 'lost' | 'too-large';
 export interface MessageReceiver {
   settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean;
   onSettlementWritten(message: IncomingMessage): void;
+  readonly streams: {
+    reply(message: IncomingMessage, source: ItemSource): ItemSender;
+    send(message: IncomingMessage, payload: Buffer): boolean;
+  };
 }
 
 export class IncomingMessage extends Unit {
@@ -84,6 +88,19 @@ export class IncomingMessage extends Unit {
    */
   settle(type: number, meta: Buffer, payload: Buffer): boolean {
     return this.#receiver.settle(this, type, meta, payload);
+  }
+
+  /** Answers it by a stream; `source` is told when the first item may be given. */
+  reply(source: ItemSource): ItemSender {
+    return this.#receiver.streams.reply(this, source);
+  }
+
+  /**
+   * Gives the next item of the answer; only where its `replyItems` are ready. False where it is larger than the
+   * other side takes: the message is then settled.
+   */
+  giveItem(payload: Buffer): boolean {
+    return this.#receiver.streams.send(this, payload);
   }
 
   /** Octets that wait for more of the message, or of an item, and for nothing else. */

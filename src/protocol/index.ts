@@ -7,7 +7,6 @@ export { DRAINING, type Executed, type Failure, type FailureKind } from './failu
 export { FrameWriter } from './frame-writer.js';
 export { type Greeting, MAX_CONNECT_DATA } from './handshake.js';
 export { type AbortReason, IncomingMessage } from './incoming-message.js';
-export type { ItemReceiver, ItemSink } from './item-receiver.js';
 export type { ItemSender, ItemSource } from './item-sender.js';
 export { DEFAULT_LIMITS, type Limits } from './limits.js';
 export { OutgoingMessage } from './outgoing-message.js';

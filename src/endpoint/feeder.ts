@@ -1,0 +1,131 @@
+/** Moves the items of an application's source into a stream, one at a time, as fast as that takes them. */
+import type { Readable } from 'node:stream';
+import { type Bytes, toBuffer } from './bytes.js';
+import { InterconnectError, messageOf } from './errors.js';
+import type { Items } from './items.js';
+
+/** The stream that is fed. */
+export interface FedStream {
+  /** Whether it takes an item now; `wake` says when that may have become true. */
+  readonly isReady: boolean;
+  give(item: Buffer): void;
+  /** All were given. */
+  end(): void;
+  /** The source failed, or yielded what is no bytes. */
+  fail(error: unknown): void;
+  /** The source failed after nobody was interested in it any more. */
+  report(error: unknown): void;
+}
+
+export class Feeder {
+  readonly #items: Items;
+  readonly #stream: FedStream;
+  #iterator: AnyIterator | undefined;
+  #state: 'new' | 'feeding' | 'exhausted' | 'stopped' = 'new';
+  /** Continues when the stream may be ready, or is stopped. */
+  #resume: (() => void) | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(items: Items, stream: FedStream) {
+    this.#items = items;
+    this.#stream = stream;
+    // An 'error' that nobody listens for ends the process, also after the reader has left.
+    if (isReadable(items)) items.on('error', () => undefined);
+  }
+
+  /** Whether anything has been asked of the source. */
+  get isTouched(): boolean {
+    return this.#state !== 'new';
+  }
+
+  /** The stream may take an item. */
+  wake(): void {
+    if (this.#state === 'new') {
+      this.#state = 'feeding';
+      void this.#feed();
+    }
+    const resume = this.#resume;
+    this.#resume = undefined;
+    resume?.();
+  }
+
+  /** Nothing more is wanted: ends the source. Resolves when that has ended its work. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#end();
+    return this.#stopped;
+  }
+
+  async #feed(): Promise<void> {
+    try {
+      this.#iterator = iteratorOf(this.#items);
+      while (this.#isFeeding()) {
+        if (!this.#stream.isReady) {
+          await new Promise<void>((resolve) => (this.#resume = resolve));
+          continue;
+        }
+        const result = await this.#iterator.next();
+        if (!this.#isFeeding()) return;
+        if (result.done === true) {
+          this.#state = 'exhausted';
+          return this.#stream.end();
+        }
+        this.#give(result.value);
+      }
+    } catch (error) {
+      // It has ended by throwing, and must not be asked to return.
+      if (this.#isFeeding()) {
+        this.#state = 'exhausted';
+        this.#stream.fail(error);
+      }
+    }
+  }
+
+  #give(value: Bytes): void {
+    let item: Buffer;
+    try {
+      item = toBuffer(value, 'An item of a stream');
+    } catch (cause) {
+      void this.stop();
+      // What came before it may have started a handler.
+      const details = { executed: 'maybe', cause } as const;
+      const error = new InterconnectError('IC_ERR_OPTION', messageOf(cause), details);
+      return this.#stream.fail(error);
+    }
+    this.#stream.give(item);
+  }
+
+  #isFeeding(): boolean {
+    return this.#state === 'feeding';
+  }
+
+  async #end(): Promise<void> {
+    const isOver = this.#state === 'exhausted';
+    this.#state = 'stopped';
+    this.wake();
+    if (isOver) return;
+    try {
+      // What waits in `next` of a Readable or a generator would hold back `return`.
+      if (isReadable(this.#items)) this.#items.destroy();
+      this.#iterator ??= iteratorOf(this.#items);
+      await this.#iterator.return?.();
+    } catch (error) {
+      this.#stream.report(error);
+    }
+  }
+}
+
+type AnyIterator = AsyncIterator<Bytes> | Iterator<Bytes>;
+
+function iteratorOf(items: Items): AnyIterator {
+  return Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+}
+
+/** By its shape: there are streams of other packages and versions. */
+function isReadable(items: object): items is Readable {
+  return (
+    'destroy' in items &&
+    typeof items.destroy === 'function' &&
+    'on' in items &&
+    typeof items.on === 'function'
+  );
+}

@@ -1,0 +1,234 @@
+/** One message with a stream in its request or its answer, on the way. */
+import { DRAINING, type Failure, OutgoingMessage, type SessionMachine } from '../protocol/index.js';
+import { Flag, type Meta } from '../wire/index.js';
+import { errorOf, InterconnectError } from './errors.js';
+import { type FedStream, Feeder } from './feeder.js';
+import type { ItemOrigin, Items } from './items.js';
+import { isRefusedUnseen, type Outcome, outcomeOf, rejectedError } from './outcome.js';
+import { MOVING, whenAborted } from './pending-send.js';
+
+/** Takes one item of an answer; the next comes when its promise has resolved. */
+export type OnItem = (item: Buffer) => void | Promise<void>;
+
+/** What it needs of its session. */
+export interface StreamingSession {
+  /** What carries the session at the moment. */
+  readonly machine: SessionMachine;
+  readonly connection: {
+    now(): number;
+    /** An error of the application's that nobody waits for. */
+    reportHandlerError(error: unknown): void;
+  };
+}
+
+/** How long one side waits: until an instant, or so long without progress. */
+export interface Timing {
+  readonly deadline: number;
+  readonly patience: number;
+}
+
+export class StreamingSend extends OutgoingMessage implements FedStream {
+  /** Told when an item can be taken, or `result` is there. */
+  onChange: () => void = () => undefined;
+  readonly #session: StreamingSession;
+  readonly #feeder: Feeder | undefined;
+  #result: { readonly outcome: Outcome } | { readonly error: unknown } | undefined;
+  /** The one that it was sent on. */
+  #machine: SessionMachine | undefined;
+  #unlisten: (() => void) | undefined;
+
+  /** `items`: those of the request, if it is a stream. `takesItems`: whether the answer may be one. */
+  constructor(
+    session: StreamingSession,
+    payload: Buffer,
+    meta: Buffer,
+    items: Items | undefined,
+    takesItems: boolean,
+  ) {
+    super(payload, meta, Infinity, false);
+    this.#session = session;
+    this.takesItems = takesItems;
+    if (items === undefined) return;
+    this.flags |= Flag.STREAM;
+    this.#feeder = new Feeder(items, this);
+  }
+
+  /** What became of it, while items may still be there to take. */
+  get result(): { readonly outcome: Outcome } | { readonly error: unknown } | undefined {
+    return this.#result;
+  }
+
+  start(timing: Timing, signal: AbortSignal | undefined): void {
+    this.deadline = timing.deadline;
+    this.patience = timing.patience;
+    if (signal?.aborted === true) return this.abandon(cancelledBefore());
+    if (signal !== undefined) {
+      this.#unlisten = whenAborted(signal, () => this.#onAbort());
+    }
+    this.#machine = this.#session.machine;
+    this.#machine.send(this);
+  }
+
+  take(): Buffer | undefined {
+    return this.takeItem(this.#session.connection.now());
+  }
+
+  /**
+   * Sends it and hands its items to `onItem`, one after the other. The outcome comes after the last of them; a
+   * failure does not wait for what `onItem` still does.
+   */
+  deliver(onItem: OnItem | undefined, start: () => void): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      let isBusy = false;
+      const next = async (): Promise<void> => {
+        for (let item = this.take(); item !== undefined; item = this.take()) await onItem?.(item);
+      };
+      const advance = (): void => {
+        const result = this.#result;
+        if (result !== undefined && 'error' in result) return reject(result.error);
+        if (isBusy) return;
+        if (this.replyItems?.hasUnread === true) {
+          isBusy = true;
+          next()
+            .catch((error: unknown) => this.abandon(error))
+            .finally(() => {
+              isBusy = false;
+              advance();
+            });
+        } else if (result !== undefined) {
+          this.finish();
+          resolve(result.outcome);
+        }
+      };
+      this.onChange = advance;
+      start();
+    });
+  }
+
+  /** Gives the rest up; `error` is what whoever still waits is told. */
+  abandon(error: unknown): void {
+    const result = this.#result;
+    if (result === undefined || 'outcome' in result) this.#end({ error });
+    if (result === undefined) this.#machine?.sender.cancel(this);
+    this.replyItems?.drop();
+  }
+
+  /** The items are read: its signal has no meaning any more. */
+  finish(): void {
+    this.#unlisten?.();
+    this.#unlisten = undefined;
+  }
+
+  // What the protocol tells.
+
+  override onReady(): void {
+    this.#feeder?.wake();
+  }
+
+  override onItem(): void {
+    this.onChange();
+  }
+
+  onOutcome(type: number, meta: Meta, data: Buffer): void {
+    if (isRefusedUnseen(type, meta)) return this.onFailure(DRAINING);
+    const outcome = outcomeOf(type, meta, data);
+    this.#end(outcome instanceof InterconnectError ? { error: outcome } : { outcome });
+  }
+
+  onFailure(failure: Failure): void {
+    if (this.#result !== undefined) return;
+    if (!this.#mayGoAgain(failure)) return this.#end({ error: errorOf(failure) });
+    this.renew();
+    this.#machine = this.#session.machine;
+    this.#machine.send(this);
+  }
+
+  onSent(): void {
+    // Never one-way.
+  }
+
+  // What the feeder needs.
+
+  get isReady(): boolean {
+    return this.requestItems?.isReady === true;
+  }
+
+  give(item: Buffer): void {
+    this.#machine?.sender.streams.send(this, item, this.#session.connection.now());
+  }
+
+  end(): void {
+    this.requestItems?.end();
+  }
+
+  fail(error: unknown): void {
+    this.abandon(error);
+  }
+
+  report(error: unknown): void {
+    this.#session.connection.reportHandlerError(error);
+  }
+
+  /** Whether there is another connection to send it on, and nothing of it has been used. */
+  #mayGoAgain({ kind, executed }: Failure): boolean {
+    const hasMoved = this.#session.machine !== this.#machine;
+    return hasMoved && MOVING.has(kind) && executed === 'no' && this.#feeder?.isTouched !== true;
+  }
+
+  #onAbort(): void {
+    if (this.#result !== undefined) return this.abandon(cancelledAfter());
+    this.#machine?.sender.cancel(this);
+  }
+
+  #end(result: { readonly outcome: Outcome } | { readonly error: unknown }): void {
+    this.#result = result;
+    void this.#feeder?.stop();
+    if ('error' in result) this.finish();
+    this.onChange();
+  }
+}
+
+/** Reads the items, the data of an acceptance as the last of them, and throws a rejection. */
+export function answerOf(message: StreamingSend, start: () => void): ItemOrigin {
+  let wasTaken = false;
+  return {
+    start,
+    take() {
+      const item = message.take();
+      if (item !== undefined || wasTaken) return item;
+      const { result } = message;
+      if (result === undefined || 'error' in result || !result.outcome.accepted) return undefined;
+      wasTaken = true;
+      return result.outcome.data.length > 0 ? result.outcome.data : undefined;
+    },
+    get end() {
+      const { result } = message;
+      if (result === undefined) return undefined;
+      if ('error' in result) return result;
+      message.finish();
+      return result.outcome.accepted ? {} : { error: rejectedError(result.outcome) };
+    },
+    stop: () => message.abandon(cancelledByReader()),
+  };
+}
+
+function cancelledBefore(): InterconnectError {
+  return new InterconnectError(
+    'IC_ERR_CANCELLED',
+    'The signal had aborted before the message was sent.',
+  );
+}
+
+function cancelledAfter(): InterconnectError {
+  return new InterconnectError(
+    'IC_ERR_CANCELLED',
+    'The signal aborted before all items of the answer were read.',
+    { executed: 'yes' },
+  );
+}
+
+function cancelledByReader(): InterconnectError {
+  return new InterconnectError('IC_ERR_CANCELLED', 'The reader of the answer has left.', {
+    executed: 'maybe',
+  });
+}
