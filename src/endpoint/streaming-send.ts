@@ -85,7 +85,11 @@ export class StreamingSend extends OutgoingMessage implements FedStream {
       };
       const advance = (): void => {
         const result = this.#result;
-        if (result !== undefined && 'error' in result) return reject(result.error);
+        if (result !== undefined && 'error' in result) {
+          // What lies unread would hold its credit for ever.
+          this.replyItems?.drop();
+          return reject(result.error);
+        }
         if (isBusy) return;
         if (this.replyItems?.hasUnread === true) {
           isBusy = true;

@@ -127,22 +127,29 @@ export class ItemReceiver {
 
   /** ITEM. False where it is larger than this side takes. */
   onItem(flags: number, bytes: Buffer, start: number, metaLength: number, end: number): boolean {
-    const { total = -1 } = decodeMeta(FrameType.ITEM, bytes, start, start + metaLength);
+    const { total = -1, metadata } = decodeMeta(FrameType.ITEM, bytes, start, start + metaLength);
     if (this.#endSeen) violation(`Message ${this.id} has an item after its last.`);
+    // [IC-6.48]
     if (this.#partial !== undefined) {
       violation(`An item of message ${this.id} begins before the one before it is complete.`);
     }
     if (bytesBetween(this.#received, this.#granted) <= 0) {
       throw new ProtocolError(Code.FLOW, `An item of message ${this.id} is beyond its credit.`);
     }
+    // [IC-8.16]
     this.#received = addBytes(this.#received, 1);
     this.#endSeen = (flags & Flag.END) !== 0;
     const octets = end - start;
     if ((flags & Flag.MORE) !== 0) return this.#begin(total, bytes, start, metaLength, end);
     this.#checkTotal(total, octets - metaLength);
-    if (this.#state === 'dropped') this.#holder.free(octets, octets);
-    else if (octets > 0 || !this.#endSeen) return this.#keep(bytes, start, metaLength, end);
-    else this.#sink?.onItem();
+    // Fields that mean nothing make no element of an end. [IC-6.50]
+    const isBare = octets === metaLength && total < 0 && metadata === undefined;
+    if (this.#state !== 'dropped' && !(this.#endSeen && isBare)) {
+      return this.#keep(bytes, start, metaLength, end);
+    }
+    // The end alone, whatever fields it has that nobody knows, or of no interest any more.
+    this.#holder.free(octets, octets);
+    this.#sink?.onItem();
     return true;
   }
 
@@ -163,11 +170,14 @@ export class ItemReceiver {
 
   /** The next whole item; it is the application's from here on. */
   take(): Buffer | undefined {
+    // [IC-6.52]
     const item = this.#items.shift();
     if (item === undefined) return undefined;
     this.#free(item);
     this.#host.pinned -= item.pinned;
+    // [IC-8.17]
     this.#taken += 1;
+    // [IC-8.18]
     // Half of what it may send is worth a frame; nobody asks for more after the end.
     const isDue = this.#taken * 2 >= this.#host.limits.items;
     if (isDue && this.#state === 'open' && !this.#endSeen) this.#host.itemCreditDue(this);
@@ -198,7 +208,7 @@ export class ItemReceiver {
     this.#host.itemCreditOver(this);
   }
 
-  /** Nobody takes any of it: what is there goes, and what still comes is ignored. */
+  /** Nobody takes any of it: what is there goes, and what still comes is ignored. [IC-8.20] */
   drop(): void {
     this.close();
     this.#state = 'dropped';
@@ -252,6 +262,7 @@ export class ItemReceiver {
   #hold(item: PartialItem, octets: number): void {
     if (item.body === undefined) return this.#holder.free(octets, octets);
     item.held += octets;
+    // [IC-8.19]
     if (this.#items.size > 0) item.inSession += octets;
     else this.#holder.free(0, octets);
   }

@@ -1,8 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { Readable } from 'node:stream';
-import { Code, type Message } from 'nestjs-interconnect/core';
+import { Code, connect, type Message } from 'nestjs-interconnect/core';
+import { Flag, FrameType } from '../../src/wire/index.js';
+import { afterTest } from '../support/after-test.js';
 import { inSession } from '../support/connected.js';
 import { failure, later, next, thrown, until } from '../support/events.js';
+import { RawListener } from '../support/raw-peer.js';
 
 const MIB = 1024 * 1024;
 const bytes = (text: string): Buffer => Buffer.from(text);
@@ -88,7 +91,7 @@ describe('an answer in a stream', () => {
     expect(error.data).toEqual(bytes('data'));
   });
 
-  it('throws a rejection after the items that came before it', async () => {
+  it('throws a rejection after the items that came before it [IC-6.52]', async () => {
     const { session, accepted } = await inSession();
     const errors: unknown[] = [];
     accepted.connection.on('handlerError', (error) => errors.push(error));
@@ -235,7 +238,7 @@ describe('an answer in a stream', () => {
 });
 
 describe('send with onItem', () => {
-  it('gives each item after the one before it, and then the outcome', async () => {
+  it('gives each item after the one before it, and then the outcome [IC-6.52]', async () => {
     const { session, accepted } = await inSession();
     accepted.on(
       'message',
@@ -309,6 +312,36 @@ describe('send with onItem', () => {
     // Although onItem is not done.
     expect(await outcome).toMatchObject({ code: 'IC_ERR_CANCELLED' });
     await until(() => source.returned === 1);
+  });
+
+  it('gives back what is unread when there is no outcome', async () => {
+    const listener = await RawListener.listen();
+    const connecting = connect({ ...listener.address, sessionWindow: 65_536 });
+    const peer = await listener.accepted();
+    await peer.welcome();
+    const connection = await connecting;
+    afterTest(() => connection.close());
+    const session = connection.openSession('a');
+    const outcome = failure(
+      session.send(bytes('x'), { onItem: () => new Promise(() => undefined) }),
+    );
+    await peer.frame(FrameType.SEND);
+
+    const reply = { session: 1, id: 1, flags: Flag.REPLY };
+    const payload = Buffer.alloc(20_000);
+    peer.send(
+      { type: FrameType.OPENED, session: 1 },
+      { type: FrameType.ITEM, ...reply, payload },
+      { type: FrameType.ITEM, ...reply, payload },
+      { type: FrameType.REJECT, ...reply, meta: { code: Code.DEADLINE } },
+    );
+
+    expect(await outcome).toMatchObject({ code: 'IC_ERR_TIMEOUT' });
+    const limits: number[] = [];
+    while (limits.at(-1) !== 65_536 + 2 * 20_000 + 5) {
+      const { payload: credit, session: of } = await peer.frame(FrameType.CREDIT);
+      if (of === 1) limits.push(credit.readUInt32BE(4));
+    }
   });
 
   it('must be a function', async () => {

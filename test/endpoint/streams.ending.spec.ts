@@ -62,6 +62,21 @@ function echoing(accepted: Session): { ends: unknown[]; replies: Promise<void>[]
 }
 
 describe('a stream whose signal aborts', () => {
+  it('does not mind after its end, and keeps nothing of it', async () => {
+    const { session, accepted } = await inSession();
+    accepted.on('message', (message) => void message.respond([bytes('a')]));
+    const abort = new AbortController();
+    const { signal } = abort;
+
+    expect(await endOf(session.stream(bytes('x'), { signal }))).toBe('end');
+    await session.send([bytes('x')], { signal, onItem: () => undefined });
+    accepted.removeAllListeners('message').on('message', (message) => message.accept());
+    await session.send([bytes('x')], { signal });
+
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    abort.abort();
+  });
+
   it('ends both sources, and throws on both sides', async () => {
     const { session, accepted } = await inSession();
     const seen = echoing(accepted);
@@ -306,6 +321,39 @@ describe('a handler that is stopped', () => {
     expect(await outcome).toMatchObject({ code: 'IC_ERR_CANCELLED' });
     await until(() => message!.settled);
     expect(errors).toEqual([]);
+  });
+
+  it('keeps its place until its source has ended its work', async () => {
+    const { session, accepted, dialer } = await inSession({ maxUnsettled: 1 });
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    accepted.once(
+      'message',
+      (message) =>
+        void message.respond(
+          (async function* () {
+            try {
+              for (;;) yield await Promise.resolve(bytes('x'));
+            } finally {
+              await released;
+            }
+          })(),
+        ),
+    );
+    accepted.on('message', () => (started += 1));
+    let started = -1;
+    for await (const item of session.stream(bytes('x'))) {
+      expect(item).toHaveLength(1);
+      break;
+    }
+
+    const blocked = session.send(bytes('next'), { timeout: 0 });
+    for (let round = 0; round < 10; round++) await dialer.ping();
+    expect(started).toBe(0);
+    release();
+
+    await until(() => started === 1);
+    blocked.catch(() => undefined);
   });
 
   it('whose answer has an end that throws is reported', async () => {

@@ -238,6 +238,26 @@ describe('a request stream', () => {
     expect(returned).toBe(1);
   });
 
+  it('does not ask an iterator that has thrown', async () => {
+    const { session, accepted } = await inSession();
+    accepted.on('message', () => undefined);
+    let returned = 0;
+    const fault = new Error('no more');
+    const items = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => Promise.reject(fault),
+        return: () => {
+          returned += 1;
+          return Promise.resolve({ done: true as const, value: undefined });
+        },
+      }),
+    };
+
+    await expect(session.send(items)).rejects.toBe(fault);
+
+    expect(returned).toBe(0);
+  });
+
   it('with an item that is too large for the other side is cancelled', async () => {
     const { session, accepted } = await inSession({ maxMessageSize: 1000 });
     accepted.on('message', () => undefined);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { Code } from '../../src/wire/index.js';
+import { Code, Flag, FrameType } from '../../src/wire/index.js';
 import type { SimMessage, SimSend, SimSession } from '../support/sim-application.js';
 import { type PairOptions, SimPair } from '../support/sim-pair.js';
+import { SimPeer } from '../support/sim-peer.js';
 
 interface Streaming {
   readonly pair: SimPair;
@@ -34,7 +35,7 @@ function expectNothingHeld({ pair, dialer, listener }: Streaming): void {
 }
 
 describe('A request stream that is settled before its end', () => {
-  it('stops its sender, and what crossed is ignored', () => {
+  it('stops its sender, and what crossed is ignored [IC-8.21]', () => {
     const run = streaming();
     const { pair, send, message } = run;
     message.read(16);
@@ -52,7 +53,7 @@ describe('A request stream that is settled before its end', () => {
     expect(pair.listener.status).toBe('open');
   });
 
-  it('drops what lies unread, and its place is free', () => {
+  it('drops what lies unread, and its place is free [IC-8.20]', () => {
     const run = streaming({ limits: { messages: 1 } });
     const next = run.dialer.send('next');
 
@@ -129,7 +130,7 @@ describe('A stream that is cancelled', () => {
     expectNothingHeld(run);
   });
 
-  it('sends CANCEL last of all', () => {
+  it('sends CANCEL last of all [IC-6.38]', () => {
     const pair = SimPair.open();
     const { dialer } = pair.join();
     const send = dialer.send('', { items: ['a', Buffer.alloc(500_000), 'b'] });
@@ -232,7 +233,7 @@ describe('A stream that is cancelled', () => {
 });
 
 describe('The time of a stream', () => {
-  it('is, where it was given, that of the message', () => {
+  it('is, where it was given, that of the message [IC-10.8]', () => {
     const run = streaming({}, { timeout: 500 });
     const { pair, send, message } = run;
     expect(pair.dialer.log.lines().find((line) => line.startsWith('SEND'))).toContain('deadline=');
@@ -249,7 +250,7 @@ describe('The time of a stream', () => {
     expect(pair.dialer.status).toBe('open');
   });
 
-  it('is else that without progress, and no DEADLINE goes out', () => {
+  it('is else that without progress, and no DEADLINE goes out [IC-10.9]', () => {
     const { pair, send, message } = streaming({}, { patience: 500 });
     expect(pair.dialer.log.lines().find((line) => line.startsWith('SEND'))).not.toContain('dead');
     for (let round = 0; round < 5; round++) {
@@ -286,7 +287,7 @@ describe('The time of a stream', () => {
     expect(send.outcome).toBe('failed timeout maybe');
   });
 
-  it('does not run while its own application leaves items unread', () => {
+  it('does not run while its own application leaves items unread [IC-10.10]', () => {
     const { pair, send, message } = streaming({}, { patience: 500 });
     message.readAll();
     send.reads = false;
@@ -324,7 +325,7 @@ describe('The time of a stream', () => {
 });
 
 describe('The end of a session', () => {
-  it('waits for the streams in it', () => {
+  it('waits for the streams in it [IC-6.19]', () => {
     const { pair, dialer, listener, send, message } = streaming();
     dialer.end();
     pair.run();
@@ -343,7 +344,7 @@ describe('The end of a session', () => {
     expect([dialer.status, listener.status]).toEqual(['closed', 'closed']);
   });
 
-  it('of its receiver lets a stream go on that had begun', () => {
+  it('of its receiver lets a stream go on that had begun [IC-6.20]', () => {
     const { pair, dialer, listener, message } = streaming();
     listener.end();
     pair.run();
@@ -375,6 +376,24 @@ describe('The end of a session', () => {
 
     expect(refused.outcome).toBe('failed session-rejected no');
     expect(other.outcome).toBe('accepted');
+  });
+
+  it('or of a message leaves the room of its large item to others', () => {
+    const limits = { maxMessage: 400_000, connectionBytes: 500_000, sessionBytes: 100_000 };
+    const peer = SimPeer.greeted('listener', {}, limits);
+    for (const session of [1, 3]) {
+      peer.send({ type: FrameType.OPEN, session, meta: { name: `${session}` } });
+    }
+    const [one, other] = peer.side.incoming;
+    const stream = one!.send('', { items: [Buffer.alloc(400_000)] });
+    other!.send(Buffer.alloc(400_000));
+    peer.flush();
+    expect(peer.lines().some((line) => line.startsWith('SEND s=3'))).toBe(false);
+
+    peer.send({ type: FrameType.ACCEPT, session: 1, id: 1, flags: Flag.REPLY });
+
+    expect(stream.outcome).toBe('accepted');
+    expect(peer.lines()[0]).toContain('SEND s=3 id=1 MORE total=400000');
   });
 
   it('is no reason to lose what is unread of an answer', () => {

@@ -7,6 +7,7 @@ import {
   encodeMeta,
   Flag,
   FrameType,
+  writeHeader,
 } from '../../src/wire/index.js';
 import type { FrameInit } from '../support/frame-log.js';
 import type { SimMessage, SimSend } from '../support/sim-application.js';
@@ -15,6 +16,7 @@ import { SimPeer } from '../support/sim-peer.js';
 const { MORE, REPLY, STREAM, END } = Flag;
 const { SEND, FRAG, ITEM, ACCEPT, REJECT, CANCEL, CREDIT, OPEN, OPENED } = FrameType;
 const kib4 = Buffer.alloc(4096);
+const EMPTY = Buffer.alloc(0);
 const MAX_MESSAGE = 20_000;
 
 type Reaction = keyof typeof Code | 'IGNORED';
@@ -75,12 +77,29 @@ function connected(): { peer: SimPeer; ours: SimSend; theirs: SimMessage } {
 }
 
 const requests: readonly Row[] = [
-  ['M69', 'ITEM of a message that is no stream', [their(2)], 'PROTOCOL'],
-  ['M69', 'ITEM of a message never sent', [their(3)], 'PROTOCOL'],
+  ['M69', 'ITEM of a message that is no stream [IC-6.46]', [their(2)], 'PROTOCOL'],
+  ['M69', 'ITEM of a message never sent [IC-6.46]', [their(3)], 'PROTOCOL'],
   ['M69', 'ITEM of a session never opened', [{ type: ITEM, session: 9, id: 1 }], 'PROTOCOL'],
   ['M70', 'as many items as allowed', Array.from({ length: 4 }, () => their(1)), 'IGNORED'],
   ['M70', 'one item more', Array.from({ length: 5 }, () => their(1)), 'FLOW'],
-  ['M71', 'ITEM after END', [their(1, { flags: END }), their(1)], 'PROTOCOL'],
+  [
+    'M70',
+    'an end alone beyond what is allowed [IC-8.16]',
+    [...Array.from({ length: 4 }, () => their(1)), their(1, { flags: END })],
+    'FLOW',
+  ],
+  [
+    'M70',
+    'as many items as allowed, one of them in fragments [IC-8.16]',
+    [
+      their(1, { flags: MORE, payload: kib4 }),
+      { type: FRAG, session: 1, id: 1, flags: MORE, payload: kib4 },
+      { type: FRAG, session: 1, id: 1, payload: kib4 },
+      ...Array.from({ length: 3 }, () => their(1)),
+    ],
+    'IGNORED',
+  ],
+  ['M71', 'ITEM after END [IC-6.46]', [their(1, { flags: END }), their(1)], 'PROTOCOL'],
   ['M71', 'END twice', [their(1, { flags: END }), their(1, { flags: END })], 'PROTOCOL'],
   [
     'M71',
@@ -90,7 +109,7 @@ const requests: readonly Row[] = [
   ],
   [
     'M60',
-    'an item with more than TOTAL',
+    'an item with more than TOTAL [IC-9.4]',
     [
       their(1, { flags: MORE, meta: { total: 5000 }, payload: kib4 }),
       { type: FRAG, session: 1, id: 1, payload: kib4 },
@@ -106,16 +125,21 @@ const requests: readonly Row[] = [
     ],
     'PROTOCOL',
   ],
-  ['M113', 'a small item not as TOTAL says', [their(1, { meta: { total: 1 } })], 'PROTOCOL'],
+  [
+    'M113',
+    'a small item not as TOTAL says [IC-9.4]',
+    [their(1, { meta: { total: 1 } })],
+    'PROTOCOL',
+  ],
   [
     'M55',
-    'an item while the one before it is unfinished',
+    'an item while the one before it is unfinished [IC-6.48]',
     [their(1, { flags: MORE, payload: kib4 }), their(1)],
     'PROTOCOL',
   ],
   [
     'M56',
-    'FRAG of a stream without an item',
+    'FRAG of a stream without an item [IC-6.32]',
     [{ ...their(1), type: FRAG, payload: kib4 }],
     'PROTOCOL',
   ],
@@ -133,7 +157,7 @@ const requests: readonly Row[] = [
   ['–', 'metadata of an item', [their(1, { meta: { metadata: [['a', 'b']] } })], 'IGNORED'],
   [
     '–',
-    'an item before its message is whole',
+    'an item before its message is whole [IC-6.48]',
     [{ type: SEND, session: 1, id: 3, flags: STREAM | MORE, payload: kib4 }, their(3)],
     'PROTOCOL',
   ],
@@ -143,29 +167,29 @@ const requests: readonly Row[] = [
 const answers: readonly Row[] = [
   ['M70', 'as many items as allowed', Array.from({ length: 4 }, () => answer()), 'IGNORED'],
   ['M70', 'one item more', Array.from({ length: 5 }, () => answer()), 'FLOW'],
-  ['M71', 'ITEM after the settlement', [accept, answer()], 'PROTOCOL'],
+  ['M71', 'ITEM after the settlement [IC-6.47]', [accept, answer()], 'PROTOCOL'],
   [
     'M71',
-    'ITEM amid the settlement',
+    'ITEM amid the settlement [IC-6.47]',
     [{ ...accept, flags: REPLY | MORE, payload: kib4 }, answer()],
     'PROTOCOL',
   ],
   [
     'M71',
-    'the settlement amid an item',
+    'the settlement amid an item [IC-6.44]',
     [answer({ flags: REPLY | MORE, payload: kib4 }), accept],
     'PROTOCOL',
   ],
   [
     'M71',
-    'a rejection amid an item',
+    'a rejection amid an item [IC-6.44]',
     [
       answer({ flags: REPLY | MORE, payload: kib4 }),
       { type: REJECT, session: 2, id: 1, flags: REPLY, meta: { code: 0x0501 } },
     ],
     'PROTOCOL',
   ],
-  ['M69', 'ITEM for a message never sent', [answer({ id: 2 })], 'PROTOCOL'],
+  ['M69', 'ITEM for a message never sent [IC-6.47]', [answer({ id: 2 })], 'PROTOCOL'],
   [
     'M56',
     'FRAG of an answer without an item',
@@ -177,10 +201,15 @@ const answers: readonly Row[] = [
 const credits: readonly Row[] = [
   ['–', 'CREDIT for our items', [itemCredit(2, 1, 9, REPLY)], 'IGNORED'],
   ['–', 'CREDIT for our answer', [itemCredit(1, 1, 9)], 'IGNORED'],
-  ['M79', 'that jumps too far', [itemCredit(2, 1, 2 ** 30 + 1, REPLY)], 'FLOW'],
+  ['M79', 'that jumps too far [IC-8.4]', [itemCredit(2, 1, 2 ** 30 + 1, REPLY)], 'FLOW'],
   ['M79', 'that jumps too far, for an answer', [itemCredit(1, 1, 2 ** 30 + 1)], 'FLOW'],
-  ['–', 'CREDIT for items of a message never sent', [itemCredit(2, 2, 9, REPLY)], 'PROTOCOL'],
-  ['–', 'CREDIT for answers to one never sent', [itemCredit(1, 3, 9)], 'PROTOCOL'],
+  [
+    '–',
+    'CREDIT for items of a message never sent [IC-6.42]',
+    [itemCredit(2, 2, 9, REPLY)],
+    'PROTOCOL',
+  ],
+  ['–', 'CREDIT for answers to one never sent [IC-6.42]', [itemCredit(1, 3, 9)], 'PROTOCOL'],
   ['M81', 'CREDIT for items of no session', [itemCredit(9, 1, 9)], 'PROTOCOL'],
   ['M78', 'CREDIT that allows as much as before', [itemCredit(2, 1, 4, REPLY)], 'IGNORED'],
 ];
@@ -199,7 +228,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(reactionOf(dribbled)).toBe(reaction);
   });
 
-  it('ITEM of the acceptor before OPENED: PROTOCOL', () => {
+  it('ITEM of the acceptor before OPENED: PROTOCOL [IC-6.49]', () => {
     const peer = SimPeer.greeted('listener');
     peer.side.session('ours').send('x', { takesItems: true });
     peer.flush();
@@ -224,7 +253,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(peer.closeCode).toBe('FLOW');
   });
 
-  it('an item of a one-way message has nothing to answer: PROTOCOL', () => {
+  it('an item of a one-way message has nothing to answer: PROTOCOL [IC-6.47]', () => {
     const { peer } = connected();
     peer.side.sessions.at(-1)?.send('y', { oneWay: true });
     peer.flush();
@@ -234,7 +263,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(peer.closeCode).toBe('PROTOCOL');
   });
 
-  it('CREDIT for answers to a one-way message: PROTOCOL', () => {
+  it('CREDIT for answers to a one-way message: PROTOCOL [IC-6.42]', () => {
     const { peer } = connected();
     peer.send({ type: SEND, session: 1, id: 3, flags: Flag.ONEWAY });
 
@@ -243,7 +272,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(peer.closeCode).toBe('PROTOCOL');
   });
 
-  it('items that cross an early settlement are ignored, one beyond the credit is not', () => {
+  it('items that cross an early settlement are ignored, one beyond the credit is not [IC-8.21] [IC-8.22]', () => {
     const { peer, theirs } = connected();
     peer.send(their(1, { payload: kib4 }));
     theirs.accept();
@@ -263,7 +292,39 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(peer.closeCode).toBe('FLOW');
   });
 
-  it('items of a message that was settled as it was whole cost the flood budget', () => {
+  /** A listener of these limits with `count` streams of session 1 that it has settled early. */
+  function settledEarly(count: number, messages: number): SimPeer {
+    const peer = SimPeer.greeted('listener', { limits: { items: 4, messages } });
+    peer.send({ type: OPEN, session: 1, meta: { name: 'a' } });
+    for (let id = 1; id <= count; id++) {
+      peer.send({ type: SEND, session: 1, id, flags: STREAM });
+      peer.side.last.last.accept();
+      peer.flush();
+    }
+    return peer;
+  }
+
+  it.each([1, 2, 3])('late items of as many streams as may be unsettled are known: %i', (id) => {
+    const peer = settledEarly(3, 3);
+
+    peer.burst(Array.from({ length: 4 }, () => their(id)));
+    expect(peer.closeCode).toBeUndefined();
+    peer.send(their(id));
+
+    expect(peer.closeCode).toBe('FLOW');
+  });
+
+  it('of no more streams than that', () => {
+    const peer = settledEarly(4, 3);
+
+    peer.burst(Array.from({ length: 1000 }, () => their(1)));
+    expect(peer.closeCode).toBeUndefined();
+    peer.send(their(1));
+
+    expect(peer.closeCode).toBe('CALM');
+  });
+
+  it('items of a message that was settled as it was whole cost the flood budget [IC-8.22]', () => {
     const { peer, theirs } = connected();
     peer.send(their(1, { flags: END }));
     theirs.accept();
@@ -276,7 +337,25 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(peer.closeCode).toBe('CALM');
   });
 
-  it('CREDIT that crosses the end of an answer costs nothing, the same again does', () => {
+  it.each<[string, Buffer, string[]]>([
+    ['nothing', Buffer.alloc(0), []],
+    ['a field that nobody knows', Buffer.from([0x8a, 0, 1, 0]), []],
+    ['TOTAL', encodeMeta({ total: 0 }), ['']],
+    ['metadata', encodeMeta({ metadata: [['a', 'b']] }), ['']],
+  ])('END with %s, and no payload, has as many items [IC-6.50]', (_what, meta, items) => {
+    const { peer, theirs } = connected();
+    theirs.readAll();
+    const header = Buffer.alloc(16);
+    writeHeader(header, 0, ITEM, END, meta.length, meta.length, 1, 1);
+
+    peer.bytes(Buffer.concat([header, meta]));
+
+    expect(theirs.texts).toEqual(items);
+    expect(theirs.ended).toBe(true);
+    expect(peer.side.connection.receiveWindow.held).toBe(0);
+  });
+
+  it('CREDIT that crosses the end of an answer costs nothing, the same again does [IC-6.42]', () => {
     const { peer, theirs } = connected();
     theirs.stream(['a']);
     peer.flush();
@@ -305,7 +384,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
       ],
     ],
     ['in one frame', [their(1, { payload: Buffer.alloc(MAX_MESSAGE + 1) })]],
-  ])('an item that is too large, %s, has its message rejected', (_how, frames) => {
+  ])('an item that is too large, %s, has its message rejected [IC-6.53]', (_how, frames) => {
     const { peer, theirs } = connected();
 
     peer.send(...frames);
@@ -319,7 +398,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(peer.side.status).toBe('open');
   });
 
-  it('an item that is too large before the handler has started says that it has not', () => {
+  it('an item that is too large before the handler has started says that it has not [IC-6.37] [IC-6.53]', () => {
     const peer = SimPeer.greeted('listener', { limits: { maxMessage: 100 } });
     peer.side.onSession = () => undefined;
     peer.send(
@@ -336,7 +415,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
   it.each([
     ['with TOTAL', [answer({ flags: REPLY | MORE, meta: { total: 20_001 }, payload: kib4 })]],
     ['in one frame', [answer({ payload: Buffer.alloc(20_001) })]],
-  ])('an item of an answer that is too large, %s, fails its caller', (_how, frames) => {
+  ])('an item of an answer that is too large, %s, fails its caller [IC-6.54]', (_how, frames) => {
     const { peer, ours } = connected();
 
     peer.send(...frames);
@@ -346,7 +425,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(peer.side.connection.receiveWindow.held).toBe(0);
   });
 
-  it('a greeting, or OPEN, that allows more than 2^30 items: META', () => {
+  it('a greeting, or OPEN, that allows more than 2^30 items: META [IC-6.6] [IC-6.15]', () => {
     const credit = { messages: 1, bytes: 200_000, items: 2 ** 30 + 1 };
     const { peer } = connected();
 
@@ -356,7 +435,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(encodeMeta({ sessionCredit: credit }).length).toBe(15);
   });
 
-  it('unfinished items that fill all memory: one of the messages is rejected', () => {
+  it('unfinished items that fill all memory: one of the messages is rejected [IC-6.37] [IC-8.14]', () => {
     const limits = { maxMessage: 100_000, connectionBytes: 150_000, sessionBytes: 100_000 };
     const peer = SimPeer.greeted('listener', { limits });
     peer.send({ type: OPEN, session: 1, meta: { name: 'a' } });
@@ -382,8 +461,31 @@ describe('Streams with a peer that does not keep to the rules', () => {
   });
 });
 
+describe('An item with END', () => {
+  const field = Buffer.from([0x8a, 0, 1, 0]);
+
+  it.each([
+    ['nothing else is the end alone', {}, EMPTY, 0],
+    ['fields that mean nothing is the end alone', {}, field, 0],
+    ['a payload is the last element', { payload: Buffer.from('x') }, EMPTY, 1],
+    ['metadata is an element without octets', { meta: { metadata: [['a', 'b']] } }, EMPTY, 1],
+    ['TOTAL is one as well', { meta: { total: 0 } }, EMPTY, 1],
+  ] as const)('and %s [IC-6.50]', (_what, rest, ignorable, elements) => {
+    const { peer, theirs } = connected();
+    const frame = encodeFrame(their(1, { flags: END, ...rest } as Partial<FrameInit>));
+    frame.writeUInt16BE(frame.readUInt16BE(2) + ignorable.length, 2);
+    frame.writeUInt32BE(frame.readUInt32BE(4) + ignorable.length, 4);
+
+    peer.bytes(Buffer.concat([frame, ignorable]));
+    theirs.readAll();
+
+    expect([theirs.items.length, theirs.ended]).toEqual([elements, true]);
+    expect(peer.side.connection.receiveWindow.held).toBe(0);
+  });
+});
+
 describe('The credit of a session', () => {
-  it('in OPEN replaces that of the greeting for the items of the acceptor', () => {
+  it('in OPEN replaces that of the greeting for the items of the acceptor [IC-8.15]', () => {
     const { peer } = connected();
     const sessionCredit = { messages: 9, bytes: 200_000, items: 2 };
     peer.send({ type: OPEN, session: 3, meta: { name: 'a', sessionCredit } });
@@ -394,7 +496,7 @@ describe('The credit of a session', () => {
     expect(send.source?.given).toBe(3);
   });
 
-  it('in OPENED raises it, for streams that have begun too', () => {
+  it('in OPENED raises it, for streams that have begun too [IC-8.15]', () => {
     const peer = SimPeer.greeted('listener', {}, { items: 1 });
     const session = peer.side.session('ours');
     const items = ['1', '2', '3', '4', '5', '6', '7'];
@@ -407,5 +509,16 @@ describe('The credit of a session', () => {
     const later = session.send('', { items });
 
     expect([begun.source?.given, later.source?.given]).toEqual([5, 5]);
+  });
+
+  it('in OPENED allows no more than 2^30 items, as no CREDIT does: FLOW [IC-8.4]', () => {
+    const peer = SimPeer.greeted('listener');
+    peer.side.session('ours');
+    peer.flush();
+
+    const sessionCredit = { messages: 256, bytes: 4_194_304, items: 2 ** 30 + 1 };
+    peer.send({ type: OPENED, session: 2, meta: { sessionCredit } });
+
+    expect(peer.closeCode).toBe('FLOW');
   });
 });

@@ -24,7 +24,7 @@ function expectNothingHeld({ pair, dialer, listener }: Joined): void {
 }
 
 describe('A request stream', () => {
-  it('is SEND with STREAM, its items in order, and END', () => {
+  it('is SEND with STREAM, its items in order, and END [IC-6.51] [IC-6.52]', () => {
     const { pair, dialer, listener } = joined();
     pair.dialer.log.lines();
 
@@ -71,7 +71,7 @@ describe('A request stream', () => {
     expect(send.source?.given).toBe(1);
   });
 
-  it('whose SEND is large follows it whole', () => {
+  it('whose SEND is large follows it whole [IC-6.48]', () => {
     const { pair, dialer, listener } = joined();
 
     const send = dialer.send(Buffer.alloc(200_000), { items: ['x'] });
@@ -100,7 +100,7 @@ describe('A request stream', () => {
 });
 
 describe('An answer in a stream', () => {
-  it('is its items in order, and then the settlement', () => {
+  it('is its items in order, and then the settlement [IC-6.52]', () => {
     const { pair, dialer, listener } = joined();
     const send = dialer.send('x', { takesItems: true });
     pair.run();
@@ -187,7 +187,7 @@ describe('Item credit', () => {
     return [pair, send, pair.listener.last];
   }
 
-  it('holds a fast source back until its reader takes, in either direction', () => {
+  it('holds a fast source back until its reader takes, in either direction [IC-8.1] [IC-8.17]', () => {
     const [{ pair }, send, message] = both(100, { limits: { items: 8 } });
     const source = message.stream(numbers(100), () => undefined);
     pair.run();
@@ -215,7 +215,7 @@ describe('Item credit', () => {
     expect(send.outcome).toBe('accepted');
   });
 
-  it('goes out when half of it is taken, and no more after the last item', () => {
+  it('goes out when half of it is taken, and no more after the last item [IC-8.17] [IC-8.18]', () => {
     const [{ pair }, , message] = both(11, { limits: { items: 8 } });
     const credits = (): string[] =>
       pair.listener.log.lines().filter((line) => line.startsWith('CREDIT') && / id=/u.test(line));
@@ -298,7 +298,7 @@ describe('Large items', () => {
     expectNothingHeld(pair);
   });
 
-  it('that lie unread hold no more than the session window and the one that is next', () => {
+  it('that lie unread hold no more than the session window and the one that is next [IC-8.19]', () => {
     const { pair, dialer, listener } = joined();
 
     dialer.send('', { items: Array.from({ length: 20 }, () => mib(3, 1)) });
@@ -315,7 +315,24 @@ describe('Large items', () => {
     expect(pair.listener.connection.receiveWindow.held).toBe(0);
   });
 
-  it('come before the settlement, which is small', () => {
+  it('go on where they wait behind one that is taken', () => {
+    const { pair, dialer, listener } = joined({ limits: { sessionBytes: 262_144 } });
+    dialer.send('', { items: ['first', mib(2, 1), mib(2, 2)] });
+    pair.run();
+    expect(pair.listener.connection.receiveWindow.held).toBeLessThan(262_144);
+
+    listener.last.read(1);
+    pair.run();
+    listener.last.read(1);
+    pair.run();
+    listener.last.read(1);
+    pair.run();
+
+    expect(listener.last.items.map(({ length }) => length)).toEqual([5, 2 ** 21, 2 ** 21]);
+    expect(listener.last.ended).toBe(true);
+  });
+
+  it('come before the settlement, which is small [IC-6.44]', () => {
     const { pair, dialer, listener } = joined();
     const send = dialer.send('x', { takesItems: true });
     pair.run();
