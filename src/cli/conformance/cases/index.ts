@@ -18,6 +18,7 @@ import { ownResumeCases } from './own-resume.js';
 import { resumeCases } from './resume.js';
 import { sessionRuleCases } from './session-rules.js';
 import { sessionCases } from './sessions.js';
+import { streamCases } from './streams.js';
 import { streamRuleCases } from './stream-rules.js';
 
 /** The groups, in the order in which they run. A later chapter of the protocol adds its own. */
@@ -29,6 +30,7 @@ export const GROUPS = [
   'flow',
   'keepalive',
   'close',
+  'streams',
   'drain',
   'resume',
   'malformed',
@@ -49,6 +51,7 @@ const ALL: readonly ConformanceCase[] = [
   ...flowCases,
   ...keepaliveCases,
   ...closeCases,
+  ...streamCases,
   ...streamRuleCases,
   ...drainCases,
   ...resumeCases,

@@ -1,0 +1,105 @@
+/** Streams of items, in both directions of a message. */
+import { Flag, FrameType } from '../../../wire/index.js';
+import type { ConformanceCase } from '../conformance-case.js';
+import { converse } from '../conversation.js';
+import { demand } from '../mismatch.js';
+import { cancel, frame, type FrameParts, send, u32 } from '../octets.js';
+
+const { ACCEPT, CREDIT, ITEM } = FrameType;
+const { END, STREAM } = Flag;
+
+function item(session: number, id: number, parts: FrameParts = {}): Buffer {
+  return frame(ITEM, { ...parts, session, id });
+}
+
+function itemCredit(session: number, id: number, items: number, flags = 0): Buffer {
+  return frame(CREDIT, { session, id, flags, payload: u32(items) });
+}
+
+export const streamCases: readonly ConformanceCase[] = [
+  {
+    id: 'streams/taken',
+    clauses: ['6.52', '8.15', '8.17', '8.18'],
+    sentence:
+      't.collect: three times the item credit of items are taken, and come back as one payload',
+    run: async (subject) => {
+      const conversation = await converse(subject);
+      const { peer } = conversation;
+      const session = await conversation.open('t.collect');
+      const count = 3 * Math.min(peer.limits.items, 1000);
+      peer.write(send(session, 1, { flags: STREAM }));
+      let granted = peer.limits.items;
+      for (let index = 0; index < count; index += 1) {
+        await peer.until(`credit for item ${index + 1}`, () => {
+          for (const each of peer.frames) {
+            if (each.type !== CREDIT || each.session !== session || each.id !== 1) continue;
+            granted = Math.max(granted, each.payload.readUInt32BE(0));
+          }
+          return granted > index ? null : undefined;
+        });
+        const flags = index === count - 1 ? END : 0;
+        peer.write(item(session, 1, { flags, payload: String(index % 10) }));
+      }
+      const expected = Array.from({ length: count }, (_, index) => index % 10).join('');
+      await conversation.accepts(session, 1, expected);
+    },
+  },
+  {
+    id: 'streams/end-alone',
+    clauses: ['6.50', '6.51'],
+    sentence: 't.collect: END without payload is no element, an empty ITEM before it is one',
+    run: async (subject) => {
+      const conversation = await converse(subject);
+      const session = await conversation.open('t.collect');
+      conversation.peer.write(
+        send(session, 1, { flags: STREAM }),
+        item(session, 1, { payload: 'a' }),
+        item(session, 1),
+        item(session, 1, { flags: END }),
+      );
+      await conversation.accepts(session, 1, 'a');
+    },
+  },
+  {
+    id: 'streams/written',
+    clauses: ['6.52', '8.1', '8.16'],
+    sentence:
+      't.stream: items within the item credit, in order, and the settlement behind the last',
+    run: async (subject) => {
+      const sessionCredit = { messages: 1024, bytes: 2 ** 26, items: 4 };
+      const conversation = await converse(subject, { sessionCredit });
+      const { peer } = conversation;
+      const session = await conversation.open('t.stream');
+      peer.write(send(session, 1, { payload: '10' }));
+      for (let index = 0; index < 10; index += 1) {
+        const { payload } = await peer.frame(ITEM, session);
+        demand(payload.toString() === String(index), `item ${index}`, payload.toString());
+        if (index !== 3) continue;
+        await peer.fence();
+        demand(!peer.frames.some(({ type }) => type === ITEM), 'no fifth item', 'a fifth item');
+        peer.write(itemCredit(session, 1, 20));
+      }
+      await conversation.settlement(session, 1);
+      demand(!peer.frames.some(({ type }) => type === ITEM), 'no item behind', 'an item');
+    },
+  },
+  {
+    id: 'streams/cancelled',
+    clauses: ['7.1', '10.5'],
+    sentence: 't.stream: CANCEL ends a stream that waits for credit, by one settlement',
+    run: async (subject) => {
+      const sessionCredit = { messages: 1024, bytes: 2 ** 26, items: 2 };
+      const conversation = await converse(subject, { sessionCredit });
+      const session = await conversation.open('t.stream');
+      conversation.peer.write(send(session, 1, { payload: '1000000' }));
+      await conversation.peer.frame(ITEM, session);
+      conversation.peer.write(cancel(session, 1));
+      await conversation.rejects(session, 1);
+      await conversation.stillWorks();
+      const again = conversation.peer.frames.some(
+        ({ type, session: of }) => type === ACCEPT && of === session,
+      );
+      demand(!again, 'one settlement', 'a second one');
+    },
+  },
+];
