@@ -110,9 +110,25 @@ export default {
       to: { path: '^src/(wire|cli/conformance)/' },
     },
     {
+      name: 'testing-on-nest',
+      comment: 'testing: for tests of users, on the Nest transport and its inner parts.',
+      severity: 'error',
+      from: { path: '^src/testing/' },
+      to: {
+        pathNot: ['^src/(testing|nest)/', '^src/endpoint/index\\.ts$', nestsOwn],
+        dependencyTypesNot: ['core'],
+      },
+    },
+    {
+      name: 'nobody-on-testing',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/testing/' },
+      to: { path: '^src/testing/' },
+    },
+    {
       name: 'every-file-on-a-floor',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(wire|protocol|endpoint|nest|cli)/' },
+      from: { path: '^src/', pathNot: '^src/(wire|protocol|endpoint|nest|cli|testing)/' },
       to: {},
     },
     {

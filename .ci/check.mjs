@@ -20,6 +20,7 @@ const steps = {
   api: [
     'api-extractor run --config test/api/nest.json',
     'api-extractor run --config test/api/core.json',
+    'api-extractor run --config test/api/testing.json',
   ],
   unused: ['knip'],
   test: ['npm run --silent test'],

@@ -11,7 +11,7 @@ import ts from 'typescript';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-const floors = ['wire', 'protocol', 'endpoint', 'nest', 'cli'];
+const floors = ['wire', 'protocol', 'endpoint', 'nest', 'cli', 'testing'];
 
 const topLevel = [
   'src test sample',

@@ -1,5 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import { resolveOptions } from '../src/endpoint/options.js';
 import { DEFAULT_LIMITS, limitsFromMeta, limitsToMeta } from '../src/protocol/limits.js';
 import { advanceId } from '../src/protocol/windows.js';
 import { Code } from '../src/wire/codes.js';
@@ -98,16 +97,6 @@ describe('The tables in PROTOCOL.md are those of the code:', () => {
     });
   });
 
-  it('what each side chooses for itself', () => {
-    const { handshakeTimeout, sessionTimeout, messageTimeout } = resolveOptions({});
-
-    expect(table('| what | default |').slice(0, 3)).toEqual([
-      ['handshake timeout', `${handshakeTimeout} ms`],
-      ['session timeout: DEADLINE of OPEN', `${sessionTimeout} ms`],
-      ['message timeout: DEADLINE of SEND', `${messageTimeout} ms`],
-    ]);
-  });
-
   it('bits of CAPS', () => {
     const documented = Object.fromEntries(
       table('| bit of CAPS |').map(([bit, use]) => [use, Number(bit)]),
@@ -130,7 +119,7 @@ describe('The worked example in PROTOCOL.md', () => {
     sessionBytes: 32_768,
   };
 
-  it('has the credit that the listener gives', () => {
+  it('has the credit that the listener gives [IC-8.13]', () => {
     const peer = SimPeer.greeted('listener', { limits });
     const deadline = 60_000;
     peer.side.onMessage = (message) => {

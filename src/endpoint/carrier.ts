@@ -63,6 +63,7 @@ export class Carrier implements ConnectionEffects, DriverOwner {
     this.#driver = driver;
     this.#sockets.add(driver);
     driver.owner = this;
+    // [IC-17.18]
     former?.machine.supersede(this.#clock.now());
     driver.wake();
   }
@@ -110,6 +111,7 @@ export class Carrier implements ConnectionEffects, DriverOwner {
 
   onLost(driver: Driver, failure: Failure): void {
     if (driver !== this.#driver) return;
+    // [IC-17.13]
     this.#driver = undefined;
     this.#listener.onLost(this, failure);
   }
@@ -133,6 +135,7 @@ export class Carrier implements ConnectionEffects, DriverOwner {
   #onTimer(): void {
     this.#timerAt = Infinity;
     this.#stopTimer = undefined;
+    // [IC-10.7]
     const next = this.machine.onTime(this.#clock.now());
     if (next !== Infinity) this.arm(next);
   }

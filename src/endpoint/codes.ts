@@ -7,6 +7,7 @@ const FIRST_APPLICATION_CODE = 0x8000;
 
 /** @throws IC_ERR_OPTION where the code is neither one of `allowed` nor an application's own. */
 export function checkCode(code: number, allowed: readonly number[], where: string): void {
+  // [IC-13.2]
   const own = Number.isInteger(code) && code >= FIRST_APPLICATION_CODE && code <= 0xffff;
   if (own || allowed.includes(code)) return;
   const names = allowed.map((each) => `Code.${codeName(each)}`).join(', ');

@@ -200,7 +200,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       const close = (): void => void this.close();
       const stopTimer = this.#settings.clock.setAlarm(timeout, close);
       void this.gone.then(stopTimer);
-      this.machine.drain();
+      this.continuity.drain();
     }
     await this.gone;
   }

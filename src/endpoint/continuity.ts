@@ -35,7 +35,7 @@ export interface ContinuityListener {
   onDetached(failure: Failure | undefined): void;
   /** `machine` takes the place of the one before: sessions go on there. */
   onRenewing(machine: ConnectionMachine): void;
-  /** This side's drain has nothing left to wait for. */
+  /** This side's drain has nothing left to wait for. May be told more than once. */
   onDrained(): void;
   /** It is over. No failure: closed in order. Told once. */
   onClosed(failure: Failure | undefined): void;
@@ -53,6 +53,7 @@ export class Continuity implements CarrierListener, ReconnectListener {
   readonly #former = new Set<Carrier>();
   #wasAttached = false;
   #isGone = false;
+  #drains = false;
   #stopExpiry: (() => void) | undefined;
 
   /** `reconnector`: makes what brings sockets back, at a dialer that wants that. */
@@ -83,6 +84,12 @@ export class Continuity implements CarrierListener, ReconnectListener {
     return this.#carrier.now();
   }
 
+  /** Takes nothing new any more, on whichever connection. */
+  drain(): void {
+    this.#drains = true;
+    for (const { machine } of [...this.#former, this.#carrier]) machine.drain();
+  }
+
   /** Ends it in order, with all that is left of former ones. */
   close(code: number, reason: string, data: Buffer): void {
     this.#reconnector?.stop();
@@ -102,7 +109,7 @@ export class Continuity implements CarrierListener, ReconnectListener {
   }
 
   onBegin(): ConnectionMachine {
-    // The other side does not know the one that was to be resumed.
+    // The other side does not know the one that was to be resumed. [IC-17.30]
     if (this.machine.hasBegun) this.#renew(FORGOTTEN);
     return this.machine;
   }
@@ -152,7 +159,8 @@ export class Continuity implements CarrierListener, ReconnectListener {
   }
 
   onDrained(carrier: Carrier): void {
-    if (carrier === this.#carrier) this.#listener.onDrained();
+    if (carrier !== this.#carrier) carrier.close(0, '', NO_DATA);
+    this.#checkDrained();
   }
 
   onClosed(carrier: Carrier, failure: Failure | undefined): void {
@@ -166,6 +174,7 @@ export class Continuity implements CarrierListener, ReconnectListener {
   onGone(carrier: Carrier): void {
     this.#former.delete(carrier);
     if (carrier === this.#carrier) this.#isGone = true;
+    else this.#checkDrained();
     if (this.#isGone && this.#former.size === 0) this.#listener.onGone();
   }
 
@@ -193,6 +202,7 @@ export class Continuity implements CarrierListener, ReconnectListener {
     this.#former.add(former);
     this.#carrier = this.#newCarrier(former.machine.peer);
     this.#listener.onRenewing(this.machine);
+    if (this.#drains) this.machine.drain();
     if (failure !== undefined) former.end(failure);
   }
 
@@ -202,7 +212,12 @@ export class Continuity implements CarrierListener, ReconnectListener {
     return new Carrier(machine, clock, this);
   }
 
-  /** The dialer has so much time to come back. */
+  /** What a former one leaves undone goes to the newest: that is the last to be through. */
+  #checkDrained(): void {
+    if (this.#former.size === 0 && this.machine.isDrained) this.#listener.onDrained();
+  }
+
+  /** The dialer has so much time to come back. [IC-17.11] */
   #expire(carrier: Carrier, failure: Failure): void {
     const ttl = carrier.machine.token?.ttl ?? 0;
     this.#stopExpiry = this.#settings.clock.setTimer(ttl, () => carrier.end(failure));

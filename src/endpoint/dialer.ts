@@ -173,10 +173,12 @@ export class Dialer {
 function open({ host = 'localhost', port = 0, path }: Address, tls: DialTarget['tls']): Socket {
   const target = path === undefined ? { host, port } : { path };
   const common = { ...target, allowHalfOpen: true, noDelay: true };
+  // [IC-2.1]
   if (tls === undefined) return connectTcp(common);
   const servername = serverName(host);
   try {
     return connectTls({
+      // [IC-2.2]
       ALPNProtocols: ['intc/1'],
       ...(servername === undefined || path !== undefined ? {} : { servername }),
       ...(tls === true ? {} : tls),

@@ -67,6 +67,7 @@ export class Driver implements SocketEffects {
     socket.setNoDelay(true);
     // First of all: an 'error' that nobody listens for ends the process.
     socket.on('error', (error) => (this.#error ??= error));
+    // [IC-8.7]
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', this.#flush);
     socket.on('end', () => this.#onEnd());
@@ -146,7 +147,7 @@ export class Driver implements SocketEffects {
     this.#stopTimer?.();
     this.#stopTimer = undefined;
     this.#timerAt = -Infinity;
-    // A peer that reads nothing never lets CLOSE out.
+    // A peer that reads nothing never lets CLOSE out. [IC-12.4]
     this.#stopLinger ??= this.#clock.setTimer(LINGER, this.#destroy);
   }
 

@@ -214,6 +214,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     const fixed = { allowHalfOpen: false, noDelay: true };
     try {
       const server = createTlsServer(
+        // [IC-2.2]
         { ALPNProtocols: ['intc/1'], handshakeTimeout, ...tls, ...fixed },
         onSocket,
       );
@@ -249,6 +250,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
           identity = identityOf(caller, principal);
           this.#admit(driver, hello, data, identity, caller);
         };
+        // [IC-17.15]
         this.#judge(new Handshake(hello.data, caller, driver.machine, admit));
       },
       onBegin: () => {
@@ -273,8 +275,9 @@ export class Listener extends EventEmitter<ListenerEvents> {
     const now = this.#settings.clock.now();
     // It gave up while it was judged.
     if (!machine.isJudging) return;
-    // Only where both offer it.
+    // Only where both offer it. [IC-17.21]
     const resume = hello.canResume && this.#resumeTimeout > 0 ? hello.resume : undefined;
+    // [IC-17.16]
     const former = resume && this.#resumables.find(resume.token, identity);
     if (resume !== undefined && former?.machine.canResume(resume.received) === true) {
       former.continuity.takeOver(driver);
@@ -284,9 +287,10 @@ export class Listener extends EventEmitter<ListenerEvents> {
     if (this.#isDraining) {
       return machine.refuse(Code.DRAINING, 'The listener is shutting down.', EMPTY);
     }
-    // The former is left as it is: a late HELLO must not end what works.
+    // The former is left as it is: a late HELLO must not end what works. [IC-17.27] [IC-17.29]
     const code = resume && (former === undefined ? Code.RESUME_UNKNOWN : Code.RESUME_GAP);
     const ttl = this.#resumeTimeout;
+    // [IC-17.2]
     const token = ttl > 0 ? { token: randomBytes(TOKEN_LENGTH), ttl } : undefined;
     machine.accept(data, token, code, now);
   }

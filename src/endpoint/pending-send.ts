@@ -2,6 +2,7 @@
 import { getMaxListeners, setMaxListeners } from 'node:events';
 import {
   DRAINING,
+  type Executed,
   type Failure,
   type FailureKind,
   OutgoingMessage,
@@ -31,6 +32,8 @@ export class PendingSend extends OutgoingMessage {
   readonly #options: PendingOptions;
   #machine: SessionMachine | undefined;
   #unlisten: (() => void) | undefined;
+  /** On a connection before, its handler may have run: no failure after that takes it back. */
+  #mayHaveRun = false;
 
   /** `copied`: nobody else holds the payload. */
   constructor(
@@ -65,19 +68,27 @@ export class PendingSend extends OutgoingMessage {
     if (isRefusedUnseen(type, meta)) return this.onFailure(DRAINING);
     this.#unlisten?.();
     const outcome = outcomeOf(type, meta, data);
-    if (outcome instanceof InterconnectError) this.#reject(outcome);
-    else this.#resolve(outcome);
+    if (!(outcome instanceof InterconnectError)) return this.#resolve(outcome);
+    const { code, message, status, reason } = outcome;
+    const executed = this.#inAll(outcome.executed);
+    this.#reject(new InterconnectError(code, message, { executed, status, reason }));
   }
 
   onFailure(failure: Failure): void {
     this.#unlisten?.();
-    if (this.#mayGoAgain(failure)) this.#again();
-    else this.#reject(errorOf(failure));
+    const executed = this.#inAll(failure.executed);
+    if (this.#mayGoAgain(failure)) this.#again(executed !== 'no');
+    else this.#reject(errorOf({ ...failure, executed }));
   }
 
   onSent(): void {
     this.#unlisten?.();
     this.#resolve(undefined);
+  }
+
+  /** Whether the handler ran, on any connection. */
+  #inAll(executed: Executed): Executed {
+    return executed === 'no' && this.#mayHaveRun ? 'maybe' : executed;
   }
 
   /** Whether there is another connection to send it on, and it does no harm to do so. */
@@ -88,9 +99,9 @@ export class PendingSend extends OutgoingMessage {
   }
 
   /** As a new message: the former connection may still hold this one. */
-  #again(): void {
+  #again(mayHaveRun: boolean): void {
     const { payload, meta, deadline, copied } = this;
-    new PendingSend(
+    const message = new PendingSend(
       this.#from,
       payload,
       meta,
@@ -99,7 +110,9 @@ export class PendingSend extends OutgoingMessage {
       this.#options,
       this.#resolve,
       this.#reject,
-    ).submit();
+    );
+    message.#mayHaveRun = mayHaveRun;
+    message.submit();
   }
 }
 

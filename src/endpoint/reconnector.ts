@@ -80,6 +80,7 @@ export class Reconnector {
     const { minDelay, maxDelay } = this.#settings;
     const most = Math.min(maxDelay, minDelay * 2 ** Math.min(this.#pauses, MOST_DOUBLINGS));
     this.#pauses += 1;
+    // [IC-17.12]
     this.#stopPause = this.#clock.setAlarm(this.#clock.random() * most, () => {
       void this.#dial(signal);
     });

@@ -20,10 +20,11 @@ export class Resumables {
     this.#entries.set(keyOf(token), { connection, token, identity });
   }
 
-  /** Who asks must have the whole token, and be who it was given to; nothing tells which of the two was wrong. */
+  /** Who asks must have the whole token, and be who it was given to; nothing tells which of the two was wrong. [IC-17.28] */
   find(token: Buffer, identity: string): Connection | undefined {
     const entry = this.#entries.get(keyOf(token));
     if (entry === undefined || entry.connection.isOver) return undefined;
+    // [IC-17.17]
     const isSame = timingSafeEqual(entry.token, token) && entry.identity === identity;
     return isSame ? entry.connection : undefined;
   }

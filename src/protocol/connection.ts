@@ -7,7 +7,6 @@
 import {
   Code,
   decodeFrame,
-  encodeFrame,
   Flag,
   FrameType,
   isSequenced,
@@ -60,6 +59,7 @@ export class ConnectionMachine implements SessionOwner {
   /** Set by who keeps the connection, before anything can arrive. */
   effects: ConnectionEffects = UNHEARD;
   readonly output = new Output();
+  readonly goaway = new Drain();
   sendWindow = new SendWindow(0);
   readonly receiveWindow: ReceiveWindow;
   pinned = 0;
@@ -75,8 +75,7 @@ export class ConnectionMachine implements SessionOwner {
   /** Why the connection is over. */
   #failure: Failure | undefined;
   readonly #receipts = new Receipts();
-  readonly #drain = new Drain();
-  /** Useless CREDITs that cost nothing: after a resume, the other side says again what it granted. */
+  /** Useless CREDITs that cost nothing: after a resume, the other side says again what it granted. [IC-17.26] */
   #pardons = 0;
 
   constructor(settings: ConnectionSettings, now: number) {
@@ -108,7 +107,7 @@ export class ConnectionMachine implements SessionOwner {
   /** Opens a session; it is numbered as soon as the other side allows one more. */
   openSession(name: string, meta: Meta, data: Buffer, deadline: number): SessionMachine {
     const session = SessionMachine.opening(this, name, meta, data, deadline);
-    const failure = this.#failure ?? (this.#drain.theirs ? DRAINING : undefined);
+    const failure = this.#failure ?? (this.goaway.theirs ? DRAINING : undefined);
     if (failure === undefined) this.#sessions.addOwn(session);
     else session.fail(failure);
     return session;
@@ -129,9 +128,10 @@ export class ConnectionMachine implements SessionOwner {
    * `canResume` has checked.
    */
   resume(received: number): void {
+    // [IC-17.22]
     this.output.sent.rewind(received);
-    // None of what is not counted is sure to have arrived.
-    this.#drain.isDue = this.#drain.own;
+    // None of what is not counted is sure to have arrived. [IC-12.12]
+    this.goaway.onSocket();
     this.#grants.ofConnection = true;
     this.#pardons = 1;
     for (const session of this.#sessions.all()) {
@@ -143,18 +143,26 @@ export class ConnectionMachine implements SessionOwner {
 
   /** Takes nothing new any more, and tells `drained` when nothing is left. */
   drain(): void {
-    if (this.#drain.own || this.#failure !== undefined) return;
-    this.#drain.own = this.#drain.isDue = true;
+    if (this.goaway.own || this.#failure !== undefined) return;
+    this.goaway.begin();
     this.wake();
+    this.progressed();
+  }
+
+  /** All that the other side wrote before it had read GOAWAY is here. */
+  onGoawayRead(): void {
+    this.goaway.onRead();
     this.progressed();
   }
 
   /** GOAWAY. */
   onGoaway(now: number): void {
-    if (this.#drain.theirs) return this.flood(now);
-    this.#drain.theirs = true;
-    for (const session of this.#sessions.all()) session.refuseUnsent();
+    if (this.goaway.theirs) return this.flood(now);
+    this.goaway.theirs = true;
+    // First: what has not begun may go to another connection.
     this.effects.draining();
+    // [IC-12.10]
+    for (const session of this.#sessions.all()) session.refuseUnsent();
   }
 
   /** One frame of the other side: CREDIT, or of type 0x10 and above. */
@@ -169,9 +177,11 @@ export class ConnectionMachine implements SessionOwner {
     end: number,
     now: number,
   ): void {
+    // [IC-17.5]
     if (isSequenced(type)) this.#countFrame(end - start, now);
     if (type >= FrameType.SEND && type <= FrameType.CANCEL) {
       const octets = end - start;
+      // [IC-8.1]
       if (this.receiveWindow.take(octets, 'connection')) this.connectionCreditDue();
       const session = this.#sessions.get(sessionId);
       if (session?.receiver === undefined) {
@@ -191,13 +201,11 @@ export class ConnectionMachine implements SessionOwner {
 
   /** Writes what waits, until `room` octets are written or nothing has credit. */
   flush(writer: FrameWriter, room: number, now: number): void {
-    if (this.#drain.isDue) {
-      this.#drain.isDue = false;
-      writer.raw(GOAWAY);
-    }
-    // Credit may be for a session whose OPEN is among what is written again.
+    this.goaway.flush(writer);
+    // Credit may be for a session whose OPEN is among what is written again. [IC-17.25]
     if (!this.output.replay(writer, room, now)) return;
     this.output.flushSmall(writer, room, now);
+    // [IC-17.8]
     this.#writeCredits(writer);
     this.output.flushLarge(writer, room, now, this.sendWindow);
     if (this.#congested && this.#owed <= LARGEST_DEBT / 2) {
@@ -226,6 +234,7 @@ export class ConnectionMachine implements SessionOwner {
     if (!leaving) this.output.clear();
     // With the others of their session, in order.
     for (const message of oneWays) message.sender?.onMessageUncertain(message);
+    // [IC-2.10]
     for (const session of this.#sessions.all()) session.fail(failure);
     // Those whose session had ended before.
     for (const message of oneWays) {
@@ -244,17 +253,20 @@ export class ConnectionMachine implements SessionOwner {
   }
 
   get drains(): boolean {
-    return this.#drain.own;
+    return this.goaway.own;
   }
 
   get peerDrains(): boolean {
-    return this.#drain.theirs;
+    return this.goaway.theirs;
+  }
+
+  /** Whether it drains, and nothing is left to wait for. */
+  get isDrained(): boolean {
+    return this.goaway.own && this.#isDone();
   }
 
   progressed(): void {
-    if (!this.#drain.own || this.#drain.isTold || !this.#isDone()) return;
-    this.#drain.isTold = true;
-    this.effects.drained();
+    if (this.goaway.isNews(this.isDrained)) this.effects.drained();
   }
 
   owe(bytes: number): void {
@@ -272,6 +284,7 @@ export class ConnectionMachine implements SessionOwner {
 
   /** Pays for a useless frame. @throws ProtocolError CALM when there are too many. */
   flood(now: number): void {
+    // [IC-15.1]
     if (!this.#flood.spend(now)) {
       throw new ProtocolError(Code.CALM, 'Too many frames that change nothing.');
     }
@@ -386,7 +399,8 @@ export class ConnectionMachine implements SessionOwner {
       const deadline = meta.deadline === undefined ? Infinity : now + meta.deadline;
       const opened = SessionMachine.pending(this, sessionId, meta, data, deadline);
       if (this.#sessions.addTheirs(opened)) this.connectionCreditDue();
-      if (!this.#drain.own) return this.effects.session(opened);
+      // [IC-12.8]
+      if (!this.goaway.own) return this.effects.session(opened);
       return void opened.reject(Code.DRAINING, 'This side takes nothing new.', EMPTY);
     }
     const session = this.#sessions.get(sessionId);
@@ -426,6 +440,7 @@ export class ConnectionMachine implements SessionOwner {
       for (const sender of blocked) sender.pump();
       this.wake();
     }
+    // [IC-8.3]
     if (!acknowledged && !moreSessions && !moreBytes) this.#uselessCredit(now);
   }
 
@@ -434,6 +449,7 @@ export class ConnectionMachine implements SessionOwner {
     const { sent } = this.output;
     const wasFull = sent.isFull;
     const news = sent.acknowledge(count);
+    // [IC-6.13]
     if (news < 0) {
       throw new ProtocolError(Code.PROTOCOL, 'CREDIT acknowledges frames that were never sent.');
     }
@@ -453,16 +469,23 @@ export class ConnectionMachine implements SessionOwner {
     this.#pardons -= 1;
   }
 
-  /** Whether a drain has nothing left to wait for. */
+  /** Whether a drain has nothing left to wait for. [IC-12.11] */
   #isDone(): boolean {
-    if (this.#drain.isDue || !this.output.isEmpty || !this.output.sent.isEmpty) return false;
-    return this.#sessions.all().every((session) => session.unsettled === 0);
+    // What crosses GOAWAY is still to be refused. [IC-12.14] One that never had a socket has nobody to tell.
+    if (this.#hasBegun && !this.goaway.isRead) return false;
+    if (!this.output.isEmpty || !this.output.sent.isEmpty) return false;
+    // What this side has asked of the other before, and could not send yet, is left as well.
+    const isOver = ({ unsettled, sender }: SessionMachine): boolean => {
+      return unsettled === 0 && sender.isFlushed;
+    };
+    return this.#sessions.all().every(isOver);
   }
 
   #writeCredits(writer: FrameWriter): void {
     this.#grants.flush(writer);
     if (!this.#grants.ofConnection) return;
     const bytes = this.receiveWindow.grant();
+    // [IC-6.12]
     const received = this.#receipts.acknowledge();
     this.#grants.flushConnection(writer, this.#sessions.grant(), bytes, received);
     // What was settled meanwhile may have been all that was not stuck.
@@ -477,7 +500,6 @@ export class ConnectionMachine implements SessionOwner {
 
 /** Beyond so many octets of unread settlements no further handler starts. */
 const LARGEST_DEBT = 16 * 1024 * 1024;
-const GOAWAY = encodeFrame({ type: FrameType.GOAWAY, meta: { code: Code.DRAINING } });
 
 const UNHEARD: ConnectionEffects = {
   wake: () => undefined,

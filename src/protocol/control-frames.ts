@@ -1,12 +1,13 @@
-/** Frames of the socket's own: they leave before all others, but for the last. */
+/** Frames of the socket's own: they leave before all others, but for PONG and the last. */
 import { encodeFrame, FrameType } from '../wire/index.js';
+import type { ConnectionMachine } from './connection.js';
 import type { FrameWriter } from './frame-writer.js';
 
 export class ControlFrames {
   #frames: Buffer[] = [];
-  /** The newest PING that is not answered; only that one is. */
+  /** The newest PING that is not answered; only that one is. [IC-6.10] */
   #pongToken: number | undefined;
-  /** The frame after which nothing is written. */
+  /** The frame after which nothing is written. [IC-12.1] */
   #last: Buffer | undefined;
 
   /** Whether the last frame waits to be written. */
@@ -31,12 +32,15 @@ export class ControlFrames {
   }
 
   flush(writer: FrameWriter): void {
-    if (this.#pongToken !== undefined) {
-      this.#frames.push(encodeFrame({ type: FrameType.PONG, id: this.#pongToken }));
-      this.#pongToken = undefined;
-    }
     for (const frame of this.#frames) writer.raw(frame);
     this.#frames = [];
+  }
+
+  /** Behind what had begun when GOAWAY was read: who drains takes PONG for the end of that. [IC-12.15] */
+  flushPong(writer: FrameWriter, { goaway, output }: ConnectionMachine): void {
+    if (this.#pongToken === undefined || (goaway.theirs && output.hasSmall)) return;
+    writer.raw(encodeFrame({ type: FrameType.PONG, id: this.#pongToken }));
+    this.#pongToken = undefined;
   }
 
   /** Writes the last frame. False where there is none. */

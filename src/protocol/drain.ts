@@ -1,11 +1,65 @@
-/** Who takes nothing new any more: GOAWAY, said and heard. */
+/**
+ * Who takes nothing new any more: GOAWAY, said and heard.
+ *
+ * GOAWAY is said on every socket, and a PING goes behind it. What the other side wrote before it had read
+ * GOAWAY comes before the PONG: until then the drain is not done.
+ */
+import { Code, encodeFrame, FrameType } from '../wire/index.js';
+import type { FrameWriter } from './frame-writer.js';
+
 export class Drain {
-  /** This side drains. */
-  own = false;
-  /** GOAWAY is to be written: when the drain begins, and on every socket that follows. */
-  isDue = false;
-  /** The owner of the connection knows that nothing is left. */
-  isTold = false;
   /** The other side drains. */
   theirs = false;
+  #own = false;
+  /** How far this side has come on the socket of now. */
+  #step: 'due' | 'said' | 'asked' | 'read' = 'due';
+  /** The owner of the connection has been told that nothing is left. */
+  #isTold = false;
+
+  /** This side drains. */
+  get own(): boolean {
+    return this.#own;
+  }
+
+  /** Whether the other side knows, and nothing more can cross GOAWAY. */
+  get isRead(): boolean {
+    return this.#step === 'read';
+  }
+
+  begin(): void {
+    this.#own = true;
+  }
+
+  /** Another socket: what was said on the former may not have arrived. */
+  onSocket(): void {
+    this.#step = 'due';
+  }
+
+  /** Writes GOAWAY where it is due. */
+  flush(writer: FrameWriter): void {
+    if (!this.#own || this.#step !== 'due') return;
+    writer.raw(GOAWAY);
+    this.#step = 'said';
+  }
+
+  /** Whether a PING is to follow what has just been written. */
+  ask(): boolean {
+    if (this.#step !== 'said') return false;
+    this.#step = 'asked';
+    return true;
+  }
+
+  /** Its PONG. */
+  onRead(): void {
+    this.#step = 'read';
+  }
+
+  /** Whether it is news that nothing is left; something may come again, and then it is news once more. */
+  isNews(isDone: boolean): boolean {
+    const isNews = isDone && !this.#isTold;
+    this.#isTold = isDone;
+    return isNews;
+  }
 }
+
+const GOAWAY = encodeFrame({ type: FrameType.GOAWAY, meta: { code: Code.DRAINING } });

@@ -62,6 +62,7 @@ export class FrameWriter {
     const metaLength =
       meta.length + (deadline > 0 ? DEADLINE_LENGTH : 0) + (total > 0 ? TOTAL_LENGTH : 0);
     const inline = size <= INLINE_LIMIT;
+    // [IC-4.4]
     this.#reserve(HEADER_LENGTH + metaLength + (inline ? size : 0));
     const slab = this.#slab;
     let at = this.#at;

@@ -69,3 +69,9 @@ export function resumptionOf(
   if (connection?.token === undefined) return undefined;
   return { token: connection.token.token, received: connection.received };
 }
+
+/** With what a WELCOME's connection can be resumed: where both sides can, and for some time. [IC-16.1] [IC-17.3] */
+export function tokenInForce(own: Greeting, welcome: Greeting): Meta['token'] {
+  const isInForce = own.canResume && welcome.canResume && (welcome.token?.ttl ?? 0) > 0;
+  return isInForce ? welcome.token : undefined;
+}

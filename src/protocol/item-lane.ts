@@ -3,11 +3,12 @@
  * request for credit: it leaves the reserve to settlements, or two sides whose items fill each other's
  * memory could not even end their messages.
  */
+import { Code, ProtocolError } from '../wire/index.js';
 import type { OutgoingItem } from './outgoing-item.js';
 import type { Limits } from './limits.js';
 import { Queue } from './queue.js';
 import type { Unit } from './unit.js';
-import type { SendWindow } from './windows.js';
+import { MAX_WINDOW, type SendWindow } from './windows.js';
 
 /** What a session does with its units; see `SessionSender`. */
 export interface ItemCarrier {
@@ -55,6 +56,7 @@ export class ItemLane {
 
   /** Items that a stream may send before it has CREDIT of its own. */
   get items(): number {
+    // [IC-8.15]
     return this.#items ?? this.#host.peer.items;
   }
 
@@ -83,6 +85,10 @@ export class ItemLane {
 
   /** OPENED only adds to what its opener may have used already. */
   raise(items: number): void {
+    // [IC-8.4]
+    if (items > MAX_WINDOW) {
+      throw new ProtocolError(Code.FLOW, `OPENED allows more than ${MAX_WINDOW} items ahead.`);
+    }
     this.#items = Math.max(this.items, items);
   }
 

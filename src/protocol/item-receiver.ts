@@ -142,12 +142,11 @@ export class ItemReceiver {
     const octets = end - start;
     if ((flags & Flag.MORE) !== 0) return this.#begin(total, bytes, start, metaLength, end);
     this.#checkTotal(total, octets - metaLength);
-    // Fields that mean nothing make no element of an end. [IC-6.50]
+    // An end alone, whatever fields it has that nobody knows, is no element. [IC-6.50]
     const isBare = octets === metaLength && total < 0 && metadata === undefined;
     if (this.#state !== 'dropped' && !(this.#endSeen && isBare)) {
       return this.#keep(bytes, start, metaLength, end);
     }
-    // The end alone, whatever fields it has that nobody knows, or of no interest any more.
     this.#holder.free(octets, octets);
     this.#sink?.onItem();
     return true;

@@ -69,7 +69,7 @@ export class ItemSender implements WaitingStream {
     this.#give(payload, this.#flags);
   }
 
-  /** The last item was given; END goes out behind it. Only where `isReady`. */
+  /** The last item was given; END goes out behind it. Only where `isReady`. [IC-6.51] */
   end(): void {
     this.#give(EMPTY, this.#flags | Flag.END);
   }

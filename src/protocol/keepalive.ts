@@ -12,11 +12,13 @@ export class Keepalive {
   /** Milliseconds; 0 = never. `ownIdle` is this side's patience, `peerIdle` the other's. */
   constructor(ownIdle: number, peerIdle: number, now: number) {
     this.#giveUpAfter = ownIdle === 0 ? Infinity : ownIdle;
+    // [IC-11.1] [IC-11.4]
     this.#speakEvery = peerIdle === 0 ? Infinity : Math.max(peerIdle / 3, SHORTEST_PAUSE);
     this.#heardAt = now;
     this.#spokeAt = now;
   }
 
+  // [IC-11.2]
   onHeard(now: number): void {
     this.#heardAt = now;
   }
@@ -35,7 +37,7 @@ export class Keepalive {
       this.#heardAt = now - this.#giveUpAfter * (1 - GRACE);
       return 'speak';
     }
-    // Sums, as in `nextCheck`: a difference may round to a little less, and the look be due for ever.
+    // Sums, as in `nextCheck`: a difference may round to a little less, and the look be due for ever. [IC-11.3]
     if (now >= this.#heardAt + this.#giveUpAfter) return 'dead';
     return now >= this.#spokeAt + this.#speakEvery ? 'speak' : 'alive';
   }

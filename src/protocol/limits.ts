@@ -83,6 +83,7 @@ export function checkCredit(credit: NonNullable<Meta['sessionCredit']>, peer: Fr
   if (credit.messages > MAX_WINDOW) {
     throw new ProtocolError(Code.META, `A credit of ${credit.messages} messages is too large.`);
   }
+  // [IC-6.6]
   if (credit.items > MAX_WINDOW) {
     throw new ProtocolError(Code.META, `A credit of ${credit.items} items is too large.`);
   }
@@ -112,6 +113,7 @@ export function connectionReserveOf(peer: Limits): number {
 /** A window has room for a frame, and for a small one twice: once for requests, once for settlements. */
 function checkWindow(bytes: number, peer: FrameSize): void {
   const least = Math.max(peer.maxFrame, 2 * largestSmall(peer));
+  // [IC-6.5]
   if (bytes < least || bytes > MAX_WINDOW) {
     throw new ProtocolError(
       Code.META,

@@ -4,7 +4,7 @@ import type { Failure } from './failure.js';
 import type { Limits } from './limits.js';
 import type { Unit } from './unit.js';
 
-/** Why the other side would not take the message. */
+/** Why the other side would not take the message. [IC-6.30] */
 export function misfitOf(
   { meta, payload }: Unit,
   { maxMessage, maxMeta }: Limits,

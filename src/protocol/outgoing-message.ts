@@ -94,6 +94,7 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
   isPatient(now: number): boolean {
     if (this.patience === 0) return false;
     const hasMoved = this.#moved !== (this.requestItems?.moved ?? 0);
+    // [IC-10.10]
     if (!hasMoved && this.replyItems?.hasUnread !== true) return false;
     this.touch(now);
     return true;

@@ -39,6 +39,11 @@ export class Output {
     return this.#small.size === 0 && this.#active.length === 0 && this.#waiting.size === 0;
   }
 
+  /** Whether units of one frame wait. */
+  get hasSmall(): boolean {
+    return this.#small.size > 0;
+  }
+
   /** Whether what waited was thrown away. */
   get isCleared(): boolean {
     return this.#isCleared;
@@ -82,7 +87,7 @@ export class Output {
     this.#begun = 0;
   }
 
-  /** Writes again what the socket before this one lost. False while some of it is left. */
+  /** Writes again what the socket before this one lost. False while some of it is left. [IC-17.24] */
   replay(writer: FrameWriter, room: number, now: number): boolean {
     for (let frame = this.sent.next; frame !== undefined; frame = this.sent.next) {
       if (writer.bytes >= room) return false;
@@ -123,7 +128,7 @@ export class Output {
     if (this.replay(writer, Infinity, now)) this.flushSmall(writer, Infinity, now);
   }
 
-  /** Writes fragments in turn, until `room` octets are written or nothing has credit. */
+  /** Writes fragments in turn, until `room` octets are written or nothing has credit. [IC-9.8] */
   flushLarge(writer: FrameWriter, room: number, now: number, window: SendWindow): void {
     let passed = 0;
     while (writer.bytes < room && passed < this.#active.length && !this.sent.isFull) {
@@ -149,10 +154,12 @@ export class Output {
   #writeFragment(writer: FrameWriter, unit: Unit, now: number, window: SendWindow): boolean {
     const first = !unit.started;
     const deadline = first ? unit.remaining(now) : 0;
+    // [IC-9.2]
     const meta = first ? unit.meta : NO_META;
     const rest = unit.payload.length - unit.written;
     const room = Math.min(this.#maxFrame, roomFor(unit, window), roomFor(unit, unit.window));
     let metaLength = meta.length + (deadline > 0 ? DEADLINE_LENGTH : 0);
+    // [IC-9.1]
     const more = metaLength + rest > room;
     if (more && first) metaLength += TOTAL_LENGTH;
     const piece = more ? room - metaLength : rest;
@@ -164,11 +171,13 @@ export class Output {
     window.use(metaLength + piece);
     unit.window?.use(metaLength + piece);
     unit.started = true;
+    // [IC-9.3]
     unit.written = end;
     return true;
   }
 
   #begin(unit: Unit): boolean {
+    // [IC-8.6]
     if (this.#begun > 0 && this.#begun + unit.payload.length > this.#maxBegun) return false;
     this.#begun += unit.payload.length;
     this.#active.push(unit);
@@ -190,7 +199,7 @@ export class Output {
   }
 }
 
-/** Writes one frame of a unit, as often as it is asked to: only DEADLINE is of the moment. */
+/** Writes one frame of a unit, as often as it is asked to: only DEADLINE is of the moment. [IC-17.23] */
 function writePiece(writer: FrameWriter, unit: Unit, from: number, to: number, now: number): void {
   const { payload } = unit;
   const first = from === 0;

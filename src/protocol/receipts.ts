@@ -5,11 +5,16 @@
 import { MAX_ID } from '../wire/index.js';
 
 export class Receipts {
-  #received = 0;
+  #received: number;
   /** Frames, and octets of their bodies, that have arrived since the last acknowledgement. */
   #frames = 0;
   #octets = 0;
   #dueAt = Infinity;
+
+  /** `received`: 0 but in tests of the wrap. */
+  constructor(received = 0) {
+    this.#received = received;
+  }
 
   /** Frames in all, modulo 2^31. */
   get received(): number {
@@ -23,10 +28,12 @@ export class Receipts {
 
   /** A frame has taken effect. Returns true where that is to be acknowledged now. */
   count(octets: number, now: number): boolean {
+    // [IC-17.4]
     this.#received = (this.#received + 1) & MAX_ID;
     this.#frames += 1;
     this.#octets += octets;
     if (this.#dueAt === Infinity) this.#dueAt = now + ACKNOWLEDGE_WITHIN;
+    // [IC-17.7]
     return this.#frames >= ACKNOWLEDGE_FRAMES || this.#octets >= ACKNOWLEDGE_OCTETS;
   }
 

@@ -79,13 +79,16 @@ export class ReceiverStreams {
     const message = this.#receiver.find(id);
     const items = (message ?? this.#late.get(id))?.requestItems;
     if (items === undefined) {
+      // [IC-6.46]
       if (message !== undefined) violation(`An item for message ${id}, which is no stream.`);
       if (!isAtMost(id, this.#receiver.lastId)) violation(`An item for message ${id}, never sent.`);
       this.#receiver.free(end - start, end - start);
       return false;
     }
+    // [IC-6.48]
     if (message?.body !== undefined) violation(`An item before message ${id} is complete.`);
     const fits = items.onItem(flags, bytes, start, metaLength, end);
+    // [IC-8.21]
     if (message !== undefined) this.#onPart(message, items, fits);
     return true;
   }
@@ -104,6 +107,7 @@ export class ReceiverStreams {
   onCredit(id: number, limit: number): boolean {
     const message = this.#receiver.find(id);
     if (message !== undefined) {
+      // [IC-6.42]
       if (message.oneWay) violation(`CREDIT for answers to message ${id}, which is one-way.`);
       message.replyItems ??= this.#reply(message);
       return message.replyItems.onCredit(limit);
@@ -139,6 +143,7 @@ export class ReceiverStreams {
     if (isComplete && replyItems === undefined) return;
     this.#late.delete(id);
     this.#late.set(id, { requestItems, replyItems });
+    // [IC-8.22]
     if (this.#late.size <= this.#host.limits.messages) return;
     for (const [oldest] of this.#late) return void this.#late.delete(oldest);
   }

@@ -28,6 +28,7 @@ export function relieve(
       if (message.stuck < (least?.stuck ?? Infinity)) [least, where] = [message, session];
     }
   }
+  // [IC-8.14]
   // One alone always fits: no message may be larger than that.
   if (least !== undefined && count > 1 && held <= stuck) where?.receiver?.refuseUnfinished(least);
 }

@@ -27,8 +27,13 @@ export class ReplayQueue {
   readonly #frames = new Queue<Unit | Piece>();
   /** How many of them have been written on the socket of now. */
   #written = 0;
-  #acknowledged = 0;
+  #acknowledged: number;
   #octets = 0;
+
+  /** `acknowledged`: 0 but in tests of the wrap. */
+  constructor(acknowledged = 0) {
+    this.#acknowledged = acknowledged;
+  }
 
   /** Frames that the other side has acknowledged, modulo 2^31. */
   get acknowledged(): number {
@@ -54,7 +59,7 @@ export class ReplayQueue {
     for (const frame of this.#frames) yield unitOf(frame);
   }
 
-  /** Keeps a frame that has just been written for the first time. */
+  /** Keeps a frame that has just been written for the first time. [IC-17.9] */
   keep(frame: Unit | Piece): void {
     this.#octets += sizeOf(frame);
     this.#written += 1;
@@ -71,6 +76,7 @@ export class ReplayQueue {
    * was written.
    */
   acknowledge(count: number): number {
+    // [IC-17.10]
     return this.#trim(count, this.#written);
   }
 

@@ -66,6 +66,7 @@ export class SenderStreams {
     now: number,
   ): void {
     const message = this.#sender.find(id);
+    // [IC-6.47]
     if (message?.started !== true || message.reply !== undefined) {
       return violation(`An item answers message ${id}, which is settled or was never sent.`);
     }
@@ -104,6 +105,7 @@ export class SenderStreams {
 
   /** The settlement of a message has begun. */
   onSettlement({ id, requestItems, replyItems }: OutgoingMessage): void {
+    // [IC-6.44]
     if (replyItems?.isPartial === true) {
       violation(`Message ${id} is settled before an item of its answer is complete.`);
     }
@@ -113,6 +115,7 @@ export class SenderStreams {
 
   /** Nobody wants the outcome of a message, or there is none. */
   drop({ requestItems, replyItems }: OutgoingMessage): void {
+    // [IC-6.38]
     requestItems?.stop(true);
     replyItems?.drop();
   }
@@ -128,6 +131,7 @@ export class SenderStreams {
   }
 
   #refuse(message: OutgoingMessage): void {
+    // [IC-6.54]
     const limit = this.#host.limits.maxMessage;
     this.#sender.cancel(message, {
       kind: 'too-large',

@@ -111,6 +111,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
 
   /** Starts what waits, as far as it may. */
   pump(now: number): void {
+    // [IC-6.29]
     while (this.#accepting && this.#host.mayDispatch) {
       const message = this.#waiting.shift();
       if (message === undefined) return;
@@ -128,17 +129,20 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     end: number,
     now: number,
   ): void {
+    // [IC-4.6]
     if (id !== nextId(this.#lastId)) {
       violation(`Message ${id} follows message ${this.#lastId}; ids are consecutive.`);
     }
     if (!this.#messages.allows(id)) {
       throw new ProtocolError(Code.FLOW, `Message ${id} is beyond the session's credit.`);
     }
+    // [IC-6.25]
     if (this.#partial !== undefined) {
       violation(`Message ${id} begins before message ${this.#partial.id} is complete.`);
     }
     const meta = decodeMeta(FrameType.SEND, bytes, start, start + metaLength);
     const oneWay = (flags & Flag.ONEWAY) !== 0;
+    // [IC-10.2]
     const deadline = meta.deadline === undefined ? Infinity : now + meta.deadline;
     const { window } = this.#sender;
     const message = new IncomingMessage(this, this.sessionId, id, window, oneWay, deadline, meta);
@@ -153,6 +157,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
       this.#host.arm(deadline);
     }
     const more = (flags & Flag.MORE) !== 0;
+    // [IC-12.8] [IC-12.9]
     // It crossed the GOAWAY. A one-way message could not be told, and is taken.
     if (this.#host.drains && !oneWay) {
       if (more) this.#partial = message;
@@ -164,6 +169,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     if (!more) {
       const size = end - start - metaLength;
       checkTotal(message, size);
+      // [IC-6.40]
       if (size > maxMessage) {
         this.giveBack(end - start);
         return this.#refuseTooLarge(message, size);
@@ -196,6 +202,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
   ): void {
     const message = this.#partial;
     if (message === undefined || message.id !== id) {
+      // [IC-6.32]
       if (id !== this.#refusedId)
         violation(`A fragment continues message ${id}, which is not open.`);
       if ((flags & Flag.MORE) === 0) this.#refusedId = 0;
@@ -210,7 +217,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     this.#complete(message, now);
   }
 
-  /** Octets that arrived in this session and are held by nobody. */
+  /** Octets that arrived in this session and are held by nobody. [IC-8.11] */
   giveBack(octets: number): void {
     this.free(octets, octets);
   }
@@ -232,6 +239,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     }
     if (message.state === 'dispatched') {
       this.streams.stop(message);
+      // [IC-10.5]
       return message.abort('cancelled');
     }
     if (message.state !== 'receiving' && message.state !== 'waiting') return crossed;
@@ -253,15 +261,18 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
   }
 
   #settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean {
+    // [IC-6.27]
     if (message.state === 'settling' || message.state === 'settled') return false;
     message.state = 'settling';
     message.data = EMPTY;
     this.streams.stop(message);
+    // [IC-6.28]
     if (message.oneWay) {
       this.#release(message);
       return true;
     }
     const { maxMessage, maxMeta } = this.#host.peer;
+    // [IC-6.36]
     const fits = payload.length <= maxMessage && meta.length <= maxMeta - TOTAL_LENGTH;
     message.type = fits ? type : FrameType.REJECT;
     message.flags = Flag.REPLY;
@@ -292,6 +303,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     this.#nextDeadline = Infinity;
     for (const message of this.#received.values()) {
       if (message.state === 'settling' || message.state === 'settled') continue;
+      // [IC-10.3] [IC-10.8]
       if (message.deadline <= now) this.#expire(message);
       else this.#nextDeadline = Math.min(this.#nextDeadline, message.deadline);
     }
@@ -350,7 +362,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     this.#settle(message, FrameType.REJECT, REPLY_TOO_LARGE_META, EMPTY);
   }
 
-  /** Settles a message that this side cannot receive. Codes of class 04 say that it was not started. */
+  /** Settles a message that this side cannot receive. Codes of class 04 say that it was not started. [IC-6.37] [IC-6.53] */
   #fail(message: IncomingMessage, code: number, text: string): void {
     if (message.state !== 'dispatched') return this.#refuse(message, { code, text });
     const meta = encodeMeta({ code: Code.FAILED, text });
@@ -417,11 +429,13 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
   ): boolean {
     const { body, total } = message;
     const size = (body?.length ?? 0) + end - start;
+    // [IC-8.10]
     message.held += metaLength + end - start;
     this.#freeInSession(metaLength + end - start);
     if (total >= 0 && size > total) {
       violation(`Message ${message.id} has more than the ${total} bytes it announced.`);
     }
+    // [IC-9.5]
     if (size > this.#host.limits.maxMessage) {
       this.#refuseTooLarge(message, size);
       return false;
@@ -438,10 +452,11 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     this.#progress();
   }
 
-  /** Its settlement is written and its handler has ended: there is room for another message. */
+  /** Its settlement is written and its handler has ended: there is room for another message. [IC-8.9] [IC-15.2] */
   #vacate(message: IncomingMessage): void {
     this.#freeHeld(message);
     if (this.#onVacant === undefined) {
+      // [IC-8.8]
       if (this.#messages.free()) this.#host.creditDue(this);
     } else if (this.#running === 0) {
       this.#onVacant();
@@ -460,6 +475,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
 }
 
 function checkTotal({ id, total }: IncomingMessage, size: number): void {
+  // [IC-9.4]
   if (total >= 0 && size !== total)
     violation(`Message ${id} has ${size} bytes and announced ${total}.`);
 }

@@ -189,9 +189,10 @@ export class SessionSender implements ItemCarrier, StreamSender {
         violation(`Message ${id} is settled, and was never sent.`);
       return false;
     }
+    // [IC-6.35]
     if (message.reply !== undefined) violation(`Message ${id} is settled twice.`);
     this.streams.onSettlement(message);
-    // Settled before it was sent whole: the rest is not wanted, and those behind it may go.
+    // Settled before it was sent whole: the rest is not wanted, and those behind it may go. [IC-9.6]
     if (message === this.#large) {
       this.#stopLarge(message);
       this.pump();
@@ -276,6 +277,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
     // In the order in which they were sent: some may be sent again.
     const undecided = this.#undecided().sort((one, other) => this.#age(other) - this.#age(one));
     const failures = undecided.map((message) => {
+      // [IC-12.6]
       const mayHaveRun = this.#isWhole(message) && (message.started || !isCleared);
       return [message, mayHaveRun ? failure : withExecuted(failure, 'no')] as const;
     });
@@ -322,9 +324,10 @@ export class SessionSender implements ItemCarrier, StreamSender {
 
   /** Gives the message its id and lets it go, if it has credit. */
   #admit(message: OutgoingMessage): boolean {
+    // [IC-6.25] [IC-6.26]
     if (this.#sessionId === 0 || this.#large !== undefined) return false;
     const id = nextId(this.#lastId);
-    // After 2^31 messages an id comes round: one that is still unsettled holds the others back.
+    // After 2^31 messages an id comes round: one that is still unsettled holds the others back. [IC-4.7]
     if (!isAtMost(id, this.#limit) || this.#sent.get(id) !== undefined) return false;
     message.id = id;
     message.sessionId = this.#sessionId;
@@ -351,6 +354,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
   emit(unit: Unit, fields: number): boolean {
     const size = unit.payload.length + unit.meta.length + fields;
     const { sendWindow } = this.#host;
+    // [IC-8.1] [IC-8.2]
     const request = unit.isRequest;
     if ((request ? this.window.requestRoom : this.window.room) < size) return false;
     if ((request ? sendWindow.requestRoom : sendWindow.room) < size) {
@@ -373,6 +377,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
       violation(`A settlement has more than the ${reply.meta.total} bytes it announced.`);
     }
     if (reply.body === undefined || message.state !== 'sent') return;
+    // [IC-9.7]
     if (reply.arrived > maxMessage) this.#abandon(message, tooLarge(reply.arrived, maxMessage));
     else reply.body.append(bytes, start, end);
   }
@@ -382,11 +387,14 @@ export class SessionSender implements ItemCarrier, StreamSender {
     const wanted = message.state === 'sent';
     message.state = 'settled';
     if (wanted) message.onOutcome(type, meta, payload);
+    // Its id was the next, and those that wait could not have it.
+    if (message.id === nextId(this.#lastId)) this.pump();
     this.#progress();
   }
 
   /** Ends the wait for `message` on this side, and tells the other side where that saves it work. */
   #giveUp(message: OutgoingMessage, failure: Failure): void {
+    // [IC-6.41]
     if (message.state === 'abandoned' || message.state === 'settled') return;
     if (message.state === 'queued') {
       this.#host.dequeue(message);
@@ -404,13 +412,13 @@ export class SessionSender implements ItemCarrier, StreamSender {
     } else if (message.oneWay) {
       this.#settleLocally(message, failure);
     } else {
-      // On a timeout the other side's clock runs out by itself, and says so to its handler; if it has one.
+      // On a timeout the other side's clock runs out by itself, and says so to its handler; if it has one. [IC-10.9]
       if (failure.kind !== 'timeout' || message.patience > 0) this.#cancelOnWire(message);
       this.#abandon(message, failure);
     }
   }
 
-  /** The caller has its answer; the id stays until the other side settles it. */
+  /** The caller has its answer; the id stays until the other side settles it. [IC-10.6] */
   #abandon(message: OutgoingMessage, failure: Failure): void {
     if (message.state !== 'sent') return;
     message.state = 'abandoned';

@@ -57,7 +57,7 @@ export class SessionTable {
     this.#sessions.delete(session.id);
   }
 
-  /** Its place is free. Returns true where the other side should be told that it may open more. */
+  /** Its place is free. Returns true where the other side should be told that it may open more. [IC-8.12] */
   vacate(session: SessionMachine): boolean {
     if (session.id === 0 || this.#isOwn(session.id)) return false;
     this.#freed += 1;
@@ -83,6 +83,7 @@ export class SessionTable {
   checkOpen(id: number): void {
     if (this.#isOwn(id))
       throw new ProtocolError(Code.PROTOCOL, `Session ${id} is not theirs to open.`);
+    // [IC-4.5]
     if (id <= this.#lastTheirs) {
       throw new ProtocolError(Code.PROTOCOL, `Session ${id} follows session ${this.#lastTheirs}.`);
     }
@@ -116,6 +117,7 @@ export class SessionTable {
       const session = this.#waiting.peek();
       if (session === undefined) return;
       const given = session.state.kind === 'closed';
+      // [IC-6.16]
       if (!given && (this.#opened >= this.#mayOpen || this.#nextOwn >= MAX_ID)) return;
       this.#waiting.shift();
       // It gave up while it waited.

@@ -87,7 +87,7 @@ export class SessionMachine {
     this.#state = state;
     this.sender = new SessionSender(owner, () => this.#progress());
     if (state.kind === 'opening') return;
-    // OPEN's own credit, where it bears one, replaces the default of the connection.
+    // OPEN's own credit, where it bears one, replaces the default of the connection. [IC-6.15]
     if (meta.sessionCredit !== undefined) checkCredit(meta.sessionCredit, owner.peer);
     this.sender.allow(meta.sessionCredit ?? creditOf(owner.peer));
     if (meta.sessionCredit !== undefined) this.sender.lane.replace(meta.sessionCredit.items);
@@ -166,6 +166,7 @@ export class SessionMachine {
 
   // Commands of the application.
 
+  // [IC-6.14]
   accept(meta: Meta, data: Buffer, now: number): boolean {
     if (this.#state.kind !== 'pending') return false;
     const { endSeen } = this.#state;
@@ -244,6 +245,7 @@ export class SessionMachine {
   onOpened(meta: Meta, data: Buffer, now: number): void {
     const credit = meta.sessionCredit;
     if (credit !== undefined) {
+      // [IC-6.17]
       this.sender.onCredit(credit.messages, credit.bytes);
       this.sender.raiseItems(credit.items);
     }
@@ -264,27 +266,29 @@ export class SessionMachine {
 
   onEnd(meta: Meta, data: Buffer): void {
     const code = meta.code ?? Code.OK;
-    // A refusal is the answer to OPEN, and is not answered itself.
+    // A refusal is the answer to OPEN, and is not answered itself. [IC-6.18]
     const state = this.#state;
     if (this.#isUnanswered) {
       const inOrder = state.kind === 'ending' && code === Code.OK;
       return this.#close(inOrder ? undefined : this.#refusal(code, meta, data));
     }
+    // [IC-6.23]
     if ('endSeen' in state && state.endSeen && code === Code.OK) {
       throw new ProtocolError(Code.PROTOCOL, `Session ${this.#id} ends twice.`);
     }
     // Also what has begun to end in order may be aborted.
     if (code !== Code.OK) {
-      // An abort is answered, so that both sides know that nothing follows.
+      // An abort is answered, so that both sides know that nothing follows. [IC-6.22]
       if (state.kind !== 'ending' || !state.endSent) this.#push(FrameType.END, {}, EMPTY);
       return this.#close(aborted(code, meta, data));
     }
     if ('endSeen' in state) state.endSeen = true;
+    // [IC-6.20]
     else this.#state = { ...ENDING, endSeen: true };
     this.#progress();
   }
 
-  /** Only what a handler gave is accepted, and no handler starts before OPENED. */
+  /** Only what a handler gave is accepted, and no handler starts before OPENED. [IC-6.34] [IC-6.49] */
   checkAnswered(what: string): void {
     if (!this.#isUnanswered) return;
     throw new ProtocolError(Code.PROTOCOL, `${what} on session ${this.#id} before OPENED.`);
@@ -362,6 +366,7 @@ export class SessionMachine {
   #expire(): void {
     // Without the name, which may be as long as a TEXT alone.
     const text = 'The session was neither accepted nor rejected in time.';
+    // [IC-10.4]
     if (this.#id !== 0) this.#push(FrameType.END, { code: Code.SESSION_TIMEOUT, text }, EMPTY);
     const message = `The session "${this.name}" was neither accepted nor rejected in time.`;
     this.#close({ kind: 'timeout', executed: 'maybe', message });
@@ -413,12 +418,14 @@ export class SessionMachine {
       return this.#close(undefined);
     }
     if (state.kind !== 'ending') return;
+    // [IC-6.19]
     if (!state.endSent && this.sender.isFlushed) {
       // One that never got its number is nothing to the other side.
       if (this.#id === 0) return this.#close(undefined);
       this.#push(FrameType.END, {}, EMPTY);
       state.endSent = true;
     }
+    // [IC-6.21]
     if (state.endSent && state.endSeen && unsettled === 0) this.#close(undefined);
   }
 
@@ -452,6 +459,7 @@ function encodeFitting(peer: Limits, meta: Meta, data: Buffer, reserved: number)
   const fields = encodeMeta(meta);
   const metaLength = fields.length + reserved;
   const size = metaLength + data.length;
+  // [IC-5.11]
   if (metaLength <= peer.maxMeta && size <= peer.maxFrame) return fields;
   throw new ProtocolError(
     Code.FRAME_SIZE,

@@ -80,7 +80,7 @@ export function stalled(what: 'output' | 'input'): Failure {
   };
 }
 
-/** Whether a CLOSE of this code ends the connection, and not only the socket. */
+/** Whether a CLOSE of this code ends the connection, and not only the socket. [IC-12.13] [IC-13.1] */
 export function endsConnection(code: number): boolean {
   return (
     code < FIRST_LIFECYCLE_CODE ||

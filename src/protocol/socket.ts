@@ -1,5 +1,5 @@
 /**
- * The life of one socket: preface, handshake, keepalive, and an end that the other side can read.
+ * The life of one socket: preface, handshake, keepalive, and an end that the other side can read. [IC-7.1]
  *
  *     preface ──8 valid octets──► greeting ──HELLO──► judging ──accept──► open ──CLOSE──► closing ──► closed
  *        │                           │  (dialer: WELCOME ─────────────────► open)            ▲
@@ -11,6 +11,8 @@
 import {
   Code,
   decodeFrame,
+  decodeMeta,
+  DEFAULT_META_SIZE,
   encodeFrame,
   encodePreface,
   FIRST_IGNORABLE_TYPE,
@@ -48,6 +50,7 @@ import {
   MAX_GREETING,
   readGreeting,
   resumptionOf,
+  tokenInForce,
 } from './handshake.js';
 import { ControlFrames } from './control-frames.js';
 import { Keepalive } from './keepalive.js';
@@ -83,12 +86,14 @@ export class SocketMachine implements FrameSink {
     this.#effects = effects;
     this.#settings = settings;
     this.#now = now;
-    const { maxMeta } = settings.greeting.limits;
-    this.#frames = new FrameDecoder(this, { maxFrame: MAX_GREETING, maxMeta });
+    // Who has not been greeted knows no limits. [IC-2.7] [IC-6.7]
+    this.#frames = new FrameDecoder(this, { maxFrame: MAX_GREETING, maxMeta: DEFAULT_META_SIZE });
     this.#state = { kind: 'preface', deadline: now + settings.handshakeTimeout };
     effects.arm(this.#state.deadline);
     if (settings.role === 'listener') return;
+    // [IC-2.8] [IC-17.14]
     const hello = { ...settings.greeting, resume: resumptionOf(settings.resume) };
+    // [IC-2.3] [IC-3.3] [IC-3.7]
     this.#control.push(encodePreface());
     this.#control.push(encodeGreeting(FrameType.HELLO, hello));
     effects.wake();
@@ -131,6 +136,7 @@ export class SocketMachine implements FrameSink {
   /** The other side ended the stream, or the socket is gone. */
   onLost(reason: string, now: number): void {
     this.#now = now;
+    // [IC-12.5]
     this.#finish(lostBy(reason, this.#state.kind === 'open'), 'socket');
   }
 
@@ -163,11 +169,13 @@ export class SocketMachine implements FrameSink {
   ): void {
     if (this.#state.kind !== 'judging') return;
     this.#now = now;
+    // [IC-2.5]
     const { hello } = this.#state;
     const welcome = {
       ...this.#settings.greeting,
       data,
       code,
+      // [IC-17.1]
       token: hello.canResume ? token : undefined,
     };
     this.#control.push(encodeGreeting(FrameType.WELCOME, welcome));
@@ -179,13 +187,13 @@ export class SocketMachine implements FrameSink {
   resume(connection: ConnectionMachine, data: Buffer, now: number): void {
     if (this.#state.kind !== 'judging') return;
     this.#now = now;
-    const { resume } = this.#state.hello;
+    // [IC-17.19]
     const welcome = { ...this.#settings.greeting, data, resumed: connection.received };
     this.#control.push(encodeGreeting(FrameType.WELCOME, welcome));
-    this.#goOn(connection, resume?.received ?? 0);
+    this.#goOn(connection, this.#state.hello.resume?.received ?? 0);
   }
 
-  /** The listener's application does not. */
+  /** The listener's application does not. [IC-6.9] */
   refuse(code: number, reason: string, data: Buffer): void {
     if (this.#state.kind !== 'judging') return;
     this.#closeWith(code, reason, data);
@@ -228,13 +236,16 @@ export class SocketMachine implements FrameSink {
     }
     this.#stalls.onUnblocked();
     this.#control.flush(writer);
-    const state = this.#state;
-    if (state.kind === 'open') {
-      state.connection.flush(writer, room, now);
-      if (writer.bytes > 0) state.keepalive.onSpoke(now);
+    if (this.#state.kind === 'open') {
+      const { connection, keepalive } = this.#state;
+      connection.flush(writer, room, now);
+      this.#control.flushPong(writer, connection);
+      if (connection.goaway.ask()) this.ping(() => connection.onGoawayRead(), now);
+      if (writer.bytes > 0) keepalive.onSpoke(now);
     }
     // Closed meanwhile, or before.
     if (this.#state.kind === 'closing') {
+      // [IC-12.2]
       this.#state.leaving?.output.flushLast(writer, now);
       this.#state.leaving = undefined;
     }
@@ -275,6 +286,7 @@ export class SocketMachine implements FrameSink {
       }
       return;
     }
+    // [IC-17.6]
     if (state.kind === 'closing' || state.kind === 'closed') return;
     // A dialer that gives up while this side's application decides.
     if (state.kind === 'judging' && type === FrameType.CLOSE) {
@@ -303,8 +315,7 @@ export class SocketMachine implements FrameSink {
         const taken = this.#preface.push(chunk);
         if (this.#preface.version === undefined) return;
         this.#onPreface(this.#preface.version, this.#state.deadline);
-        if (taken < chunk.length) this.#frames.push(chunk.subarray(taken));
-        return;
+        return this.#frames.push(chunk.subarray(taken));
       }
       case 'open':
         this.#state.keepalive.onHeard(now);
@@ -320,31 +331,30 @@ export class SocketMachine implements FrameSink {
     }
   }
 
-  #onError(error: unknown): void {
-    if (!(error instanceof ProtocolError)) throw error;
-    this.#onViolation(error);
-  }
-
   #onPreface(version: number, deadline: number): void {
     this.#state = { kind: 'greeting', deadline };
     if (this.#settings.role === 'dialer') {
+      // [IC-3.6]
       if (version === VERSION) return;
       throw new ProtocolError(
         Code.VERSION,
         `The other side speaks version ${version}, not ${VERSION}.`,
       );
     }
+    // [IC-2.4] [IC-3.4]
     // A dialer of a later version is answered with ours, and decides itself.
     this.#control.push(encodePreface(VERSION));
     this.#effects.wake();
+    // [IC-3.5]
     if (version === 0) throw new ProtocolError(Code.VERSION, 'There is no version 0.');
   }
 
   #onWelcome(welcome: Greeting): void {
     const { resume, greeting } = this.#settings;
     if (welcome.resumed === undefined) {
-      return this.#open(welcome, greeting.canResume ? welcome.token : undefined);
+      return this.#open(welcome, tokenInForce(greeting, welcome));
     }
+    // [IC-6.39] [IC-17.20]
     if (resume?.canResume(welcome.resumed) !== true) {
       violation(`WELCOME resumes a connection at frame ${welcome.resumed}, which it has not.`);
     }
@@ -366,6 +376,7 @@ export class SocketMachine implements FrameSink {
   }
 
   #carry(connection: ConnectionMachine): void {
+    // [IC-2.9]
     const { limits, peer } = connection;
     const keepalive = new Keepalive(limits.idle, peer.idle, this.#now);
     this.#state = { kind: 'open', connection, keepalive };
@@ -393,8 +404,11 @@ export class SocketMachine implements FrameSink {
       case FrameType.CLOSE:
         return this.#onClose(bytes, start, metaLength, end);
       case FrameType.GOAWAY:
+        // Whatever it says, if it is well formed. [IC-6.43]
+        decodeMeta(type, bytes, start, start + metaLength);
         return connection.onGoaway(this.#now);
       default:
+        // [IC-16.6] [IC-16.7]
         if (type >= FIRST_IGNORABLE_TYPE) return connection.flood(this.#now);
         throw new ProtocolError(Code.STATE, `${frameName(type)} after the handshake.`);
     }
@@ -405,20 +419,25 @@ export class SocketMachine implements FrameSink {
     const code = frame.meta.code ?? Code.OK;
     const reason = frame.meta.text ?? '';
     const open = this.#state.kind === 'open';
+    // [IC-12.3]
     const failure = closedByPeer(code, reason, Buffer.from(frame.payload), open);
     this.#effects.end();
     if (open && code === Code.OK) this.#finish(failure, 'in order');
     else this.#finish(failure, endsConnection(code) ? 'connection' : 'socket');
   }
 
-  #onViolation(error: ProtocolError): void {
+  #onError(error: unknown): void {
+    if (!(error instanceof ProtocolError)) throw error;
+    // [IC-3.2] [IC-12.7]
     // Whoever is not one of us gets no answer: it might be one that can be abused.
     if (this.#state.kind === 'preface') this.#effects.abort();
+    // [IC-1.2]
     else this.#closeWith(error.code, error.message, NO_DATA);
     this.#finish(violated(error, this.#state.kind === 'open'), 'connection');
   }
 
   #onHandshakeTimeout(during: 'preface' | 'greeting' | 'judging'): void {
+    // [IC-2.6]
     const failure = handshakeTooLong(this.#settings.handshakeTimeout);
     if (during === 'preface') this.#effects.abort();
     else this.#closeWith(Code.HANDSHAKE_TIMEOUT, failure.message, NO_DATA);
@@ -462,6 +481,7 @@ export class SocketMachine implements FrameSink {
     this.#frames.stop();
     this.#state = this.#control.isEnding ? { kind: 'closing', leaving } : { kind: 'closed' };
     this.#pings.clear();
+    // [IC-2.11]
     if (open !== undefined && what === 'socket') return this.#effects.lost(failure);
     open?.fail(failure, leaving !== undefined);
     this.#effects.closed(what === 'in order' ? undefined : failure);

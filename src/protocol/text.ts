@@ -1,6 +1,6 @@
 import { MAX_TEXT } from '../wire/index.js';
 
-/** Cut to what TEXT may hold, and never within a character. */
+/** Cut to what TEXT may hold, and never within a character. [IC-5.11] */
 export function cutText(text: string): string {
   const bytes = Buffer.from(text.replaceAll('\0', ''));
   if (bytes.length <= MAX_TEXT) return bytes.toString();

@@ -89,7 +89,7 @@ export class ControlUnit extends Unit {
   }
 }
 
-/** Milliseconds for DEADLINE: at least 1; 0 where there is none. */
+/** Milliseconds for DEADLINE: at least 1; 0 where there is none. [IC-10.1] */
 export function remainingUntil(deadline: number, now: number): number {
   return deadline === Infinity ? 0 : Math.max(1, Math.ceil(deadline - now));
 }

@@ -26,7 +26,7 @@ export class SendWindow {
     return bytesBetween(this.#used, this.#limit);
   }
 
-  /** What requests may use of it. */
+  /** What requests may use of it. [IC-8.5] */
   get requestRoom(): number {
     return this.room - this.#reserve;
   }
@@ -35,10 +35,11 @@ export class SendWindow {
     this.#used = addBytes(this.#used, bytes);
   }
 
-  /** Takes the peer's newest limit. Returns false where it allows nothing more than before. */
+  /** Takes the peer's newest limit. Returns false where it allows nothing more than before. [IC-4.9] */
   raise(limit: number): boolean {
     const gain = bytesBetween(this.#limit, limit);
     if (gain <= 0) return false;
+    // [IC-8.4]
     if (bytesBetween(this.#used, limit) > MAX_WINDOW) {
       throw new ProtocolError(Code.FLOW, `CREDIT allows more than ${MAX_WINDOW} bytes ahead.`);
     }
@@ -106,7 +107,7 @@ export class ReceiveWindow {
     return this.#limit >>> 0;
   }
 
-  /** Doubles the room at least, or the peer may wait for it. What is held for long must not starve it. */
+  /** Doubles the room at least, or the peer may wait for it. What is held for long must not starve it. [IC-8.13] */
   get #isDue(): boolean {
     const { room } = this;
     return this.#freed > 0 && (this.#freed >= room || room < this.#low);
@@ -159,7 +160,7 @@ export function advanceId(id: number, count: number): number {
   return ((id - 1 + count) % MAX_ID) + 1;
 }
 
-/** Whether `id` is at most `limit`, in serial order. */
+/** Whether `id` is at most `limit`, in serial order. [IC-4.8] */
 export function isAtMost(id: number, limit: number): boolean {
   return limit !== 0 && idsAhead(id, limit) < MAX_WINDOW;
 }

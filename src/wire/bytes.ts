@@ -24,6 +24,7 @@ export function writeU16(bytes: Buffer, at: number, value: number): void {
 
 /** The low 32 bits of `value`, signed or unsigned alike. */
 export function writeU32(bytes: Buffer, at: number, value: number): void {
+  // [IC-1.1]
   bytes[at] = value >>> 24;
   bytes[at + 1] = value >>> 16;
   bytes[at + 2] = value >>> 8;

@@ -12,6 +12,7 @@
  * - 06xx: never on the wire
  * - 8000–bfff, c000–ffff: the application's own; the message was processed, was not processed
  */
+// [IC-13.3]
 export const Code = {
   /** Nothing went wrong. */
   OK: 0x0000,

@@ -149,6 +149,7 @@ export class FrameDecoder {
     const bodyLength = readI32(header, headerStart + 4);
     const session = readI32(header, headerStart + 8);
     const id = readI32(header, headerStart + 12);
+    // [IC-4.2] [IC-16.2]
     checkLengths(metaLength, bodyLength, this.#maxFrame, this.#maxMeta);
     if (type < FIRST_IGNORABLE_TYPE) {
       checkHeader(type, flags, metaLength, bodyLength, session, id);

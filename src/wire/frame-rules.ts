@@ -31,6 +31,7 @@ const SESSION = { flags: 0, requiredFlags: 0, session: 'nonzero', id: 'zero' } a
 const MESSAGE = { flags: 0, requiredFlags: 0, session: 'nonzero', id: 'nonzero' } as const;
 const BARE = { tags: [], requiredTags: [], payload: 'none' } as const;
 
+// [IC-6.4] [IC-6.8]
 const LIMITS = [Tag.MAX_FRAME, Tag.CONNECTION_CREDIT, Tag.SESSION_CREDIT] as const;
 const GREETING = [...LIMITS, Tag.MAX_MESSAGE, Tag.IDLE, Tag.CAPS, Tag.AGENT, Tag.MAX_META] as const;
 const REASON = [Tag.CODE, Tag.TEXT, Tag.RETRY_AFTER] as const;
@@ -86,6 +87,7 @@ export const FRAME_RULES: ReadonlyMap<number, FrameRule> = new Map<number, Frame
       name: 'OPEN',
       ...SESSION,
       tags: [Tag.DEADLINE, Tag.NAME, Tag.METADATA, Tag.SESSION_CREDIT],
+      // [IC-6.55]
       requiredTags: [Tag.NAME],
       payload: 'any',
     },

@@ -1,6 +1,6 @@
 // Memory for octets that were announced and have not all come. Whoever announces 16 MiB and sends
 // one octet must not get 16 MiB set aside: memory follows what has arrived, never what was
-// promised.
+// promised. [IC-4.3]
 
 /** The least that is set aside, unless less will ever be needed. */
 const FIRST_CAPACITY = 4096;

@@ -83,6 +83,7 @@ export function checkHeader(
   session: number,
   id: number,
 ): void {
+  // [IC-4.1] [IC-6.1]
   const shape = SHAPES[type];
   if (!shape) throw unknownType(type);
 
@@ -95,12 +96,14 @@ export function checkHeader(
   if (id === 0 ? shape & Shape.ID_NONZERO : shape & Shape.ID_ZERO) throw wrongField(type, 'id', id);
 
   const payloadLength = bodyLength - metaLength;
+  // [IC-6.2]
   if (metaLength !== 0 && shape & Shape.NO_META) {
     throw broken(type, `has ${metaLength} octets of meta; it takes none.`);
   }
   if (payloadLength !== 0 && shape & Shape.NO_PAYLOAD) {
     throw broken(type, `has ${payloadLength} octets of payload; it takes none.`);
   }
+  // [IC-6.3]
   if (flags & Flag.MORE && payloadLength < MIN_FRAGMENT) {
     throw broken(
       type,
@@ -120,15 +123,18 @@ function checkSpecial(
 ): void {
   switch (type) {
     case FrameType.SEND:
+      // [IC-6.24]
       if ((flags & ONEWAY_STREAM) === ONEWAY_STREAM) {
         throw broken(type, 'has both ONEWAY and STREAM.');
       }
       return;
     case FrameType.ITEM:
+      // [IC-6.45]
       // A response stream ends with its settlement, so END has nothing to say there.
       if ((flags & REPLY_END) === REPLY_END) throw broken(type, 'has both REPLY and END.');
       return;
     case FrameType.FRAG:
+      // [IC-6.31]
       if (payloadLength === 0) throw broken(type, 'is empty.');
       return;
     default:
@@ -138,6 +144,7 @@ function checkSpecial(
 
 function checkCredit(flags: number, payloadLength: number, session: number, id: number): void {
   const forItems = session !== 0 && id !== 0;
+  // [IC-6.11]
   if (flags & Flag.REPLY && !forItems) {
     throw broken(FrameType.CREDIT, `has REPLY without a message: session ${session}, id ${id}.`);
   }

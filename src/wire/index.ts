@@ -3,6 +3,7 @@
 export { Code, codeName } from './codes.js';
 export {
   Capability,
+  DEFAULT_META_SIZE,
   FIRST_IGNORABLE_TYPE,
   Flag,
   FrameType,

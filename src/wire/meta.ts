@@ -75,6 +75,7 @@ export function decodeMeta(type: number, bytes: Buffer, start: number, end: numb
   let seen = 0;
   for (let isFirst = true; reader.next(); isFirst = false) {
     const tag = reader.tag;
+    // [IC-5.4]
     if (tag >= FIRST_IGNORABLE_TAG) continue;
     checkPlace(type, tag, seen, isFirst);
     readField(reader, meta);
@@ -96,15 +97,20 @@ function readDeadline(bytes: Buffer, at: number): number {
 /** May a field of this tag stand here, after the `seen` ones? */
 function checkPlace(type: number, tag: number, seen: number, isFirst: boolean): void {
   const bit = tag > 31 ? 0 : 1 << tag;
+  // [IC-5.3]
   if (tag === 0) throw misplaced(type, tag, 'is not a field');
+  // [IC-5.2]
   if ((bit & KNOWN_TAGS) === 0) {
     throw new ProtocolError(
       Code.UNSUPPORTED,
       `Field ${tagName(tag)} of ${frameName(type)} is unknown.`,
     );
   }
+  // [IC-5.1]
   if ((bit & ALLOWED_TAGS[type]!) === 0) throw misplaced(type, tag, 'has no place there');
+  // [IC-5.6]
   if ((bit & seen) !== 0 && tag !== Tag.METADATA) throw misplaced(type, tag, 'is there twice');
+  // [IC-5.7]
   if (tag === Tag.DEADLINE && !isFirst) throw misplaced(type, tag, 'is not the first');
 }
 
@@ -120,6 +126,7 @@ function checkRequired(type: number, missing: number): void {
  */
 function checkRejectCode(code: number | undefined): void {
   const group = (code ?? Code.OK) >>> 8;
+  // [IC-6.33]
   if (group <= 0x02 || group === 0x06) {
     const reason = code === undefined ? 'no code' : `the code ${codeName(code)}`;
     throw new ProtocolError(Code.PROTOCOL, `REJECT has ${reason}.`);
@@ -129,13 +136,14 @@ function checkRejectCode(code: number | undefined): void {
 /** What one field cannot know alone. */
 function checkValues(meta: Meta): void {
   const entries = meta.metadata?.length ?? 0;
+  // [IC-5.8]
   if (entries > MAX_METADATA_ENTRIES) {
     throw new ProtocolError(
       Code.META,
       `A meta has ${entries} METADATA entries; at most ${MAX_METADATA_ENTRIES} are allowed.`,
     );
   }
-  // Else a frame with a full meta had no room for the smallest fragment.
+  // Else a frame with a full meta had no room for the smallest fragment. [IC-5.10]
   const needed = (meta.maxMeta ?? DEFAULT_META_SIZE) + MIN_FRAGMENT;
   if (meta.maxFrame !== undefined && meta.maxFrame < needed) {
     throw new ProtocolError(

@@ -10,7 +10,7 @@ import { ProtocolError } from './protocol-error.js';
 /** The preface without its last octet, the version. */
 const MAGIC = Buffer.from([0xf1, 0x49, 0x4e, 0x54, 0x43, 0x0d, 0x0a]);
 
-/** What a side sends first on a socket. */
+/** What a side sends first on a socket. [IC-3.1] */
 export function encodePreface(version: number = VERSION): Buffer {
   return Buffer.from([...MAGIC, version]);
 }

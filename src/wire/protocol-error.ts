@@ -7,7 +7,7 @@
  */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';
-  /** What to tell the peer in CLOSE; one of `Code`. */
+  /** What to tell the peer in CLOSE; one of `Code`. [IC-1.3] */
   readonly code: number;
 
   constructor(code: number, message: string) {
@@ -23,6 +23,7 @@ export class ProtocolError extends Error {
 export function quote(text: string, limit = 64): string {
   // The slice bounds the work before it bounds the output: a hostile text may be long.
   const shown = text.length > limit ? `${text.slice(0, limit)}…` : text;
+  // [IC-5.12]
   return `"${shown.replace(UNPRINTABLE, escapeCharacter)}"`;
 }
 

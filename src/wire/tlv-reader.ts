@@ -44,6 +44,7 @@ export class TlvReader {
     this.#tag = this.#bytes[at]!;
     this.#from = at + FIELD_HEADER;
     this.#to = this.#from + readU16(this.#bytes, at + 1);
+    // [IC-5.5]
     if (this.#to > this.#end) {
       throw this.#malformed(`ends ${this.#to - this.#end} octets after the meta`);
     }
@@ -114,6 +115,7 @@ export class TlvReader {
 
   #text(start: number, end: number, min: number, max: number): string {
     this.#expectRange(end - start, min, max, ' octets long');
+    // [IC-5.9]
     const text = this.#bytes.toString('utf8', start, end);
     // toString() puts U+FFFD where octets are not UTF-8. Whether it was really sent shows in the
     // way back.

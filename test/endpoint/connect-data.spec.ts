@@ -48,7 +48,7 @@ describe('connect data', () => {
     expect([acceptor.peer.agent, dialer.peer.agent]).toEqual([agent, agent]);
   });
 
-  it('is refused beyond, before a socket exists', async () => {
+  it('is refused beyond, before a socket exists [IC-6.7]', async () => {
     const error = await failure(connect({ port: 1, data: Buffer.alloc(LARGEST + 1) }));
 
     expect(error.code).toBe('IC_ERR_OPTION');

@@ -152,7 +152,7 @@ describe('closing while the other side reads nothing', () => {
   it.each([
     ['dialer', dialedByHand],
     ['listener', acceptedByHand],
-  ])('resolves within the linger at a %s, and leaves nothing', async (_role, stalled) => {
+  ])('resolves within the linger at a %s, and leaves nothing [IC-12.4]', async (_role, stalled) => {
     const clock = new ManualClock();
     const { connection, peer, sending, base } = await stalled(clock);
 

@@ -163,7 +163,7 @@ describe('the credit of a receiver', () => {
     expect(most).toBeLessThanOrEqual(4);
   });
 
-  it('is different on both sides, and each obeys the other', async () => {
+  it('is different on both sides, and each obeys the other [IC-2.9]', async () => {
     const { acceptor, dialer } = await connected(
       { maxFrameSize: 16_384, maxUnsettled: 1, sessionWindow: 65_536 },
       { maxFrameSize: 1024 * 1024, maxUnsettled: 1000, sessionWindow: 8 * 1024 * 1024 },

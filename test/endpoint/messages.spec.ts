@@ -77,8 +77,8 @@ describe('a message', () => {
     },
   );
 
-  it.each([Code.OK, Code.DEADLINE, Code.NO_HANDLER, 0x7fff, 0x10000, -1, NaN])(
-    'is not to be rejected with the code %p, and is still to be settled then',
+  it.each([Code.OK, Code.DEADLINE, Code.NO_HANDLER, 0x0601, 0x7fff, 0x10000, -1, NaN])(
+    'is not to be rejected with the code %p, and is still to be settled then [IC-13.2] [IC-13.3]',
     async (code) => {
       let error: Error | undefined;
 

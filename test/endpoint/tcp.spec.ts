@@ -7,7 +7,7 @@ describe('a connection over TCP', () => {
   it.each([
     ['IPv4', '127.0.0.1'],
     ['IPv6', '::1'],
-  ])('runs over %s', async (family, host) => {
+  ])('runs over %s [IC-2.1]', async (family, host) => {
     const { listener, acceptor, dialer } = await connected({ host });
     echo(acceptor);
 

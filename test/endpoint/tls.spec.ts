@@ -29,6 +29,15 @@ describe('a connection over TLS', () => {
     });
   });
 
+  it('is told apart from other protocols by ALPN, at both ends [IC-2.2]', async () => {
+    const { ca, server } = await certificates();
+    const { acceptor, dialer } = await connected({ tls: server }, { tls: { ca } });
+
+    const sockets = [acceptor, dialer].map(({ socket }) => socket as TLSSocket);
+
+    expect(sockets.map(({ alpnProtocol }) => alpnProtocol)).toEqual(['intc/1', 'intc/1']);
+  });
+
   it('speaks TLS 1.2 where it is asked to', async () => {
     const { ca, server } = await certificates();
     const tls = { ...server, maxVersion: 'TLSv1.2' as const };

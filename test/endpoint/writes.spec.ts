@@ -1,7 +1,9 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import type { Socket } from 'node:net';
-import { inSession } from '../support/connected.js';
-import { turn, until } from '../support/events.js';
+import { FrameType } from '../../src/wire/index.js';
+import { inSession, listening, tcpAddressOf } from '../support/connected.js';
+import { failure, next, turn, until } from '../support/events.js';
+import { RawPeer } from '../support/raw-peer.js';
 
 /** The sizes of what is handed to a socket from now on. */
 function writesOf(socket: Socket): number[] {
@@ -105,5 +107,33 @@ describe('what is sent in one tick', () => {
       return !data.equals(Buffer.alloc(size, size % 251));
     });
     expect(wrong).toEqual([]);
+  });
+});
+
+describe('a side whose output waits, and whose handlers do', () => {
+  it('reads all the same [IC-8.7]', async () => {
+    const listener = await listening();
+    const accepted = next(listener, 'connection');
+    const peer = await RawPeer.open(tcpAddressOf(listener));
+    const [connection] = await accepted;
+    const seen: number[] = [];
+    connection.on('session', (session) => {
+      session.on('message', ({ id }) => void seen.push(id));
+      session.accept();
+    });
+    const own = connection.openSession('own', { timeout: 0 });
+    peer.socket.pause();
+    const unread = Array.from({ length: 12 }, () => failure(own.send(Buffer.alloc(1_000_000))));
+    await until(() => connection.socket.writableNeedDrain);
+
+    peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 's' } });
+    for (let id = 1; id <= 100; id++) {
+      peer.send({ type: FrameType.SEND, session: 1, id, payload: Buffer.alloc(10_000) });
+    }
+    await until(() => seen.length === 100);
+
+    expect(connection.socket.writableNeedDrain).toBe(true);
+    peer.socket.destroy();
+    await Promise.all(unread);
   });
 });

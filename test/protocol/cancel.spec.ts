@@ -21,7 +21,7 @@ describe('Cancelling', () => {
     expect(pair.dialer.log.lines()).toEqual([]);
   });
 
-  it('a message that was sent tells its handler, and what that does then goes nowhere', () => {
+  it('a message that was sent tells its handler, and what that does then goes nowhere [IC-10.6]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     const send = dialer.send('x');
@@ -30,6 +30,7 @@ describe('Cancelling', () => {
     send.cancel();
     expect(send.outcome).toBe('failed cancelled maybe');
     pair.run();
+    expect(dialer.machine.sender.unsettled).toBe(1);
     expect(listener.last.aborted).toBe('cancelled');
     expect(listener.last.accept()).toBe(true);
     pair.run();
@@ -50,7 +51,7 @@ describe('Cancelling', () => {
     expect(listener.last.text).toBe('as it was');
   });
 
-  it('twice, or after the outcome, does nothing', () => {
+  it('twice, or after the outcome, does nothing [IC-6.41]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     const sends = [dialer.send('1'), dialer.send('2')];
@@ -249,7 +250,7 @@ describe('A CANCEL', () => {
     peer.expectSilence();
   });
 
-  it('that comes twice aborts a handler once, which still settles', () => {
+  it('that comes twice aborts a handler once, which still settles [IC-6.27]', () => {
     const peer = dialing();
     peer.send({ type: FrameType.SEND, session: 1, id: 1 }, cancel, cancel);
     const { last } = peer.side.last;

@@ -4,7 +4,7 @@ import { SimPair } from '../support/sim-pair.js';
 import { SimPeer } from '../support/sim-peer.js';
 
 describe('Closing a connection', () => {
-  it('tells the other side, which is closed in order as well', () => {
+  it('tells the other side, which is closed in order as well [IC-12.3]', () => {
     const pair = SimPair.open();
 
     pair.dialer.close();
@@ -32,7 +32,7 @@ describe('Closing a connection', () => {
     });
   });
 
-  it('comes after what is ready, and ends the socket after that', () => {
+  it('comes after what is ready, and ends the socket after that [IC-12.1] [IC-12.2]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     const asked = dialer.send('?');
@@ -104,7 +104,7 @@ describe('Closing a connection', () => {
     expect(pair.dialer.log.lines()).toEqual(['CLOSE code=0x8001 text="first"']);
   });
 
-  it('from within what it tells leaves CLOSE the last frame', () => {
+  it('from within what it tells leaves CLOSE the last frame [IC-12.1]', () => {
     const pair = SimPair.open();
     const { dialer } = pair.join();
     const sends = Array.from({ length: 50 }, () =>
@@ -175,7 +175,7 @@ describe('Closing a connection', () => {
     expect(peer.lines()).toEqual([]);
   });
 
-  it('passes over what comes until the other side has read it', () => {
+  it('passes over what comes until the other side has read it [IC-12.1]', () => {
     const pair = SimPair.open();
     const { dialer } = pair.join();
     dialer.send('x');
@@ -190,7 +190,7 @@ describe('Closing a connection', () => {
 });
 
 describe('A connection that is lost', () => {
-  it('fails everything, once: what was never written has not run', () => {
+  it('fails everything, once: what was never written has not run [IC-12.6]', () => {
     const pair = SimPair.open({ limits: { messages: 4, sessionBytes: 300_000 } });
     const { dialer, listener } = pair.join();
     const written = [dialer.send('1'), dialer.send('2', { oneWay: true })];
@@ -218,7 +218,7 @@ describe('A connection that is lost', () => {
     expect(pair.clock.pending).toBe(0);
   });
 
-  it('has a large message run only if all of it was written', () => {
+  it('has a large message run only if all of it was written [IC-12.6]', () => {
     const pair = SimPair.open();
     const { dialer } = pair.join();
     const sends = [dialer.send(Buffer.alloc(100_000)), dialer.send(Buffer.alloc(10_000_000))];
@@ -233,7 +233,7 @@ describe('A connection that is lost', () => {
     ]);
   });
 
-  it('tells handlers, whose outcomes go nowhere', () => {
+  it('tells handlers, whose outcomes go nowhere [IC-2.10]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     dialer.send('x');
@@ -247,7 +247,7 @@ describe('A connection that is lost', () => {
     expect(pair.listener.log.lines()).toEqual(['OPENED s=1']);
   });
 
-  it('delivers nothing of a frame that was not whole (M98)', () => {
+  it('delivers nothing of a frame that was not whole (M98) [IC-17.6]', () => {
     const peer = SimPeer.greeted('listener');
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } });
     const send = encodeFrame({
@@ -264,7 +264,7 @@ describe('A connection that is lost', () => {
     expect(peer.side.status).toBe('closed connection-lost maybe');
   });
 
-  it('by an end of the stream without CLOSE is not closed in order (M89)', () => {
+  it('by an end of the stream without CLOSE is not closed in order (M89) [IC-12.5]', () => {
     const pair = SimPair.open();
 
     pair.dialer.lose('the other side ended the stream');
@@ -308,7 +308,7 @@ describe('A connection that is lost', () => {
 });
 
 describe('A violation', () => {
-  it('is answered with its reason, and fails what is pending', () => {
+  it('is answered with its reason, and fails what is pending [IC-1.2]', () => {
     const peer = SimPeer.greeted('listener');
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } });
     const send = peer.side.last.send('x');

@@ -9,7 +9,7 @@ function sent(messages: readonly { readonly state: string }[]): number {
 }
 
 describe('The credit of messages', () => {
-  it('lets the last one through, and holds back the next', () => {
+  it('lets the last one through, and holds back the next [IC-8.1]', () => {
     const pair = SimPair.open({ limits: { messages: 4 } });
     const { dialer, listener } = pair.join();
 
@@ -32,7 +32,7 @@ describe('The credit of messages', () => {
     expect(listener.messages.map(({ text }) => Number(text))).toEqual(sends.map((_, at) => at));
   });
 
-  it('does not come back while the settlement waits to be written', () => {
+  it('does not come back while the settlement waits to be written [IC-8.8]', () => {
     const pair = SimPair.open({ limits: { messages: 1 } });
     const { dialer, listener } = pair.join();
     const sends = [dialer.send('1'), dialer.send('2')];
@@ -48,7 +48,7 @@ describe('The credit of messages', () => {
     expect(sent(sends)).toBe(2);
   });
 
-  it('does not come back while the handler of a settled message still runs', () => {
+  it('does not come back while the handler of a settled message still runs [IC-8.8]', () => {
     const pair = SimPair.open({ limits: { messages: 1 } });
     const { dialer, listener } = pair.join();
     const sends = [dialer.send('1', { timeout: 100 }), dialer.send('2')];
@@ -63,7 +63,7 @@ describe('The credit of messages', () => {
     expect(sent(sends)).toBe(2);
   });
 
-  it('is not used up by messages that stay: the others still come and go', () => {
+  it('is not used up by messages that stay: the others still come and go [IC-8.13]', () => {
     const pair = SimPair.open({ limits: { messages: 16 } });
     const { dialer, listener } = pair.join();
     for (let count = 0; count < 15; count++) dialer.send('stays');
@@ -100,7 +100,7 @@ describe('The credit of messages', () => {
     expect(sent(sends)).toBe(2);
   });
 
-  it('ends the connection of who goes beyond it (M53)', () => {
+  it('ends the connection of who goes beyond it (M53) [IC-8.1]', () => {
     const peer = SimPeer.greeted('listener', { limits: { messages: 2 } });
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } });
     for (const id of [1, 2]) peer.send({ type: FrameType.SEND, session: 1, id });
@@ -115,7 +115,7 @@ describe('The credit of messages', () => {
 describe('The byte credit of a session', () => {
   const limits = { maxFrame: 16_384, sessionBytes: 64 * 1024 };
 
-  it('is held by small messages until they are settled', () => {
+  it('is held by small messages until they are settled [IC-8.10]', () => {
     const pair = SimPair.open({ limits });
     const { dialer, listener } = pair.join();
     const sends = Array.from({ length: 12 }, () => dialer.send(Buffer.alloc(8000)));
@@ -149,7 +149,7 @@ describe('The byte credit of a session', () => {
     expect(listener.last.data).toHaveLength(1_000_000);
   });
 
-  it('comes back for answers as they arrive', () => {
+  it('comes back for answers as they arrive [IC-8.11]', () => {
     const pair = SimPair.open({ limits });
     const { dialer, listener } = pair.join();
     listener.onHandle = (message) => void message.respond(Buffer.alloc(8000));
@@ -160,7 +160,7 @@ describe('The byte credit of a session', () => {
     expect(sends.every(({ outcome }) => outcome === 'accepted 8000 B')).toBe(true);
   });
 
-  it('leaves enough for an answer when requests have used up the rest', () => {
+  it('leaves enough for an answer when requests have used up the rest [IC-8.5]', () => {
     const pair = SimPair.open({ limits });
     const { dialer, listener } = pair.join();
     for (const session of [dialer, listener]) {
@@ -201,7 +201,7 @@ describe('The byte credit of a session', () => {
 
 describe('The byte credit of answers', () => {
   it.each(['session', 'connection'])(
-    'of the %s is used to the last octet, and no further',
+    'of the %s is used to the last octet, and no further [IC-8.1] [IC-8.2]',
     (which) => {
       const peer = SimPeer.greeted(
         'listener',
@@ -215,16 +215,18 @@ describe('The byte credit of answers', () => {
       for (let id = 1; id <= 10; id++) peer.send({ type: FrameType.SEND, session: 1, id });
       expect(peer.lines()).toContain('ACCEPT s=1 id=10 REPLY 7000 B');
 
-      peer.side.onMessage = (message) => void message.respond('x');
+      peer.side.onMessage = (message) => void message.respond('xy');
       peer.send({ type: FrameType.SEND, session: 1, id: 11 });
-      expect(peer.lines()).toEqual([]);
-      const payload = creditPayload(2000, which === 'session' ? 70_001 : 2 ** 23);
-      peer.send({ type: FrameType.CREDIT, session: 1, payload });
-      if (which === 'connection') {
-        peer.send({ type: FrameType.CREDIT, payload: creditPayload(0, 70_001) });
+      for (const limit of [70_001, 70_002]) {
+        expect(peer.lines()).toEqual([]);
+        const payload = creditPayload(2000, which === 'session' ? limit : 2 ** 23);
+        peer.send({ type: FrameType.CREDIT, session: 1, payload });
+        if (which === 'connection') {
+          peer.send({ type: FrameType.CREDIT, payload: creditPayload(0, limit) });
+        }
       }
 
-      expect(peer.lines()).toEqual(['ACCEPT s=1 id=11 REPLY 1 B']);
+      expect(peer.lines()).toEqual(['ACCEPT s=1 id=11 REPLY 2 B']);
     },
   );
 });
@@ -232,7 +234,7 @@ describe('The byte credit of answers', () => {
 describe('The byte credit of a connection', () => {
   const limits = { maxFrame: 16_384, maxMessage: 100_000, connectionBytes: 150_000 };
 
-  it('is held by messages until they are settled, over all sessions', () => {
+  it('is held by messages until they are settled, over all sessions [IC-8.9]', () => {
     const pair = SimPair.open({ limits });
     const sessions = ['a', 'b', 'c'].map((name) => pair.dialer.session(name));
 
@@ -278,7 +280,7 @@ describe('The byte credit of a connection', () => {
     expect(send.outcome).toBe('accepted');
   });
 
-  it('is never so full of both sides’ requests that no answer gets out', () => {
+  it('is never so full of both sides’ requests that no answer gets out [IC-8.5]', () => {
     const pair = SimPair.open({ limits });
     pair.dialer.onMessage = () => undefined;
     const both = [pair.dialer, pair.listener].flatMap((side) =>
@@ -341,7 +343,7 @@ describe('A CREDIT', () => {
     expect(peer.lines()).toEqual(['SEND s=1 id=2 1 B']);
   });
 
-  it('that is lower or the same changes nothing (M78)', () => {
+  it('that is lower or the same changes nothing (M78) [IC-8.3]', () => {
     const peer = sending();
     peer.send(credit(2));
     peer.lines();
@@ -351,7 +353,7 @@ describe('A CREDIT', () => {
     peer.expectSilence();
   });
 
-  it('that jumps too far ahead ends the connection (M79)', () => {
+  it('that jumps too far ahead ends the connection (M79) [IC-8.4]', () => {
     const bytes = sending();
     bytes.send(credit(1, 2 ** 30 + 100));
     const messages = sending();
@@ -363,7 +365,7 @@ describe('A CREDIT', () => {
     messages.expectClose(Code.FLOW);
   });
 
-  it('of the connection that jumps too far ends it as well', () => {
+  it('of the connection that jumps too far ends it as well [IC-8.4]', () => {
     const peer = sending();
 
     peer.send({ type: FrameType.CREDIT, payload: creditPayload(1024, 2 ** 30 + 2 ** 20) });
@@ -384,7 +386,7 @@ describe('A CREDIT', () => {
     over.expectSilence();
   });
 
-  it('acknowledges no more frames than were written (M80)', () => {
+  it('acknowledges no more frames than were written (M80) [IC-6.13]', () => {
     const right = sending();
     const wrong = sending();
     const acknowledge = (id: number) => ({
@@ -400,7 +402,7 @@ describe('A CREDIT', () => {
     wrong.expectClose(Code.PROTOCOL);
   });
 
-  it('never takes an acknowledgement back', () => {
+  it('never takes an acknowledgement back [IC-6.13]', () => {
     const peer = sending();
     peer.send({ type: FrameType.CREDIT, id: 2, payload: creditPayload(0, 0) });
 

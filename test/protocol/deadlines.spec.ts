@@ -72,7 +72,7 @@ describe('A message that nobody settles in time', () => {
     expect(dialer.machine.sender.unsettled).toBe(0);
   });
 
-  it('has its time run from when it was handed over, wherever it waits', () => {
+  it('has its time run from when it was handed over, wherever it waits [IC-10.1]', () => {
     const pair = SimPair.open({ limits: { messages: 1 } });
     const { dialer, listener } = pair.join();
     dialer.send('first');
@@ -99,7 +99,7 @@ describe('A message that nobody settles in time', () => {
     expect(pair.dialer.log.linesButCredit()).toEqual(['OPEN s=1 name="test"', 'SEND s=1 id=1 5 B']);
   });
 
-  it('says at least one millisecond, however late it leaves', () => {
+  it('says at least one millisecond, however late it leaves [IC-10.1]', () => {
     const pair = SimPair.open();
     const { dialer } = pair.join();
     dialer.send('x', { timeout: 0.25 });
@@ -173,7 +173,7 @@ describe('A message whose time is over before it starts', () => {
     expect(peer.lines().at(-1)).toContain('code=EXPIRED');
   });
 
-  it('is given up while it arrives (M63)', () => {
+  it('is given up while it arrives (M63) [IC-10.2]', () => {
     const peer = SimPeer.greeted('listener');
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } });
     peer.send({
@@ -301,7 +301,7 @@ describe('The codes of a rejection', () => {
   it.each([
     ['EXPIRED', false],
     ['DEADLINE', true],
-  ])('%s says whether the handler started: %s', (name, accepts) => {
+  ])('%s says whether the handler started: %s [IC-6.37] [IC-10.3]', (name, accepts) => {
     const peer = SimPeer.greeted('listener');
     if (!accepts) peer.side.onSession = () => undefined;
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } });

@@ -38,7 +38,7 @@ describe('Useless frames', () => {
       { type: FrameType.ACCEPT, flags: 2, session: 1, id: 1 },
     ],
     ['frames of types that may be ignored (M30)', { type: 0x8a, payload: Buffer.from('grease') }],
-  ])('%s are passed over, and too many end the connection', (_, frame) => {
+  ])('%s are passed over, and too many end the connection [IC-15.1]', (_, frame) => {
     const peer = listener();
 
     peer.burst(Array.from({ length: BURST }, () => frame));

@@ -30,7 +30,7 @@ function asking(limits: SideOptions['limits'] = {}): {
 }
 
 describe('A message in fragments', () => {
-  it('starts its handler when the last one is there, and not before', () => {
+  it('starts its handler when the last one is there, and not before [IC-6.29]', () => {
     const peer = receiving();
 
     peer.send({ ...SEND, flags: MORE, meta: { total: 12_000 }, payload: Buffer.alloc(5000, 1) });
@@ -58,7 +58,7 @@ describe('A message in fragments', () => {
     ['more than its TOTAL in the end', 6000, 5000, 1001],
     ['less than its TOTAL', 6000, 5000, 999],
     ['a TOTAL of nothing', 0, 5000, 0],
-  ])('with %s ends the connection (M60)', (_, total, first, rest) => {
+  ])('with %s ends the connection (M60) [IC-9.4]', (_, total, first, rest) => {
     const peer = receiving();
 
     peer.send({ ...SEND, flags: MORE, meta: { total }, payload: Buffer.alloc(first) });
@@ -68,7 +68,7 @@ describe('A message in fragments', () => {
     expect(peer.side.last.messages).toEqual([]);
   });
 
-  it('keeps any other from beginning in its session (M55)', () => {
+  it('keeps any other from beginning in its session (M55) [IC-6.25]', () => {
     const peer = receiving();
 
     peer.send({ ...SEND, flags: MORE, payload: Buffer.alloc(5000) }, { ...SEND, id: 2 });
@@ -94,7 +94,7 @@ describe('A message in fragments', () => {
     peer.expectClose(Code.PROTOCOL);
   });
 
-  it('takes no fragment after its last', () => {
+  it('takes no fragment after its last [IC-6.32]', () => {
     const peer = receiving();
     peer.send(
       { ...SEND, flags: MORE, payload: Buffer.alloc(5000) },
@@ -106,7 +106,7 @@ describe('A message in fragments', () => {
     peer.expectClose(Code.PROTOCOL);
   });
 
-  it('gives its octets of the connection back when it is settled, those of the session at once', () => {
+  it('gives its octets of the connection back when it is settled, those of the session at once [IC-8.9] [IC-8.10]', () => {
     const peer = receiving({ sessionBytes: 200 * KIB });
     const { connection, last } = peer.side;
 
@@ -128,7 +128,7 @@ describe('A message that is too large for its receiver', () => {
   it.each([
     ['by what it announces (M61)', { total: 20_001 }, 5000],
     ['by what has come of it (M62)', {}, 20_001],
-  ])('%s is rejected at once, and the rest is passed over', (_, meta, first) => {
+  ])('%s is rejected at once, and the rest is passed over [IC-9.5]', (_, meta, first) => {
     const peer = receiving({ maxMessage: 20_000 });
 
     peer.send({ ...SEND, flags: MORE, meta, payload: Buffer.alloc(first) });
@@ -180,7 +180,7 @@ describe('A message that is too large for its receiver', () => {
     peer.expectClose(Code.PROTOCOL);
   });
 
-  it('is refused by its own side before anything is sent', () => {
+  it('is refused by its own side before anything is sent [IC-6.30]', () => {
     const pair = SimPair.open({ listener: { limits: { maxMessage: 1000 } } });
     const { dialer } = pair.join();
 
@@ -190,7 +190,7 @@ describe('A message that is too large for its receiver', () => {
     expect(sends[1]?.failure.message).toContain('1001 bytes exceeds the 1000 bytes');
   });
 
-  it('for its metadata is refused by its own side, too', () => {
+  it('for its metadata is refused by its own side, too [IC-5.11]', () => {
     const pair = SimPair.open({ listener: { limits: { maxMeta: 2048 } } });
     const { dialer, listener } = pair.join();
     const metadata = (size: number) => [['k', 'v'.repeat(size)]] as const;
@@ -205,7 +205,7 @@ describe('A message that is too large for its receiver', () => {
 });
 
 describe('An answer that is too large', () => {
-  it('for the sender is rejected instead, and the handler has run', () => {
+  it('for the sender is rejected instead, and the handler has run [IC-6.36]', () => {
     const pair = SimPair.open({ dialer: { limits: { maxMessage: 1000 } } });
     const { dialer, listener } = pair.join();
     const sends = ['fits', 'does not', 'metadata'].map((text) => dialer.send(text));
@@ -226,7 +226,7 @@ describe('An answer that is too large', () => {
   it.each([
     ['by what it announces', { total: 20_001 }, 5000],
     ['by what has come of it', {}, 20_001],
-  ])('%s fails at its sender, who passes over the rest', (_, meta, first) => {
+  ])('%s fails at its sender, who passes over the rest [IC-9.7]', (_, meta, first) => {
     const { peer, send } = asking({ maxMessage: 20_000 });
     const accept = { ...SEND, type: FrameType.ACCEPT, flags: REPLY | MORE };
 
@@ -321,7 +321,7 @@ describe('Memory that is full of incomplete messages', () => {
     return peer;
   }
 
-  it('is relieved of the one of which least has come, and goes on', () => {
+  it('is relieved of the one of which least has come, and goes on [IC-8.14]', () => {
     const peer = stuck(7, 15 * KIB);
     expect(peer.lines().filter((line) => line.startsWith('REJECT'))).toEqual([]);
 

@@ -8,7 +8,7 @@ const random = new Random(1);
 
 describe('A large message', () => {
   it.each([8193, 65_536, 65_537, 1_000_000, 16 * 1024 * 1024])(
-    'of %i octets arrives as it was sent, and so does its answer',
+    'of %i octets arrives as it was sent, and so does its answer [IC-9.3]',
     (size) => {
       const pair = SimPair.open();
       const { dialer, listener } = pair.join();
@@ -40,7 +40,7 @@ describe('A large message', () => {
     expect(send.data.equals(body)).toBe(true);
   });
 
-  it('arrives the same where the kernel takes its frames late', () => {
+  it('arrives the same where the kernel takes its frames late [IC-4.4]', () => {
     const pair = SimPair.open();
     pair.there.takes = pair.back.takes = false;
     const { dialer, listener } = pair.join();
@@ -60,7 +60,7 @@ describe('A large message', () => {
     );
   });
 
-  it('says its size and its metadata once, and fills the frames of the other side', () => {
+  it('says its size and its metadata once, and fills the frames of the other side [IC-9.2]', () => {
     const pair = SimPair.open({ listener: { limits: { maxFrame: 16_384 } } });
     const { dialer } = pair.join();
 
@@ -75,7 +75,7 @@ describe('A large message', () => {
     ]);
   });
 
-  it('leaves in one frame where it fits, and says no size', () => {
+  it('leaves in one frame where it fits, and says no size [IC-9.1]', () => {
     const pair = SimPair.open();
     const { dialer } = pair.join();
 
@@ -90,7 +90,7 @@ describe('A large message', () => {
     ]);
   });
 
-  it('leaves in fragments where only its fields make it too large for a frame', () => {
+  it('leaves in fragments where only its fields make it too large for a frame [IC-9.1]', () => {
     const pair = SimPair.open({ limits: { maxFrame: 16_384, maxMeta: 12_288 } });
     const { dialer, listener } = pair.join();
     const metadata = [['k', 'v'.repeat(12_000)]] as const;
@@ -124,7 +124,7 @@ describe('A large message', () => {
 });
 
 describe('Large messages of several sessions', () => {
-  it('take turns, one fragment each', () => {
+  it('take turns, one fragment each [IC-9.8]', () => {
     const pair = SimPair.open();
     const sessions = ['a', 'b', 'c'].map((name) => pair.dialer.session(name));
     for (const session of sessions) session.send(Buffer.alloc(300_000));
@@ -135,7 +135,7 @@ describe('Large messages of several sessions', () => {
     expect(turns).toEqual([1, 3, 5, 1, 3, 5, 1, 3, 5, 1, 3, 5, 1, 3, 5]);
   });
 
-  it('let a small one of another session overtake them', () => {
+  it('let a small one of another session overtake them [IC-9.8]', () => {
     const pair = SimPair.open();
     const [bulk, other] = ['bulk', 'other'].map((name) => pair.dialer.session(name));
     bulk?.send(Buffer.alloc(10_000_000));
@@ -181,7 +181,7 @@ describe('Large messages of several sessions', () => {
     expect(sends.map(({ data }, at) => data.equals(bodies[at]!))).toEqual([true, true, true]);
   });
 
-  it('do not begin before the other side can hold them whole', () => {
+  it('do not begin before the other side can hold them whole [IC-8.6]', () => {
     const pair = SimPair.open({ limits: { maxMessage: 400_000, connectionBytes: 500_000 } });
     const sessions = ['a', 'b', 'c'].map((name) => pair.dialer.session(name));
     for (const session of sessions) session.send(Buffer.alloc(400_000));
@@ -195,7 +195,7 @@ describe('Large messages of several sessions', () => {
 });
 
 describe('In one session', () => {
-  it('a message waits until the large one before it is written whole', () => {
+  it('a message waits until the large one before it is written whole [IC-6.25]', () => {
     const pair = SimPair.open();
     const { dialer } = pair.join();
     dialer.send(Buffer.alloc(100_000));
@@ -245,7 +245,7 @@ describe('An upload that its receiver rejects early', () => {
     meta: { code: Code.BUSY },
   };
 
-  it('stops, and lets those behind it go', () => {
+  it('stops, and lets those behind it go [IC-9.6]', () => {
     const { peer, send } = uploading();
     peer.side.last.send('next');
 

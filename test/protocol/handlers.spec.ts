@@ -15,7 +15,7 @@ function dialer(): SimPeer {
 }
 
 describe('A handler that runs on', () => {
-  it('after its deadline keeps its place until it has ended', () => {
+  it('after its deadline keeps its place until it has ended [IC-15.2]', () => {
     const pair = SimPair.open({ limits: FEW });
     const { dialer: session, listener } = pair.join();
     const first = Array.from({ length: 4 }, () => session.send('slow', { timeout: 10 }));
@@ -35,7 +35,7 @@ describe('A handler that runs on', () => {
     expect(late.outcome).toBe('accepted');
   });
 
-  it('after a cancel keeps its place until it has ended', () => {
+  it('after a cancel keeps its place until it has ended [IC-10.5] [IC-15.2]', () => {
     const pair = SimPair.open({ limits: FEW });
     const { dialer: session, listener } = pair.join();
     for (let count = 0; count < 20; count++) {
@@ -58,7 +58,7 @@ describe('A handler that runs on', () => {
     expect(listener.messages).toHaveLength(4);
   });
 
-  it('after an abort keeps the place of its session', () => {
+  it('after an abort keeps the place of its session [IC-8.12] [IC-15.2]', () => {
     const peer = SimPeer.greeted('listener', { limits: { sessions: 4 } });
     for (let session = 1; session < 9; session += 2) {
       peer.send(
@@ -104,7 +104,7 @@ describe('CANCEL', () => {
 });
 
 describe('A message in one frame', () => {
-  it('beyond maxMessage is rejected TOO_LARGE and starts no handler', () => {
+  it('beyond maxMessage is rejected TOO_LARGE and starts no handler [IC-6.40]', () => {
     const peer = SimPeer.greeted('listener', { limits: { maxMessage: 100 } });
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'test' } });
     peer.lines();
@@ -114,7 +114,7 @@ describe('A message in one frame', () => {
     expect(peer.lines()[0]).toContain('REJECT s=1 id=1 REPLY code=TOO_LARGE');
   });
 
-  it('that is not as long as its TOTAL ends the connection', () => {
+  it('that is not as long as its TOTAL ends the connection [IC-9.4]', () => {
     const peer = dialer();
     const payload = Buffer.alloc(5);
     peer.send({ type: FrameType.SEND, session: 1, id: 1, meta: { total: 6 }, payload });
@@ -124,7 +124,7 @@ describe('A message in one frame', () => {
 });
 
 describe('A session that ends in order', () => {
-  it('may still be aborted', () => {
+  it('may still be aborted [IC-6.23]', () => {
     const peer = dialer();
     peer.send(
       { type: FrameType.SEND, session: 1, id: 1 },
@@ -139,7 +139,7 @@ describe('A session that ends in order', () => {
 });
 
 describe('ACCEPT before OPENED', () => {
-  it('ends the connection', () => {
+  it('ends the connection [IC-6.34]', () => {
     const peer = SimPeer.greeted('dialer');
     peer.side.session('test').send('early');
     peer.flush();

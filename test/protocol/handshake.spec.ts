@@ -8,6 +8,7 @@ import {
   encodePreface,
   FrameType,
   type Meta,
+  VERSION,
 } from '../../src/wire/index.js';
 import { SimPeer } from '../support/sim-peer.js';
 import { SimPair } from '../support/sim-pair.js';
@@ -16,7 +17,7 @@ const HELLO = encodeFrame({ type: FrameType.HELLO, meta: limitsToMeta(DEFAULT_LI
 const roles = ['dialer', 'listener'] as const;
 
 describe('The handshake', () => {
-  it('takes one round trip, the dialer first', () => {
+  it('takes one round trip, the dialer first [IC-2.3] [IC-2.8]', () => {
     const pair = new SimPair();
 
     pair.there.flush();
@@ -55,7 +56,7 @@ describe('The handshake', () => {
     expect([pair.dialer.status, pair.listener.status]).toEqual(['open', 'open']);
   });
 
-  it('waits for an application that decides later', () => {
+  it('waits for an application that decides later [IC-2.5]', () => {
     const pair = new SimPair();
     pair.listener.onHandshake = () => undefined;
     pair.run();
@@ -94,7 +95,7 @@ describe('The handshake', () => {
     expect(pair.dialer.last.name).toBe('from the listener');
   });
 
-  it('is decided once', () => {
+  it('is decided once [IC-2.5]', () => {
     const pair = SimPair.open();
 
     pair.listener.accept();
@@ -107,7 +108,7 @@ describe('The handshake', () => {
 });
 
 describe('A refused connection', () => {
-  it('tells the dialer why, with code, reason and data', () => {
+  it('tells the dialer why, with code, reason and data [IC-6.9]', () => {
     const pair = new SimPair();
     pair.listener.onHandshake = () =>
       pair.listener.machine.refuse(Code.FORBIDDEN, 'not you', Buffer.from('call us'));
@@ -126,15 +127,15 @@ describe('A refused connection', () => {
     expect([pair.listener.ended, pair.dialer.ended]).toEqual([true, true]);
   });
 
-  it('has a reason that fits, cut between two characters', () => {
+  it('has a reason that fits, cut between two characters [IC-5.11]', () => {
     const pair = new SimPair();
-    const reason = `a${'€'.repeat(400)}\0`;
+    const reason = `ab${'€'.repeat(400)}\0`;
     pair.listener.onHandshake = () =>
       pair.listener.machine.refuse(Code.FORBIDDEN, reason, Buffer.alloc(0));
 
     pair.run();
 
-    expect(pair.dialer.failure.reason).toBe(`a${'€'.repeat(340)}`);
+    expect(pair.dialer.failure.reason).toBe(`ab${'€'.repeat(339)}`);
   });
 
   it('leaves nobody a connection, and no timer', () => {
@@ -151,7 +152,7 @@ describe('A refused connection', () => {
 });
 
 describe('The version', () => {
-  it('of a later dialer is answered with this one, and the dialer decides', () => {
+  it('of a later dialer is answered with this one, and the dialer decides [IC-3.4]', () => {
     const peer = new SimPeer('listener');
 
     peer.bytes(encodePreface(255), HELLO);
@@ -160,7 +161,7 @@ describe('The version', () => {
     expect(peer.side.status).toBe('open');
   });
 
-  it('0 is refused, after our own (M5)', () => {
+  it('0 is refused, after our own (M5) [IC-3.5]', () => {
     const peer = new SimPeer('listener');
 
     peer.bytes(encodePreface(0));
@@ -169,7 +170,7 @@ describe('The version', () => {
     peer.expectClose(Code.VERSION);
   });
 
-  it.each([0, 2, 255])('%i of a listener ends the dialer', (version) => {
+  it.each([0, 2, 255])('%i of a listener ends the dialer [IC-3.6]', (version) => {
     const peer = new SimPeer('dialer');
 
     peer.bytes(encodePreface(version));
@@ -180,8 +181,18 @@ describe('The version', () => {
   });
 });
 
+describe('The preface of a dialer', () => {
+  it('offers the highest version there is, the one that HELLO may follow at once [IC-3.3] [IC-3.7]', () => {
+    const { side } = new SimPeer('dialer');
+
+    expect(side.log.version).toBe(VERSION);
+    expect(side.log.version).toBe(1);
+    expect(side.log.frames.map(({ type }) => type)).toEqual([FrameType.HELLO]);
+  });
+});
+
 describe('Before a valid preface', () => {
-  it('a listener writes nothing', () => {
+  it('a listener writes nothing [IC-2.4]', () => {
     const peer = new SimPeer('listener');
 
     for (const octet of encodePreface().subarray(0, 7)) peer.bytes(Buffer.from([octet]));
@@ -195,7 +206,7 @@ describe('Before a valid preface', () => {
     ['HTTP', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
     ['TLS', Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00])],
     ['a relay that lost the CR', Buffer.from([0xf1, 0x49, 0x4e, 0x54, 0x43, 0x0a, 0x01])],
-  ])('%s drop the socket without an answer (M1–M3)', (_, octets) => {
+  ])('%s drop the socket without an answer (M1–M3) [IC-3.2]', (_, octets) => {
     const peer = new SimPeer('listener');
 
     peer.bytes(octets);
@@ -218,7 +229,7 @@ describe('Before a valid preface', () => {
 });
 
 describe('A handshake that takes too long', () => {
-  it('drops who has not sent a preface, also octet by octet (M4)', () => {
+  it('drops who has not sent a preface, also octet by octet (M4) [IC-2.6] [IC-12.7]', () => {
     const peer = new SimPeer('listener', { handshakeTimeout: 100 });
 
     peer.bytes(encodePreface().subarray(0, 3));
@@ -231,7 +242,7 @@ describe('A handshake that takes too long', () => {
     expect(peer.side.status).toBe('closed handshake-timeout no');
   });
 
-  it('is closed with its reason when HELLO does not come', () => {
+  it('is closed with its reason when HELLO does not come [IC-2.6]', () => {
     const peer = new SimPeer('listener', { handshakeTimeout: 100 });
 
     peer.bytes(encodePreface(), HELLO.subarray(0, 20));
@@ -328,16 +339,19 @@ describe('An end during the handshake', () => {
     expect(pair.dialer.failure).toMatchObject({ kind: 'connection-rejected', reason: 'later' });
   });
 
-  it.each(roles)('by a %s that closes before it has heard anything says nothing more', (role) => {
-    const peer = new SimPeer(role);
-    const before = peer.side.log.octets;
+  it.each(roles)(
+    'by a %s that closes before it has heard anything says nothing more [IC-12.7]',
+    (role) => {
+      const peer = new SimPeer(role);
+      const before = peer.side.log.octets;
 
-    peer.side.close();
-    peer.flush();
+      peer.side.close();
+      peer.flush();
 
-    expect(peer.side.log.octets).toBe(before);
-    expect(peer.side).toMatchObject({ aborted: true, status: 'closed' });
-  });
+      expect(peer.side.log.octets).toBe(before);
+      expect(peer.side).toMatchObject({ aborted: true, status: 'closed' });
+    },
+  );
 });
 
 describe('A greeting', () => {
@@ -364,7 +378,7 @@ describe('A greeting', () => {
     ['a session window below one frame', { sessionBytes: 65_535 }],
     ['a session window beyond 2^30', { sessionBytes: 2 ** 32 - 1 }],
     ['more messages than ids can tell apart', { messages: 2 ** 30 + 1 }],
-  ])('with %s is refused', (_, wrong) => {
+  ])('with %s is refused [IC-6.5] [IC-6.6]', (_, wrong) => {
     const peer = greeted(limitsToMeta({ ...DEFAULT_LIMITS, ...wrong }));
 
     peer.expectClose(Code.META);
@@ -398,7 +412,22 @@ describe('A greeting', () => {
     expect(peer.side.connection.peer.maxMessage).toBe(100_000 - (8192 + 8192 + 7) - fields);
   });
 
-  it('beyond 16 KiB is refused at its header, before anything is kept (M11)', () => {
+  it('may have 8 KiB of fields, whatever its reader allows afterwards [IC-2.7]', () => {
+    const peer = new SimPeer('listener', { limits: { maxMeta: 2048 } });
+    const hello = encodeFrame({ type: FrameType.HELLO, meta: limits, payload: Buffer.alloc(100) });
+    const ignorable = Buffer.alloc(8192 - hello.readUInt16BE(2), 0x8a);
+    ignorable.writeUInt16BE(ignorable.length - 3, 1);
+    const header = Buffer.from(hello.subarray(0, 16));
+    header.writeUInt16BE(8192, 2);
+    header.writeUInt32BE(8192 + 100, 4);
+
+    peer.bytes(encodePreface(), header, ignorable, hello.subarray(16));
+
+    expect(peer.side.status).toBe('open');
+    expect(peer.side.greeting?.data).toHaveLength(100);
+  });
+
+  it('beyond 16 KiB is refused at its header, before anything is kept (M11) [IC-2.7] [IC-6.7]', () => {
     const peer = new SimPeer('listener');
     const header = Buffer.alloc(16);
     header[0] = FrameType.HELLO;

@@ -12,7 +12,7 @@ function impatient(): SimPair {
 }
 
 describe('The keepalive', () => {
-  it('sends a PING where there is nothing else to say, often enough for the other side', () => {
+  it('sends a PING where there is nothing else to say, often enough for the other side [IC-11.1]', () => {
     const pair = SimPair.open({
       dialer: { limits: { idle: 3000 } },
       listener: { limits: { idle: 9000 } },
@@ -62,7 +62,7 @@ describe('The keepalive', () => {
     expect(lines.filter((line) => line.startsWith('PING'))).toEqual([]);
   });
 
-  it('gives up a side that is silent, not before its time and not a quarter after it', () => {
+  it('gives up a side that is silent, not before its time and not a quarter after it [IC-11.3]', () => {
     const pair = impatient();
     pair.back.blocked = true;
 
@@ -75,7 +75,7 @@ describe('The keepalive', () => {
     expect(pair.dialer.ended).toBe(true);
   });
 
-  it('takes any octet for a sign of life', () => {
+  it('takes any octet for a sign of life [IC-11.2]', () => {
     const peer = SimPeer.greeted('listener', { limits: { idle: 1000 } }, { idle: 0 });
     const ping = Buffer.alloc(HEADER_LENGTH);
     writeHeader(ping, 0, FrameType.PING, 0, 0, 0, 0, 7);
@@ -124,7 +124,7 @@ describe('The keepalive', () => {
     expect(pair.clock.pending).toBe(0);
   });
 
-  it('speaks to who wants to hear, though it does not listen itself', () => {
+  it('speaks to who wants to hear, though it does not listen itself [IC-11.1]', () => {
     const peer = SimPeer.greeted('listener', { limits: { idle: 0 } }, { idle: 300 });
 
     peer.advance(1000);
@@ -133,7 +133,7 @@ describe('The keepalive', () => {
     expect(peer.lines()).toHaveLength(10);
   });
 
-  it('is not hurried by who claims to be more impatient than anybody', () => {
+  it('is not hurried by who claims to be more impatient than anybody [IC-11.4]', () => {
     const peer = SimPeer.greeted('listener', { limits: { idle: 0 } }, { idle: 1 });
 
     for (let token = 1; token <= 5; token++) {
@@ -146,7 +146,7 @@ describe('The keepalive', () => {
 });
 
 describe('PING', () => {
-  it('is answered with its token', () => {
+  it('is answered with its token [IC-6.10]', () => {
     const peer = SimPeer.greeted('listener');
 
     peer.send({ type: FrameType.PING, id: 0 }, { type: FrameType.PING, id: 0x7fffffff });
@@ -154,7 +154,7 @@ describe('PING', () => {
     expect(peer.lines()).toEqual(['PONG token=0', 'PONG token=2147483647']);
   });
 
-  it('of several in one chunk is answered once, for the newest', () => {
+  it('of several in one chunk is answered once, for the newest [IC-6.10]', () => {
     const peer = SimPeer.greeted('listener');
 
     peer.burst([1, 2, 3].map((id) => ({ type: FrameType.PING, id })));
@@ -210,7 +210,7 @@ describe('PING', () => {
     expect(pair.dialer.log.frames.some(({ type }) => type === FrameType.PONG)).toBe(true);
   });
 
-  it('does nothing before the connection stands, and after it is closed', () => {
+  it('does nothing before the connection stands, and after it is closed [IC-2.3]', () => {
     const pair = new SimPair();
     pair.dialer.machine.ping(undefined, pair.clock.now());
     pair.run();

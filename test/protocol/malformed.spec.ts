@@ -185,7 +185,7 @@ describe('A listener that is spoken to for the first time', () => {
     expect(reactionOf(peer)).toBe('STATE');
   });
 
-  it('a dialer that is welcomed to what it never had', () => {
+  it('a dialer that is welcomed to what it never had [IC-6.39]', () => {
     const peer = new SimPeer('dialer');
 
     peer.greet({ ...LIMITS, resumed: 5 });
@@ -287,8 +287,18 @@ describe('A listener with a connection', () => {
   ];
 
   const sessions: readonly Row[] = [
-    ['M43', 'OPEN with a number of ours', raw(OPEN, { session: 2, meta: NAME }), 'PROTOCOL'],
-    ['M44', 'OPEN with a number that was used', raw(OPEN, { session: 1, meta: NAME }), 'PROTOCOL'],
+    [
+      'M43',
+      'OPEN with a number of ours [IC-4.5]',
+      raw(OPEN, { session: 2, meta: NAME }),
+      'PROTOCOL',
+    ],
+    [
+      'M44',
+      'OPEN with a number that was used [IC-4.5]',
+      raw(OPEN, { session: 1, meta: NAME }),
+      'PROTOCOL',
+    ],
     ['M47', 'OPENED for a session never opened', raw(OPENED, { session: 4 }), 'PROTOCOL'],
     ['M47', 'END for a session never opened', raw(FrameType.END, { session: 5 }), 'PROTOCOL'],
     ['M48', 'OPENED by who opened', raw(OPENED, { session: 1 }), 'PROTOCOL'],
@@ -310,7 +320,7 @@ describe('A listener with a connection', () => {
     ],
     [
       'M51',
-      'SEND after END',
+      'SEND after END [IC-6.19]',
       [
         raw(SEND, { session: 1, id: 1 }),
         raw(FrameType.END, { session: 1 }),
@@ -320,7 +330,7 @@ describe('A listener with a connection', () => {
     ],
     [
       'M51',
-      'a second END',
+      'a second END [IC-6.23]',
       [
         raw(SEND, { session: 1, id: 1 }),
         raw(FrameType.END, { session: 1 }),
@@ -328,20 +338,20 @@ describe('A listener with a connection', () => {
       ],
       'PROTOCOL',
     ],
-    ['–', 'SEND before OPENED', raw(SEND, { session: 2, id: 1 }), 'PROTOCOL'],
+    ['–', 'SEND before OPENED [IC-6.26]', raw(SEND, { session: 2, id: 1 }), 'PROTOCOL'],
   ];
 
   const messages: readonly Row[] = [
     ['M52', 'id 0', raw(SEND, { session: 1, id: 0 }), 'PROTOCOL'],
     [
       'M52',
-      'an id twice',
+      'an id twice [IC-4.6]',
       [raw(SEND, { session: 1, id: 1 }), raw(SEND, { session: 1, id: 1 })],
       'PROTOCOL',
     ],
     [
       'M52',
-      'an id left out',
+      'an id left out [IC-4.6]',
       [raw(SEND, { session: 1, id: 1 }), raw(SEND, { session: 1, id: 3 })],
       'PROTOCOL',
     ],
@@ -430,6 +440,13 @@ describe('A listener with a connection', () => {
     ],
     ['M83', 'PONG that nobody asked for', raw(FrameType.PONG, { id: 9 }), 'IGNORED'],
     ['M86', 'GOAWAY after GOAWAY', [raw(FrameType.GOAWAY), raw(FrameType.GOAWAY)], 'IGNORED'],
+    ['M32', 'GOAWAY with a field 00', raw(FrameType.GOAWAY, { meta: field(0, '') }), 'META'],
+    [
+      '–',
+      'a frame with several faults [IC-1.3]',
+      raw(FrameType.HELLO, { flags: 0x20, session: 0x80000001, meta: field(0, '') }),
+      'UNSUPPORTED',
+    ],
     [
       'M96',
       'a reason that steers a terminal',
@@ -462,7 +479,7 @@ describe('A listener with a connection', () => {
     },
   );
 
-  it('M41, M96: gives the application what was sent, as it was', () => {
+  it('M41, M96: gives the application what was sent, as it was [IC-5.12]', () => {
     const peer = connected();
 
     peer.bytes(send(entry('__proto__', 'v'), entry('constructor', '')));
@@ -476,5 +493,44 @@ describe('A listener with a connection', () => {
       ['constructor', ''],
     ]);
     expect(session?.closed?.failure?.reason).toBe('\x1b[2J\n');
+  });
+});
+
+describe('What nobody knows yet', () => {
+  const unknown = [0x81, 0x8a, 0x9a, 0xaa, 0xba, 0xca, 0xda, 0xea, 0xfa, 0xff];
+  const hello = encodeFrame({ type: FrameType.HELLO, meta: LIMITS });
+  const told = (peer: SimPeer): string[] => peer.lines().filter((line) => !line.startsWith('CR'));
+
+  it.each(unknown)('is ignored alike, grease or not: %d [IC-16.6]', (value) => {
+    const peer = new SimPeer('listener');
+    const plain = new SimPeer('listener');
+    const grease = field(value, 'x');
+
+    peer.bytes(encodePreface(), raw(FrameType.HELLO, { meta: fields(encodeMeta(LIMITS), grease) }));
+    plain.bytes(encodePreface(), hello);
+    expect(told(peer)).toEqual(told(plain));
+    for (const each of [peer, plain]) {
+      const ignorable = each === peer ? [grease] : [];
+      each.bytes(raw(OPEN, { session: 1, meta: fields(NAME, ...ignorable) }));
+      for (let id = 1; id <= 900; id++) {
+        if (each === peer) each.bytes(raw(value, { flags: 0xff, session: 0x80000000, id }));
+      }
+      each.bytes(raw(SEND, { session: 1, id: 1, meta: fields(...ignorable) }));
+      each.side.last.last.accept();
+      each.flush();
+    }
+
+    expect(told(peer)).toEqual(told(plain));
+    expect(peer.side.connection.received).toBe(plain.side.connection.received);
+  });
+
+  it('among the bits of CAPS is ignored alike [IC-16.6]', () => {
+    const [plain, ...greased] = [0, 0x80000000, 0x2, 0x7ffffffe].map((caps) => {
+      const peer = new SimPeer('listener');
+      peer.greet({ ...LIMITS, caps });
+      return told(peer);
+    });
+
+    for (const lines of greased) expect(lines).toEqual(plain);
   });
 });

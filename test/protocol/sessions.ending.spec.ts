@@ -4,7 +4,7 @@ import { SimPeer } from '../support/sim-peer.js';
 import { SimPair } from '../support/sim-pair.js';
 
 describe('A session that is ended', () => {
-  it('closes on both sides when each has said END', () => {
+  it('closes on both sides when each has said END [IC-6.20]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
 
@@ -17,7 +17,7 @@ describe('A session that is ended', () => {
     expect(pair.listener.log.lines()).toEqual(['OPENED s=1', 'END s=1']);
   });
 
-  it('is ended once, by either side or by both at the same time', () => {
+  it('is ended once, by either side or by both at the same time [IC-6.23]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
 
@@ -30,7 +30,7 @@ describe('A session that is ended', () => {
     expect(pair.dialer.log.lines()).toEqual(['OPEN s=1 name="test"', 'END s=1']);
   });
 
-  it('still settles what was sent, in both directions', () => {
+  it('still settles what was sent, in both directions [IC-6.21]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     const sends = [dialer.send('x'), listener.send('y'), dialer.send(Buffer.alloc(100_000))];
@@ -50,7 +50,7 @@ describe('A session that is ended', () => {
     expect([dialer.status, listener.status]).toEqual(['closed', 'closed']);
   });
 
-  it('still sends what waits for credit before it says END', () => {
+  it('still sends what waits for credit before it says END [IC-6.19]', () => {
     const pair = SimPair.open({ limits: { messages: 1 } });
     const { dialer, listener } = pair.join();
     const sends = [dialer.send('1'), dialer.send('2')];
@@ -77,7 +77,7 @@ describe('A session that is ended', () => {
     expect(dialer.send('x').outcome).toBe('failed session-closed no');
   });
 
-  it('takes nothing new at the side that was told', () => {
+  it('takes nothing new at the side that was told [IC-6.20]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     listener.send('x');
@@ -316,7 +316,7 @@ describe('A session that the other side aborts', () => {
 
   const abort = { type: FrameType.END, session: 1, meta: { code: 0x8001, text: 'enough' } };
 
-  it('fails what was sent, for it may have run, and answers END', () => {
+  it('fails what was sent, for it may have run, and answers END [IC-6.22]', () => {
     const peer = aborted();
     const small = peer.side.last.send('x');
     const unfinished = peer.side.last.send(Buffer.alloc(10_000_000));
@@ -349,7 +349,7 @@ describe('A session that the other side aborts', () => {
     expect(peer.lines()).toEqual(['END s=1']);
   });
 
-  it('gives back what it held', () => {
+  it('gives back what it held [IC-8.9]', () => {
     const peer = aborted();
     const send = { type: FrameType.SEND, session: 1, payload: Buffer.alloc(8000) };
     for (let id = 1; id <= 200; id++) peer.send({ ...send, id });
@@ -375,7 +375,7 @@ describe('A session that the other side aborts', () => {
     expect(peer.side.last.status).toBe('closed session-closed');
   });
 
-  it('is silent afterwards: what crosses is ignored', () => {
+  it('is silent afterwards: what crosses is ignored [IC-6.22]', () => {
     const peer = aborted();
     peer.send(abort);
     peer.lines();

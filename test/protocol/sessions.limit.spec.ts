@@ -9,7 +9,7 @@ function limited(sessions: number): SimPair {
 }
 
 describe('The limit of sessions', () => {
-  it('lets the last one open, and holds back the next', () => {
+  it('lets the last one open, and holds back the next [IC-6.16]', () => {
     const pair = limited(2);
 
     const sessions = ['a', 'b', 'c'].map((name) => pair.dialer.session(name));
@@ -48,7 +48,7 @@ describe('The limit of sessions', () => {
     expect(send.outcome).toBe('accepted');
   });
 
-  it('counts a session until the last of its handlers has ended', () => {
+  it('counts a session until the last of its handlers has ended [IC-8.12]', () => {
     const pair = limited(1);
     const first = pair.dialer.session('a');
     first.send('x', { timeout: 100 });
@@ -179,7 +179,7 @@ describe('The limit of sessions', () => {
     peer.expectClose(Code.FLOW);
   });
 
-  it('may leave numbers out', () => {
+  it('may leave numbers out [IC-4.5]', () => {
     const peer = SimPeer.greeted('listener');
 
     peer.send({ type: FrameType.OPEN, session: 99, meta: { name: 'a' } });

@@ -39,7 +39,7 @@ describe('A session', () => {
     });
   });
 
-  it('is rejected with code, reason and data', () => {
+  it('is rejected with code, reason and data [IC-6.18]', () => {
     const pair = undecided();
     const session = pair.dialer.session('orders');
     pair.run();
@@ -55,9 +55,10 @@ describe('A session', () => {
       data: Buffer.from('ask an admin'),
     });
     expect(pair.listener.last.status).toBe('closed session-closed');
+    expect(pair.dialer.log.lines()).toEqual(['OPEN s=1 name="orders"']);
   });
 
-  it('is decided once', () => {
+  it('is decided once [IC-6.14]', () => {
     const pair = undecided();
     pair.dialer.session('a');
     pair.run();
@@ -88,7 +89,7 @@ describe('A session', () => {
     expect(pair.listener.incoming.map(({ name }) => name)).toEqual(['a', 'b']);
   });
 
-  it('never gets the number of an earlier one', () => {
+  it('never gets the number of an earlier one [IC-4.5]', () => {
     const pair = SimPair.open();
     const first = pair.dialer.session('a');
     pair.run();
@@ -158,7 +159,7 @@ describe('A session', () => {
 });
 
 describe('A session sent into before it is accepted', () => {
-  it('has its messages started in order once it is', () => {
+  it('has its messages started in order once it is [IC-6.29]', () => {
     const pair = undecided();
     const session = pair.dialer.session('a');
     const sends = ['1', '2', '3'].map((text) => session.send(text));
@@ -217,7 +218,7 @@ describe('A session sent into before it is accepted', () => {
     expect(pair.dialer.log.lines()).toEqual([]);
   });
 
-  it('keeps what its acceptor sends until it accepts', () => {
+  it('keeps what its acceptor sends until it accepts [IC-6.26]', () => {
     const pair = undecided();
     pair.dialer.session('a');
     pair.run();
@@ -260,7 +261,7 @@ describe('A session that nobody decides', () => {
     expect(pair.listener.last.messages).toEqual([]);
   });
 
-  it('is told to its opener by the acceptor, whose clock started later but runs as long', () => {
+  it('is told to its opener by the acceptor, whose clock started later but runs as long [IC-10.2] [IC-10.4]', () => {
     const pair = undecided();
     const session = pair.dialer.session('a', { timeout: 100 });
     pair.run();
@@ -275,7 +276,7 @@ describe('A session that nobody decides', () => {
     expect(session.status).toBe('closed timeout');
   });
 
-  it('is a timeout at an opener that hears nothing, and an end for the acceptor', () => {
+  it('is a timeout at an opener that hears nothing, and an end for the acceptor [IC-10.4]', () => {
     const pair = undecided();
     const session = pair.dialer.session('a', { timeout: 100 });
     const send = session.send('x');
@@ -343,7 +344,7 @@ describe('A session that nobody decides', () => {
 describe('The credit in a session’s own frames', () => {
   const credit = { messages: 2, bytes: 70_000, items: 1 };
 
-  it('of OPEN bounds what the acceptor sends', () => {
+  it('of OPEN bounds what the acceptor sends [IC-6.15]', () => {
     const peer = SimPeer.greeted('listener');
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a', sessionCredit: credit } });
     peer.lines();
@@ -354,7 +355,7 @@ describe('The credit in a session’s own frames', () => {
     expect(peer.lines()).toEqual(['SEND s=1 id=1 1 B', 'SEND s=1 id=2 1 B']);
   });
 
-  it('of OPENED is more for the opener, and never less', () => {
+  it('of OPENED is more for the opener, and never less [IC-6.17]', () => {
     const peer = SimPeer.greeted('dialer', {}, { messages: 1 });
     const session = peer.side.session('a');
     for (let count = 0; count < 3; count++) session.send('x');
@@ -370,7 +371,7 @@ describe('The credit in a session’s own frames', () => {
     ['too few bytes', { ...credit, bytes: 65_535 }],
     ['too many bytes', { ...credit, bytes: 2 ** 30 + 1 }],
     ['too many messages', { ...credit, messages: 2 ** 31 }],
-  ])('of OPEN with %s is refused', (_, sessionCredit) => {
+  ])('of OPEN with %s is refused [IC-6.15]', (_, sessionCredit) => {
     const peer = SimPeer.greeted('listener');
 
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a', sessionCredit } });

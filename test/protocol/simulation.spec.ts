@@ -21,7 +21,7 @@ function simulate(seed: number): string {
 
 describe('A connection in any circumstances', () => {
   it(
-    `keeps its promises in ${runs} random lives from seed ${first}`,
+    `keeps its promises in ${runs} random lives from seed ${first} [IC-7.1]`,
     () => {
       for (let seed = first; seed < first + runs; seed++) expect(simulate(seed)).toBe('kept');
     },

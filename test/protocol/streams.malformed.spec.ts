@@ -472,7 +472,7 @@ describe('An item with END', () => {
     ['TOTAL is one as well', { meta: { total: 0 } }, EMPTY, 1],
   ] as const)('and %s [IC-6.50]', (_what, rest, ignorable, elements) => {
     const { peer, theirs } = connected();
-    const frame = encodeFrame(their(1, { flags: END, ...rest } as Partial<FrameInit>));
+    const frame = encodeFrame(their(1, { flags: END, ...rest }));
     frame.writeUInt16BE(frame.readUInt16BE(2) + ignorable.length, 2);
     frame.writeUInt32BE(frame.readUInt32BE(4) + ignorable.length, 4);
 

@@ -7,11 +7,12 @@ import {
   ReceiveWindow,
   SendWindow,
 } from '../../src/protocol/windows.js';
-import { Code, MAX_ID } from '../../src/wire/index.js';
+import { Code, Flag, FrameType, MAX_ID } from '../../src/wire/index.js';
 import { SimPair } from '../support/sim-pair.js';
+import { SimPeer } from '../support/sim-peer.js';
 
 describe('Message ids', () => {
-  it('come round after 2^31 - 1, with nothing lost', () => {
+  it('come round after 2^31 - 1, with nothing lost [IC-4.6]', () => {
     const pair = SimPair.open({ lastId: MAX_ID - 3, limits: { messages: 4 } });
     const { dialer, listener } = pair.join();
     listener.onHandle = (message) => void message.respond(message.text);
@@ -54,6 +55,27 @@ describe('Message ids', () => {
     ]);
   });
 
+  it('are not used again while a message that bears them is unsettled [IC-4.7]', () => {
+    const peer = SimPeer.greeted('listener');
+    peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } });
+    const accept = { type: FrameType.ACCEPT, flags: Flag.REPLY, session: 1 };
+    const { last } = peer.side;
+    const stays = last.send('1');
+    for (let id = 2; id <= 16; id++) last.send(`${id}`);
+    peer.flush();
+    for (let id = 2; id <= 16; id++) peer.send({ ...accept, id });
+
+    // As though the ids had come round to that of the first: the table finds it where 17 would be.
+    stays.id = 17;
+    const next = last.send('next');
+    peer.flush();
+    expect(next.state).toBe('queued');
+    peer.send({ ...accept, id: 17 });
+
+    expect(stays.outcome).toBe('accepted');
+    expect(peer.lines().at(-1)).toBe('SEND s=1 id=17 4 B');
+  });
+
   it('are taken back across the wrap', () => {
     const pair = SimPair.open({ lastId: MAX_ID });
     const { dialer, listener } = pair.join();
@@ -71,7 +93,7 @@ describe('Message ids', () => {
     expect([advanceId(MAX_ID, 1), advanceId(MAX_ID - 2, 5)]).toEqual([1, 3]);
   });
 
-  it('are allowed up to the limit, in serial order', () => {
+  it('are allowed up to the limit, in serial order [IC-4.8]', () => {
     expect([1, 4, 5].map((id) => isAtMost(id, 4))).toEqual([true, true, false]);
     expect([MAX_ID, 1, 2, 3].map((id) => isAtMost(id, 2))).toEqual([true, true, true, false]);
     expect(isAtMost(1, 0)).toBe(false);
@@ -105,7 +127,7 @@ describe('Byte counters', () => {
     }
   });
 
-  it('know a limit that is lower from one that has come round', () => {
+  it('know a limit that is lower from one that has come round [IC-4.9]', () => {
     const window = new SendWindow(2 ** 30);
     for (let turn = 1; turn <= 3; turn++) {
       window.use(2 ** 30);

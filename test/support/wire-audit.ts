@@ -73,15 +73,15 @@ interface AuditedUnit {
 type Way = 0 | 1;
 
 export class WireAudit {
-  /** Whether the side that receives these requests has given the session up, and holds nothing of it. */
-  readonly #isGone: (way: Way, session: number) => boolean;
+  /** Whether the side that receives these requests has given up this one, or its session, and holds nothing of it. */
+  readonly #isGone: (way: Way, session: number, id: number) => boolean;
   readonly #sessions = new Map<number, AuditedSession>();
   readonly #ends = [new AuditedEnd(), new AuditedEnd()] as const;
 
   readonly #lastId: number;
 
   /** `lastId`: the id before the first message's. */
-  constructor(isGone: (way: Way, session: number) => boolean, lastId: number) {
+  constructor(isGone: (way: Way, session: number, id: number) => boolean, lastId: number) {
     this.#isGone = isGone;
     this.#lastId = lastId;
   }
@@ -157,6 +157,7 @@ export class WireAudit {
         return;
       case FrameType.PING:
       case FrameType.PONG:
+      case FrameType.GOAWAY:
         return assert(end.greeted, 'before its greeting.');
       case FrameType.CREDIT:
         return this.#writeCredit(way, frame);
@@ -404,10 +405,10 @@ export class WireAudit {
   /** Octets of requests in this direction that have arrived and are not settled. */
   #held(way: Way): number {
     let held = 0;
-    for (const [id, { ways }] of this.#sessions) {
-      if (this.#isGone(way, id)) continue;
-      for (const message of ways[way].unsettled.values())
-        if (!message.oneWay) held += message.arrived;
+    for (const [session, { ways }] of this.#sessions) {
+      for (const [id, message] of ways[way].unsettled) {
+        if (!message.oneWay && !this.#isGone(way, session, id)) held += message.arrived;
+      }
     }
     return held;
   }

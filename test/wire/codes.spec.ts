@@ -7,6 +7,12 @@ describe('Code', () => {
 
     expect(new Set(codes).size).toBe(codes.length);
   });
+
+  it('leaves class 06 and the codes from 0x8000 on to others [IC-13.2] [IC-13.3]', () => {
+    const others = Object.values(Code).filter((code) => code >> 8 === 0x06 || code >= 0x8000);
+
+    expect(others).toEqual([]);
+  });
 });
 
 describe('codeName', () => {

@@ -32,7 +32,7 @@ describe(`Random frames, FC_SEED=${seed}`, () => {
     fc.assert(property, runs(300));
   });
 
-  it('are described on one line of printable characters', () => {
+  it('are described on one line of printable characters [IC-5.12]', () => {
     const property = fc.property(anyFrame(), (frame) => {
       expect(describeFrame(frame)).toMatch(/^[^\p{C}\p{Zl}\p{Zp}]+$/u);
     });

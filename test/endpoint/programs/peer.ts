@@ -1,5 +1,5 @@
 /**
- * The other process. `listen`: serves `echo`, `hang` and `die` and tells its port. `dial PORT`: calls
+ * The other process. `listen [PORT]`: serves `echo`, `hang` and `die` and tells its port. `dial PORT`: calls
  * `echo`, tells the answer, serves `die`, and stays.
  */
 import { connect, type Connection, Listener } from 'nestjs-interconnect/core';
@@ -16,7 +16,7 @@ function serve(connection: Connection): void {
 
 const [, , role, port] = process.argv;
 if (role === 'listen') {
-  const listener = new Listener({ host: '127.0.0.1' });
+  const listener = new Listener({ host: '127.0.0.1', port: Number(port ?? 0) });
   listener.on('connection', serve);
   process.send?.(await listener.listen());
 } else {
