@@ -51,6 +51,7 @@ export class Driver implements SocketEffects {
   readonly #chunks: Buffer[] = [];
   readonly #gather = (chunk: Buffer): void => void this.#chunks.push(chunk);
   readonly #flush = (): void => this.#write();
+  readonly #afterMicrotasks = (): void => process.nextTick(this.#flush);
   #flushScheduled = false;
   #wokenAt = 0;
   #ending = false;
@@ -96,7 +97,8 @@ export class Driver implements SocketEffects {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
     this.#wokenAt = this.#clock.now();
-    process.nextTick(this.#flush);
+    // After every microtask of now: what awaited a frame of this chunk goes out with what answers it.
+    queueMicrotask(this.#afterMicrotasks);
   }
 
   arm(at: number): void {

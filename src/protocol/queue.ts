@@ -1,53 +1,67 @@
 /**
- * A first-in first-out queue that neither shifts an array nor keeps what has left it.
+ * A first-in first-out queue in a ring: what comes and goes at the same pace allocates nothing.
  * `Array.prototype.shift` is linear in Node 20 from some tens of thousands of entries on.
  */
 export class Queue<T> {
-  #items: (T | undefined)[] = [];
+  #ring: (T | undefined)[] = [];
   #head = 0;
+  #size = 0;
 
   get size(): number {
-    return this.#items.length - this.#head;
+    return this.#size;
   }
 
   push(item: T): void {
-    this.#items.push(item);
+    if (this.#size === this.#ring.length) this.#grow();
+    this.#ring[(this.#head + this.#size) & (this.#ring.length - 1)] = item;
+    this.#size += 1;
   }
 
   peek(): T | undefined {
-    return this.#items[this.#head];
+    return this.#size === 0 ? undefined : this.#ring[this.#head];
   }
 
   /** The item that `index` others precede. */
   at(index: number): T | undefined {
-    return this.#items[this.#head + index];
+    if (index >= this.#size) return undefined;
+    return this.#ring[(this.#head + index) & (this.#ring.length - 1)];
   }
 
   shift(): T | undefined {
-    const item = this.#items[this.#head];
-    if (this.#head === this.#items.length) return undefined;
-    this.#items[this.#head++] = undefined;
-    if (this.#head === this.#items.length) {
-      this.#items.length = 0;
-      this.#head = 0;
-    } else if (this.#head >= COMPACT_AT && this.#head * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
+    if (this.#size === 0) return undefined;
+    const item = this.#ring[this.#head];
+    this.#ring[this.#head] = undefined;
+    this.#head = (this.#head + 1) & (this.#ring.length - 1);
+    this.#size -= 1;
+    if (this.#size === 0 && this.#ring.length > LARGEST_IDLE) this.#reset();
     return item;
   }
 
   /** Takes everything out, in order. */
   drain(): T[] {
     const items = [...this];
-    this.#items = [];
-    this.#head = 0;
+    this.#reset();
     return items;
   }
 
   *[Symbol.iterator](): IterableIterator<T> {
-    for (let at = this.#head; at < this.#items.length; at++) yield this.#items[at]!;
+    for (let index = 0; index < this.#size; index++) yield this.at(index)!;
+  }
+
+  #reset(): void {
+    this.#ring = [];
+    this.#head = this.#size = 0;
+  }
+
+  #grow(): void {
+    const length = Math.max(SMALLEST, this.#ring.length * 2);
+    const ring = new Array<T | undefined>(length).fill(undefined);
+    for (let index = 0; index < this.#size; index++) ring[index] = this.at(index);
+    this.#ring = ring;
+    this.#head = 0;
   }
 }
 
-const COMPACT_AT = 1024;
+const SMALLEST = 16;
+/** What a burst needed is not kept when it is over. */
+const LARGEST_IDLE = 1024;

@@ -30,9 +30,11 @@ describe('what is sent in one tick', () => {
     const sends = Array.from({ length: 100 }, () => session.send(Buffer.alloc(32)));
     await Promise.all(sends);
 
-    // Afterwards the dialer acknowledges what it has; the listener does so with its answers.
-    expect(requests).toEqual([100 * (HEADER + DEADLINE + 32), CREDIT]);
+    // The listener acknowledges what it has with its answers, the dialer with what its caller sends upon them.
+    expect(requests).toEqual([100 * (HEADER + DEADLINE + 32)]);
     expect(responses).toEqual([100 * (HEADER + 32) + CREDIT]);
+    await session.send(Buffer.alloc(32));
+    expect(requests.slice(1)).toEqual([HEADER + DEADLINE + 32 + CREDIT]);
   });
 
   it('leaves in one write over sessions and kinds of frames', async () => {
