@@ -21,3 +21,11 @@ export function describeType(value: unknown): string {
   const name = (value as { constructor?: { name?: unknown } }).constructor?.name;
   return typeof name === 'string' && name !== '' ? `${kind} (${name})` : kind;
 }
+
+/** A view of the same memory; nothing is copied. */
+export function toBuffer(data: Bytes): Buffer {
+  if (Buffer.isBuffer(data)) return data;
+  return types.isAnyArrayBuffer(data)
+    ? Buffer.from(data)
+    : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+}

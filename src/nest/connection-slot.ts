@@ -1,12 +1,28 @@
 import { InterconnectError } from '../endpoint/index.js';
-import type { Connection, Session } from '../endpoint/index.js';
+import type { Connection, ConnectionStatus, Session } from '../endpoint/index.js';
 
 /** Opens a connection; the signal says that nobody wants it any more. */
 export type Dial = (signal: AbortSignal) => Promise<Connection>;
 
+/** An open connection, as a call needs it. */
+export interface CallPath {
+  readonly connection: Connection;
+  session(name: string): Pick<Session, 'send'>;
+}
+
+/** What a client sends over, wherever it comes from. */
+export interface ConnectionHolder {
+  /** The connection there is, if there is one. */
+  readonly current: CallPath | undefined;
+  connect(): Promise<CallPath>;
+  close(): Promise<void>;
+}
+
 /** What happens to a slot, in the order in which it happens. */
 export interface ConnectionObserver {
   onOpened(connection: Connection): void;
+  /** Every change of its status from then on, up to the end. */
+  onStatus(connection: Connection, status: ConnectionStatus): void;
   onFailed(error: unknown): void;
   onClosed(error: InterconnectError | undefined): void;
 }
@@ -29,7 +45,7 @@ type State =
 const IDLE: State = { kind: 'idle' };
 
 /** A connection and the sessions the client has opened on it, one for each pattern. */
-export class OpenConnection {
+export class OpenConnection implements CallPath {
   readonly connection: Connection;
   private readonly sessions = new Map<string, Session>();
 
@@ -61,7 +77,7 @@ export class OpenConnection {
  * it is lost, so that the next to ask gets a new one. An attempt that `close()` overtook changes
  * nothing any more, whatever becomes of it.
  */
-export class ConnectionSlot {
+export class ConnectionSlot implements ConnectionHolder {
   private readonly dial: Dial;
   private readonly observer: ConnectionObserver;
   private state: State = IDLE;
@@ -136,6 +152,9 @@ export class ConnectionSlot {
     const open = new OpenConnection(connection);
     this.state = { kind: 'open', open };
     this.observer.onOpened(connection);
+    connection.on('status', (status) => {
+      if (this.current === open) this.observer.onStatus(connection, status);
+    });
     connection.once('close', (error) => this.letGo(open, error));
     // Closed as soon as it was open: its event has come and gone.
     const { status } = connection;
@@ -148,6 +167,23 @@ export class ConnectionSlot {
     this.state = IDLE;
     this.observer.onClosed(error);
   }
+}
+
+/** For a client that does not connect by itself: it sends over a connection that is there, as long as it is. */
+export class GivenConnection implements ConnectionHolder {
+  readonly current: OpenConnection;
+
+  constructor(connection: Connection) {
+    this.current = new OpenConnection(connection);
+  }
+
+  /** Never waits: on a connection that is over, each call says so itself. */
+  async connect(): Promise<OpenConnection> {
+    return this.current;
+  }
+
+  /** Who has given it closes it. */
+  async close(): Promise<void> {}
 }
 
 function closedMeanwhile(): InterconnectError {

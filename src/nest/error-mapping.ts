@@ -11,7 +11,12 @@ import { types } from 'node:util';
 import { Code, isInterconnectError } from '../endpoint/index.js';
 import type { Metadata, Outcome } from '../endpoint/index.js';
 import { INTERNAL_ERROR_MESSAGE, NO_HANDLER_MESSAGE } from './interconnect.constants.js';
-import { InterconnectException, isApplicationCode, isRejection } from './interconnect.exception.js';
+import {
+  detailsOf,
+  InterconnectException,
+  isApplicationCode,
+  isRejection,
+} from './interconnect.exception.js';
 
 /** What `message.reject` is called with. */
 export interface Rejection {
@@ -31,12 +36,23 @@ const REASON_LIMIT = 1024;
 /** Nest's text for an `RpcException` that has no message of its own. */
 const NAMELESS = 'Rpc Exception';
 
+const METHODS: ReadonlySet<string> = new Set([
+  'constructor',
+  'getError',
+  'initMessage',
+  'stack',
+  'toJSON',
+  'toString',
+]);
+
 /** For what Nest's filters let through: the errors of the Observable a handler gives back. */
 export function toRejection(error: unknown): Rejection {
   const carried = hasGetError(error) ? error.getError() : error;
 
   if (isRejection(carried) && isApplicationCode(carried.code)) {
     const { code, message, data } = carried;
+    const details = detailsOf(carried);
+    if (details !== undefined) return { ...carryObject(details), code, reason: cut(message) };
     return { code, reason: cut(message), ...(data && { data }), isMasked: false };
   }
   if (isNestError(carried)) {
@@ -75,6 +91,25 @@ export function toCallError(error: unknown): unknown {
   return new InterconnectException(code, reason, data, { cause: error });
 }
 
+/**
+ * What Nest's TCP client fails with are plain objects. An application that comes from there reads their fields, and
+ * gives them on as JSON: with `encoding: 'json'` an exception shows the same fields, and is the same JSON.
+ */
+export function asTcpError(error: unknown): unknown {
+  if (!(error instanceof InterconnectException)) return error;
+  const carried = error.getError();
+  const fields = typeof carried === 'string' ? { status: 'error', message: carried } : carried;
+  const shown = isMaskedError(error) ? { status: 'error', message: error.reason } : fields;
+  for (const [key, value] of Object.entries(shown)) {
+    // What an exception can do is not the other side's to replace.
+    if (METHODS.has(key)) continue;
+    Object.defineProperty(error, key, { value, enumerable: true, writable: true });
+  }
+  // Nest keeps what it carries in a field that one of these may have replaced.
+  Object.defineProperty(error, 'getError', { value: () => carried });
+  return Object.defineProperty(error, 'toJSON', { value: () => shown });
+}
+
 /** At most 1024 bytes of valid UTF-8 without U+0000, which is what fits a reason. Never half a character. */
 export function cut(text: string): string {
   const bytes = Buffer.from(text.replaceAll('\0', '\uFFFD'), 'utf8');
@@ -85,6 +120,12 @@ export function cut(text: string): string {
 
 function isContinuation(byte: number): boolean {
   return (byte & 0xc0) === 0x80;
+}
+
+function isMaskedError({ code, reason }: InterconnectException): boolean {
+  return (
+    (code === Code.FAILED && reason === INTERNAL_ERROR_MESSAGE) || reason === NO_HANDLER_MESSAGE
+  );
 }
 
 function masked(): Rejection {

@@ -2,23 +2,34 @@ import type { Logger } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
 import { ignoreElements, isObservable, take, toArray } from 'rxjs';
 import type { Observable } from 'rxjs';
-import { Code } from '../endpoint/index.js';
 import type { Message } from '../endpoint/index.js';
-import { describeType, isBytes } from './bytes.js';
-import { cut, toRejection, toRejectionOfThrown } from './error-mapping.js';
-import type { Rejection } from './error-mapping.js';
-import type { InterconnectContext } from './interconnect.context.js';
-import { isInterconnectRecord } from './interconnect.record.js';
-import type { InterconnectRecord } from './interconnect.record.js';
+import type { Codec } from './codec.js';
+import { extrasOf } from './handler-extras.js';
+import { HandlerGate } from './handler-gate.js';
+import { HandlerLimit } from './handler-limit.js';
+import { InterconnectContext } from './interconnect.context.js';
+import type { InterconnectPeer } from './interconnect.peers.js';
+import { isPromiseLike } from './promises.js';
+import { Settler } from './settler.js';
+import type { Timers } from './timers.js';
 
-const EMPTY = Buffer.alloc(0);
+const NOTHING = () => {};
 
-/** Goes to nobody, but until it is sent the message keeps its place in the session. */
-const ABANDONED: Rejection = {
-  code: Code.FAILED,
-  reason: 'Nobody waits for the result any more.',
-  isMasked: false,
-};
+/** What every handler of a server runs with. */
+export interface HandlerEnvironment {
+  readonly codec: Codec | undefined;
+  readonly logger: Logger;
+  readonly timers: Timers;
+}
+
+/** One message and what its handler gets. */
+export interface Run {
+  readonly message: Message;
+  readonly context: InterconnectContext;
+  readonly limit: HandlerLimit | undefined;
+  /** Its handler has ended, or will never begin. Counts once. */
+  release(): void;
+}
 
 /**
  * Runs one pattern's handler and settles each message with what comes of it:
@@ -31,168 +42,171 @@ const ABANDONED: Rejection = {
  * | an error                              | REJECT, see error-mapping  |
  * | anything else                         | REJECT FAILED, and a log   |
  *
- * An event handler's values are not looked at: it accepts when it has completed.
+ * An event handler's values are not looked at: it accepts when it has completed. With a codec, values take
+ * the place of bytes.
  *
  * This is the server's path for every message. Nest's own (`handleRequest`, `transformToObservable`,
  * `send`) costs 3.5 µs more each, so there is no Observable here unless the handler made one.
  */
 export class HandlerRunner {
   readonly pattern: string;
-  readonly isEvent: boolean;
-  private readonly handler: MessageHandler;
-  private readonly logger: Logger;
+  readonly handler: MessageHandler;
+  private readonly isEvent: boolean;
+  private readonly codec: Codec | undefined;
+  private readonly timers: Timers;
+  private readonly timeout: number | undefined;
+  private readonly gate: HandlerGate | undefined;
+  private readonly settler: Settler;
 
-  constructor(pattern: string, handler: MessageHandler, logger: Logger) {
+  constructor(pattern: string, handler: MessageHandler, environment: HandlerEnvironment) {
     this.pattern = pattern;
-    this.isEvent = handler.isEventHandler === true;
     this.handler = handler;
-    this.logger = logger;
+    this.isEvent = handler.isEventHandler === true;
+    this.codec = environment.codec;
+    this.timers = environment.timers;
+    this.settler = new Settler(pattern, this.isEvent, environment.codec, environment.logger);
+    const { concurrency, timeout } = extrasOf(pattern, handler);
+    this.timeout = timeout;
+    this.gate = concurrency === undefined ? undefined : new HandlerGate(concurrency);
+  }
+
+  /** Whether messages may have to wait for their turn. */
+  get hasTurns(): boolean {
+    return this.gate !== undefined;
+  }
+
+  /** Calls `start` when the message's turn has come: at once, unless the pattern's `concurrency` is used up. */
+  admit(message: Message, start: () => void): void {
+    if (this.gate === undefined) start();
+    else this.gate.enter(message, start, () => this.settler.abandon(message));
+  }
+
+  /** What the handler and its enhancers get; made anew for every message. */
+  begin(message: Message, peer: InterconnectPeer): Run {
+    const { timeout } = this;
+    const limit =
+      timeout === undefined
+        ? undefined
+        : new HandlerLimit(message, timeout, this.timers, () =>
+            this.settler.rejectExpired(message, timeout),
+          );
+    const { pattern, isEvent } = this;
+    return {
+      message,
+      context: new InterconnectContext([message, pattern, isEvent, peer, limit]),
+      limit,
+      release:
+        this.gate === undefined && limit === undefined
+          ? NOTHING
+          : once(() => {
+              limit?.clear();
+              this.gate?.leave();
+            }),
+    };
   }
 
   /**
    * Never throws. `done` runs exactly once, when the handler and the Observable it gave have ended,
    * or were stopped because nobody waits for them any more.
    */
-  run(message: Message, context: InterconnectContext, done: () => void): void {
+  run(run: Run, done: () => void): void {
+    const end = () => {
+      done();
+      run.release();
+    };
+    if (this.codec === undefined) return this.call(run, run.message.data, end);
     try {
-      const result: unknown = this.handler(message.data, context);
-      if (isPromiseLike(result)) {
-        result.then(
-          (value) => this.conclude(message, value, done),
-          (error: unknown) => this.failThrown(message, error, done),
-        );
-      } else {
-        this.conclude(message, result, done);
-      }
+      const data = this.codec.decode(run.message.data, this.pattern);
+      if (!isPromiseLike(data)) return this.call(run, data, end);
+      data.then(
+        (value) => this.call(run, value, end),
+        (error: unknown) => this.failDecoding(run.message, error, end),
+      );
     } catch (error) {
-      this.failThrown(message, error, done);
+      this.failDecoding(run.message, error, end);
     }
   }
 
   /** For a failure outside the handler, that of a processing hook. */
-  fail(message: Message, error: unknown): void {
-    this.reject(message, toRejectionOfThrown(error), error);
+  fail(run: Run, error: unknown): void {
+    this.settler.rejectThrown(run.message, error);
+    run.release();
   }
 
-  private conclude(message: Message, value: unknown, done: () => void): void {
-    if (isObservable(value)) {
-      this.follow(message, value, done);
-      return;
+  private call(run: Run, data: unknown, end: () => void): void {
+    try {
+      const result: unknown = this.handler(data, run.context);
+      if (isPromiseLike(result)) {
+        result.then(
+          (value) => this.conclude(run, value, end),
+          (error: unknown) => this.failThrown(run.message, error, end),
+        );
+      } else {
+        this.conclude(run, result, end);
+      }
+    } catch (error) {
+      this.failThrown(run.message, error, end);
     }
-    this.settle(message, value);
-    done();
   }
 
-  private failThrown(message: Message, error: unknown, done: () => void): void {
-    this.fail(message, error);
-    done();
+  private conclude(run: Run, value: unknown, end: () => void): void {
+    if (isObservable(value)) this.follow(run, value, end);
+    else this.settler.settle(run.message, value, end);
+  }
+
+  private failThrown(message: Message, error: unknown, end: () => void): void {
+    this.settler.rejectThrown(message, error);
+    end();
+  }
+
+  private failDecoding(message: Message, error: unknown, end: () => void): void {
+    this.settler.rejectUndecodable(message, error);
+    end();
   }
 
   /** One value more than is allowed is enough to know: `take(2)` then unsubscribes from the source. */
-  private follow(message: Message, source: Observable<unknown>, done: () => void): void {
+  private follow({ message, limit }: Run, source: Observable<unknown>, end: () => void): void {
     const values$ = source.pipe(this.isEvent ? ignoreElements() : take(2), toArray());
+    let isSettling = false;
     const subscription = values$.subscribe({
-      next: (values) => this.settleWithValues(message, values),
-      error: (error: unknown) => this.reject(message, toRejection(error), error),
+      next: (values) => {
+        isSettling = true;
+        this.settleWithValues(message, values, end);
+      },
+      error: (error: unknown) => this.settler.reject(message, error),
     });
-    subscription.add(done);
+    subscription.add(() => {
+      if (!isSettling) end();
+    });
     // Nobody waits for a one-way message from the start, so that there is no one who could stop to.
-    if (subscription.closed || message.oneWay) return;
+    if (subscription.closed || (message.oneWay && limit === undefined)) return;
 
     // Only now, as a signal is costly to make and most Observables end by themselves.
-    const { signal } = message;
+    const { signal } = limit ?? message;
     const stop = () => {
       subscription.unsubscribe();
-      this.send(message, ABANDONED);
+      this.settler.abandon(message);
     };
     signal.addEventListener('abort', stop, { once: true });
     subscription.add(() => signal.removeEventListener('abort', stop));
     if (signal.aborted) stop();
   }
 
-  private settleWithValues(message: Message, values: readonly unknown[]): void {
-    if (values.length > 1) {
-      this.refuse(message, 'emitted more than one value: streaming results are not served yet.');
-      return;
-    }
-    this.settle(message, values[0]);
-  }
-
-  private settle(message: Message, value: unknown): void {
-    // The handler has settled it itself, through the context. After a timeout there is no outcome to give
-    // any more, but the message keeps its place until it is told that the handler has ended.
-    if (message.answered) return;
-    try {
-      if (this.isEvent || value === undefined || value === null) message.accept();
-      else if (isBytes(value)) message.respond(value);
-      else if (isInterconnectRecord(value)) this.respondWithRecord(message, value);
-      else {
-        const remedy = 'Return bytes (Buffer, Uint8Array, ArrayBuffer, DataView), or nothing.';
-        this.refuse(message, `returned ${describeType(value)}. ${remedy}`);
-      }
-    } catch (error) {
-      // A response over the peer's limit, or metadata that does not fit: the caller must not wait for the timeout.
-      this.refuse(message, `returned what cannot be sent: ${describeError(error)}`);
-    }
-  }
-
-  private respondWithRecord(message: Message, record: InterconnectRecord): void {
-    const data: unknown = record.data ?? EMPTY;
-    if (!isBytes(data)) {
-      this.refuse(message, `returned a record of ${describeType(data)}, which is not bytes.`);
-    } else if (record.metadata === undefined) {
-      message.respond(data);
-    } else {
-      message.respond(data, { metadata: record.metadata });
-    }
-  }
-
-  /** For results that are the handler's mistake: said to both sides. */
-  private refuse(message: Message, what: string): void {
-    const reason = `The handler of "${this.pattern}" ${what}`;
-    this.logger.error(reason);
-    this.send(message, { code: Code.FAILED, reason: cut(reason), isMasked: false });
-  }
-
-  private reject(message: Message, rejection: Rejection, error: unknown): void {
-    this.report(rejection, error);
-    this.send(message, rejection);
-  }
-
-  private send(message: Message, { code, reason, data, metadata }: Rejection): void {
-    if (message.answered) return;
-    try {
-      message.reject(code, reason, data, metadata && { metadata });
-    } catch (error) {
-      this.logger.error(
-        `The rejection of "${this.pattern}" cannot be sent: ${describeError(error)}`,
-      );
-      message.reject(Code.FAILED, reason);
-    }
-  }
-
-  /**
-   * A message's failure is its caller's to log, unless he was not told what it is. An event's caller
-   * may not be listening at all, so its failures are always logged here.
-   */
-  private report(rejection: Rejection, error: unknown): void {
-    if (error instanceof Error && rejection.isMasked) {
-      this.logger.error(`The handler of "${this.pattern}" failed: ${error.message}`, error.stack);
-    } else if (this.isEvent) {
-      this.logger.error(`The event handler of "${this.pattern}" failed: ${rejection.reason}`);
-    } else if (rejection.isMasked) {
-      // Nest has logged the error itself, unless it was an HttpException, of which this is all there is.
-      this.logger.warn(
-        `The handler of "${this.pattern}" failed with no RpcException: its caller was told "${rejection.reason}" only.`,
-      );
-    }
+  private settleWithValues(message: Message, values: readonly unknown[], end: () => void): void {
+    if (values.length <= 1) return this.settler.settle(message, values[0], end);
+    this.settler.refuse(
+      message,
+      'emitted more than one value: streaming results are not served yet.',
+    );
+    end();
   }
 }
 
-function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value;
-}
-
-function describeError(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function once(callback: () => void): () => void {
+  let isCalled = false;
+  return () => {
+    if (isCalled) return;
+    isCalled = true;
+    callback();
+  };
 }

@@ -1,63 +1,93 @@
 import { Logger } from '@nestjs/common';
-import type { OnApplicationShutdown } from '@nestjs/common';
+import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import { ClientProxy } from '@nestjs/microservices';
-import type { MsPattern, ReadPacket, WritePacket } from '@nestjs/microservices';
-import { inspect } from 'node:util';
+import type { ReadPacket, WritePacket } from '@nestjs/microservices';
 import { AsyncSubject, Observable } from 'rxjs';
 import { connect, InterconnectError } from '../endpoint/index.js';
-import type { Bytes, Connection, Outcome, SendOptions } from '../endpoint/index.js';
-import { describeType, isBytes } from './bytes.js';
+import type { Bytes, Connection, ConnectionStatus, Metadata } from '../endpoint/index.js';
+import { describePattern, fail, refused, transmit } from './call.js';
+import type { Call, Caller, CallSettings } from './call.js';
 import { Cancellation } from './cancellation.js';
-import { ConnectionSlot } from './connection-slot.js';
-import type { OpenConnection } from './connection-slot.js';
-import { toCallError, toException } from './error-mapping.js';
+import { clientCodec } from './codec.js';
+import type { CodecOptions } from './codec.js';
+import { ConnectionSlot, GivenConnection } from './connection-slot.js';
+import type { ConnectionHolder } from './connection-slot.js';
+import { asTcpError } from './error-mapping.js';
 import { NOT_CONNECTED_MESSAGE } from './interconnect.constants.js';
 import { InterconnectStatus } from './interconnect.events.js';
 import type { InterconnectClientEvents } from './interconnect.events.js';
 import { toConnectOptions } from './interconnect.options.js';
 import type { InterconnectClientOptions } from './interconnect.options.js';
-import { isInterconnectRecord } from './interconnect.record.js';
-import type { InterconnectRecord } from './interconnect.record.js';
+import { InterconnectRecord, isInterconnectRecord } from './interconnect.record.js';
 import { Notifier } from './notifier.js';
 
-const EMPTY = Buffer.alloc(0);
-
-/** Where the one outcome of a call goes. */
-interface Caller {
-  succeed(data: Buffer): void;
-  fail(error: unknown): void;
+/** For one `request()`. What a record says as well, these say louder. */
+export interface InterconnectRequestOptions {
+  /** Milliseconds until an outcome must be there. Default: the client's `messageTimeout`; 0 = no limit. */
+  timeout?: number;
+  /** Cancels: the handler's `ctx.signal` aborts. */
+  signal?: AbortSignal;
+  /** Travels beside the bytes; the handler reads it with `ctx.getMetadata()`. */
+  metadata?: Metadata;
+  /** It does no harm if the handler runs twice. */
+  idempotent?: boolean;
 }
 
 /**
  * Calls the handlers of an `InterconnectServer`:
  *
  * ```ts
+ * const result: Buffer = await client.request('replicate', chunk, { timeout: 5_000 });
  * const result: Buffer = await firstValueFrom(client.send('replicate', chunk));
  * await lastValueFrom(client.emit('replicated', id));
  * ```
  *
- * It connects at the first call, and again at the next one after the connection was lost. Calls that
- * were pending then fail at once, with an `InterconnectError` whose `executed` tells whether the
- * handler may have run. A handler's own refusal or failure is an `InterconnectException`.
+ * It connects at the first call. The connection then survives its sockets; when it is lost for good, calls
+ * that are pending fail at once, with an `InterconnectError` whose `executed` tells whether the
+ * handler may have run, and the next call connects anew. A handler's own refusal or failure is an
+ * `InterconnectException`.
+ *
+ * `InterconnectClient<unknown>` is the type for a client with `encoding: 'json'` or a serializer, which takes any value.
  */
-export class InterconnectClient
+export class InterconnectClient<Data = Bytes | InterconnectRecord>
   extends ClientProxy<InterconnectClientEvents>
-  implements OnApplicationShutdown
+  implements OnApplicationBootstrap, OnApplicationShutdown
 {
   private readonly logger = new Logger(InterconnectClient.name);
   private readonly notifier = new Notifier<InterconnectClientEvents>(this.logger);
   private readonly isOneWay: boolean;
-  private readonly slot: ConnectionSlot;
+  private readonly connectsOnBootstrap: boolean;
+  private readonly isJson: boolean;
+  private readonly settings: CallSettings;
+  private readonly holder: ConnectionHolder;
 
-  constructor(options: InterconnectClientOptions = {}) {
+  constructor(options?: InterconnectClientOptions);
+  /** @internal */
+  constructor(options: InterconnectClientOptions, holder: ConnectionHolder);
+  constructor(options: InterconnectClientOptions = {}, holder?: ConnectionHolder) {
     super();
     this.isOneWay = options.oneWay ?? false;
-    const target = toConnectOptions(options);
-    this.slot = new ConnectionSlot((signal) => connect({ ...target, signal }), {
-      onOpened: (connection) => this.onOpened(connection),
-      onFailed: (error) => this.onFailed(error),
-      onClosed: (error) => this.onClosed(error),
+    this.connectsOnBootstrap = options.connectOnBootstrap ?? false;
+    this.isJson = options.encoding === 'json';
+    this.initializeSerializer(options);
+    this.initializeDeserializer(options);
+    this.settings = {
+      codec: clientCodec(options),
+      normalize: (pattern) => this.normalizePattern(pattern),
+    };
+    this.holder = holder ?? this.createSlot(options);
+  }
+
+  /** @internal Over a connection that is there already, opened by either side. */
+  static over(connection: Connection, options: CodecOptions): InterconnectClient {
+    const client = new InterconnectClient(options, new GivenConnection(connection));
+    client._status$.next(InterconnectStatus.CONNECTED);
+    connection.on('status', (status) => client.onConnectionStatus(connection, status));
+    connection.once('close', (error) => {
+      client._status$.next(InterconnectStatus.DISCONNECTED);
+      client.notifier.notify('close', error);
     });
+    return client;
   }
 
   /**
@@ -73,7 +103,7 @@ export class InterconnectClient
    * with an `InterconnectError` when there is no connection to be had; the next call tries again.
    */
   override async connect(): Promise<Connection> {
-    const open = await this.slot.connect();
+    const open = await this.holder.connect();
     return open.connection;
   }
 
@@ -82,7 +112,12 @@ export class InterconnectClient
    * the next call opens a new one. Ignores the signal's name that Nest passes at shutdown.
    */
   override close(): Promise<void> {
-    return this.slot.close();
+    return this.holder.close();
+  }
+
+  /** Nest calls this for a client that is a provider: with `connectOnBootstrap` the application starts connected, or not at all. */
+  async onApplicationBootstrap(): Promise<void> {
+    if (this.connectsOnBootstrap) await this.connect();
   }
 
   /** Nest calls this for a client that is a provider. */
@@ -98,11 +133,37 @@ export class InterconnectClient
     this.notifier.on(event, callback);
   }
 
-  /** The `net.Socket` or `tls.TLSSocket` underneath. Throws Nest's standard error unless connected. */
+  /** The `net.Socket` or `tls.TLSSocket` underneath, the newest. Throws Nest's standard error unless connected. */
   override unwrap<T = Connection['socket']>(): T {
-    const open = this.slot.current;
+    const open = this.holder.current;
     if (open === undefined) throw new Error(NOT_CONNECTED_MESSAGE);
     return open.connection.socket as T;
+  }
+
+  /**
+   * Sends at once and resolves with what the handler returned: one `Buffer`, an empty one when it gave nothing.
+   * Rejects as `send()` fails.
+   */
+  request<TResult = Buffer>(
+    pattern: unknown,
+    data: Data,
+    options: InterconnectRequestOptions = {},
+  ): Promise<TResult> {
+    return new Promise<TResult>((resolve, reject) => {
+      if (isNil(pattern) || isNil(data)) throw refused('A request needs a pattern and data.');
+      const { signal, ...rest } = options;
+      const packet = this.toPacket(pattern, withOptions(data, rest));
+      this.dispatch({
+        packet,
+        oneWay: false,
+        isEvent: false,
+        signal,
+        caller: {
+          succeed: (response) => resolve(this.toResult<TResult>(response)),
+          fail: (error) => reject(this.toError(error)),
+        },
+      });
+    });
   }
 
   /**
@@ -112,19 +173,19 @@ export class InterconnectClient
    * `data` is bytes or an `InterconnectRecord` of bytes. They are not copied: leave them alone until
    * the outcome is there.
    */
-  override send<TResult = Buffer, TInput = Bytes | InterconnectRecord>(
+  override send<TResult = Buffer, TInput = Data>(
     pattern: unknown,
     data: TInput,
   ): Observable<TResult> {
     if (isNil(pattern) || isNil(data)) return super.send<TResult, TInput>(pattern, data);
 
     return new Observable<TResult>((subscriber) =>
-      this.transmit(this.toPacket(pattern, data), false, {
+      this.start(this.toPacket(pattern, data), {
         succeed: (response) => {
-          subscriber.next(this.serializeResponse(response));
+          subscriber.next(this.toResult<TResult>(response));
           subscriber.complete();
         },
-        fail: (error) => subscriber.error(this.serializeError(error)),
+        fail: (error) => subscriber.error(this.toError(error)),
       }),
     );
   }
@@ -134,7 +195,7 @@ export class InterconnectClient
    * the event have, and fails when one of them failed; a failure that nobody observes is logged.
    * With `oneWay` it completes when the event is written to the socket.
    */
-  override emit<TResult = void, TInput = Bytes | InterconnectRecord>(
+  override emit<TResult = void, TInput = Data>(
     pattern: unknown,
     data: TInput,
   ): Observable<TResult> {
@@ -161,18 +222,24 @@ export class InterconnectClient
     packet: ReadPacket,
     callback: (packet: WritePacket) => void,
   ): () => void {
-    return this.transmit(packet, false, {
+    return this.start(packet, {
       succeed: (response) => callback({ response, isDisposed: true }),
-      fail: (err) => callback({ err, isDisposed: true }),
+      fail: (err) => callback({ err: this.isJson ? asTcpError(err) : err, isDisposed: true }),
     });
   }
 
   /** For subclasses and tools that go through Nest's own `emit`. */
   protected override dispatchEvent<T = void>(packet: ReadPacket): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.transmit(packet, this.isOneWay, {
-        succeed: () => resolve(undefined as T),
-        fail: (error) => reject(this.serializeError(error)),
+      this.dispatch({
+        packet,
+        oneWay: this.isOneWay,
+        isEvent: true,
+        signal: undefined,
+        caller: {
+          succeed: () => resolve(undefined as T),
+          fail: (error) => reject(this.toError(error)),
+        },
       });
     });
   }
@@ -182,61 +249,70 @@ export class InterconnectClient
     return this.onDispatchHook === undefined ? { pattern, data } : this.createPacket(pattern, data);
   }
 
-  /** Sends now, or once connected. The returned function cancels, as long as there is no outcome. */
-  private transmit(packet: ReadPacket, oneWay: boolean, caller: Caller): () => void {
-    const cancellation = new Cancellation();
-    const open = this.slot.current;
-    if (open !== undefined) {
-      this.exchange(open, packet, oneWay, caller, cancellation);
-    } else {
-      this.slot.connect().then(
-        (opened) => this.exchange(opened, packet, oneWay, caller, cancellation),
-        (error: unknown) => {
-          if (!cancellation.aborted) caller.fail(toCallError(error));
-        },
-      );
-    }
-    return () => cancellation.abort();
+  /** The returned function cancels, as long as there is no outcome; then nobody is told of one any more. */
+  private start(packet: ReadPacket, caller: Caller): () => void {
+    const signal = new Cancellation();
+    this.dispatch({ packet, oneWay: false, isEvent: false, signal, caller });
+    return () => signal.abort();
   }
 
-  private exchange(
-    open: OpenConnection,
-    packet: ReadPacket<unknown>,
-    oneWay: boolean,
-    caller: Caller,
-    signal: Cancellation,
-  ): void {
-    const fail = (error: unknown) => {
-      if (!signal.aborted) caller.fail(toCallError(error));
+  /** Sends now, or once connected. */
+  private dispatch(call: Call): void {
+    const open = this.holder.current;
+    if (open !== undefined) return transmit(open, call, this.settings);
+    const { signal } = call;
+    // Who gives up need not wait until the attempt to connect has come to its end.
+    let isDecided = false;
+    const onAbort = () => {
+      isDecided = true;
+      fail(call, cancelled());
     };
-    try {
-      const record = isInterconnectRecord(packet.data) ? packet.data : undefined;
-      const data = toBytes(packet.pattern, record === undefined ? packet.data : record.data);
-      const session = open.session(this.toName(packet.pattern));
-      const options = toSendOptions(packet, record, signal);
-      if (record?.oneWay ?? oneWay) {
-        session.send(data, { ...options, oneWay: true }).then(() => caller.succeed(EMPTY), fail);
-      } else {
-        session.send(data, options).then((outcome) => settle(caller, outcome), fail);
-      }
-    } catch (error) {
-      fail(error);
-    }
+    const decide = (then: () => void) => {
+      if (isDecided) return;
+      signal?.removeEventListener('abort', onAbort);
+      then();
+    };
+    if (signal?.aborted === true) return onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.holder.connect().then(
+      (opened) => decide(() => transmit(opened, call, this.settings)),
+      (error: unknown) => decide(() => fail(call, error)),
+    );
   }
 
-  private toName(pattern: unknown): string {
-    if (typeof pattern === 'string') return pattern;
-    const route: unknown = this.normalizePattern(pattern as MsPattern);
-    if (typeof route === 'string') return route;
-    if (typeof route === 'boolean' || typeof route === 'bigint') return String(route);
-    throw refused(
-      `A pattern is a string, a number or an object: this is ${describeType(pattern)}.`,
-    );
+  private toResult<TResult>(response: unknown): TResult {
+    const result: TResult = this.serializeResponse(response);
+    return result;
+  }
+
+  private toError(error: unknown): unknown {
+    const result: unknown = this.serializeError(this.isJson ? asTcpError(error) : error);
+    return result;
+  }
+
+  private createSlot(options: InterconnectClientOptions): ConnectionSlot {
+    const target = toConnectOptions(options);
+    return new ConnectionSlot((signal) => connect({ ...target, signal }), {
+      onOpened: (connection) => this.onOpened(connection),
+      onStatus: (connection, status) => this.onConnectionStatus(connection, status),
+      onFailed: (error) => this.onFailed(error),
+      onClosed: (error) => this.onClosed(error),
+    });
   }
 
   private onOpened(connection: Connection): void {
     this._status$.next(InterconnectStatus.CONNECTED);
     this.notifier.notify('connect', connection);
+  }
+
+  private onConnectionStatus(connection: Connection, status: ConnectionStatus): void {
+    if (status === 'detached') {
+      this._status$.next(InterconnectStatus.RECONNECTING);
+      this.notifier.notify('reconnecting', connection);
+    } else if (status === 'open') {
+      this._status$.next(InterconnectStatus.CONNECTED);
+      this.notifier.notify('reconnect', connection);
+    }
   }
 
   private onFailed(error: unknown): void {
@@ -256,45 +332,32 @@ export class InterconnectClient
   }
 }
 
-/** A subclass's `serializeResponse` may throw: the call's failure, not an unhandled rejection. */
-function settle(caller: Caller, outcome: Outcome): void {
-  if (!outcome.accepted) return caller.fail(toException(outcome));
-  try {
-    caller.succeed(outcome.data);
-  } catch (error) {
-    caller.fail(error);
-  }
+/** The options of a request go the way of a record. */
+function withOptions(data: unknown, options: Omit<InterconnectRequestOptions, 'signal'>): unknown {
+  const { timeout, metadata, idempotent } = options;
+  if (timeout === undefined && metadata === undefined && idempotent === undefined) return data;
+  if (!isInterconnectRecord(data)) return new InterconnectRecord<unknown>(data, options);
+  const { oneWay } = data;
+  return new InterconnectRecord<unknown>(data.data, {
+    ...pick({ timeout: timeout ?? data.timeout, idempotent: idempotent ?? data.idempotent }),
+    ...(oneWay !== undefined && { oneWay }),
+    metadata: { ...data.metadata, ...metadata },
+  });
 }
 
-function toBytes(pattern: unknown, data: unknown): Bytes {
-  if (isBytes(data)) return data;
-  throw refused(
-    `Interconnect moves bytes: the data for ${describePattern(pattern)} is ${describeType(data)}. ` +
-      'Encode it first, for example with Buffer.from(JSON.stringify(value)).',
-  );
-}
-
-/** For texts. Not by JSON alone, which throws for a circle or a bigint. */
-function describePattern(pattern: unknown): string {
-  return typeof pattern === 'string' ? JSON.stringify(pattern) : inspect(pattern, { depth: 2 });
-}
-
-function toSendOptions(
-  packet: ReadPacket,
-  record: InterconnectRecord | undefined,
-  signal: AbortSignal,
-): SendOptions {
-  if (record === undefined && packet.metadata === undefined) return { signal };
-  return {
-    signal,
-    // The call's own entries come last: they are more specific than what a hook gives to every call.
-    metadata: { ...packet.metadata, ...record?.metadata },
-    ...(record?.timeout !== undefined && { timeout: record.timeout }),
+/** Without the entries that are not there: an explicit `undefined` would beat a default. */
+function pick<T extends object>(entries: T): { [Key in keyof T]?: NonNullable<T[Key]> } {
+  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as {
+    [Key in keyof T]?: NonNullable<T[Key]>;
   };
 }
 
-function refused(message: string): InterconnectError {
-  return new InterconnectError('IC_ERR_OPTION', message, { executed: 'no' });
+function cancelled(): InterconnectError {
+  return new InterconnectError(
+    'IC_ERR_CANCELLED',
+    'The call was cancelled before there was a connection to send it over.',
+    { executed: 'no' },
+  );
 }
 
 function isNil(value: unknown): value is null | undefined {

@@ -1,8 +1,25 @@
 import { BaseRpcContext } from '@nestjs/microservices';
 import type { Connection, Message, Metadata, Peer, Session } from '../endpoint/index.js';
+import type { InterconnectClient } from './interconnect.client.js';
+import type { InterconnectPeer } from './interconnect.peers.js';
 
-/** What `getArgs()` gives: the message, the registered pattern, and whether an event handler serves it. */
-export type InterconnectContextArgs = [message: Message, pattern: string, isEvent: boolean];
+/** The time that the handler has of its own: what the extra `timeout` of its pattern gives it. */
+export interface InterconnectHandlerLimit {
+  readonly signal: AbortSignal;
+  readonly remaining: number;
+}
+
+/**
+ * What `getArgs()` gives: the message, the registered pattern, whether an event handler serves it, who sent
+ * it, and the handler's own limit, if it has one.
+ */
+export type InterconnectContextArgs = [
+  message: Message,
+  pattern: string,
+  isEvent: boolean,
+  peer: InterconnectPeer,
+  limit: InterconnectHandlerLimit | undefined,
+];
 
 /**
  * What a handler gets from `@Ctx()`, and guards, pipes, interceptors and filters from
@@ -27,7 +44,20 @@ export class InterconnectContext extends BaseRpcContext<InterconnectContextArgs>
     return this.args[0].session;
   }
 
-  /** The connection to the caller. It may open sessions the other way: `ctx.getConnection().openSession(…)`. */
+  /**
+   * Calls the handlers of who sent this message: `ctx.getClient().send('progress', bytes)`. It has them if it is
+   * an `InterconnectServer` that connects. The same client for every message of a connection.
+   */
+  getClient(): InterconnectClient {
+    return this.args[3].client;
+  }
+
+  /** Who sent it, as `server.peers` has it. May be kept, to call it later. */
+  getCaller(): InterconnectPeer {
+    return this.args[3];
+  }
+
+  /** The connection to the caller. `getClient()` is the easier way to send something back over it. */
   getConnection(): Connection {
     return this.args[0].session.connection;
   }
@@ -43,26 +73,27 @@ export class InterconnectContext extends BaseRpcContext<InterconnectContextArgs>
   }
 
   /**
-   * Aborts when nobody waits for the result any more: the caller cancelled, the message timed out, or
-   * the connection ended. Hand it to what the handler waits for (`fetch`, `fs`, a query).
+   * Aborts when nobody waits for the result any more: the caller cancelled, the message timed out, the
+   * connection ended, or the handler's own `timeout` is over. Hand it to what the handler waits for
+   * (`fetch`, `fs`, a query).
    */
   getSignal(): AbortSignal {
-    return this.args[0].signal;
+    return (this.args[4] ?? this.args[0]).signal;
   }
 
   /** As `getSignal()`. */
   get signal(): AbortSignal {
-    return this.args[0].signal;
+    return this.getSignal();
   }
 
-  /** Milliseconds left until the message times out, or `undefined` when it never does. */
+  /** Milliseconds left until the message or the handler times out, or `undefined` when neither ever does. */
   getRemaining(): number | undefined {
-    return this.args[0].remaining;
+    return (this.args[4] ?? this.args[0]).remaining;
   }
 
   /** The same as an instant of this machine's clock (as `Date.now()`), or `undefined`. */
   getDeadline(): number | undefined {
-    const { remaining } = this.args[0];
+    const remaining = this.getRemaining();
     return remaining === undefined ? undefined : Date.now() + remaining;
   }
 

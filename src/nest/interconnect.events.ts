@@ -1,29 +1,25 @@
-import type { Connection, InterconnectError, ListenAddress } from '../endpoint/index.js';
+import type { Connection, InterconnectError } from '../endpoint/index.js';
 
 /**
- * What `server.status` and `client.status` emit: for a server whether it listens, for a client
- * whether it has a connection. A plain object and not an enum, so that it exists at run time.
+ * What `server.status` and `client.status` emit: for a server whether it listens, for a client, or a server
+ * that connects, whether it has a connection. `RECONNECTING`: it has one, and no socket to it at the moment; what
+ * is sent waits. A plain object and not an enum, so that it exists at run time.
  */
 export const InterconnectStatus = {
   CONNECTED: 'connected',
+  RECONNECTING: 'reconnecting',
   DISCONNECTED: 'disconnected',
 } as const;
 /** One of its values. */
 export type InterconnectStatus = (typeof InterconnectStatus)[keyof typeof InterconnectStatus];
 
-/** For `server.on(…)`. Listeners may be added before `listen()` and stay through `close()` and the next `listen()`. */
-export type InterconnectServerEvents = {
-  listening: (address: ListenAddress) => void;
-  /** A dialer was let in. Its sessions are already served when this runs. */
-  connection: (connection: Connection) => void;
-  /** Something nobody waits for: `authenticate` threw, or the socket failed after it was bound. Logged too. */
-  error: (error: unknown) => void;
-  close: () => void;
-};
-
 /** For `client.on(…)`. Listeners may be added before `connect()` and stay through every reconnect. */
 export type InterconnectClientEvents = {
   connect: (connection: Connection) => void;
+  /** The socket was lost, or the server shuts down: the connection looks for another, and what is sent waits. */
+  reconnecting: (connection: Connection) => void;
+  /** It has one again. */
+  reconnect: (connection: Connection) => void;
   /** The connection ended: `undefined` when in order, else why it was lost. */
   close: (error: InterconnectError | undefined) => void;
   /** An attempt to connect failed. The calls that waited for it failed with the same error. */

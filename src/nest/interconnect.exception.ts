@@ -1,9 +1,10 @@
 import { RpcException } from '@nestjs/microservices';
-import { types } from 'node:util';
 import { Code } from '../endpoint/index.js';
 import type { Bytes, Executed } from '../endpoint/index.js';
+import { toBuffer } from './bytes.js';
 
 const REJECTION = Symbol.for('nestjs-interconnect.rejection');
+const DETAILS = Symbol.for('nestjs-interconnect.rejection-details');
 
 /** What `getError()` of an `InterconnectException` gives when that carries nothing else. */
 export interface InterconnectRejection {
@@ -75,6 +76,17 @@ export function isRejection(error: unknown): error is InterconnectRejection {
   return typeof error === 'object' && error !== null && REJECTION in error;
 }
 
+/** A rejection whose `getError()` at the caller gives `details`: what a filter throws in place of another error. */
+export function rejectionWithDetails(code: number, message: string, details: object): object {
+  const rejection = createRejection(code, message, undefined);
+  return Object.defineProperty(rejection, DETAILS, { value: details });
+}
+
+/** The details of the above. */
+export function detailsOf(rejection: object): object | undefined {
+  return (rejection as { readonly [DETAILS]?: object })[DETAILS];
+}
+
 /** The codes a handler may reject with. All others are the library's, so that a code's origin is known. */
 export function isApplicationCode(code: number): boolean {
   return code === Code.REFUSED || code === Code.FAILED || code >= 0x8000;
@@ -107,11 +119,4 @@ function executedOf(code: number): Executed {
   if (group === 0x05) return 'yes';
   // Refused with the connection or the session, or never given to a handler.
   return group >= 0x01 && group <= 0x04 ? 'no' : 'maybe';
-}
-
-function toBuffer(data: Bytes): Buffer {
-  if (Buffer.isBuffer(data)) return data;
-  return types.isAnyArrayBuffer(data)
-    ? Buffer.from(data)
-    : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 }

@@ -1,5 +1,8 @@
 import { ConfigurableModuleBuilder, Module } from '@nestjs/common';
-import type { DynamicModule } from '@nestjs/common';
+import type { DynamicModule, Provider } from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
+import { InterconnectExceptionFilter } from './interconnect-exception.filter.js';
+import { InterconnectLifecycleModule } from './interconnect-lifecycle.module.js';
 import { InterconnectClient } from './interconnect.client.js';
 import { INTERCONNECT_MODULE_OPTIONS } from './interconnect.constants.js';
 import type {
@@ -14,6 +17,8 @@ export interface InterconnectModuleOptions {
   client?: InterconnectClientOptions;
   /** For `InterconnectServer`. */
   server?: InterconnectServerOptions;
+  /** The server does not listen: it serves over the connection that the client opens. */
+  serveOverClient?: boolean;
 }
 
 /** What a class given to `forRootAsync({ useClass })` or `({ useExisting })` implements. */
@@ -28,11 +33,18 @@ const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
   })
     .setClassMethodName('forRoot')
     .setFactoryMethodName('createInterconnectOptions')
-    .setExtras({ isGlobal: false }, (definition, { isGlobal }) => ({
-      ...definition,
-      global: isGlobal,
-    }))
+    .setExtras(
+      { isGlobal: false, mapHttpExceptions: false },
+      (definition, { isGlobal, mapHttpExceptions }) => ({
+        ...definition,
+        global: isGlobal,
+        providers: [...(definition.providers ?? []), ...(mapHttpExceptions ? [MAPPING] : [])],
+      }),
+    )
     .build();
+
+/** For the whole application, as Nest has it. */
+const MAPPING: Provider = { provide: APP_FILTER, useClass: InterconnectExceptionFilter };
 
 /**
  * Provides `InterconnectClient` and `InterconnectServer` by class:
@@ -45,10 +57,12 @@ const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
  * ```
  *
  * Neither does anything by itself: the client connects at its first call and is closed at shutdown; the
- * server listens when Nest starts it as a microservice. Several clients: `ClientsModule.register`
+ * server listens when Nest starts it as a microservice. At shutdown every Interconnect server of the application stops
+ * first, while all that its handlers need is still there. Several clients: `ClientsModule.register`
  * with `customClass: InterconnectClient`.
  */
 @Module({
+  imports: [InterconnectLifecycleModule],
   providers: [
     {
       provide: InterconnectClient,
@@ -57,14 +71,17 @@ const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
     },
     {
       provide: InterconnectServer,
-      useFactory: (options: InterconnectModuleOptions) => new InterconnectServer(options.server),
-      inject: [INTERCONNECT_MODULE_OPTIONS],
+      useFactory: createServer,
+      inject: [INTERCONNECT_MODULE_OPTIONS, InterconnectClient],
     },
   ],
   exports: [InterconnectClient, InterconnectServer, INTERCONNECT_MODULE_OPTIONS],
 })
 export class InterconnectModule extends ConfigurableModuleClass {
-  /** With `isGlobal: true` every module of the application gets the two without importing this one. */
+  /**
+   * With `isGlobal: true` every module of the application gets the two without importing this one. With
+   * `mapHttpExceptions: true` callers learn what an `HttpException` says: see `InterconnectExceptionFilter`.
+   */
   static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
     return super.forRoot(options);
   }
@@ -73,4 +90,13 @@ export class InterconnectModule extends ConfigurableModuleClass {
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
     return super.forRootAsync(options);
   }
+}
+
+function createServer(
+  { server, serveOverClient }: InterconnectModuleOptions,
+  client: InterconnectClient,
+): InterconnectServer {
+  return new InterconnectServer(
+    serveOverClient === true ? { ...server, connect: client } : (server ?? {}),
+  );
 }

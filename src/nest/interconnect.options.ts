@@ -1,17 +1,53 @@
 import type {
   Bytes,
+  Connection,
   ConnectOptions,
   EndpointOptions,
   Listener,
   ListenerOptions,
 } from '../endpoint/index.js';
+import type { Deserializer, Serializer } from '@nestjs/microservices';
+import type { InterconnectEncoding } from './codec.js';
 import { DEFAULT_HOST, DEFAULT_PORT } from './interconnect.constants.js';
+
+/** How payloads come to be, the same on both sides of a connection. */
+export interface InterconnectPayloadOptions {
+  /**
+   * `'binary'` (the default): bytes go out and come in as they are, and anything else is an error. `'json'`: any value
+   * that JSON has a form for, as with Nest's TCP transport.
+   */
+  encoding?: InterconnectEncoding;
+  /**
+   * Gets `{ pattern, data }` for a message or `{ response }` for an answer, and `{ pattern }` beside it; gives
+   * a packet with other contents, or the contents alone. Rejections do not go through it.
+   */
+  serializer?: Serializer;
+  /** The other way: gets the packet with what arrived, and gives the packet with what the handler, or the caller, gets. */
+  deserializer?: Deserializer;
+}
+
+/** What an `InterconnectClient` is, to a server that serves over its connection. */
+export interface ConnectingClient {
+  connect(): Promise<Connection>;
+  close(): Promise<void>;
+  on(event: 'connect', callback: (connection: Connection) => void): void;
+}
+
+/** A connection that the server opens itself. */
+export interface InterconnectServerConnectOptions extends InterconnectClientOptions {
+  /**
+   * `true` (the default): `listen()` waits for the connection, and fails where there is none to be had. `false`: it
+   * resolves at once, and the server keeps trying.
+   */
+  waitForConnection?: boolean;
+}
 
 /**
  * Options of `InterconnectServer`: `host`, `port` and `tlsOptions` mean what they mean for Nest's TCP
  * transport; `path`, `authenticate`, `maxConnections`, the limits and the timeouts are the core's.
  */
-export interface InterconnectServerOptions extends Omit<ListenerOptions, 'tls'> {
+export interface InterconnectServerOptions
+  extends Omit<ListenerOptions, 'tls'>, InterconnectPayloadOptions {
   /** Interface to bind. Default `'localhost'`: only this machine. `'::'` or `'0.0.0.0'`: everyone. */
   host?: string;
   /** Default 3000; 0 takes any free port, which `app.listen()` then resolves with. */
@@ -23,33 +59,54 @@ export interface InterconnectServerOptions extends Omit<ListenerOptions, 'tls'> 
    * decorator names its id, or none. Default `INTERCONNECT_TRANSPORT`.
    */
   transportId?: symbol;
+  /**
+   * Instead of listening: connects, and serves what the other side sends over that connection, as a device
+   * does that nobody can reach. It keeps coming back, whatever ends the connection. Or an `InterconnectClient`, over
+   * whose connection to serve; it is closed with the server.
+   */
+  connect?: InterconnectServerConnectOptions | ConnectingClient;
+  /**
+   * Milliseconds that `close()` gives to what runs: nothing new is taken meanwhile. Default 10,000; 0: what runs is
+   * cut off. Nothing running: `close()` does not wait.
+   */
+  shutdownTimeout?: number;
 }
 
 /**
  * Options of `InterconnectClient`: `host`, `port` and `tlsOptions` mean what they mean for Nest's TCP
  * transport; `path`, `data`, the limits and the timeouts are the core's.
  */
-export interface InterconnectClientOptions extends EndpointOptions {
+export interface InterconnectClientOptions extends EndpointOptions, InterconnectPayloadOptions {
   /** Default `'localhost'`. */
   host?: string;
   /** Default 3000. */
   port?: number;
   /** Unix socket, instead of host and port. */
   path?: string;
+  /** Several addresses of the same service, instead of one: they are tried in turn. */
+  addresses?: NonNullable<ConnectOptions['addresses']>;
   /** With it, the connection is TLS; `true` takes Node's defaults. */
   tlsOptions?: NonNullable<ConnectOptions['tls']>;
   /** Shown to the server's `authenticate` at every connect. At most 15 KiB. */
   data?: Bytes;
+  /** How to come back after the socket was lost; `false`: the connection ends with its socket. */
+  reconnect?: NonNullable<ConnectOptions['reconnect']>;
   /**
    * `emit()` does not wait for an acknowledgement: it completes when the event is written to the
    * socket. Default `false`. A record's `setOneWay()` overrules it.
    */
   oneWay?: boolean;
+  /**
+   * A client that is a provider connects when the application starts, which fails where there is no connection to be
+   * had. Default `false`: it connects at the first call.
+   */
+  connectOnBootstrap?: boolean;
 }
 
 /** What the core's `Listener` is made of. Only defaults that differ from the core's are filled in here. */
 export function toListenerOptions(options: InterconnectServerOptions): ListenerOptions {
-  const { tlsOptions, transportId: _nestOnly, ...core } = options;
+  const { tlsOptions, encoding: _, serializer: _1, deserializer: _2, ...rest } = options;
+  const { transportId: _3, connect: _4, shutdownTimeout: _5, ...core } = rest;
 
   return {
     ...core,
@@ -60,11 +117,12 @@ export function toListenerOptions(options: InterconnectServerOptions): ListenerO
 
 /** What the core's `connect` is called with, but for the signal. */
 export function toConnectOptions(options: InterconnectClientOptions): ConnectOptions {
-  const { tlsOptions, oneWay: _nestOnly, ...core } = options;
+  const { tlsOptions, encoding: _, serializer: _1, deserializer: _2, ...rest } = options;
+  const { oneWay: _3, connectOnBootstrap: _4, ...core } = rest;
 
   return {
     ...core,
-    ...defaultAddress(options),
+    ...(options.addresses === undefined && defaultAddress(options)),
     ...(tlsOptions !== undefined && { tls: tlsOptions }),
   };
 }

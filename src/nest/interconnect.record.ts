@@ -7,21 +7,24 @@ const RECORD = Symbol.for('nestjs-interconnect.record');
  * instead of the bytes, or returned by a handler, where only data and metadata count.
  * Made by `InterconnectRecordBuilder`.
  */
-export class InterconnectRecord {
-  /** The bytes; not copied. */
-  readonly data: Bytes | undefined;
+export class InterconnectRecord<Data = Bytes> {
+  /** The bytes; not copied. With a serializer or `encoding: 'json'`, any value. */
+  readonly data: Data | undefined;
   /** String entries beside them. */
   readonly metadata: Metadata | undefined;
   /** Milliseconds until an outcome must be there; `undefined` = the client's `messageTimeout`. */
   readonly timeout: number | undefined;
   /** No outcome is wanted; `undefined` = as the client's `oneWay` says. */
   readonly oneWay: boolean | undefined;
+  /** It does no harm if the handler runs twice. */
+  readonly idempotent: boolean | undefined;
 
-  constructor(data: Bytes | undefined, options: InterconnectRecordOptions = {}) {
+  constructor(data: Data | undefined, options: InterconnectRecordOptions = {}) {
     this.data = data;
     this.metadata = options.metadata;
     this.timeout = options.timeout;
     this.oneWay = options.oneWay;
+    this.idempotent = options.idempotent;
   }
 
   /** @internal */
@@ -38,10 +41,12 @@ export interface InterconnectRecordOptions {
   readonly timeout?: number;
   /** Default: as the client's option. */
   readonly oneWay?: boolean;
+  /** Default `false`. */
+  readonly idempotent?: boolean;
 }
 
 /** By brand, so that it holds across two copies of the package. */
-export function isInterconnectRecord(value: unknown): value is InterconnectRecord {
+export function isInterconnectRecord(value: unknown): value is InterconnectRecord<unknown> {
   return typeof value === 'object' && value !== null && RECORD in value;
 }
 
@@ -52,18 +57,19 @@ export function isInterconnectRecord(value: unknown): value is InterconnectRecor
  * ```
  * Wrong values throw a `TypeError` here, at the line that is wrong, and not when the record is sent.
  */
-export class InterconnectRecordBuilder {
-  private data: Bytes | undefined;
+export class InterconnectRecordBuilder<Data = Bytes> {
+  private data: Data | undefined;
   private metadata: Metadata | undefined;
   private timeout: number | undefined;
   private oneWay: boolean | undefined;
+  private idempotent: boolean | undefined;
 
-  constructor(data?: Bytes) {
+  constructor(data?: Data) {
     this.data = data;
   }
 
   /** The bytes are not copied: leave them alone until the message is settled. */
-  setData(data: Bytes): this {
+  setData(data: Data): this {
     this.data = data;
     return this;
   }
@@ -94,12 +100,22 @@ export class InterconnectRecordBuilder {
     return this;
   }
 
+  /**
+   * It does no harm if the handler runs twice: where the connection is lost for good, and nobody knows whether the
+   * handler ran, the message goes again on the next one instead of failing with `executed: 'maybe'`.
+   */
+  setIdempotent(idempotent = true): this {
+    this.idempotent = idempotent;
+    return this;
+  }
+
   /** The record so far; the builder may be used on. */
-  build(): InterconnectRecord {
+  build(): InterconnectRecord<Data> {
     return new InterconnectRecord(this.data, {
       ...(this.metadata !== undefined && { metadata: this.metadata }),
       ...(this.timeout !== undefined && { timeout: this.timeout }),
       ...(this.oneWay !== undefined && { oneWay: this.oneWay }),
+      ...(this.idempotent !== undefined && { idempotent: this.idempotent }),
     });
   }
 }

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import type { OnModuleDestroy } from '@nestjs/common';
 import { Server } from '@nestjs/microservices';
 import type {
   CustomTransportStrategy,
@@ -6,22 +7,31 @@ import type {
   MsPattern,
   Transport,
 } from '@nestjs/microservices';
-import { Code, InterconnectError, Listener } from '../endpoint/index.js';
+import { Code, InterconnectError } from '../endpoint/index.js';
 import type { Connection, ListenAddress, Message, Session } from '../endpoint/index.js';
+import { serverCodec } from './codec.js';
+import type { ConnectionSource, SourceListener } from './connection-source.js';
+import { Dialing } from './dialing.js';
+import { readExtras } from './handler-extras.js';
+import type { HandlerNames } from './handler-names.js';
 import { HandlerRunner } from './handler-runner.js';
+import type { HandlerEnvironment, Run } from './handler-runner.js';
 import {
   INTERCONNECT_TRANSPORT,
   NO_HANDLER_MESSAGE,
   NOT_LISTENING_MESSAGE,
 } from './interconnect.constants.js';
-import { InterconnectContext } from './interconnect.context.js';
 import { InterconnectStatus } from './interconnect.events.js';
-import type { InterconnectServerEvents } from './interconnect.events.js';
-import { toListenerOptions } from './interconnect.options.js';
 import type { InterconnectServerOptions, UnderlyingServer } from './interconnect.options.js';
+import { InterconnectPeer, InterconnectPeers } from './interconnect.peers.js';
+import type { InterconnectServerEvents } from './interconnect.server-events.js';
+import { Listening } from './listening.js';
 import { Notifier } from './notifier.js';
+import { systemTimers } from './timers.js';
+import type { Timers } from './timers.js';
 
 const NOTHING = () => {};
+const SHUTDOWN_TIMEOUT = 10_000;
 
 /**
  * Serves `@MessagePattern` and `@EventPattern` handlers over Interconnect:
@@ -35,38 +45,49 @@ const NOTHING = () => {};
  */
 export class InterconnectServer
   extends Server<InterconnectServerEvents, InterconnectStatus>
-  implements CustomTransportStrategy
+  implements CustomTransportStrategy, OnModuleDestroy
 {
   /** Nest binds to this server the handlers whose decorator names this id, or none. */
   override transportId: Transport | symbol;
   /** An event's caller learns that it failed, so Nest need not report it as lost. Read by Nest 12. */
   override readonly propagatesEventHandlerErrors = true;
+  /** Who is connected at the moment, to call them or to broadcast to them. */
+  readonly peers = new InterconnectPeers();
   /** Nest's own servers all log as `Server`. */
   protected override readonly logger = new Logger(InterconnectServer.name);
 
   private readonly options: InterconnectServerOptions;
+  private readonly timers: Timers;
+  private readonly environment: HandlerEnvironment;
   private readonly notifier = new Notifier<InterconnectServerEvents>(this.logger);
   /** What the base class starts with. While it is still in place, no one wants to hear of messages. */
   private readonly defaultStartHook = this.onProcessingStartHook;
-  private listener: Listener | undefined;
-  private tlsErrorLoggedAt = 0;
+  /** One for each pattern that was called, on all connections together. */
+  private readonly runners = new Map<string, HandlerRunner>();
+  private source: ConnectionSource | undefined;
+  private handlerNames: HandlerNames | undefined;
+  private warnedAt = 0;
   private closing: Promise<void> = Promise.resolve();
 
   constructor(options: InterconnectServerOptions = {}) {
     super();
     this.options = options;
+    this.timers = options.clock ?? systemTimers;
     this.transportId = options.transportId ?? INTERCONNECT_TRANSPORT;
+    this.initializeSerializer(options);
+    this.initializeDeserializer(options);
+    this.environment = { codec: serverCodec(options), logger: this.logger, timers: this.timers };
   }
 
   /**
-   * Binds, and calls back exactly once: with the reason for which it cannot be done, whatever that is, or
-   * with `undefined` and the bound address, which `app.listen()` then resolves with. May be called
-   * again after `close()`.
+   * Binds, or with the option `connect` connects, and calls back exactly once: with the reason for which it cannot
+   * be done, whatever that is, or with `undefined` and the bound address, which `app.listen()` then resolves with.
+   * May be called again after `close()`.
    */
   async listen(callback: (error?: unknown, address?: ListenAddress) => unknown): Promise<void> {
-    let address: ListenAddress;
+    let address: ListenAddress | undefined;
     try {
-      address = await this.bind();
+      address = await this.open();
     } catch (error) {
       callback(error);
       return;
@@ -74,14 +95,25 @@ export class InterconnectServer
     callback(undefined, address);
   }
 
-  /** Closes the listener and every connection. Never rejects; without effect when nothing listens. */
+  /**
+   * Takes nothing new, waits for what runs, at most for `shutdownTimeout`, and closes every connection. Clients go
+   * elsewhere meanwhile, or come back, with what was not begun. Never rejects; without effect when nothing listens.
+   */
   close(): Promise<void> {
-    const { listener } = this;
-    if (listener !== undefined) {
-      this.listener = undefined;
-      this.closing = this.unbind(listener);
+    const { source } = this;
+    if (source !== undefined) {
+      this.source = undefined;
+      this.closing = this.shut(source);
     }
     return this.closing;
+  }
+
+  /**
+   * Nest calls this for a server that is a provider, and before the port is closed: in a hybrid application the server
+   * would otherwise go on serving while the resources of its handlers end.
+   */
+  onModuleDestroy(): Promise<void> {
+    return this.close();
   }
 
   /** Each callback is isolated: one that throws is logged, and the others still run. */
@@ -92,11 +124,14 @@ export class InterconnectServer
     this.notifier.on(event, callback);
   }
 
-  /** The `net.Server` or `tls.Server` underneath. Throws Nest's standard error unless listening. */
+  /**
+   * The `net.Server` or `tls.Server` underneath; with `connect`, the socket. Throws Nest's standard error
+   * unless listening.
+   */
   override unwrap<T = UnderlyingServer>(): T {
-    const server = this.listener?.server;
-    if (server === undefined) throw new Error(NOT_LISTENING_MESSAGE);
-    return server as T;
+    const underlying = this.source?.underlying;
+    if (underlying === undefined) throw new Error(NOT_LISTENING_MESSAGE);
+    return underlying as T;
   }
 
   /**
@@ -110,11 +145,14 @@ export class InterconnectServer
     extras: Record<string, unknown> = {},
   ): void {
     const route = this.normalizePattern(pattern);
+    readExtras(route, extras);
     const existing = this.messageHandlers.get(route);
     if (existing !== undefined && !(isEventHandler && existing.isEventHandler === true)) {
-      throw new Error(describeConflict(route, existing, isEventHandler));
+      const names = this.handlerNames?.((other) => this.normalizes(other, route)) ?? [];
+      throw new Error(describeConflict(route, existing, isEventHandler, names));
     }
     super.addHandler(pattern, callback, isEventHandler, extras);
+    this.runners.delete(route);
   }
 
   /** Takes the pattern as it is before reading it as JSON, so that `'true'` and `'1.0'` are found too. */
@@ -122,33 +160,50 @@ export class InterconnectServer
     return this.messageHandlers.get(this.resolveRoute(pattern)) ?? null;
   }
 
-  private async bind(): Promise<ListenAddress> {
-    if (this.listener !== undefined) {
+  /** @internal By `InterconnectModule`, which knows all controllers. */
+  nameHandlersBy(names: HandlerNames): void {
+    this.handlerNames = names;
+  }
+
+  private async open(): Promise<ListenAddress | undefined> {
+    if (this.source !== undefined) {
       throw new InterconnectError('IC_ERR_LISTEN', 'This server listens already: close it first.');
     }
-    const listener = new Listener(toListenerOptions(this.options));
-    listener.on('connection', (connection) => this.serve(connection));
-    listener.on('handlerError', (error) => this.onError(error));
-    listener.on('tlsError', (error, address) => this.onTlsError(error, address));
-    this.listener = listener;
-    let address: ListenAddress;
+    checkShutdownTimeout(this.options.shutdownTimeout);
+    const source = this.createSource();
+    this.source = source;
+    let address: ListenAddress | undefined;
     try {
-      address = await listener.listen();
+      address = await source.open();
     } catch (error) {
-      if (this.listener === listener) this.listener = undefined;
+      if (this.source === source) this.source = undefined;
       throw error;
     }
-    if (this.listener !== listener) {
+    if (this.source !== source) {
       throw new InterconnectError('IC_ERR_CLOSED', 'The server was closed while it was binding.');
     }
-    this._status$.next(InterconnectStatus.CONNECTED);
-    this.notifier.notify('listening', address);
+    if (address !== undefined) {
+      this._status$.next(InterconnectStatus.CONNECTED);
+      this.notifier.notify('listening', address);
+    }
     return address;
   }
 
-  private async unbind(listener: Listener): Promise<void> {
+  private createSource(): ConnectionSource {
+    const told: SourceListener = {
+      onConnection: (connection, identity) => this.serve(connection, identity),
+      onStatus: (status) => this._status$.next(status),
+      onError: (error) => this.onError(error),
+      onWarning: (message) => this.warnSparingly(message),
+    };
+    return this.options.connect === undefined
+      ? new Listening(this.options, told)
+      : new Dialing(this.options, told, this.timers);
+  }
+
+  private async shut(source: ConnectionSource): Promise<void> {
     try {
-      await listener.close();
+      await source.close(this.options.shutdownTimeout ?? SHUTDOWN_TIMEOUT);
     } catch (error) {
       this.logger.error(error);
     }
@@ -163,32 +218,47 @@ export class InterconnectServer
   }
 
   /** At most one line a second: anybody who reaches the port can bring it about. */
-  private onTlsError(error: Error, address = 'an unknown address'): void {
+  private warnSparingly(message: string): void {
     const now = Date.now();
-    if (now - this.tlsErrorLoggedAt < 1000) return;
-    this.tlsErrorLoggedAt = now;
-    this.logger.warn(`The TLS handshake with ${address} failed: ${error.message}`);
+    if (now - this.warnedAt < 1000) return;
+    this.warnedAt = now;
+    this.logger.warn(message);
   }
 
-  private serve(connection: Connection): void {
-    connection.on('session', (session) => this.acceptSession(session));
+  private serve(connection: Connection, identity: string): void {
+    const peer = new InterconnectPeer(connection, identity, this.options);
+    this.peers.add(peer);
+    connection.once('close', (error) => {
+      this.peers.delete(peer);
+      this.notifier.notify('peerGone', peer, error);
+    });
+    connection.on('session', (session) => this.acceptSession(session, peer));
     connection.on('handlerError', (error) => this.onError(error));
     this.notifier.notify('connection', connection);
+    this.notifier.notify('peer', peer);
   }
 
-  private acceptSession(session: Session): void {
-    const pattern = this.resolveRoute(session.name);
-    const handler = this.messageHandlers.get(pattern);
-    if (handler === undefined) {
+  private acceptSession(session: Session, peer: InterconnectPeer): void {
+    const runner = this.runnerFor(this.resolveRoute(session.name));
+    if (runner === undefined) {
       this.refuseSession(session);
       return;
     }
-    const runner = new HandlerRunner(pattern, handler, this.logger);
-    session.on('message', (message) => this.run(runner, message));
+    session.on('message', (message) => this.receive(runner, message, peer));
     session.on('timeout', () =>
-      this.logger.warn(`The handler of "${pattern}" did not settle a message in time.`),
+      this.logger.warn(`The handler of "${runner.pattern}" did not settle a message in time.`),
     );
     session.accept();
+  }
+
+  private runnerFor(pattern: string): HandlerRunner | undefined {
+    const known = this.runners.get(pattern);
+    if (known !== undefined) return known;
+    const handler = this.messageHandlers.get(pattern);
+    if (handler === undefined) return undefined;
+    const runner = new HandlerRunner(pattern, handler, this.environment);
+    this.runners.set(pattern, runner);
+    return runner;
   }
 
   private refuseSession(session: Session): void {
@@ -198,37 +268,38 @@ export class InterconnectServer
     session.reject(Code.NO_SUCH_SESSION, NO_HANDLER_MESSAGE);
   }
 
-  private run(runner: HandlerRunner, message: Message): void {
-    const context = new InterconnectContext([message, runner.pattern, runner.isEvent]);
+  private receive(runner: HandlerRunner, message: Message, peer: InterconnectPeer): void {
+    if (!runner.hasTurns) this.start(runner, message, peer);
+    else runner.admit(message, () => this.start(runner, message, peer));
+  }
+
+  private start(runner: HandlerRunner, message: Message, peer: InterconnectPeer): void {
+    const run = runner.begin(message, peer);
     const isObserved =
       this.onProcessingStartHook !== this.defaultStartHook || this.hasProcessingEndHook();
-    if (isObserved) this.runBetweenHooks(runner, message, context);
-    else runner.run(message, context, NOTHING);
+    if (isObserved) this.runBetweenHooks(runner, run);
+    else runner.run(run, NOTHING);
   }
 
   /**
    * As the base class of Nest 12 does it (that of 11 has no method for it): the handler runs inside
    * the start hook, which may set up an async scope around it, and the end hook follows exactly once.
    */
-  private runBetweenHooks(
-    runner: HandlerRunner,
-    message: Message,
-    context: InterconnectContext,
-  ): void {
+  private runBetweenHooks(runner: HandlerRunner, run: Run): void {
     const process = () =>
       new Promise<void>((resolve) => {
-        runner.run(message, context, () => {
-          this.endProcessing(context);
+        runner.run(run, () => {
+          this.endProcessing(run);
           resolve();
         });
       });
-    const start = async () => this.onProcessingStartHook(this.transportId, context, process);
-    start().catch((error: unknown) => runner.fail(message, error));
+    const start = async () => this.onProcessingStartHook(this.transportId, run.context, process);
+    start().catch((error: unknown) => runner.fail(run, error));
   }
 
-  private endProcessing(context: InterconnectContext): void {
+  private endProcessing(run: Run): void {
     try {
-      if (this.hasProcessingEndHook()) this.onProcessingEndHook(this.transportId, context);
+      if (this.hasProcessingEndHook()) this.onProcessingEndHook(this.transportId, run.context);
     } catch (error) {
       // The message is settled: an observer's mistake must not become anyone's outcome.
       this.logger.error(error);
@@ -239,6 +310,14 @@ export class InterconnectServer
   private hasProcessingEndHook(): boolean {
     const hook: unknown = this.onProcessingEndHook;
     return hook !== undefined;
+  }
+
+  private normalizes(pattern: unknown, route: string): boolean {
+    try {
+      return this.normalizePattern(pattern as MsPattern) === route;
+    } catch {
+      return false;
+    }
   }
 
   /**
@@ -255,14 +334,29 @@ export class InterconnectServer
   }
 }
 
-/** Nest tells a transport neither class nor method, so the pattern has to lead the reader to both. */
-function describeConflict(pattern: string, first: MessageHandler, isEvent: boolean): string {
+function checkShutdownTimeout(value: number | undefined): void {
+  if (value === undefined) return;
+  if (Number.isInteger(value) && value >= 0 && value <= 2 ** 31 - 1) return;
+  throw new InterconnectError(
+    'IC_ERR_OPTION',
+    `shutdownTimeout must be an integer from 0 to ${2 ** 31 - 1}, and is ${String(value)}.`,
+  );
+}
+
+/** Without its module, Nest tells a transport neither class nor method: then the pattern has to lead to both. */
+function describeConflict(
+  pattern: string,
+  first: MessageHandler,
+  isEvent: boolean,
+  names: readonly string[],
+): string {
   const decorator = (event: boolean) => (event ? '@EventPattern' : '@MessagePattern');
   const firstName = `${decorator(first.isEventHandler === true)}("${pattern}")`;
   const secondName = `${decorator(isEvent)}("${pattern}")`;
+  const methods = names.length === 0 ? '' : ` They are ${names.join(' and ')}.`;
   return (
     `The pattern "${pattern}" has two handlers that exclude each other: first ${firstName}, then ` +
-    `${secondName}. Only several @EventPattern handlers may share a pattern. If the controller appears ` +
+    `${secondName}.${methods} Only several @EventPattern handlers may share a pattern. If the controller appears ` +
     'only once, the module that declares it is imported twice (a dynamic module with two sets of options).'
   );
 }

@@ -142,10 +142,8 @@ describe('a failed attempt', () => {
 describe('a lost socket', () => {
   it('is nothing that a caller notices', async () => {
     const client = loopback.client({ reconnect: { minDelay: 1 } });
-    const statuses: InterconnectStatus[] = [];
     const closes: unknown[] = [];
     await client.connect();
-    client.status.subscribe((status) => statuses.push(status));
     client.on('close', (error) => closes.push(error));
 
     for (let round = 0; round < 5; round++) {
@@ -155,7 +153,25 @@ describe('a lost socket', () => {
     }
 
     expect(accepted).toHaveLength(1);
-    expect([statuses, closes]).toEqual([['connected'], []]);
+    expect(closes).toEqual([]);
+  });
+
+  it('shows in status, and in the listeners that were there before', async () => {
+    const client = loopback.client({ reconnect: { minDelay: 1 } });
+    const told: string[] = [];
+    client.on('reconnecting', (connection) => told.push(`reconnecting ${connection.status}`));
+    client.on('reconnect', (connection) => told.push(`reconnect ${connection.status}`));
+    client.status.subscribe((status) => told.push(status));
+    await client.connect();
+
+    for (let round = 0; round < 2; round++) {
+      accepted[0]?.socket.destroy();
+      await until(() => told.at(-1) === 'reconnecting detached');
+      await until(() => told.at(-1) === 'reconnect open');
+    }
+
+    const once = ['reconnecting', 'reconnecting detached', 'connected', 'reconnect open'];
+    expect(told).toEqual(['connected', ...once, ...once]);
   });
 });
 

@@ -111,7 +111,7 @@ describe('send()', () => {
     const error = await failureOf(InterconnectError, client.send('count', data));
 
     expect(error).toMatchObject({ code: 'IC_ERR_OPTION', executed: 'no' });
-    expect(error.message).toContain(`the data for "count" is ${type}.`);
+    expect(error.message).toContain(`The data for "count" is ${type}.`);
     expect(error.message).toContain('Buffer.from(JSON.stringify(value))');
   });
 

@@ -25,7 +25,7 @@ async function dial(): Promise<Connection> {
 }
 
 function observer() {
-  return { onOpened: jest.fn(), onFailed: jest.fn(), onClosed: jest.fn() };
+  return { onOpened: jest.fn(), onStatus: jest.fn(), onFailed: jest.fn(), onClosed: jest.fn() };
 }
 
 describe('ConnectionSlot', () => {

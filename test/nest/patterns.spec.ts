@@ -15,10 +15,11 @@ import {
   INTERCONNECT_TRANSPORT,
   InterconnectContext,
   InterconnectException,
+  InterconnectModule,
   InterconnectServer,
 } from '../../src/nest/index.js';
 import { failureOf } from './support/async.js';
-import { Loopback } from './support/loopback.js';
+import { createMicroservice, Loopback } from './support/loopback.js';
 
 @Controller()
 class PatternsController {
@@ -157,6 +158,30 @@ describe('handlers that exclude each other', () => {
     },
   );
 
+  it('are named by class and method, where the application has the module', async () => {
+    @Controller()
+    class FirstController {
+      @MessagePattern({ cmd: 'sum', version: 1 })
+      sum(): void {}
+    }
+    @Controller()
+    class SecondController {
+      @EventPattern<unknown>(['other', { version: 1, cmd: 'sum' }])
+      summed(): void {}
+    }
+    const server = new InterconnectServer({ port: 0 });
+    const app = await createMicroservice(server, {
+      imports: [InterconnectModule.forRoot()],
+      controllers: [FirstController, SecondController],
+    });
+
+    const error = await failureOf(Error, app.init());
+
+    expect(error.message).toContain(
+      'They are FirstController.sum and SecondController.summed. Only several',
+    );
+  });
+
   it('are told by the normalised pattern', () => {
     const server = new InterconnectServer();
     server.addHandler({ a: 1, b: 2 }, async () => undefined);
@@ -187,7 +212,6 @@ describe('getHandlerByPattern()', () => {
 });
 
 async function startWith(server: InterconnectServer, controller: Type): Promise<void> {
-  const { createMicroservice } = await import('./support/loopback.js');
   const app = await createMicroservice(server, { controllers: [controller] });
   await app.init();
 }

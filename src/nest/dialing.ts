@@ -1,0 +1,151 @@
+import { InterconnectError, isInterconnectError } from '../endpoint/index.js';
+import type { Connection } from '../endpoint/index.js';
+import type { ConnectionSource, SourceListener } from './connection-source.js';
+import { InterconnectClient } from './interconnect.client.js';
+import { InterconnectStatus } from './interconnect.events.js';
+import type {
+  ConnectingClient,
+  InterconnectServerConnectOptions,
+  InterconnectServerOptions,
+} from './interconnect.options.js';
+import type { Timers } from './timers.js';
+
+/** What belongs to a listener, and means nothing to who connects. */
+const LISTENERS_OWN = ['host', 'port', 'path', 'tlsOptions', 'authenticate', 'backlog'] as const;
+/** Milliseconds after which a connection counts as a success. */
+const HEALTHY = 10_000;
+const MOST_DOUBLINGS = 20;
+
+/**
+ * The one connection that a server opens itself, and opens again whenever it has ended. The core brings sockets
+ * back; this is for what the core calls the end: the other side closed it, or refuses it for now.
+ */
+export class Dialing implements ConnectionSource {
+  private readonly client: ConnectingClient;
+  private readonly told: SourceListener;
+  private readonly timers: Timers;
+  private readonly minDelay: number;
+  private readonly maxDelay: number;
+  private readonly waits: boolean;
+  private isOpen = false;
+  private connection: Connection | undefined;
+  private connectedAt = 0;
+  /** Pauses since a connection lasted. */
+  private pauses = 0;
+  private stopPause: (() => void) | undefined;
+
+  constructor(options: InterconnectServerOptions, told: SourceListener, timers: Timers) {
+    refuseListenersOptions(options);
+    const { connect = {} } = options;
+    const ownOptions = isClient(connect) ? {} : connect;
+    this.client = isClient(connect) ? connect : createClient(connect, options);
+    const { minDelay = 100, maxDelay = 10_000 } = ownOptions.reconnect || {};
+    this.minDelay = minDelay;
+    this.maxDelay = maxDelay;
+    this.waits = ownOptions.waitForConnection ?? true;
+    this.told = told;
+    this.timers = timers;
+    this.client.on('connect', (connection) => this.serve(connection));
+  }
+
+  get underlying(): unknown {
+    return this.connection?.socket;
+  }
+
+  async open(): Promise<undefined> {
+    this.isOpen = true;
+    if (!this.waits) {
+      this.dialLater(0);
+      return undefined;
+    }
+    try {
+      // A client that was given may be connected already: its event has come and gone.
+      this.serve(await this.client.connect());
+      return undefined;
+    } catch (error) {
+      this.isOpen = false;
+      throw error;
+    }
+  }
+
+  async close(timeout: number): Promise<void> {
+    this.isOpen = false;
+    this.stopPause?.();
+    if (timeout > 0) await this.connection?.drain({ timeout });
+    await this.client.close();
+  }
+
+  private serve(connection: Connection): void {
+    if (!this.isOpen || this.connection === connection) return;
+    this.connection = connection;
+    this.connectedAt = this.timers.now();
+    connection.on('status', (status) => {
+      if (status === 'detached') this.told.onStatus(InterconnectStatus.RECONNECTING);
+      if (status === 'open') this.told.onStatus(InterconnectStatus.CONNECTED);
+    });
+    connection.once('close', () => this.ended(connection));
+    this.told.onStatus(InterconnectStatus.CONNECTED);
+    this.told.onConnection(connection, '');
+  }
+
+  private ended(connection: Connection): void {
+    if (this.connection !== connection) return;
+    this.connection = undefined;
+    if (!this.isOpen) return;
+    this.told.onStatus(InterconnectStatus.RECONNECTING);
+    if (this.timers.now() - this.connectedAt >= HEALTHY) this.pauses = 0;
+    this.pause();
+  }
+
+  private failed(error: unknown): void {
+    if (!this.isOpen) return;
+    // No further attempt mends an option.
+    if (isInterconnectError(error) && error.code === 'IC_ERR_OPTION') {
+      return this.told.onError(error);
+    }
+    this.told.onWarning(error instanceof Error ? error.message : String(error));
+    this.pause();
+  }
+
+  /** Random, and growing: a thousand devices that lost the same server must not come back as one. */
+  private pause(): void {
+    const doublings = Math.min(this.pauses, MOST_DOUBLINGS);
+    const most = Math.min(this.maxDelay, this.minDelay * 2 ** doublings);
+    this.pauses += 1;
+    this.dialLater(this.timers.random() * most);
+  }
+
+  private dialLater(delay: number): void {
+    this.stopPause = this.timers.setAlarm(delay, () => {
+      this.client.connect().then(
+        (connection) => this.serve(connection),
+        (error: unknown) => this.failed(error),
+      );
+    });
+  }
+}
+
+function createClient(
+  { waitForConnection: _serversOwn, ...connect }: InterconnectServerConnectOptions,
+  { encoding, serializer, deserializer }: InterconnectServerOptions,
+): InterconnectClient {
+  return new InterconnectClient({
+    ...(encoding !== undefined && { encoding }),
+    ...(serializer !== undefined && { serializer }),
+    ...(deserializer !== undefined && { deserializer }),
+    ...connect,
+  });
+}
+
+function isClient(value: object): value is ConnectingClient {
+  return 'connect' in value && typeof value.connect === 'function';
+}
+
+function refuseListenersOptions(options: InterconnectServerOptions): void {
+  const stray = LISTENERS_OWN.filter((name) => options[name] !== undefined);
+  if (stray.length === 0) return;
+  throw new InterconnectError(
+    'IC_ERR_OPTION',
+    `A server that connects does not listen: ${stray.join(', ')} beside connect means nothing. Put it into connect.`,
+  );
+}

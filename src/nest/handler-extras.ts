@@ -1,0 +1,57 @@
+import type { MessageHandler } from '@nestjs/microservices';
+import { inspect } from 'node:util';
+
+/** What the extras of `@MessagePattern(pattern, extras)` steer; other entries are somebody else's. */
+export interface HandlerExtras {
+  /** At most so many handlers of this pattern run at once, on all connections together. */
+  readonly concurrency: number | undefined;
+  /** Milliseconds that a handler of this pattern may take. */
+  readonly timeout: number | undefined;
+}
+
+const LONGEST_TIMEOUT = 2 ** 31 - 1;
+
+/** @throws TypeError naming pattern and value: at start, and not at the first message. */
+export function readExtras(pattern: string, extras: Record<string, unknown>): HandlerExtras {
+  const { concurrency, timeout } = extras;
+  return {
+    concurrency: checkExtra(pattern, 'concurrency', concurrency, Number.MAX_SAFE_INTEGER),
+    timeout: checkExtra(pattern, 'timeout', timeout, LONGEST_TIMEOUT),
+  };
+}
+
+/** Several event handlers of one pattern run as one: the strictest of their extras counts. */
+export function extrasOf(pattern: string, handler: MessageHandler): HandlerExtras {
+  let { concurrency, timeout } = readExtras(pattern, handler.extras ?? {});
+  for (let next = nextOf(handler); next !== undefined; next = nextOf(next)) {
+    const other = readExtras(pattern, next.extras ?? {});
+    concurrency = smaller(concurrency, other.concurrency);
+    timeout = smaller(timeout, other.timeout);
+  }
+  return { concurrency, timeout };
+}
+
+/** Nest's type says only that it is a function. */
+function nextOf(handler: MessageHandler): MessageHandler | undefined {
+  return handler.next;
+}
+
+function smaller(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Math.min(one, other);
+}
+
+function checkExtra(
+  pattern: string,
+  name: string,
+  value: unknown,
+  most: number,
+): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most) {
+    return value;
+  }
+  throw new TypeError(
+    `The extra "${name}" of the pattern "${pattern}" is a whole number from 1 to ${most}: this is ${inspect(value)}.`,
+  );
+}

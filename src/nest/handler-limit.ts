@@ -1,0 +1,41 @@
+import { InterconnectError } from '../endpoint/index.js';
+import type { Message } from '../endpoint/index.js';
+import type { Timers } from './timers.js';
+
+/** The time that one run of a handler has of its own, beside its message's: the extra `timeout`. */
+export class HandlerLimit {
+  private readonly message: Message;
+  private readonly timers: Timers;
+  private readonly end: number;
+  private readonly stopTimer: () => void;
+  private readonly controller = new AbortController();
+  private combined: AbortSignal | undefined;
+
+  constructor(message: Message, timeout: number, timers: Timers, onExpired: () => void) {
+    this.message = message;
+    this.timers = timers;
+    this.end = timers.now() + timeout;
+    this.stopTimer = timers.setTimer(timeout, () => {
+      onExpired();
+      const text = `The handler did not settle within ${timeout} ms.`;
+      this.controller.abort(new InterconnectError('IC_ERR_TIMEOUT', text, { executed: 'maybe' }));
+    });
+  }
+
+  /** Aborts with the message's own, and when the limit is over. For a one-way message nobody waits: only then. */
+  get signal(): AbortSignal {
+    if (this.message.oneWay) return this.controller.signal;
+    return (this.combined ??= AbortSignal.any([this.message.signal, this.controller.signal]));
+  }
+
+  /** Milliseconds until the message or the limit is over, whichever is sooner. */
+  get remaining(): number {
+    const left = Math.max(0, this.end - this.timers.now());
+    return Math.min(left, this.message.remaining ?? Infinity);
+  }
+
+  /** The handler has ended. */
+  clear(): void {
+    this.stopTimer();
+  }
+}

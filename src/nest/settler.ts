@@ -1,0 +1,180 @@
+import type { Logger } from '@nestjs/common';
+import { Code } from '../endpoint/index.js';
+import type { Bytes, Message } from '../endpoint/index.js';
+import { describeType, isBytes } from './bytes.js';
+import { UnfitValue } from './codec.js';
+import type { Codec } from './codec.js';
+import { cut, toRejection, toRejectionOfThrown } from './error-mapping.js';
+import type { Rejection } from './error-mapping.js';
+import { isInterconnectRecord } from './interconnect.record.js';
+import type { InterconnectRecord } from './interconnect.record.js';
+import { isPromiseLike } from './promises.js';
+
+const EMPTY = Buffer.alloc(0);
+
+/** Goes to nobody, but until it is sent the message keeps its place in the session. */
+const ABANDONED: Rejection = {
+  code: Code.FAILED,
+  reason: 'Nobody waits for the result any more.',
+  isMasked: false,
+};
+
+/**
+ * Settles the messages of one pattern, each with what came of its handler. A handler may have settled it
+ * itself, through the context: then nothing is sent. After a timeout there is no outcome to give any more,
+ * but the message keeps its place until it is told that the handler has ended.
+ */
+export class Settler {
+  private readonly pattern: string;
+  private readonly isEvent: boolean;
+  private readonly codec: Codec | undefined;
+  private readonly logger: Logger;
+
+  constructor(pattern: string, isEvent: boolean, codec: Codec | undefined, logger: Logger) {
+    this.pattern = pattern;
+    this.isEvent = isEvent;
+    this.codec = codec;
+    this.logger = logger;
+  }
+
+  /** With the handler's value. Calls `done` when the message is settled; at once, unless a serializer takes its time. */
+  settle(message: Message, value: unknown, done: () => void): void {
+    if (message.answered) return done();
+    const record = isInterconnectRecord(value) && !this.isEvent ? value : undefined;
+    const contents: unknown = this.isEvent ? undefined : record === undefined ? value : record.data;
+    try {
+      if (this.codec === undefined) this.respondBinary(message, contents, record);
+      else return this.respondEncoded(message, contents, record, this.codec, done);
+    } catch (error) {
+      this.refuseUnsendable(message, error);
+    }
+    done();
+  }
+
+  /** With an error that Nest's filters let through. */
+  reject(message: Message, error: unknown): void {
+    this.rejectWith(message, toRejection(error), error);
+  }
+
+  /** With an error that nobody meant for the caller. */
+  rejectThrown(message: Message, error: unknown): void {
+    this.rejectWith(message, toRejectionOfThrown(error), error);
+  }
+
+  /** Its bytes are not what the deserializer, or the encoding, makes a value of. */
+  rejectUndecodable(message: Message, error: unknown): void {
+    const reason = `The payload for "${this.pattern}" cannot be decoded: ${describeError(error)}`;
+    this.logger.warn(reason);
+    this.send(message, { code: Code.REFUSED, reason: cut(reason), isMasked: false });
+  }
+
+  /** The handler has taken longer than its own limit. */
+  rejectExpired(message: Message, timeout: number): void {
+    if (message.answered) return;
+    const reason = `The handler of "${this.pattern}" did not settle within its ${timeout} ms.`;
+    this.logger.warn(reason);
+    this.send(message, { code: Code.FAILED, reason: cut(reason), isMasked: false });
+  }
+
+  /** For results that are the handler's mistake: said to both sides. */
+  refuse(message: Message, what: string): void {
+    const reason = `The handler of "${this.pattern}" ${what}`;
+    this.logger.error(reason);
+    this.send(message, { code: Code.FAILED, reason: cut(reason), isMasked: false });
+  }
+
+  /** Nobody waits any more. */
+  abandon(message: Message): void {
+    this.send(message, ABANDONED);
+  }
+
+  private respondBinary(
+    message: Message,
+    contents: unknown,
+    record: InterconnectRecord<unknown> | undefined,
+  ): void {
+    const data = contents ?? EMPTY;
+    if (isBytes(data)) return respond(message, data, record);
+    const what = describeType(data);
+    this.refuse(
+      message,
+      record === undefined
+        ? `returned ${what}. Return bytes (Buffer, Uint8Array, ArrayBuffer, DataView), or nothing.`
+        : `returned a record of ${what}, which is not bytes.`,
+    );
+  }
+
+  private respondEncoded(
+    message: Message,
+    contents: unknown,
+    record: InterconnectRecord<unknown> | undefined,
+    codec: Codec,
+    done: () => void,
+  ): void {
+    const encoded = codec.encode(contents, this.pattern);
+    if (!isPromiseLike(encoded)) {
+      respond(message, encoded, record);
+      return done();
+    }
+    Promise.resolve(encoded)
+      .then((data) => (message.answered ? undefined : respond(message, data, record)))
+      .catch((error: unknown) => this.refuseUnsendable(message, error))
+      .finally(done);
+  }
+
+  /** A response over the peer's limit, or metadata that does not fit: the caller must not wait for the timeout. */
+  private refuseUnsendable(message: Message, error: unknown): void {
+    const isUnfit = error instanceof UnfitValue;
+    const what = isUnfit ? error.message : `what cannot be sent: ${describeError(error)}`;
+    this.refuse(message, `returned ${what}`);
+  }
+
+  private rejectWith(message: Message, rejection: Rejection, error: unknown): void {
+    this.report(rejection, error);
+    this.send(message, rejection);
+  }
+
+  private send(message: Message, { code, reason, data, metadata }: Rejection): void {
+    if (message.answered) return;
+    try {
+      message.reject(code, reason, data, metadata && { metadata });
+    } catch (error) {
+      this.logger.error(
+        `The rejection of "${this.pattern}" cannot be sent: ${describeError(error)}`,
+      );
+      message.reject(Code.FAILED, reason);
+    }
+  }
+
+  /**
+   * A message's failure is its caller's to log, unless he was not told what it is. An event's caller
+   * may not be listening at all, so its failures are always logged here.
+   */
+  private report(rejection: Rejection, error: unknown): void {
+    if (error instanceof Error && rejection.isMasked) {
+      this.logger.error(`The handler of "${this.pattern}" failed: ${error.message}`, error.stack);
+    } else if (this.isEvent) {
+      this.logger.error(`The event handler of "${this.pattern}" failed: ${rejection.reason}`);
+    } else if (rejection.isMasked) {
+      // Nest has logged the error itself, unless it was an HttpException, of which this is all there is.
+      this.logger.warn(
+        `The handler of "${this.pattern}" failed with no RpcException: its caller was told "${rejection.reason}" only.`,
+      );
+    }
+  }
+}
+
+function respond(
+  message: Message,
+  data: Bytes,
+  record: InterconnectRecord<unknown> | undefined,
+): void {
+  const metadata = record?.metadata;
+  if (metadata !== undefined) message.respond(data, { metadata });
+  else if (data.byteLength === 0) message.accept();
+  else message.respond(data);
+}
+
+function describeError(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

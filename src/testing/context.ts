@@ -1,0 +1,64 @@
+import type { Connection, Message, Metadata } from '../endpoint/index.js';
+import { InterconnectContext, InterconnectPeer } from '../nest/index.js';
+import type { Bytes } from '../nest/index.js';
+import { toBuffer } from '../nest/bytes.js';
+import { FakeInterconnectClient } from './fake-client.js';
+
+/** What a handler, guard, pipe or filter under test shall find. All of it has a default. */
+export interface InterconnectContextOptions {
+  /** Default `'test'`. */
+  readonly pattern?: string;
+  readonly data?: Bytes;
+  readonly metadata?: Metadata;
+  /** Default: one that never aborts. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds left. Default: the message never times out. */
+  readonly remaining?: number;
+  /** Whether an event handler serves it. Default `false`. */
+  readonly isEvent?: boolean;
+  /** Who sent it. Default: empty. */
+  readonly identity?: string;
+  /** What `getClient()` gives. Default: one that answers nothing. */
+  readonly client?: FakeInterconnectClient;
+}
+
+/** A context without a message on any wire: `controller.replicate(chunk, createInterconnectContext({ … }))`. */
+export function createInterconnectContext(
+  options: InterconnectContextOptions = {},
+): InterconnectContext {
+  const { pattern = 'test', isEvent = false, metadata = {}, signal, remaining } = options;
+  const connection = { id: 'test', peer: NOBODY } as unknown as Connection;
+  const message = {
+    id: 1,
+    data: toBuffer(options.data ?? Buffer.alloc(0)),
+    metadata,
+    remaining,
+    signal: signal ?? new AbortController().signal,
+    oneWay: false,
+    session: { name: pattern, connection },
+  } as unknown as Message;
+  const peer = new FakePeer(connection, options.identity ?? '', options.client);
+  return new InterconnectContext([message, pattern, isEvent, peer, undefined]);
+}
+
+class FakePeer extends InterconnectPeer {
+  private readonly fake: FakeInterconnectClient;
+
+  constructor(connection: Connection, identity: string, client = new FakeInterconnectClient()) {
+    super(connection, identity);
+    this.fake = client;
+  }
+
+  override get client(): InterconnectPeer['client'] {
+    return this.fake;
+  }
+}
+
+const NOBODY = {
+  agent: '',
+  address: '127.0.0.1',
+  port: undefined,
+  encrypted: false,
+  authorized: false,
+  certificate: undefined,
+};

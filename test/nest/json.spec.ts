@@ -1,0 +1,235 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Controller, NotFoundException } from '@nestjs/common';
+import { Ctx, EventPattern, MessagePattern, Payload, RpcException } from '@nestjs/microservices';
+import { lastValueFrom, of } from 'rxjs';
+import type { Observable } from 'rxjs';
+import {
+  Code,
+  InterconnectClient,
+  InterconnectContext,
+  InterconnectError,
+  InterconnectException,
+  InterconnectRecordBuilder,
+} from '../../src/nest/index.js';
+import { all, failureOf } from './support/async.js';
+import { Loopback } from './support/loopback.js';
+
+@Controller()
+class JsonController {
+  readonly seen: unknown[] = [];
+
+  @MessagePattern({ cmd: 'sum' })
+  sum(@Payload() numbers: number[]): number {
+    return numbers.reduce((a, b) => a + b, 0);
+  }
+
+  @MessagePattern('echo')
+  echo(@Payload() data: unknown): unknown {
+    return data;
+  }
+
+  @MessagePattern('observable')
+  observable(): Observable<object> {
+    return of({ a: 1 });
+  }
+
+  @MessagePattern('nothing')
+  nothing(): void {}
+
+  @MessagePattern('null')
+  null(): null {
+    return null;
+  }
+
+  @MessagePattern('record')
+  record(@Payload() data: unknown, @Ctx() context: InterconnectContext): unknown {
+    this.seen.push({ ...context.getMetadata() });
+    return new InterconnectRecordBuilder<unknown>({ got: data }).setMetadata({ v: '1' }).build();
+  }
+
+  @EventPattern('noted')
+  noted(@Payload() data: object): void {
+    this.seen.push(data);
+  }
+
+  @MessagePattern('rpc text')
+  rpcText(): never {
+    throw new RpcException('bad offset');
+  }
+
+  @MessagePattern('rpc object')
+  rpcObject(): never {
+    throw new RpcException({ code: 'E_QUOTA', error: 'quota', getError: 'mine', executed: 1 });
+  }
+
+  @MessagePattern('plain')
+  plain(): never {
+    throw new NotFoundException('secret');
+  }
+
+  @MessagePattern('own')
+  own(): never {
+    throw new InterconnectException(0x9001, 'own code');
+  }
+
+  @MessagePattern('function')
+  function(): unknown {
+    return () => {};
+  }
+
+  @MessagePattern('bigint')
+  bigint(): unknown {
+    return { n: 1n };
+  }
+}
+
+let loopback: Loopback;
+let client: InterconnectClient<unknown>;
+let controller: JsonController;
+
+beforeAll(async () => {
+  loopback = await Loopback.start({
+    controllers: [JsonController],
+    server: { encoding: 'json' },
+  });
+  controller = loopback.app.get(JsonController);
+});
+afterAll(() => loopback.close());
+beforeEach(() => {
+  controller.seen.length = 0;
+  client = loopback.client({ encoding: 'json' });
+});
+
+describe("encoding: 'json'", () => {
+  it('carries any value that JSON has a form for, both ways', async () => {
+    const values = [0, '', 'text', true, [1, [2]], { a: { b: null } }, 'größe 大 🙂'];
+
+    expect(await client.request<number>({ cmd: 'sum' }, [1, 2, 3])).toBe(6);
+    for (const value of values) expect(await client.request('echo', value)).toEqual(value);
+    expect(await all(client.send('observable', {}))).toEqual([{ a: 1 }]);
+  });
+
+  it('does to a Buffer and a Date what JSON does, as TCP', async () => {
+    expect(await client.request('echo', Buffer.from([1, 2]))).toEqual({
+      type: 'Buffer',
+      data: [1, 2],
+    });
+    expect(await client.request('echo', new Date(0))).toBe('1970-01-01T00:00:00.000Z');
+  });
+
+  it('gives one undefined for nothing, and null for null', async () => {
+    expect(await all(client.send('nothing', {}))).toStrictEqual([undefined]);
+    expect(await all(client.send('null', {}))).toStrictEqual([null]);
+  });
+
+  it('carries the value of a record, with its metadata beside it', async () => {
+    const record = new InterconnectRecordBuilder<unknown>({ a: 1 }).setMetadata({ id: '7' });
+
+    expect(await client.request('record', record.build())).toEqual({ got: { a: 1 } });
+    expect(controller.seen).toEqual([{ id: '7' }]);
+  });
+
+  it('carries events', async () => {
+    await lastValueFrom(client.emit('noted', { a: 1 }));
+
+    expect(controller.seen).toEqual([{ a: 1 }]);
+  });
+
+  it.each([
+    [() => {}, 'a function. JSON has no form for it.'],
+    [{ n: 1n }, 'BigInt'],
+  ])('refuses what JSON has no form for: %p', async (data, text) => {
+    const error = await failureOf(InterconnectError, client.request('echo', data));
+
+    expect(error).toMatchObject({ code: 'IC_ERR_OPTION', executed: 'no' });
+    expect(error.message).toContain(text);
+  });
+
+  it.each(['function', 'bigint'])('refuses such a result, at both sides: %s', async (pattern) => {
+    const error = await failureOf(InterconnectException, client.request(pattern, {}));
+
+    expect(error.message).toContain(`The handler of "${pattern}" returned`);
+    expect(loopback.log.find('error', `The handler of "${pattern}" returned`)).toHaveLength(1);
+  });
+});
+
+describe("an error with encoding: 'json'", () => {
+  it.each([
+    ['rpc text', { status: 'error', message: 'bad offset' }],
+    ['plain', { status: 'error', message: 'Internal server error' }],
+    [
+      'unknown',
+      {
+        status: 'error',
+        message: 'There is no matching message handler defined in the remote service.',
+      },
+    ],
+    ['own', { code: 0x9001, message: 'own code' }],
+  ])('shows what Nest has for TCP, in its fields and as JSON: %s', async (pattern, fields) => {
+    const error = await failureOf(InterconnectException, client.request(pattern, {}));
+
+    expect(error).toMatchObject(fields);
+    expect(JSON.parse(JSON.stringify(error))).toEqual(fields);
+  });
+
+  it('shows the fields of an object, and stays an exception that can be asked', async () => {
+    const error: unknown = await failureOf(InterconnectException, client.request('rpc object', {}));
+
+    expect(error).toBeInstanceOf(RpcException);
+    expect(error).toMatchObject({ code: 'E_QUOTA', error: 'quota', executed: 1 });
+    expect((error as RpcException).getError()).toEqual({
+      code: 'E_QUOTA',
+      error: 'quota',
+      getError: 'mine',
+      executed: 1,
+    });
+  });
+
+  it('is the same through emit()', async () => {
+    const error = await failureOf(InterconnectException, client.emit('rpc text', {}));
+
+    expect(JSON.stringify(error)).toBe('{"status":"error","message":"bad offset"}');
+  });
+});
+
+describe('two sides that do not agree', () => {
+  it('are told so: bytes to a server of JSON', async () => {
+    const binary = loopback.client();
+
+    const error = await failureOf(
+      InterconnectException,
+      binary.send('echo', Buffer.from('not json')),
+    );
+
+    expect(error.code).toBe(Code.REFUSED);
+    expect(error.reason).toContain('The payload for "echo" cannot be decoded');
+    expect(error.reason).toContain('Set the same encoding on both sides.');
+    expect(loopback.log.find('warn', 'The payload for "echo"')).not.toEqual([]);
+  });
+
+  it('are told so: bytes from a server to a client of JSON', async () => {
+    @Controller()
+    class BinaryController {
+      @MessagePattern('bytes')
+      bytes(): Buffer {
+        return Buffer.from('not json');
+      }
+    }
+    const other = await Loopback.start({ controllers: [BinaryController] });
+
+    const error = await failureOf(
+      InterconnectError,
+      other.client({ encoding: 'json' }).send('bytes', {}),
+    );
+
+    expect(error).toMatchObject({ code: 'IC_ERR_OPTION', executed: 'yes' });
+    expect(error.message).toContain('The answer of "bytes" cannot be decoded');
+    await other.close();
+  });
+
+  it('cannot be of an encoding that there is not', () => {
+    expect(() => new InterconnectClient({ encoding: 'xml' as 'json' })).toThrow(
+      "encoding is 'binary' or 'json', and not \"xml\".",
+    );
+  });
+});

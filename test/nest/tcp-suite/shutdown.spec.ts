@@ -1,0 +1,56 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Controller } from '@nestjs/common';
+import { ClientProxy, MessagePattern } from '@nestjs/microservices';
+import { firstValueFrom } from 'rxjs';
+import { failure, until } from '../support/async.js';
+import { Loopback } from '../support/loopback.js';
+
+@Controller()
+class PingController {
+  calls = 0;
+
+  @MessagePattern({ cmd: 'ping' })
+  ping(): string {
+    this.calls += 1;
+    return 'pong';
+  }
+}
+
+let loopback: Loopback;
+
+beforeEach(async () => {
+  loopback = await Loopback.start({
+    controllers: [PingController],
+    server: { encoding: 'json' },
+  });
+});
+afterEach(() => loopback.close());
+
+function connected(): ClientProxy {
+  return loopback.client({ encoding: 'json', reconnect: false });
+}
+
+describe('shutting down', () => {
+  it('has ended every connection by the time close() resolves', async () => {
+    const clients = [connected(), connected()];
+    for (const client of clients) await client.connect();
+    await until(() => loopback.server.peers.size === 2);
+    const connections = [...loopback.server.peers].map(({ connection }) => connection);
+
+    await loopback.app.close();
+
+    expect(connections.map(({ status }) => status)).toEqual(['closed', 'closed']);
+    expect(connections.every(({ socket }) => socket.destroyed)).toBe(true);
+    expect(loopback.server.peers.size).toBe(0);
+  });
+
+  it('runs no handler over a connection of before', async () => {
+    const client = connected();
+    expect(await firstValueFrom(client.send({ cmd: 'ping' }, {}))).toBe('pong');
+
+    await loopback.app.close();
+
+    expect(await failure(client.send({ cmd: 'ping' }, {}))).toMatchObject({ executed: 'no' });
+    expect(loopback.app.get(PingController).calls).toBe(1);
+  });
+});
