@@ -148,11 +148,13 @@ export class Listener extends EventEmitter<ListenerEvents> {
    */
   async drain(options: DrainOptions = {}): Promise<void> {
     this.#isDraining = true;
-    this.#server?.close();
-    for (const driver of this.#drivers) {
-      driver.machine.refuse(Code.DRAINING, 'The listener is shutting down.', EMPTY);
-    }
     try {
+      // A server that has not bound yet cannot be closed: it would bind afterwards.
+      await this.#binding?.catch(() => undefined);
+      this.#server?.close();
+      for (const driver of this.#drivers) {
+        driver.machine.refuse(Code.DRAINING, 'The listener is shutting down.', EMPTY);
+      }
       await Promise.all([...this.#connections].map((connection) => drained(connection, options)));
       await this.close();
     } finally {

@@ -159,6 +159,8 @@ export class ConnectionMachine implements SessionOwner {
   onGoaway(now: number): void {
     if (this.goaway.theirs) return this.flood(now);
     this.goaway.theirs = true;
+    // It waits for the acknowledgement of what it has written before.
+    this.connectionCreditDue();
     // First: what has not begun may go to another connection.
     this.effects.draining();
     // [IC-12.10]
@@ -460,7 +462,7 @@ export class ConnectionMachine implements SessionOwner {
 
   #countFrame(octets: number, now: number): void {
     const waited = this.#receipts.dueAt !== Infinity;
-    if (this.#receipts.count(octets, now)) this.connectionCreditDue();
+    if (this.#receipts.count(octets, now) || this.goaway.theirs) this.connectionCreditDue();
     else if (!waited) this.arm(this.#receipts.dueAt);
   }
 
