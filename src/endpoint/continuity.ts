@@ -174,8 +174,9 @@ export class Continuity implements CarrierListener, ReconnectListener {
   onGone(carrier: Carrier): void {
     this.#former.delete(carrier);
     if (carrier === this.#carrier) this.#isGone = true;
-    else this.#checkDrained();
+    // Told at once, or from within what the drain of the last brings about.
     if (this.#isGone && this.#former.size === 0) this.#listener.onGone();
+    else if (carrier !== this.#carrier) this.#checkDrained();
   }
 
   get #outlivesSockets(): boolean {
@@ -200,6 +201,8 @@ export class Continuity implements CarrierListener, ReconnectListener {
   #renew(failure: Failure | undefined): void {
     const former = this.#carrier;
     this.#former.add(former);
+    // Whoever is sent away again and again keeps no more than a few.
+    if (this.#former.size > MOST_FORMER) [...this.#former][0]?.end(OUTLIVED);
     this.#carrier = this.#newCarrier(former.machine.peer);
     this.#listener.onRenewing(this.machine);
     if (this.#drains) this.machine.drain();
@@ -229,5 +232,14 @@ const FORGOTTEN: Failure = {
   executed: 'maybe',
   message: 'The connection was lost: the other side does not know it any more.',
 };
+
+const OUTLIVED: Failure = {
+  kind: 'connection-lost',
+  executed: 'maybe',
+  message: 'The connection was lost: too many others were drained after it, and it was not done.',
+};
+
+/** Connections that the other side drains, and that are not done. */
+const MOST_FORMER = 8;
 
 const NO_DATA = Buffer.alloc(0);

@@ -342,7 +342,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
 
 /** Without a socket there is nothing to wait for: nobody can come back to a listener that takes no sockets. */
 async function drained(connection: Connection, options: DrainOptions): Promise<void> {
-  if (connection.status === 'detached') return connection.close();
+  if (connection.continuity.driver === undefined) return connection.close();
   connection.on('detach', () => void connection.close());
   await connection.drain(options);
 }

@@ -64,8 +64,10 @@ export class Reconnector {
     this.#attempt = new AbortController();
     this.#failures = 0;
     if (this.#clock.now() - this.#connectedAt >= HEALTHY) this.#pauses = 0;
-    if (!elsewhere) return this.#pause(this.#attempt.signal);
-    this.#dialer.avoid();
+    if (elsewhere) this.#dialer.avoid();
+    // At once, but not again and again: whoever sends everybody away would be asked without end.
+    if (!elsewhere || this.#pauses > 0) return this.#pause(this.#attempt.signal);
+    this.#pauses = 1;
     void this.#dial(this.#attempt.signal);
   }
 

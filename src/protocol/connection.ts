@@ -455,7 +455,8 @@ export class ConnectionMachine implements SessionOwner {
     if (news < 0) {
       throw new ProtocolError(Code.PROTOCOL, 'CREDIT acknowledges frames that were never sent.');
     }
-    if (wasFull) this.wake();
+    // Sessions may be granted again.
+    if (wasFull) this.connectionCreditDue();
     this.progressed();
     return news > 0;
   }
@@ -486,10 +487,11 @@ export class ConnectionMachine implements SessionOwner {
   #writeCredits(writer: FrameWriter): void {
     this.#grants.flush(writer);
     if (!this.#grants.ofConnection) return;
-    const bytes = this.receiveWindow.grant();
     // [IC-6.12]
     const received = this.#receipts.acknowledge();
-    this.#grants.flushConnection(writer, this.#sessions.grant(), bytes, received);
+    // Who acknowledges nothing opens no further sessions, whose answers would only pile up.
+    const opens = this.#sessions.grant(!this.output.sent.isFull);
+    this.#grants.flushConnection(writer, opens, this.receiveWindow.grant(), received);
     // What was settled meanwhile may have been all that was not stuck.
     this.#relieve();
   }

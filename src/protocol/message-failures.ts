@@ -1,5 +1,5 @@
 /** Why a message of this side has no outcome. */
-import { DEADLINE_LENGTH, TOTAL_LENGTH } from '../wire/index.js';
+import { DEADLINE_LENGTH, FrameType, TOTAL_LENGTH } from '../wire/index.js';
 import type { Failure } from './failure.js';
 import type { Limits } from './limits.js';
 import type { Unit } from './unit.js';
@@ -23,10 +23,11 @@ export function misfitOf(
   return { kind, executed, message };
 }
 
-export function tooLarge(size: number, limit: number): Failure {
+/** Of an answer; one that is a rejection may have come without a handler. */
+export function tooLarge(type: number, size: number, limit: number): Failure {
   return {
     kind: 'too-large',
-    executed: 'yes',
+    executed: type === FrameType.ACCEPT ? 'yes' : 'maybe',
     message: `The other side's answer of ${size} bytes exceeds maxMessageSize ${limit}.`,
   };
 }

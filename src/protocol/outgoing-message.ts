@@ -27,6 +27,8 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
   /** The instant at which this side stops waiting; it moves where there is `patience`. */
   deadline: number;
   readonly oneWay: boolean;
+  /** Its place in the order of sending, over all connections that it may be sent on. */
+  order = ++count;
   /** The payload is a copy of the connection's own: who sent it may go on as soon as it is written. */
   readonly copied: boolean;
   /** The other side has all of it: its payload will not be written again. */
@@ -147,3 +149,5 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
   /** The payload of a one-way message is no longer needed. */
   abstract onSent(): void;
 }
+
+let count = 0;

@@ -51,6 +51,8 @@ export class SessionSender implements ItemCarrier, StreamSender {
   #limit = 0;
   #nextDeadline = Infinity;
   #uncertain: OutgoingMessage[] = [];
+  /** The order of the newest message that ever waited. */
+  #newest = 0;
 
   constructor(host: SessionHost, progress: () => void) {
     this.lane = new ItemLane(host, this);
@@ -110,8 +112,15 @@ export class SessionSender implements ItemCarrier, StreamSender {
     }
     if (this.#queue.size === 0 && this.#admit(message)) return;
     const full = this.#host.enqueue(message);
-    if (full === undefined) this.#queue.push(message);
+    if (full === undefined) this.#queueUp(message);
     else this.#settleLocally(message, full);
+  }
+
+  /** One that comes back from a connection before goes in front of those that were sent after it. */
+  #queueUp(message: OutgoingMessage): void {
+    this.#queue.push(message);
+    if (message.order >= this.#newest) this.#newest = message.order;
+    else for (const each of this.#queue.drain().sort(byOrder)) this.#queue.push(each);
   }
 
   /** The caller no longer wants the outcome; `failure` is what it is told. */
@@ -203,7 +212,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
         violation(`The settlement of message ${id} has ${size} bytes and announced ${meta.total}.`);
       }
       const limit = this.#host.limits.maxMessage;
-      if (size > limit) this.#abandon(message, tooLarge(size, limit));
+      if (size > limit) this.#abandon(message, tooLarge(type, size, limit));
       this.#finish(message, type, meta, keepPayload(bytes, start + metaLength, end));
       return true;
     }
@@ -215,7 +224,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
       body: wanted ? new GrowingBuffer(meta.total ?? maxMessage) : undefined,
       arrived: 0,
     };
-    if (!wanted) this.#abandon(message, tooLarge(meta.total ?? 0, maxMessage));
+    if (!wanted) this.#abandon(message, tooLarge(type, meta.total ?? 0, maxMessage));
     this.#append(message, bytes, start + metaLength, end);
     return true;
   }
@@ -378,17 +387,19 @@ export class SessionSender implements ItemCarrier, StreamSender {
     }
     if (reply.body === undefined || message.state !== 'sent') return;
     // [IC-9.7]
-    if (reply.arrived > maxMessage) this.#abandon(message, tooLarge(reply.arrived, maxMessage));
-    else reply.body.append(bytes, start, end);
+    if (reply.arrived <= maxMessage) reply.body.append(bytes, start, end);
+    else this.#abandon(message, tooLarge(reply.type, reply.arrived, maxMessage));
   }
 
   #finish(message: OutgoingMessage, type: number, meta: Meta, payload: Buffer): void {
-    this.#sent.delete(message.id);
+    // It may have another by then: it may be sent again elsewhere.
+    const { id } = message;
+    this.#sent.delete(id);
     const wanted = message.state === 'sent';
     message.state = 'settled';
     if (wanted) message.onOutcome(type, meta, payload);
     // Its id was the next, and those that wait could not have it.
-    if (message.id === nextId(this.#lastId)) this.pump();
+    if (id === nextId(this.#lastId)) this.pump();
     this.#progress();
   }
 
@@ -481,4 +492,8 @@ export class SessionSender implements ItemCarrier, StreamSender {
   #age({ state, id }: OutgoingMessage): number {
     return state === 'queued' ? -1 : idsAhead(id, this.#lastId);
   }
+}
+
+function byOrder(one: OutgoingMessage, other: OutgoingMessage): number {
+  return one.order - other.order;
 }

@@ -72,8 +72,9 @@ export class SessionTable {
     return true;
   }
 
-  /** How many sessions the other side may open in all. */
-  grant(): number {
+  /** How many sessions the other side may open in all; no more than before where `raise` is false. */
+  grant(raise: boolean): number {
+    if (!raise) return this.#granted;
     this.#granted += this.#freed;
     this.#freed = 0;
     return this.#granted;
