@@ -3,7 +3,9 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import {
   type ConnectionMachine,
+  DRAINING,
   EMPTY,
+  type Failure,
   type Greeting,
   type SessionMachine,
 } from '../protocol/index.js';
@@ -165,8 +167,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const now = this.now();
     const deadline = deadlineOf(options.timeout, this.#settings.sessionTimeout, now);
     const machine = this.machine.openSession(name, meta, payload, deadline);
-    // Within the 'close' of another session: the connection is over, and has not said so yet.
-    if (machine.state.kind === 'closed') throw closedError();
+    // The other side drains; or, within the 'close' of another session, the connection is over and has not said so.
+    if (machine.state.kind === 'closed') {
+      throw this.machine.peerDrains ? errorOf(DRAINING) : closedError();
+    }
     const session = new Session(this, machine, false);
     this.#sessions.add(session);
     return session;
@@ -194,12 +198,15 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   async drain(options: DrainOptions = {}): Promise<void> {
     const { timeout = DRAIN_TIMEOUT } = options;
     checkInteger('timeout', timeout, 0, 2 ** 31 - 1);
-    if (!this.isOver && !this.#isDraining) {
-      this.#isDraining = true;
-      this.#toStatus('draining');
+    if (!this.isOver) {
+      // Of several, the shortest time counts.
       const close = (): void => void this.close();
       const stopTimer = this.#settings.clock.setAlarm(timeout, close);
       void this.gone.then(stopTimer);
+    }
+    if (!this.isOver && !this.#isDraining) {
+      this.#isDraining = true;
+      this.#toStatus('draining');
       this.continuity.drain();
     }
     await this.gone;
@@ -236,6 +243,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** @internal */
   now(): number {
     return this.#settings.clock.now();
+  }
+
+  /** Milliseconds until a message without a `timeout` of its own must have its outcome; 0 = no limit. */
+  get messageTimeout(): number {
+    return this.#settings.messageTimeout;
   }
 
   /** @internal */
@@ -310,7 +322,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       onAttached: (how, driver, greeting, peer) => this.#onAttached(how, driver, greeting, peer),
       onDetached: (failure) => {
         const error = failure && errorOf(failure);
-        this.#failPings(error ?? closedError());
+        this.#failPings(error ?? errorOf(PING_LOST));
         if (!this.#isDraining) this.#toStatus('detached');
         if (error !== undefined) this.guard(() => this.emit('detach', error));
       },
@@ -341,6 +353,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#socket = driver.socket;
     this.#data = data;
     if (how === 'first') return;
+    // They were on their way on a socket that this one has superseded.
+    this.#failPings(errorOf(PING_LOST));
     if (!this.#isDraining) this.#toStatus('open');
     this.guard(() => this.emit(how === 'resumed' ? 'resume' : 'renew'));
   }
@@ -369,6 +383,12 @@ function checkName(name: string): void {
     `A session's name must be a string of 1 to ${MAX_NAME} bytes without U+0000, and is ${shown(name)}.`,
   );
 }
+
+const PING_LOST: Failure = {
+  kind: 'connection-lost',
+  executed: 'maybe',
+  message: 'The socket that the ping was sent on was lost.',
+};
 
 const NOBODY: Peer = {
   agent: '',

@@ -3,7 +3,7 @@ import { EMPTY, MAX_CONNECT_DATA, type SocketMachine } from '../protocol/index.j
 import { Code, MAX_TEXT } from '../wire/index.js';
 import { type Bytes, toBufferOrEmpty } from './bytes.js';
 import { checkCode, checkReason } from './codes.js';
-import { optionError } from './errors.js';
+import { optionError, shown } from './errors.js';
 import type { Peer } from './peer.js';
 
 /** Call `accept` or `reject`; if neither is called within `handshakeTimeout`, the dialer is refused. */
@@ -34,6 +34,11 @@ export class Handshake {
    * this one. A certificate counts in any case. A second call does nothing.
    */
   accept(data?: Bytes, principal = ''): void {
+    if (typeof principal !== 'string') {
+      throw optionError(
+        `The principal of a handshake must be a string, and is ${shown(principal)}.`,
+      );
+    }
     this.#admit(checkData(data), principal);
   }
 

@@ -23,7 +23,7 @@ export type {
 export type { ErrorCode, Executed, InterconnectErrorDetails } from './errors.js';
 export type { Items } from './items.js';
 export type { ListenerEvents, ListenerOptions } from './listener.js';
-export type { SettleOptions } from './message.js';
+export type { ItemsRejection, ItemsSettleOptions, SettleOptions } from './message.js';
 export type { EndpointLimits, EndpointOptions } from './options.js';
 export type { Peer } from './peer.js';
 export type { Outcome } from './outcome.js';

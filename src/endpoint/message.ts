@@ -15,6 +15,24 @@ export interface SettleOptions {
   metadata?: Metadata;
 }
 
+/** What a message is rejected with; see `Message.reject`. */
+export interface ItemsRejection extends SettleOptions {
+  readonly code: number;
+  readonly reason: string;
+  readonly data?: Bytes;
+}
+
+/** Beside an answer that is a stream. */
+export interface ItemsSettleOptions extends SettleOptions {
+  /** Ends the answer at once, as if the source had failed with the signal's reason. */
+  signal?: AbortSignal;
+  /**
+   * What the message is rejected with when the source fails. Without it, it is FAILED, and the error is the
+   * connection's `handlerError`.
+   */
+  toRejection?: (error: unknown) => ItemsRejection;
+}
+
 /**
  * One message, to be settled once: by `accept`, `respond` or `reject`. If that does not happen within
  * the sender's timeout, both sides are told. Until then it occupies one of the session's places, and after
@@ -117,14 +135,13 @@ export class Message {
   respond(data: Bytes, options?: SettleOptions): void;
   /**
    * Answers by a stream (see `Items`), and accepts after its last item. Resolves when all has been given to the
-   * connection, or nobody wants it any more; never rejects: if the source fails, the message is rejected FAILED,
-   * and the error is the connection's `handlerError`.
+   * connection, or nobody wants it any more; never rejects: if the source fails, the message is rejected, by
+   * default FAILED, and the error is the connection's `handlerError`.
    */
-  respond(items: Items, options?: SettleOptions): Promise<void>;
-  respond(data: Bytes | Items, options?: SettleOptions): void | Promise<void> {
-    const meta = metaOf(options);
-    if (isItems(data)) return this.#stream(data, meta);
-    this.#settle(FrameType.ACCEPT, meta, this.#payload(data));
+  respond(items: Items, options?: ItemsSettleOptions): Promise<void>;
+  respond(data: Bytes | Items, options?: ItemsSettleOptions): void | Promise<void> {
+    if (isItems(data)) return this.#stream(data, options);
+    this.#settle(FrameType.ACCEPT, metaOf(options), this.#payload(data));
   }
 
   /**
@@ -133,8 +150,7 @@ export class Message {
    * bytes; `data` is for the sender's application.
    */
   reject(code: number = Code.REFUSED, reason = '', data?: Bytes, options?: SettleOptions): void {
-    checkCode(code, MESSAGE_CODES, 'message.reject');
-    const meta: Meta = { ...metaOf(options), code, text: checkReason(reason, MAX_TEXT) };
+    const meta = rejectionMeta(code, reason, options);
     this.#settle(FrameType.REJECT, meta, data === undefined ? EMPTY : this.#payload(data));
   }
 
@@ -168,7 +184,8 @@ export class Message {
     this.#body?.wake();
   }
 
-  #stream(items: Items, meta: Meta): Promise<void> {
+  #stream(items: Items, options: ItemsSettleOptions = {}): Promise<void> {
+    const meta = metaOf(options);
     this.#answer();
     const { session } = this;
     const incoming = this.#incoming;
@@ -177,16 +194,37 @@ export class Message {
       {
         incoming,
         peerMaxMessageSize: connection.peerMaxMessageSize,
-        settle: (type, fields) => {
-          session.settle(incoming, type, fields, EMPTY);
+        settle: (type, fields, payload) => {
+          session.settle(incoming, type, fields, payload);
           this.#body?.wake();
         },
         report: (error) => connection.reportHandlerError(error),
+        rejectionOf: (error) => this.#rejectionOf(error, options.toRejection),
       },
       items,
       meta,
+      options.signal,
     );
     return this.#reply.done;
+  }
+
+  /** What the application makes of a failure may fail too, or not fit. */
+  #rejectionOf(
+    error: unknown,
+    toRejection: ItemsSettleOptions['toRejection'],
+  ): { meta: Meta; payload: Buffer } {
+    let cause = error;
+    try {
+      if (toRejection !== undefined) {
+        const { code, reason, data, ...options } = toRejection(error);
+        const payload = data === undefined ? EMPTY : this.#payload(data);
+        return { meta: rejectionMeta(code, reason, options), payload };
+      }
+    } catch (thrown) {
+      cause = thrown;
+    }
+    this.session.connection.reportHandlerError(cause);
+    return { meta: { code: Code.FAILED, text: 'The handler failed.' }, payload: EMPTY };
   }
 
   #answer(): void {
@@ -215,6 +253,11 @@ export class Message {
 function metaOf(options: SettleOptions | undefined): Meta {
   if (options?.metadata === undefined) return EMPTY_META;
   return { metadata: toEntries(options.metadata) };
+}
+
+function rejectionMeta(code: number, reason: string, options: SettleOptions | undefined): Meta {
+  checkCode(code, MESSAGE_CODES, 'message.reject');
+  return { ...metaOf(options), code, text: checkReason(reason, MAX_TEXT) };
 }
 
 function errorFor(reason: AbortReason): InterconnectError {

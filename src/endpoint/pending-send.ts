@@ -10,12 +10,14 @@ import {
 } from '../protocol/index.js';
 import type { Meta } from '../wire/index.js';
 import { errorOf, InterconnectError } from './errors.js';
+import { type DeliveredMessage, ItemDelivery, type OnItem } from './item-delivery.js';
 import { isRefusedUnseen, type Outcome, outcomeOf } from './outcome.js';
 
 /** @internal Where a message can go once more. */
 export interface Sender {
   /** The session of the moment. */
   readonly machine: SessionMachine;
+  readonly connection: { now(): number };
 }
 
 /** @internal What of the options of a `send` concerns it after it was sent. */
@@ -23,17 +25,22 @@ export interface PendingOptions {
   readonly signal?: AbortSignal;
   readonly oneWay?: boolean;
   readonly idempotent?: boolean;
+  readonly onItem?: OnItem;
 }
 
-export class PendingSend extends OutgoingMessage {
+export class PendingSend extends OutgoingMessage implements DeliveredMessage {
   readonly #from: Sender;
   readonly #resolve: (outcome: Outcome | undefined) => void;
-  readonly #reject: (error: InterconnectError) => void;
+  readonly #reject: (error: unknown) => void;
   readonly #options: PendingOptions;
   #machine: SessionMachine | undefined;
   #unlisten: (() => void) | undefined;
   /** On a connection before, its handler may have run: no failure after that takes it back. */
   #mayHaveRun = false;
+  /** Made when the answer turns out to be a stream. */
+  #delivery: ItemDelivery | undefined;
+  /** It has an outcome, while items may still be there to take. */
+  #isSettled = false;
 
   /** `copied`: nobody else holds the payload. */
   constructor(
@@ -44,13 +51,14 @@ export class PendingSend extends OutgoingMessage {
     copied: boolean,
     options: PendingOptions,
     resolve: (outcome: Outcome | undefined) => void,
-    reject: (error: InterconnectError) => void,
+    reject: (error: unknown) => void,
   ) {
     super(payload, meta, deadline, options.oneWay === true, copied);
     this.#from = from;
     this.#options = options;
     this.#resolve = resolve;
     this.#reject = reject;
+    if (options.onItem !== undefined) this.takesItems = true;
   }
 
   /** Sends it; the signal cancels it while nothing has been decided. */
@@ -59,16 +67,35 @@ export class PendingSend extends OutgoingMessage {
     const { signal } = this.#options;
     this.#machine = machine;
     if (signal !== undefined) {
-      this.#unlisten = whenAborted(signal, () => machine.sender.cancel(this));
+      this.#unlisten = whenAborted(signal, () => this.#onAbort());
     }
     machine.send(this);
   }
 
+  take(): Buffer | undefined {
+    return this.takeItem(this.#from.connection.now());
+  }
+
+  /** Nobody takes the rest of the answer. */
+  abandon(error: unknown): void {
+    this.#unlisten?.();
+    this.#reject(error);
+    this.#machine?.sender.cancel(this);
+    // What lies unread would hold its credit for ever.
+    this.replyItems?.drop();
+  }
+
+  override onItem(): void {
+    this.#delivery ??= new ItemDelivery(this, this.#options.onItem);
+    this.#delivery.advance();
+  }
+
   onOutcome(type: number, meta: Meta, data: Buffer): void {
     if (isRefusedUnseen(type, meta)) return this.onFailure(DRAINING);
-    this.#unlisten?.();
     const outcome = outcomeOf(type, meta, data);
-    if (!(outcome instanceof InterconnectError)) return this.#resolve(outcome);
+    if (!(outcome instanceof InterconnectError)) return this.#settle(outcome);
+    this.#unlisten?.();
+    this.replyItems?.drop();
     const { code, message, status, reason } = outcome;
     const executed = this.#inAll(outcome.executed);
     this.#reject(new InterconnectError(code, message, { executed, status, reason }));
@@ -86,6 +113,24 @@ export class PendingSend extends OutgoingMessage {
     this.#resolve(undefined);
   }
 
+  /** The outcome comes after the last item. */
+  #settle(outcome: Outcome): void {
+    if (this.#delivery === undefined) {
+      this.#unlisten?.();
+      return this.#resolve(outcome);
+    }
+    this.#isSettled = true;
+    this.#delivery.whenRead(() => {
+      this.#unlisten?.();
+      this.#resolve(outcome);
+    });
+  }
+
+  #onAbort(): void {
+    if (this.#isSettled) this.abandon(cancelledAfter());
+    else this.#machine?.sender.cancel(this);
+  }
+
   /** Whether the handler ran, on any connection. */
   #inAll(executed: Executed): Executed {
     return executed === 'no' && this.#mayHaveRun ? 'maybe' : executed;
@@ -95,6 +140,8 @@ export class PendingSend extends OutgoingMessage {
   #mayGoAgain({ kind, executed }: Failure): boolean {
     const { signal, idempotent } = this.#options;
     if (this.#from.machine === this.#machine || signal?.aborted === true) return false;
+    // Its taker would get the first items twice.
+    if (this.#delivery !== undefined) return false;
     return MOVING.has(kind) && (executed === 'no' || idempotent === true);
   }
 
@@ -111,7 +158,9 @@ export class PendingSend extends OutgoingMessage {
       this.#resolve,
       this.#reject,
     );
+    message.patience = this.patience;
     message.#mayHaveRun = mayHaveRun;
+    message.order = this.order;
     message.submit();
   }
 }
@@ -128,6 +177,15 @@ function allowListeners(signal: AbortSignal): void {
   // One that is not Node's own counts for itself; asking it would throw, with a stack, per message.
   if (Object.prototype.toString.call(signal) !== '[object AbortSignal]') return;
   if (getMaxListeners(signal) !== Infinity) setMaxListeners(Infinity, signal);
+}
+
+/** @internal */
+export function cancelledAfter(): InterconnectError {
+  return new InterconnectError(
+    'IC_ERR_CANCELLED',
+    'The signal aborted before all items of the answer were read.',
+    { executed: 'yes' },
+  );
 }
 
 /** @internal What says that the connection, and not the message, was at fault. */

@@ -1,5 +1,5 @@
 /** An answer in a stream: feeds a handler's items to the connection, and settles the message after the last. */
-import type { IncomingMessage, ItemSender } from '../protocol/index.js';
+import { EMPTY, type IncomingMessage, type ItemSender } from '../protocol/index.js';
 import { Code, FrameType, type Meta } from '../wire/index.js';
 import { InterconnectError } from './errors.js';
 import { type FedStream, Feeder } from './feeder.js';
@@ -9,8 +9,10 @@ import type { Items } from './items.js';
 export interface RepliedMessage {
   readonly incoming: IncomingMessage;
   readonly peerMaxMessageSize: number;
-  settle(type: number, meta: Meta): void;
+  settle(type: number, meta: Meta, payload: Buffer): void;
   report(error: unknown): void;
+  /** What to reject it with when the source has failed. */
+  rejectionOf(error: unknown): { readonly meta: Meta; readonly payload: Buffer };
 }
 
 export class ReplyStream implements FedStream {
@@ -21,19 +23,24 @@ export class ReplyStream implements FedStream {
   readonly #meta: Meta;
   readonly #feeder: Feeder;
   readonly #sender: ItemSender | undefined;
+  readonly #unlisten: () => void;
   #isOver = false;
   #resolve: () => void = () => undefined;
 
-  constructor(message: RepliedMessage, items: Items, meta: Meta) {
+  constructor(message: RepliedMessage, items: Items, meta: Meta, signal?: AbortSignal) {
     this.#message = message;
     this.#meta = meta;
     this.#feeder = new Feeder(items, this);
     this.done = new Promise((resolve) => (this.#resolve = resolve));
+    const onAbort = (): void => void this.#abort(signal?.reason);
+    this.#unlisten = () => signal?.removeEventListener('abort', onAbort);
+    signal?.addEventListener('abort', onAbort, { once: true });
     const { oneWay, state, abortReason } = message.incoming;
     // Nobody reads it, or no longer.
     if (oneWay || state !== 'dispatched' || abortReason !== undefined) void this.stop();
     else this.#sender = message.incoming.reply({ onReady: () => this.#feeder.wake() });
-    if (this.isReady) this.#feeder.wake();
+    if (signal?.aborted === true) onAbort();
+    else if (this.isReady) this.#feeder.wake();
   }
 
   get isReady(): boolean {
@@ -54,12 +61,13 @@ export class ReplyStream implements FedStream {
   }
 
   end(): void {
-    this.#finish(FrameType.ACCEPT, this.#meta);
+    this.#settle(FrameType.ACCEPT, this.#meta);
+    this.#finish();
   }
 
   fail(error: unknown): void {
-    this.report(error);
-    this.#finish(FrameType.REJECT, { code: Code.FAILED, text: 'The handler failed.' });
+    this.#reject(error);
+    this.#finish();
   }
 
   report(error: unknown): void {
@@ -69,13 +77,31 @@ export class ReplyStream implements FedStream {
   /** Nobody wants the rest. The message is settled, and its place free, when the source has ended its work. */
   async stop(): Promise<void> {
     await this.#feeder.stop();
-    this.#finish(FrameType.REJECT, STOPPED);
+    this.#settle(FrameType.REJECT, STOPPED);
+    this.#finish();
   }
 
-  #finish(type: number, meta: Meta): void {
+  /** The answer ends now, the source when it can. */
+  async #abort(reason: unknown): Promise<void> {
+    this.#reject(reason);
+    await this.#feeder.stop();
+    this.#finish();
+  }
+
+  #reject(error: unknown): void {
+    if (this.#isOver) return;
+    const { meta, payload } = this.#message.rejectionOf(error);
+    this.#settle(FrameType.REJECT, meta, payload);
+  }
+
+  #settle(type: number, meta: Meta, payload: Buffer = EMPTY): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#message.settle(type, meta);
+    this.#message.settle(type, meta, payload);
+  }
+
+  #finish(): void {
+    this.#unlisten();
     this.#resolve();
   }
 }

@@ -168,10 +168,11 @@ export class Session extends EventEmitter<SessionEvents> {
    */
   send(data: Bytes | Items, options?: SendOptions): Promise<Outcome>;
   send(data: Bytes | Items, options: SendOptions = NO_OPTIONS): Promise<Outcome | void> {
-    if (options.onItem !== undefined || isItems(data)) return this.#sendStream(data, options);
+    if (isItems(data)) return this.#sendStream(data, options);
     return new Promise<Outcome | void>((resolve, reject) => {
+      const { metadata, signal, oneWay, onItem } = options;
+      if (onItem !== undefined) checkOnItem(onItem, oneWay);
       if (this.connection.isOver) return reject(closedError());
-      const { metadata, signal, oneWay } = options;
       const payload = toBuffer(data, 'A message');
       const copied = oneWay === true && payload.length <= LARGEST_COPY;
       const message = new PendingSend(
@@ -184,6 +185,9 @@ export class Session extends EventEmitter<SessionEvents> {
         resolve,
         reject,
       );
+      if (onItem !== undefined && options.timeout === undefined) {
+        message.patience = this.connection.messageTimeout;
+      }
       if (signal?.aborted === true) return reject(cancelled());
       message.submit();
     });
@@ -229,16 +233,9 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#handlerFailed(error, subject);
   }
 
-  async #sendStream(data: Bytes | Items, options: SendOptions): Promise<Outcome> {
-    const { oneWay = false, onItem } = options;
-    if (oneWay) {
-      throw optionError(
-        'oneWay is for bytes: nobody would tell how far a stream came. Leave it out.',
-      );
-    }
-    if (onItem !== undefined && typeof onItem !== 'function') {
-      throw optionError(`onItem must be a function, and is ${shown(onItem)}.`);
-    }
+  async #sendStream(data: Items, options: SendOptions): Promise<Outcome> {
+    const { oneWay, onItem } = options;
+    checkOnItem(onItem, oneWay);
     const message = this.#streaming(data, options, onItem !== undefined);
     return message.deliver(onItem, () => this.#start(message, options));
   }
@@ -311,6 +308,18 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#resolveClosed?.();
     const error = failure && errorOf(failure);
     this.connection.guard(() => this.emit('close', error));
+  }
+}
+
+/** For a message with a stream, or one that takes it. */
+function checkOnItem(onItem: unknown, oneWay: boolean | undefined): void {
+  if (oneWay === true) {
+    throw optionError(
+      'oneWay is for bytes: nobody would tell how far a stream came. Leave it out.',
+    );
+  }
+  if (onItem !== undefined && typeof onItem !== 'function') {
+    throw optionError(`onItem must be a function, and is ${shown(onItem)}.`);
   }
 }
 

@@ -3,12 +3,10 @@ import { DRAINING, type Failure, OutgoingMessage, type SessionMachine } from '..
 import { Flag, type Meta } from '../wire/index.js';
 import { errorOf, InterconnectError } from './errors.js';
 import { type FedStream, Feeder } from './feeder.js';
+import { type DeliveredMessage, ItemDelivery, type OnItem } from './item-delivery.js';
 import type { ItemOrigin, Items } from './items.js';
 import { isRefusedUnseen, type Outcome, outcomeOf, rejectedError } from './outcome.js';
-import { MOVING, whenAborted } from './pending-send.js';
-
-/** Takes one item of an answer; the next comes when its promise has resolved. */
-export type OnItem = (item: Buffer) => void | Promise<void>;
+import { cancelledAfter, MOVING, whenAborted } from './pending-send.js';
 
 /** What it needs of its session. */
 export interface StreamingSession {
@@ -27,7 +25,7 @@ export interface Timing {
   readonly patience: number;
 }
 
-export class StreamingSend extends OutgoingMessage implements FedStream {
+export class StreamingSend extends OutgoingMessage implements FedStream, DeliveredMessage {
   /** Told when an item can be taken, or `result` is there. */
   onChange: () => void = () => undefined;
   readonly #session: StreamingSession;
@@ -79,32 +77,20 @@ export class StreamingSend extends OutgoingMessage implements FedStream {
    */
   deliver(onItem: OnItem | undefined, start: () => void): Promise<Outcome> {
     return new Promise((resolve, reject) => {
-      let isBusy = false;
-      const next = async (): Promise<void> => {
-        for (let item = this.take(); item !== undefined; item = this.take()) await onItem?.(item);
-      };
-      const advance = (): void => {
+      const delivery = new ItemDelivery(this, onItem);
+      this.onChange = () => {
         const result = this.#result;
         if (result !== undefined && 'error' in result) {
           // What lies unread would hold its credit for ever.
           this.replyItems?.drop();
           return reject(result.error);
         }
-        if (isBusy) return;
-        if (this.replyItems?.hasUnread === true) {
-          isBusy = true;
-          next()
-            .catch((error: unknown) => this.abandon(error))
-            .finally(() => {
-              isBusy = false;
-              advance();
-            });
-        } else if (result !== undefined) {
+        if (result === undefined) return delivery.advance();
+        delivery.whenRead(() => {
           this.finish();
           resolve(result.outcome);
-        }
+        });
       };
-      this.onChange = advance;
       start();
     });
   }
@@ -220,14 +206,6 @@ function cancelledBefore(): InterconnectError {
   return new InterconnectError(
     'IC_ERR_CANCELLED',
     'The signal had aborted before the message was sent.',
-  );
-}
-
-function cancelledAfter(): InterconnectError {
-  return new InterconnectError(
-    'IC_ERR_CANCELLED',
-    'The signal aborted before all items of the answer were read.',
-    { executed: 'yes' },
   );
 }
 

@@ -11,12 +11,18 @@ import type { CallPath } from './connection-slot.js';
 import { toCallError, toException } from './error-mapping.js';
 import { isInterconnectRecord } from './interconnect.record.js';
 import type { InterconnectRecord } from './interconnect.record.js';
+import { EncodedItems, isStream, UnfitItem } from './item-stream.js';
 import { isPromiseLike } from './promises.js';
 
 const EMPTY = Buffer.alloc(0);
 
 /** Where the one outcome of a call goes. */
 export interface Caller {
+  /** Takes the values of an answer that is a stream; without it, such an answer is a failure. */
+  next?(value: unknown): void;
+  /** After the last value of a stream, whose acceptance had no value of its own. */
+  complete?(): void;
+  /** With the one value, or that of a stream's acceptance. */
   succeed(value: unknown): void;
   fail(error: unknown): void;
 }
@@ -46,13 +52,14 @@ export function transmit(open: CallPath, call: Call, settings: CallSettings): vo
     const record = isInterconnectRecord(packet.data) ? packet.data : undefined;
     const value: unknown = record === undefined ? packet.data : record.data;
     const session = open.session(nameOf(packet.pattern, settings));
+    if (isStream(value)) return sendStream(session, value, record, call, settings.codec);
     if (settings.codec === undefined) {
-      return send(session, toBytes(packet.pattern, value), record, call, undefined);
+      return send(open, session, toBytes(packet.pattern, value), record, call, undefined);
     }
     const bytes = settings.codec.encode(value, packet.pattern);
-    if (!isPromiseLike(bytes)) return send(session, bytes, record, call, settings.codec);
+    if (!isPromiseLike(bytes)) return send(open, session, bytes, record, call, settings.codec);
     bytes.then(
-      (later) => send(session, later, record, call, settings.codec),
+      (later) => send(open, session, later, record, call, settings.codec),
       (error: unknown) => fail(call, unencodable(packet.pattern, error)),
     );
   } catch (error) {
@@ -61,9 +68,10 @@ export function transmit(open: CallPath, call: Call, settings: CallSettings): vo
 }
 
 /** With what there is where there is no outcome. Who has unsubscribed is told nothing; who aborted his own signal is. */
-export function fail({ caller, signal }: Call, error: unknown): void {
+export function fail({ caller, signal, packet }: Call, error: unknown): void {
   if (signal?.aborted === true && signal instanceof Cancellation) return;
-  caller.fail(toCallError(error));
+  const isStreamed = isInterconnectError(error) && error.code === 'IC_ERR_UNEXPECTED_STREAM';
+  caller.fail(isStreamed ? unexpectedStream(packet.pattern) : toCallError(error));
 }
 
 /** For texts. Not by JSON alone, which throws for a circle or a bigint. */
@@ -77,6 +85,7 @@ export function refused(message: string, cause?: unknown): InterconnectError {
 }
 
 function send(
+  open: CallPath,
   session: Pick<Session, 'send'>,
   data: Bytes,
   record: InterconnectRecord<unknown> | undefined,
@@ -84,13 +93,101 @@ function send(
   codec: Codec | undefined,
 ): void {
   const onFailure = (error: unknown) => fail(call, error);
-  const options = toSendOptions(call, record);
   if (record?.oneWay ?? call.oneWay) {
     session
-      .send(data, { ...options, oneWay: true })
+      .send(data, { ...toSendOptions(call, record), oneWay: true })
       .then(() => call.caller.succeed(EMPTY), onFailure);
-  } else {
-    session.send(data, options).then((outcome) => settle(call, outcome, codec), onFailure);
+    return;
+  }
+  if (!takesItems(call)) {
+    session
+      .send(data, toSendOptions(call, record))
+      .then((outcome) => settle(call, outcome, codec), onFailure);
+    return;
+  }
+  // Made when it turns out to be one: most are not.
+  let answer: StreamedAnswer | undefined;
+  const onItem = (item: Buffer) => (answer ??= new StreamedAnswer(call, codec)).take(item);
+  // An answer is expected in its time, a stream or not: only so does the handler learn how much it has.
+  const timeout = record?.timeout ?? open.connection.messageTimeout;
+  session
+    .send(data, toItemOptions(call, record, timeout, onItem))
+    .then(
+      (outcome) => (answer === undefined ? settle(call, outcome, codec) : answer.settle(outcome)),
+      onFailure,
+    );
+}
+
+/** The body of a request: it may take as long as it makes progress, unless the record says otherwise. */
+function sendStream(
+  session: Pick<Session, 'send'>,
+  source: AsyncIterable<unknown>,
+  record: InterconnectRecord<unknown> | undefined,
+  call: Call,
+  codec: Codec | undefined,
+): void {
+  const { pattern } = call.packet;
+  if (call.isEvent || (record?.oneWay ?? call.oneWay)) {
+    const what = `The data for ${describePattern(pattern)} is a stream`;
+    throw refused(
+      `${what}, which emit() and oneWay do not send: nobody would tell how far it came. Use send().`,
+    );
+  }
+  const items = new EncodedItems(source, (value) => {
+    if (codec !== undefined) return codec.encode(value, pattern);
+    if (isBytes(value)) return value;
+    throw notBytes(value);
+  });
+  const options = toSendOptions(call, record);
+  const answer = new StreamedAnswer(call, codec);
+  if (takesItems(call)) options.onItem = (item) => answer.take(item);
+  session.send(items, options).then(
+    (outcome) => answer.settle(outcome),
+    (error: unknown) => fail(call, error instanceof UnfitItem ? unfitItem(pattern, error) : error),
+  );
+}
+
+/** What an event's handler gives is of no interest, be it a stream. */
+function takesItems({ caller, isEvent }: Call): boolean {
+  return isEvent || caller.next !== undefined;
+}
+
+/** An answer that may be a stream: its values one by one, in their order. */
+class StreamedAnswer {
+  private readonly call: Call;
+  private readonly codec: Codec | undefined;
+  private hasItems = false;
+
+  constructor(call: Call, codec: Codec | undefined) {
+    this.call = call;
+    this.codec = codec;
+  }
+
+  /** @throws where the item cannot be decoded: the message is then cancelled. */
+  take(item: Buffer): void | Promise<void> {
+    this.hasItems = true;
+    const { caller, packet, isEvent } = this.call;
+    if (isEvent) return;
+    if (this.codec === undefined) return caller.next?.(item);
+    try {
+      const value = this.codec.decode(item, packet.pattern);
+      if (!isPromiseLike(value)) return caller.next?.(value);
+      return Promise.resolve(value).then(
+        (later) => caller.next?.(later),
+        (error: unknown) => {
+          throw undecodable(packet.pattern, error);
+        },
+      );
+    } catch (error) {
+      throw undecodable(packet.pattern, error);
+    }
+  }
+
+  settle(outcome: Outcome): void {
+    const { caller, isEvent } = this.call;
+    const isOver = this.hasItems && outcome.accepted && outcome.data.length === 0;
+    if (isOver && !isEvent && caller.complete !== undefined) caller.complete();
+    else settle(this.call, outcome, this.codec);
   }
 }
 
@@ -138,6 +235,20 @@ function unencodable(pattern: unknown, cause: unknown): InterconnectError {
   return refused(`${what} ${verb}${messageOf(cause)}`, cause);
 }
 
+function unfitItem(pattern: unknown, cause: Error): InterconnectError {
+  const message = `An item of the data for ${describePattern(pattern)} is ${cause.message}`;
+  // What came before it may have started the handler.
+  return new InterconnectError('IC_ERR_OPTION', message, { executed: 'maybe', cause });
+}
+
+function unexpectedStream(pattern: unknown): InterconnectError {
+  return new InterconnectError(
+    'IC_ERR_UNEXPECTED_STREAM',
+    `The answer of ${describePattern(pattern)} is a stream, and request() gives one value. Use send(), which emits each.`,
+    { executed: 'yes' },
+  );
+}
+
 function undecodable(pattern: unknown, cause: unknown): InterconnectError {
   const message = `The answer of ${describePattern(pattern)} cannot be decoded: ${messageOf(cause)}`;
   return new InterconnectError('IC_ERR_OPTION', message, { executed: 'yes', cause });
@@ -145,6 +256,19 @@ function undecodable(pattern: unknown, cause: unknown): InterconnectError {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** In one literal where it can be: nearly every message makes one. */
+function toItemOptions(
+  call: Call,
+  record: InterconnectRecord<unknown> | undefined,
+  timeout: number,
+  onItem: NonNullable<SendOptions['onItem']>,
+): SendOptions {
+  const { packet, signal } = call;
+  const isPlain = record === undefined && packet.metadata === undefined;
+  if (isPlain && signal !== undefined) return { signal, timeout, onItem };
+  return { ...toSendOptions(call, record), timeout, onItem };
 }
 
 function toSendOptions(

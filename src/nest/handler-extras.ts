@@ -7,14 +7,31 @@ export interface HandlerExtras {
   readonly concurrency: number | undefined;
   /** Milliseconds that a handler of this pattern may take. */
   readonly timeout: number | undefined;
+  /** `@Payload()` is the request item by item. Only then may it be a stream. */
+  readonly stream: boolean;
 }
 
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
 /** @throws TypeError naming pattern and value: at start, and not at the first message. */
-export function readExtras(pattern: string, extras: Record<string, unknown>): HandlerExtras {
-  const { concurrency, timeout } = extras;
+export function readExtras(
+  pattern: string,
+  extras: Record<string, unknown>,
+  isEvent: boolean,
+): HandlerExtras {
+  const { concurrency, timeout, stream = false } = extras;
+  if (typeof stream !== 'boolean') {
+    throw new TypeError(
+      `The extra "stream" of the pattern "${pattern}" is true or false: this is ${inspect(stream)}.`,
+    );
+  }
+  if (stream && isEvent) {
+    throw new TypeError(
+      `The event pattern "${pattern}" has the extra "stream", but an event is never one. Use @MessagePattern and send().`,
+    );
+  }
   return {
+    stream,
     concurrency: checkExtra(pattern, 'concurrency', concurrency, Number.MAX_SAFE_INTEGER),
     timeout: checkExtra(pattern, 'timeout', timeout, LONGEST_TIMEOUT),
   };
@@ -22,13 +39,15 @@ export function readExtras(pattern: string, extras: Record<string, unknown>): Ha
 
 /** Several event handlers of one pattern run as one: the strictest of their extras counts. */
 export function extrasOf(pattern: string, handler: MessageHandler): HandlerExtras {
-  let { concurrency, timeout } = readExtras(pattern, handler.extras ?? {});
+  const isEvent = handler.isEventHandler === true;
+  const { stream, ...limits } = readExtras(pattern, handler.extras ?? {}, isEvent);
+  let { concurrency, timeout } = limits;
   for (let next = nextOf(handler); next !== undefined; next = nextOf(next)) {
-    const other = readExtras(pattern, next.extras ?? {});
+    const other = readExtras(pattern, next.extras ?? {}, isEvent);
     concurrency = smaller(concurrency, other.concurrency);
     timeout = smaller(timeout, other.timeout);
   }
-  return { concurrency, timeout };
+  return { concurrency, timeout, stream };
 }
 
 /** Nest's type says only that it is a function. */

@@ -4,6 +4,7 @@ import type { Timers } from './timers.js';
 
 /** The time that one run of a handler has of its own, beside its message's: the extra `timeout`. */
 export class HandlerLimit {
+  readonly timeout: number;
   private readonly message: Message;
   private readonly timers: Timers;
   private readonly end: number;
@@ -13,6 +14,7 @@ export class HandlerLimit {
 
   constructor(message: Message, timeout: number, timers: Timers, onExpired: () => void) {
     this.message = message;
+    this.timeout = timeout;
     this.timers = timers;
     this.end = timers.now() + timeout;
     this.stopTimer = timers.setTimer(timeout, () => {
@@ -26,6 +28,11 @@ export class HandlerLimit {
   get signal(): AbortSignal {
     if (this.message.oneWay) return this.controller.signal;
     return (this.combined ??= AbortSignal.any([this.message.signal, this.controller.signal]));
+  }
+
+  /** Aborts when the limit is over, and only then. */
+  get expired(): AbortSignal {
+    return this.controller.signal;
   }
 
   /** Milliseconds until the message or the limit is over, whichever is sooner. */

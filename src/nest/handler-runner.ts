@@ -1,6 +1,6 @@
 import type { Logger } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
-import { ignoreElements, isObservable, take, toArray } from 'rxjs';
+import { isObservable, takeWhile } from 'rxjs';
 import type { Observable } from 'rxjs';
 import type { Message } from '../endpoint/index.js';
 import type { Codec } from './codec.js';
@@ -9,9 +9,11 @@ import { HandlerGate } from './handler-gate.js';
 import { HandlerLimit } from './handler-limit.js';
 import { InterconnectContext } from './interconnect.context.js';
 import type { InterconnectPeer } from './interconnect.peers.js';
+import { decodeItems } from './item-stream.js';
 import { isPromiseLike } from './promises.js';
 import { Settler } from './settler.js';
 import type { Timers } from './timers.js';
+import { ValueQueue } from './value-queue.js';
 
 const NOTHING = () => {};
 
@@ -39,11 +41,15 @@ export interface Run {
  * | nothing, `null`, an empty Observable  | ACCEPT, empty              |
  * | bytes, or a record of them            | ACCEPT with them           |
  * | an Observable of one of these         | the same, when it completes |
+ * | an Observable of several, an async    | ITEM for each, ACCEPT at    |
+ * | iterable, a Readable                  | the end                     |
  * | an error                              | REJECT, see error-mapping  |
  * | anything else                         | REJECT FAILED, and a log   |
  *
  * An event handler's values are not looked at: it accepts when it has completed. With a codec, values take
  * the place of bytes.
+ *
+ * An Observable may turn out to be a stream: its first value waits for the second, or for the end.
  *
  * This is the server's path for every message. Nest's own (`handleRequest`, `transformToObservable`,
  * `send`) costs 3.5 µs more each, so there is no Observable here unless the handler made one.
@@ -55,6 +61,7 @@ export class HandlerRunner {
   private readonly codec: Codec | undefined;
   private readonly timers: Timers;
   private readonly timeout: number | undefined;
+  private readonly takesStream: boolean;
   private readonly gate: HandlerGate | undefined;
   private readonly settler: Settler;
 
@@ -65,8 +72,9 @@ export class HandlerRunner {
     this.codec = environment.codec;
     this.timers = environment.timers;
     this.settler = new Settler(pattern, this.isEvent, environment.codec, environment.logger);
-    const { concurrency, timeout } = extrasOf(pattern, handler);
+    const { concurrency, timeout, stream } = extrasOf(pattern, handler);
     this.timeout = timeout;
+    this.takesStream = stream;
     this.gate = concurrency === undefined ? undefined : new HandlerGate(concurrency);
   }
 
@@ -114,6 +122,11 @@ export class HandlerRunner {
       done();
       run.release();
     };
+    if (this.takesStream) return this.call(run, this.bodyOf(run.message), end);
+    if (run.message.streaming) {
+      this.settler.refuseStream(run.message);
+      return end();
+    }
     if (this.codec === undefined) return this.call(run, run.message.data, end);
     try {
       const data = this.codec.decode(run.message.data, this.pattern);
@@ -131,6 +144,11 @@ export class HandlerRunner {
   fail(run: Run, error: unknown): void {
     this.settler.rejectThrown(run.message, error);
     run.release();
+  }
+
+  private bodyOf({ body }: Message): AsyncIterable<unknown> {
+    const { codec, pattern } = this;
+    return codec === undefined ? body : decodeItems(body, (item) => codec.decode(item, pattern));
   }
 
   private call(run: Run, data: unknown, end: () => void): void {
@@ -151,7 +169,7 @@ export class HandlerRunner {
 
   private conclude(run: Run, value: unknown, end: () => void): void {
     if (isObservable(value)) this.follow(run, value, end);
-    else this.settler.settle(run.message, value, end);
+    else this.settler.settle(run.message, value, end, run.limit);
   }
 
   private failThrown(message: Message, error: unknown, end: () => void): void {
@@ -164,41 +182,63 @@ export class HandlerRunner {
     end();
   }
 
-  /** One value more than is allowed is enough to know: `take(2)` then unsubscribes from the source. */
   private follow({ message, limit }: Run, source: Observable<unknown>, end: () => void): void {
-    const values$ = source.pipe(this.isEvent ? ignoreElements() : take(2), toArray());
+    const ignoresMore = this.isEvent || message.oneWay;
+    let first: unknown;
+    let hasFirst = false;
+    let queue: ValueQueue | undefined;
     let isSettling = false;
-    const subscription = values$.subscribe({
-      next: (values) => {
-        isSettling = true;
-        this.settleWithValues(message, values, end);
+    const state = { isStopped: false };
+    // It may have to stop while it emits within `subscribe`, when there is no subscription yet.
+    let unsubscribe = () => {
+      state.isStopped = true;
+    };
+    const subscription = source.pipe(takeWhile(() => !state.isStopped)).subscribe({
+      next: (value) => {
+        if (queue !== undefined) return queue.push(value);
+        if (!hasFirst) {
+          hasFirst = true;
+          first = value;
+        } else if (!ignoresMore) {
+          isSettling = true;
+          queue = new ValueQueue(() => unsubscribe());
+          queue.push(first);
+          queue.push(value);
+          const values = queue;
+          this.settler.stream(
+            message,
+            { values, isFiltered: true, metadata: undefined, limit },
+            end,
+          );
+        }
       },
-      error: (error: unknown) => this.settler.reject(message, error),
+      complete: () => {
+        if (queue !== undefined) return queue.complete();
+        isSettling = true;
+        this.settler.settle(message, first, end, limit);
+      },
+      error: (error: unknown) => {
+        if (queue === undefined) this.settler.reject(message, error);
+        else queue.fail(error);
+      },
     });
+    unsubscribe = () => subscription.unsubscribe();
     subscription.add(() => {
       if (!isSettling) end();
     });
+    if (state.isStopped) unsubscribe();
     // Nobody waits for a one-way message from the start, so that there is no one who could stop to.
     if (subscription.closed || (message.oneWay && limit === undefined)) return;
 
     // Only now, as a signal is costly to make and most Observables end by themselves.
     const { signal } = limit ?? message;
     const stop = () => {
-      subscription.unsubscribe();
+      unsubscribe();
       this.settler.abandon(message);
     };
     signal.addEventListener('abort', stop, { once: true });
     subscription.add(() => signal.removeEventListener('abort', stop));
     if (signal.aborted) stop();
-  }
-
-  private settleWithValues(message: Message, values: readonly unknown[], end: () => void): void {
-    if (values.length <= 1) return this.settler.settle(message, values[0], end);
-    this.settler.refuse(
-      message,
-      'emitted more than one value: streaming results are not served yet.',
-    );
-    end();
   }
 }
 

@@ -29,7 +29,7 @@ export type {
   InterconnectServerOptions,
 } from './interconnect.options.js';
 export type { BroadcastOutcome, PeerClientOptions } from './interconnect.peers.js';
-export type { InterconnectRecordOptions } from './interconnect.record.js';
+export type { InterconnectData, InterconnectRecordOptions } from './interconnect.record.js';
 export type {
   Bytes,
   Connection,

@@ -4,7 +4,7 @@ import { ClientProxy } from '@nestjs/microservices';
 import type { ReadPacket, WritePacket } from '@nestjs/microservices';
 import { AsyncSubject, Observable } from 'rxjs';
 import { connect, InterconnectError } from '../endpoint/index.js';
-import type { Bytes, Connection, ConnectionStatus, Metadata } from '../endpoint/index.js';
+import type { Connection, ConnectionStatus, Metadata } from '../endpoint/index.js';
 import { describePattern, fail, refused, transmit } from './call.js';
 import type { Call, Caller, CallSettings } from './call.js';
 import { Cancellation } from './cancellation.js';
@@ -19,6 +19,7 @@ import type { InterconnectClientEvents } from './interconnect.events.js';
 import { toConnectOptions } from './interconnect.options.js';
 import type { InterconnectClientOptions } from './interconnect.options.js';
 import { InterconnectRecord, isInterconnectRecord } from './interconnect.record.js';
+import type { InterconnectData } from './interconnect.record.js';
 import { Notifier } from './notifier.js';
 
 /** For one `request()`. What a record says as well, these say louder. */
@@ -49,7 +50,7 @@ export interface InterconnectRequestOptions {
  *
  * `InterconnectClient<unknown>` is the type for a client with `encoding: 'json'` or a serializer, which takes any value.
  */
-export class InterconnectClient<Data = Bytes | InterconnectRecord>
+export class InterconnectClient<Data = InterconnectData | InterconnectRecord<InterconnectData>>
   extends ClientProxy<InterconnectClientEvents>
   implements OnApplicationBootstrap, OnApplicationShutdown
 {
@@ -142,7 +143,7 @@ export class InterconnectClient<Data = Bytes | InterconnectRecord>
 
   /**
    * Sends at once and resolves with what the handler returned: one `Buffer`, an empty one when it gave nothing.
-   * Rejects as `send()` fails.
+   * Rejects as `send()` fails, and when the handler answers by a stream: that is for `send()`.
    */
   request<TResult = Buffer>(
     pattern: unknown,
@@ -168,10 +169,13 @@ export class InterconnectClient<Data = Bytes | InterconnectRecord>
 
   /**
    * Cold, as Nest has it: each subscription sends once. Emits one `Buffer` (an empty one when the handler
-   * gave nothing) and completes. Unsubscribing before that cancels the message.
+   * gave nothing) and completes; of a handler that answers by a stream, each item as it comes. Unsubscribing before
+   * the end cancels the message. The whole answer is to be there within the timeout, a stream too:
+   * `setTimeout()` of a record gives it more.
    *
    * `data` is bytes or an `InterconnectRecord` of bytes. They are not copied: leave them alone until
-   * the outcome is there.
+   * the outcome is there. Or it is a stream of them, a `Readable` or an async iterable, for a handler with the extra
+   * `{ stream: true }`: it is read at the pace of the handler, and once, so that it cannot be subscribed to again.
    */
   override send<TResult = Buffer, TInput = Data>(
     pattern: unknown,
@@ -181,6 +185,8 @@ export class InterconnectClient<Data = Bytes | InterconnectRecord>
 
     return new Observable<TResult>((subscriber) =>
       this.start(this.toPacket(pattern, data), {
+        next: (response) => subscriber.next(this.toResult<TResult>(response)),
+        complete: () => subscriber.complete(),
         succeed: (response) => {
           subscriber.next(this.toResult<TResult>(response));
           subscriber.complete();
@@ -223,6 +229,8 @@ export class InterconnectClient<Data = Bytes | InterconnectRecord>
     callback: (packet: WritePacket) => void,
   ): () => void {
     return this.start(packet, {
+      next: (response) => callback({ response }),
+      complete: () => callback({ isDisposed: true }),
       succeed: (response) => callback({ response, isDisposed: true }),
       fail: (err) => callback({ err: this.isJson ? asTcpError(err) : err, isDisposed: true }),
     });

@@ -39,6 +39,14 @@ export class InterconnectContext extends BaseRpcContext<InterconnectContextArgs>
     return this.args[0];
   }
 
+  /**
+   * The request item by item, as bytes: `for await (const item of ctx.getBody())`, once. With the extra
+   * `{ stream: true }`, `@Payload()` is the same, decoded where the server decodes. An ordinary message is one item.
+   */
+  getBody(): AsyncIterable<Buffer> {
+    return this.args[0].body;
+  }
+
   /** The session it came in; its name is the pattern as the caller spelled it. */
   getSession(): Session {
     return this.args[0].session;

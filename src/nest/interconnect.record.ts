@@ -1,5 +1,8 @@
 import type { Bytes, Metadata } from '../endpoint/index.js';
 
+/** What a message may hold: bytes, or a stream of them. */
+export type InterconnectData = Bytes | AsyncIterable<Bytes>;
+
 const RECORD = Symbol.for('nestjs-interconnect.record');
 
 /**
@@ -8,7 +11,7 @@ const RECORD = Symbol.for('nestjs-interconnect.record');
  * Made by `InterconnectRecordBuilder`.
  */
 export class InterconnectRecord<Data = Bytes> {
-  /** The bytes; not copied. With a serializer or `encoding: 'json'`, any value. */
+  /** The bytes, not copied, or a stream of them. With a serializer or `encoding: 'json'`, any value. */
   readonly data: Data | undefined;
   /** String entries beside them. */
   readonly metadata: Metadata | undefined;

@@ -145,7 +145,7 @@ export class InterconnectServer
     extras: Record<string, unknown> = {},
   ): void {
     const route = this.normalizePattern(pattern);
-    readExtras(route, extras);
+    readExtras(route, extras, isEventHandler);
     const existing = this.messageHandlers.get(route);
     if (existing !== undefined && !(isEventHandler && existing.isEventHandler === true)) {
       const names = this.handlerNames?.((other) => this.normalizes(other, route)) ?? [];

@@ -1,14 +1,17 @@
 import type { Logger } from '@nestjs/common';
 import { Code } from '../endpoint/index.js';
-import type { Bytes, Message } from '../endpoint/index.js';
+import type { Bytes, ItemsRejection, Message, Metadata } from '../endpoint/index.js';
 import { describeType, isBytes } from './bytes.js';
 import { UnfitValue } from './codec.js';
 import type { Codec } from './codec.js';
 import { cut, toRejection, toRejectionOfThrown } from './error-mapping.js';
 import type { Rejection } from './error-mapping.js';
+import type { HandlerLimit } from './handler-limit.js';
 import { isInterconnectRecord } from './interconnect.record.js';
 import type { InterconnectRecord } from './interconnect.record.js';
+import { EncodedItems, isStream, UnfitItem } from './item-stream.js';
 import { isPromiseLike } from './promises.js';
+import { MAX_WAITING_VALUES, QueueOverflow } from './value-queue.js';
 
 const EMPTY = Buffer.alloc(0);
 
@@ -18,6 +21,16 @@ const ABANDONED: Rejection = {
   reason: 'Nobody waits for the result any more.',
   isMasked: false,
 };
+
+/** An answer that is a stream. */
+export interface StreamedResult {
+  readonly values: AsyncIterable<unknown>;
+  /** Its errors have been through Nest's filters: those of an Observable have, those of an async iterable have not. */
+  readonly isFiltered: boolean;
+  readonly metadata: Metadata | undefined;
+  /** Ends it at once when it is over. */
+  readonly limit: HandlerLimit | undefined;
+}
 
 /**
  * Settles the messages of one pattern, each with what came of its handler. A handler may have settled it
@@ -37,18 +50,53 @@ export class Settler {
     this.logger = logger;
   }
 
-  /** With the handler's value. Calls `done` when the message is settled; at once, unless a serializer takes its time. */
-  settle(message: Message, value: unknown, done: () => void): void {
+  /**
+   * With the handler's value. Calls `done` when the message is settled; at once, unless a serializer takes its time,
+   * or the value is a stream.
+   */
+  settle(message: Message, value: unknown, done: () => void, limit?: HandlerLimit): void {
+    const record = isInterconnectRecord(value) ? value : undefined;
+    const given: unknown = record === undefined ? value : record.data;
+    if (isStream(given)) {
+      const metadata = record?.metadata;
+      return this.stream(message, { values: given, isFiltered: false, metadata, limit }, done);
+    }
     if (message.answered) return done();
-    const record = isInterconnectRecord(value) && !this.isEvent ? value : undefined;
-    const contents: unknown = this.isEvent ? undefined : record === undefined ? value : record.data;
+    const contents = this.isEvent ? undefined : given;
     try {
-      if (this.codec === undefined) this.respondBinary(message, contents, record);
-      else return this.respondEncoded(message, contents, record, this.codec, done);
+      if (this.codec === undefined)
+        this.respondBinary(message, contents, this.isEvent ? undefined : record);
+      else
+        return this.respondEncoded(
+          message,
+          contents,
+          this.isEvent ? undefined : record,
+          this.codec,
+          done,
+        );
     } catch (error) {
       this.refuseUnsendable(message, error);
     }
     done();
+  }
+
+  /** With the values, one by one. Calls `done` when the source has ended, and the message is settled. */
+  stream(message: Message, result: StreamedResult, done: () => void): void {
+    const { values, metadata, limit } = result;
+    if (this.isEvent || message.oneWay) return void this.exhaust(message, result, done);
+    const items = new EncodedItems(values, (value) => this.encodeItem(value));
+    if (message.answered) return this.discard(items, done);
+    const options = {
+      toRejection: (error: unknown) => this.rejectionOf(error, result),
+      ...(metadata !== undefined && { metadata }),
+      ...(limit !== undefined && { signal: limit.expired }),
+    };
+    try {
+      void message.respond(items, options).finally(done);
+    } catch (error) {
+      this.refuseUnsendable(message, error);
+      this.discard(items, done);
+    }
   }
 
   /** With an error that Nest's filters let through. */
@@ -68,24 +116,89 @@ export class Settler {
     this.send(message, { code: Code.REFUSED, reason: cut(reason), isMasked: false });
   }
 
+  /** Its handler did not ask for streams. */
+  refuseStream(message: Message): void {
+    const reason =
+      `The pattern "${this.pattern}" takes no stream as its request. Send bytes, or give its handler the extra ` +
+      '{ stream: true }.';
+    this.logger.warn(reason);
+    this.send(message, { code: Code.REFUSED, reason: cut(reason), isMasked: false });
+  }
+
   /** The handler has taken longer than its own limit. */
   rejectExpired(message: Message, timeout: number): void {
     if (message.answered) return;
-    const reason = `The handler of "${this.pattern}" did not settle within its ${timeout} ms.`;
-    this.logger.warn(reason);
-    this.send(message, { code: Code.FAILED, reason: cut(reason), isMasked: false });
+    this.send(message, this.warn(`did not settle within its ${timeout} ms.`));
   }
 
   /** For results that are the handler's mistake: said to both sides. */
   refuse(message: Message, what: string): void {
-    const reason = `The handler of "${this.pattern}" ${what}`;
-    this.logger.error(reason);
-    this.send(message, { code: Code.FAILED, reason: cut(reason), isMasked: false });
+    this.send(message, this.blame(what));
   }
 
   /** Nobody waits any more. */
   abandon(message: Message): void {
     this.send(message, ABANDONED);
+  }
+
+  /** The handler's mistake: said to both sides. */
+  private blame(what: string): Rejection {
+    const reason = `The handler of "${this.pattern}" ${what}`;
+    this.logger.error(reason);
+    return { code: Code.FAILED, reason: cut(reason), isMasked: false };
+  }
+
+  private warn(what: string): Rejection {
+    const reason = `The handler of "${this.pattern}" ${what}`;
+    this.logger.warn(reason);
+    return { code: Code.FAILED, reason: cut(reason), isMasked: false };
+  }
+
+  /** Nobody wants the values, but the handler's work is in making them. */
+  private async exhaust(message: Message, result: StreamedResult, done: () => void): Promise<void> {
+    try {
+      const values = result.values[Symbol.asyncIterator]();
+      const isWanted = () => result.limit?.expired.aborted !== true && !message.answered;
+      while (isWanted() && (await values.next()).done !== true);
+      if (isWanted()) return this.settle(message, undefined, done);
+      await values.return?.();
+    } catch (error) {
+      if (result.isFiltered) this.reject(message, error);
+      else this.rejectThrown(message, error);
+    }
+    done();
+  }
+
+  /** A stream that nobody reads: what it holds open is closed. */
+  private discard(items: EncodedItems, done: () => void): void {
+    items
+      .return()
+      .catch((error: unknown) => this.logger.error(error))
+      .finally(done);
+  }
+
+  private encodeItem(value: unknown): Bytes | PromiseLike<Bytes> {
+    if (this.codec !== undefined) return this.codec.encode(value, this.pattern);
+    const data = value ?? EMPTY;
+    if (isBytes(data)) return data;
+    throw new UnfitValue(data, 'Give bytes (Buffer, Uint8Array, ArrayBuffer, DataView).');
+  }
+
+  /** For the end of a stream that did not come to its own. */
+  private rejectionOf(error: unknown, { isFiltered, limit }: StreamedResult): ItemsRejection {
+    if (error instanceof UnfitItem) return this.blame(`gave a stream with ${error.message}`);
+    if (error instanceof QueueOverflow) {
+      return this.blame(
+        `returned an Observable that is faster than its caller: ${MAX_WAITING_VALUES} values wait. Return an ` +
+          'async iterable or a Readable, which can be held back.',
+      );
+    }
+    if (limit !== undefined && error === limit.expired.reason) {
+      return this.warn(`did not end its stream within its ${limit.timeout} ms.`);
+    }
+    const rejection = isFiltered ? toRejection(error) : toRejectionOfThrown(error);
+    this.report(rejection, error);
+    return rejection;
   }
 
   private respondBinary(

@@ -38,6 +38,10 @@ describe.each([
     expect(await application.post('/concurrent', TABLES)).toEqual([200, 'true']);
   });
 
+  it('are answered by a stream, each value by itself', async () => {
+    expect(await application.post('/stream', NUMBERS)).toEqual([200, '15']);
+  });
+
   it('without a handler are an error of the server', async () => {
     const [status] = await application.post('/?command=nobody', NUMBERS);
 

@@ -18,7 +18,7 @@ import type {
 } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
 import { createServer } from 'node:net';
-import { catchError, firstValueFrom, of } from 'rxjs';
+import { catchError, firstValueFrom, from, of, scan } from 'rxjs';
 import type { Observable } from 'rxjs';
 import { InterconnectClient, InterconnectServer } from '../../../../src/nest/index.js';
 import type {
@@ -49,6 +49,14 @@ class SumController {
   @HttpCode(200)
   call(@Query('command') cmd: string, @Body() data: number[]): Observable<number> {
     return this.standard.send<number>({ cmd }, data);
+  }
+
+  @Post('stream')
+  @HttpCode(200)
+  stream(@Body() data: number[]): Observable<number> {
+    return this.standard
+      .send<number>({ cmd: 'streaming' }, data)
+      .pipe(scan((sum, number) => sum + number));
   }
 
   @Post('useFactory')
@@ -100,6 +108,11 @@ class SumController {
   @MessagePattern({ cmd: 'streamSum' })
   streamSum(data: number[]): Observable<number> {
     return of(data.reduce((a, b) => a + b, 0));
+  }
+
+  @MessagePattern({ cmd: 'streaming' })
+  streaming(data: number[]): Observable<number> {
+    return from(data);
   }
 
   @MessagePattern({ cmd: 'error' })

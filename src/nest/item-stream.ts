@@ -1,0 +1,87 @@
+/** Streams of values, between what applications hold and the items that travel. */
+import type { Readable } from 'node:stream';
+import type { Bytes } from '../endpoint/index.js';
+import { UnfitValue } from './codec.js';
+import { isInterconnectRecord } from './interconnect.record.js';
+
+/** What is read item by item: an async iterable or generator, a `Readable`. An array is a value, and not a stream. */
+export function isStream(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
+}
+
+/** One value of a stream cannot travel: the application's mistake, and no failure of the source. */
+export class UnfitItem extends TypeError {}
+
+/**
+ * The values of a source as items: each is encoded when it is asked for, so that the source goes at the pace of the
+ * reader. It is read once. Whoever reads no more calls `return()`, which ends the source.
+ */
+export class EncodedItems implements AsyncIterableIterator<Bytes> {
+  private readonly source: AsyncIterable<unknown>;
+  private readonly encode: (value: unknown) => Bytes | PromiseLike<Bytes>;
+  private iterator: AsyncIterator<unknown> | undefined;
+
+  constructor(
+    source: AsyncIterable<unknown>,
+    encode: (value: unknown) => Bytes | PromiseLike<Bytes>,
+  ) {
+    this.source = source;
+    this.encode = encode;
+    // An 'error' that nobody listens for ends the process, also after the reader has left.
+    if (isReadable(source)) source.on('error', () => undefined);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** @throws UnfitItem for a value that no bytes can be made of; the source is then ended. */
+  async next(): Promise<IteratorResult<Bytes, undefined>> {
+    const result = await this.open().next();
+    if (result.done === true) return { done: true, value: undefined };
+    try {
+      return { done: false, value: await this.encodeItem(result.value) };
+    } catch (cause) {
+      // The item's failure counts, and not that of a source that is asked to end for it.
+      await this.return().catch(() => undefined);
+      throw new UnfitItem(cause instanceof Error ? cause.message : String(cause), { cause });
+    }
+  }
+
+  async return(): Promise<IteratorResult<Bytes, undefined>> {
+    // What waits in `next` of a Readable would hold back its `return`.
+    if (isReadable(this.source)) this.source.destroy();
+    await this.open().return?.();
+    return { done: true, value: undefined };
+  }
+
+  private open(): AsyncIterator<unknown> {
+    return (this.iterator ??= this.source[Symbol.asyncIterator]());
+  }
+
+  private encodeItem(value: unknown): Bytes | PromiseLike<Bytes> {
+    if (!isInterconnectRecord(value)) return this.encode(value);
+    throw new UnfitValue(
+      value,
+      'An item of a stream has no metadata of its own: give the data alone.',
+    );
+  }
+}
+
+/** The items of a request as the values that its handler reads. */
+export async function* decodeItems(
+  items: AsyncIterable<Buffer>,
+  decode: (item: Buffer) => unknown,
+): AsyncGenerator {
+  for await (const item of items) yield await decode(item);
+}
+
+/** By its shape: there are streams of other packages and versions. */
+function isReadable(source: object): source is Readable {
+  return (
+    'destroy' in source &&
+    typeof source.destroy === 'function' &&
+    'on' in source &&
+    typeof source.on === 'function'
+  );
+}
