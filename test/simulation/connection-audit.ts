@@ -1,0 +1,339 @@
+/**
+ * The rules of the wire over all sockets of one connection, from nothing but the octets that were written and
+ * the frames that a machine was fed. A frame that is written again is held against what it was, and everything
+ * is counted once: so the rules for one socket, in `WireAudit`, hold for the whole life of a connection.
+ */
+import {
+  decodeFrame,
+  describeFrame,
+  type Frame,
+  FrameDecoder,
+  FrameType,
+  frameName,
+  isSequenced,
+  MAX_BODY_LENGTH,
+  MAX_ID,
+  MAX_META_LENGTH,
+  PrefaceDecoder,
+} from '../../src/wire/index.js';
+import { WireAudit } from '../support/wire-audit.js';
+
+/** 0: what the dialer writes, 1: what the listener writes. */
+export type Direction = 0 | 1;
+
+/** What both ends may ask and tell of a connection. */
+export interface AuditHost {
+  now(): number;
+  /** Whether the side that receives these requests has given up this one, or its session, and holds nothing of it. */
+  isGone(way: Direction, session: number, id: number): boolean;
+  /** Milliseconds until the message, or the session, that this side sends is given up; none = never. */
+  timeLeft(way: Direction, session: number, id: number): number;
+}
+
+/** A frame as it was written. */
+interface Written {
+  readonly frame: Frame;
+  readonly body: Buffer;
+  readonly metaLength: number;
+  readonly size: number;
+}
+
+/** A sequenced frame, and when it was last written. */
+interface Kept extends Written {
+  deadline: number | undefined;
+  at: number;
+}
+
+export class ConnectionAudit {
+  /** Octets of frames that a side may keep; and where its byte counters begin. A variant has its own. */
+  static mostKept = 16 * 1024 * 1024;
+  static firstByte = 0;
+  readonly #host: AuditHost;
+  readonly #wire: WireAudit;
+  /** All sequenced frames, by direction. */
+  readonly #frames: readonly [Kept[], Kept[]] = [[], []];
+  /** How many of them have taken effect. */
+  readonly #fed: [number, number] = [0, 0];
+  /** How many the other side is known to have, and octets of those that it is not known to have. */
+  readonly #acknowledged: [number, number] = [0, 0];
+  readonly #kept: [number, number] = [0, 0];
+  /** What was granted last to each stream. */
+  readonly #itemGrants = new Map<string, string>();
+
+  constructor(host: AuditHost, lastId: number, hello: Written) {
+    this.#host = host;
+    this.#wire = new WireAudit((...request) => host.isGone(...request), lastId);
+    this.#greet(0, hello);
+  }
+
+  get now(): number {
+    return this.#host.now();
+  }
+
+  /** How many sequenced frames of this direction have taken effect. */
+  fed(way: Direction): number {
+    return this.#fed[way];
+  }
+
+  /** How many were written, each counted once. */
+  written(way: Direction): number {
+    return this.#frames[way].length;
+  }
+
+  onWelcome(welcome: Written): void {
+    this.#greet(1, welcome);
+  }
+
+  /** A frame, after the greeting, at this place among the sequenced ones of its direction. */
+  onWritten(way: Direction, place: number, written: Written): void {
+    const { frame } = written;
+    const frames = this.#frames[way];
+    if (!isSequenced(frame.type)) {
+      const isEarly = frame.type === FrameType.CREDIT && frame.session !== 0;
+      if (isEarly && place < frames.length) fail(frame, 'before the frames that are kept.');
+      if (frame.type === FrameType.CREDIT && this.#isNews(way, frame)) {
+        this.#wire.onWritten(way, logged(written));
+      }
+      return;
+    }
+    const now = this.#host.now();
+    const { deadline } = frame.meta;
+    if (deadline !== undefined) {
+      const left = this.#host.timeLeft(way, frame.session, frame.id);
+      if (deadline > Math.max(1, Math.ceil(left))) fail(frame, `${left} ms are left.`);
+    }
+    const kept = frames[place];
+    if (kept === undefined) {
+      // The one that fills the memory may be of any size.
+      if (this.#kept[way] >= ConnectionAudit.mostKept) fail(frame, 'and has kept too much before.');
+      this.#kept[way] += written.size;
+      frames.push({ ...written, deadline, at: now });
+      return this.#wire.onWritten(way, logged(written));
+    }
+    if (!isSame(kept, frame, written.body, written.metaLength)) {
+      fail(frame, `and it was ${describeFrame(kept.frame)}, number ${place + 1}.`);
+    }
+    const { deadline: former = Infinity } = kept;
+    if ((deadline ?? Infinity) > former) fail(frame, `with more time than ${former} ms.`);
+    kept.deadline = deadline;
+    kept.at = now;
+  }
+
+  /** The other side has so many frames of this direction, and has said so. */
+  onAcknowledged(way: Direction, count: number): void {
+    for (; this.#acknowledged[way] < count; this.#acknowledged[way]++) {
+      this.#kept[way] -= this.#frames[way][this.#acknowledged[way]]?.size ?? 0;
+    }
+  }
+
+  /** A machine is about to take this frame in. */
+  onFed(
+    way: Direction,
+    type: number,
+    flags: number,
+    session: number,
+    id: number,
+    bytes: Buffer,
+    start: number,
+    metaLength: number,
+    end: number,
+  ): void {
+    const size = end - start;
+    if (!isSequenced(type)) {
+      const frame = decodeFrame(type, flags, session, id, bytes, start, metaLength, end);
+      if (type === FrameType.CREDIT && session === 0) this.onAcknowledged(way === 0 ? 1 : 0, id);
+      return this.#wire.onArrived(way, logged({ frame, size }));
+    }
+    const kept = this.#frames[way][this.#fed[way]];
+    const header = { type, flags, session, id };
+    if (kept === undefined || !isSame(kept, header, bytes.subarray(start, end), metaLength)) {
+      const frame = decodeFrame(type, flags, session, id, bytes, start, metaLength, end);
+      throw new Error(
+        `The ${way === 0 ? 'listener' : 'dialer'} takes in ${describeFrame(frame)} as number ` +
+          `${this.#fed[way] + 1}, which is ${kept === undefined ? 'not written' : describeFrame(kept.frame)}.`,
+      );
+    }
+    this.#fed[way] += 1;
+    this.#wire.onArrived(way, logged({ frame: kept.frame, size }));
+  }
+
+  /** What a stream is allowed is said again on every socket; the rules for one socket take it once. */
+  #isNews(way: Direction, { session, id, flags, payload }: Frame): boolean {
+    if (session === 0 || id === 0) return true;
+    const grant = payload.toString('hex');
+    const key = `${way} ${session} ${id} ${flags}`;
+    if (this.#itemGrants.get(key) === grant) return false;
+    this.#itemGrants.set(key, grant);
+    return true;
+  }
+
+  #greet(way: Direction, greeting: Written): void {
+    this.#wire.onWritten(way, logged(greeting));
+    this.#wire.onArrived(way, logged(greeting));
+  }
+}
+
+/** What goes over one socket, until and after it is known which connection it carries. */
+export class SocketAudit {
+  /** Called at every frame, for a transcript. */
+  onFrame: ((way: Direction, frame: Frame) => void) | undefined;
+  /** The connection that HELLO wants to go on with, and the one that WELCOME gives. */
+  asked: ConnectionAudit | undefined;
+  connection: ConnectionAudit | undefined;
+  /** Set by who accepts the dialer: begins the audit of a new connection. */
+  readonly #begin: (hello: Written) => ConnectionAudit;
+  readonly #taps: readonly [FrameTap, FrameTap];
+  #hello: Written | undefined;
+  readonly #places: [number, number] = [0, 0];
+  readonly #isClosed: [boolean, boolean] = [false, false];
+  readonly #drains: readonly [() => boolean, () => boolean];
+  /** By direction: whether GOAWAY must come before anything else, and has. */
+  readonly #owesGoaway: [boolean, boolean] = [false, false];
+  /** Whether the connection's CREDIT must follow the kept frames, and since when nothing else may. */
+  readonly #owesCredit: [boolean, boolean] = [false, false];
+  readonly #isOwedSince: [number | undefined, number | undefined] = [undefined, undefined];
+
+  /** `drains`: whether GOAWAY was written on a socket before. */
+  constructor(
+    begin: (hello: Written) => ConnectionAudit,
+    drains: readonly [() => boolean, () => boolean],
+  ) {
+    this.#begin = begin;
+    this.#drains = drains;
+    this.#taps = [
+      new FrameTap((written) => this.#onWritten(0, written)),
+      new FrameTap((written) => this.#onWritten(1, written)),
+    ];
+  }
+
+  /** Octets that this side writes. */
+  write(way: Direction, chunk: Buffer): void {
+    this.#taps[way].push(chunk);
+  }
+
+  #onWritten(way: Direction, written: Written): void {
+    const { frame } = written;
+    this.onFrame?.(way, frame);
+    if (this.#isClosed[way]) fail(frame, 'after its CLOSE.');
+    if (frame.type === FrameType.HELLO) return this.#onHello(written);
+    if (frame.type === FrameType.WELCOME) return this.#onWelcome(written);
+    if (frame.type === FrameType.CLOSE) {
+      this.#isClosed[way] = true;
+      return;
+    }
+    if (this.connection === undefined) fail(frame, 'before the handshake.');
+    if (this.#owesGoaway[way] && frame.type !== FrameType.GOAWAY) fail(frame, 'before GOAWAY.');
+    this.#owesGoaway[way] = false;
+    this.#checkLimits(way, frame, this.connection);
+    this.connection.onWritten(way, this.#places[way], written);
+    if (isSequenced(frame.type)) this.#places[way] += 1;
+  }
+
+  /** As soon as the kept frames are written again, the limits of the connection are said again. */
+  #checkLimits(way: Direction, frame: Frame, connection: ConnectionAudit): void {
+    if (!this.#owesCredit[way]) return;
+    const { now } = connection;
+    if (this.#places[way] >= connection.written(way)) this.#isOwedSince[way] ??= now;
+    if (frame.type === FrameType.CREDIT && frame.session === 0) this.#owesCredit[way] = false;
+    else if (now > (this.#isOwedSince[way] ?? now))
+      fail(frame, 'before the limits of the connection.');
+  }
+
+  #onHello(written: Written): void {
+    if (this.#hello !== undefined) fail(written.frame, 'a second time.');
+    this.#hello = written;
+    const { resume } = written.frame.meta;
+    if (resume === undefined) return;
+    const count = this.asked?.fed(1);
+    if (resume.received !== count) fail(written.frame, `and ${count} have taken effect.`);
+  }
+
+  #onWelcome(written: Written): void {
+    const { frame } = written;
+    const hello = this.#hello;
+    if (hello === undefined) fail(frame, 'before HELLO.');
+    const { resumed } = frame.meta;
+    if (resumed === undefined) {
+      this.connection = this.#begin(hello);
+      return this.connection.onWelcome(written);
+    }
+    if (this.connection === undefined) fail(frame, 'for a connection that it does not have.');
+    const count = this.connection.fed(0) & MAX_ID;
+    if (resumed !== count) fail(frame, `and ${count} have taken effect.`);
+    this.#places[0] = count;
+    this.#places[1] = hello.frame.meta.resume?.received ?? 0;
+    for (const way of [0, 1] as const) {
+      this.connection.onAcknowledged(way, this.#places[way]);
+      this.#owesGoaway[way] = this.#drains[way]();
+      this.#owesCredit[way] = true;
+    }
+  }
+}
+
+/** The frames in what is written. */
+class FrameTap {
+  readonly #preface = new PrefaceDecoder();
+  readonly #decoder: FrameDecoder;
+
+  constructor(onFrame: (written: Written) => void) {
+    const sink = {
+      onFrame(
+        type: number,
+        flags: number,
+        session: number,
+        id: number,
+        bytes: Buffer,
+        start: number,
+        metaLength: number,
+        end: number,
+      ): void {
+        const body = Buffer.from(bytes.subarray(start, end));
+        const frame = decodeFrame(type, flags, session, id, body, 0, metaLength, body.length);
+        onFrame({ frame, body, metaLength, size: body.length });
+      },
+    };
+    const limits = { maxFrame: MAX_BODY_LENGTH, maxMeta: MAX_META_LENGTH };
+    this.#decoder = new FrameDecoder(sink, limits);
+  }
+
+  push(chunk: Buffer): void {
+    const taken = this.#preface.version === undefined ? this.#preface.push(chunk) : 0;
+    this.#decoder.push(chunk.subarray(taken));
+  }
+}
+
+/** Whether it is the same frame, octet for octet, but for the value of DEADLINE. */
+function isSame(kept: Kept, header: Header, body: Buffer, metaLength: number): boolean {
+  const { type, flags, session, id, meta } = kept.frame;
+  if (header.type !== type || header.flags !== flags || header.session !== session) return false;
+  if (header.id !== id || metaLength !== kept.metaLength) return false;
+  if (meta.deadline === undefined) return kept.body.equals(body);
+  // DEADLINE is the first field: its tag and length stay, its value need not.
+  const { body: former } = kept;
+  if (former.length !== body.length || former[0] !== body[0]) return false;
+  return former.compare(body, DEADLINE_LENGTH, body.length, DEADLINE_LENGTH) === 0;
+}
+
+type Header = Pick<Frame, 'type' | 'flags' | 'session' | 'id'>;
+
+/** As the rules for one socket take it, where byte counters begin with 0. */
+function logged({
+  frame,
+  size,
+}: Pick<Written, 'frame' | 'size'>): Frame & { readonly size: number } {
+  const { firstByte } = ConnectionAudit;
+  const { type, flags, session, id, meta, payload } = frame;
+  if (firstByte === 0 || type !== FrameType.CREDIT || (session !== 0 && id !== 0)) {
+    return { type, flags, session, id, meta, payload, size };
+  }
+  const shifted = Buffer.from(payload);
+  shifted.writeUInt32BE((payload.readUInt32BE(4) - firstByte) >>> 0, 4);
+  return { ...frame, payload: shifted, size };
+}
+
+function fail(frame: Frame, reason: string): never {
+  const who = frameName(frame.type) === 'HELLO' ? 'The dialer' : 'Somebody';
+  throw new Error(`${who} writes ${describeFrame(frame)}, ${reason}`);
+}
+
+const DEADLINE_LENGTH = 7;

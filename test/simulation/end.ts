@@ -1,0 +1,245 @@
+/** One end of a connection in a simulated world: the endpoint's own `Continuity`, and what an application knows. */
+import { Continuity, type ContinuityListener } from '../../src/endpoint/continuity.js';
+import type { Settings } from '../../src/endpoint/options.js';
+import type { Reconnector, ReconnectListener } from '../../src/endpoint/reconnector.js';
+import {
+  ConnectionMachine,
+  EMPTY,
+  type Failure,
+  type FailureKind,
+  type SessionMachine,
+} from '../../src/protocol/index.js';
+import { AppSession, type Attempt, type Channel, type Delivery } from './application.js';
+import type { ConnectionAudit, Direction } from './connection-audit.js';
+import type { World } from './world.js';
+
+/** One connection, as both processes know it. */
+export class Bond {
+  readonly listener: Half;
+  dialer: Half | undefined;
+  audit: ConnectionAudit | undefined;
+  /** Why it may end with something pending: the world has seen to that. */
+  doom: string | undefined;
+
+  constructor(listener: Half) {
+    this.listener = listener;
+    listener.bond = this;
+  }
+
+  /** Whether one of them drains. */
+  get isDraining(): boolean {
+    return this.listener.machine.drains || this.dialer?.machine.drains === true;
+  }
+
+  /** The listener drained, and the dialer had gone elsewhere: what it left behind has ended with its socket. */
+  get isLeftBehind(): boolean {
+    const { dialer, listener } = this;
+    const isFormer = dialer?.end.continuity.machine !== dialer?.machine;
+    return listener.machine.drains && isFormer && dialer?.isOver === true;
+  }
+
+  join(dialer: Half): void {
+    this.dialer = dialer;
+    dialer.bond = this;
+  }
+}
+
+/** One machine, and what was done with it. */
+export class Half {
+  readonly end: End;
+  readonly machine: ConnectionMachine;
+  readonly attempts: Attempt[] = [];
+  readonly channels: Channel[] = [];
+  bond: Bond | undefined;
+
+  constructor(end: End, machine: ConnectionMachine, lastId: number) {
+    this.end = end;
+    this.machine = machine;
+    // As only tests of the wrap may: ids begin elsewhere.
+    (machine as { lastId: number }).lastId = lastId;
+    const way: Direction = end.role === 'dialer' ? 1 : 0;
+    machine.onFrame = (...header) => {
+      const [type, flags, session, id, bytes, start, metaLength, bodyEnd] = header;
+      this.bond?.audit?.onFed(way, type, flags, session, id, bytes, start, metaLength, bodyEnd);
+      ConnectionMachine.prototype.onFrame.apply(machine, header);
+    };
+  }
+
+  /** Whether its machine has ended. */
+  get isOver(): boolean {
+    return !this.machine.canResume(this.machine.output.sent.acknowledged);
+  }
+
+  get peer(): Half | undefined {
+    const { bond } = this;
+    return this.end.role === 'dialer' ? bond?.listener : bond?.dialer;
+  }
+
+  /** @throws where something fails that nobody has brought about. */
+  checkFailure(failure: Failure, what: string): void {
+    const { kind } = failure;
+    if (!LOST.has(kind)) return;
+    const { bond } = this;
+    const doom = bond?.doom ?? this.#doom(kind);
+    if (doom === undefined && !this.end.isClosing) {
+      throw new Error(`${what} fails without need: ${kind}, ${failure.message}`);
+    }
+  }
+
+  #doom(kind: FailureKind): string | undefined {
+    const { bond } = this;
+    if (bond === undefined) return undefined;
+    if (bond.dialer === undefined) return 'the dialer never knew of it';
+    if (bond.listener.end.isExpired) return 'nobody came back in time';
+    return bond.isLeftBehind && kind !== 'connection-closed' ? 'left behind' : undefined;
+  }
+}
+
+export class End implements ContinuityListener {
+  readonly world: World;
+  readonly role: 'dialer' | 'listener';
+  readonly continuity: Continuity;
+  readonly sessions: AppSession[] = [];
+  /** Handles what comes. */
+  onDelivery: (delivery: Delivery) => void = () => undefined;
+  onPending: (session: AppSession) => void = () => undefined;
+  onReady: () => void = () => undefined;
+  /** The application has closed it, or has agreed to a drain that is over. */
+  isClosing = false;
+  isDetached = true;
+  closed: { readonly failure: Failure | undefined } | undefined;
+  isGone = false;
+  /** How often sockets carried it: by how it went on. */
+  readonly attached = { first: 0, resumed: 0, renewed: 0 };
+  readonly #halves = new Map<ConnectionMachine, Half>();
+  #detachedAt = Infinity;
+
+  constructor(
+    world: World,
+    role: 'dialer' | 'listener',
+    settings: Settings,
+    reconnector?: (listener: ReconnectListener) => Reconnector,
+  ) {
+    this.world = world;
+    this.role = role;
+    this.continuity = new Continuity(role, settings, this, reconnector);
+    this.#add(this.continuity.machine);
+  }
+
+  /** The connection of the moment. */
+  get half(): Half {
+    return this.halfOf(this.continuity.machine);
+  }
+
+  get halves(): Half[] {
+    return [...this.#halves.values()];
+  }
+
+  halfOf(machine: ConnectionMachine): Half {
+    const half = this.#halves.get(machine);
+    if (half === undefined) throw new Error(`The ${this.role} has no such machine.`);
+    return half;
+  }
+
+  /** Whether it has waited for its dialer as long as it promised. */
+  get isExpired(): boolean {
+    const ttl = this.continuity.machine.token?.ttl ?? 0;
+    return this.isDetached && this.world.now() >= this.#detachedAt + ttl;
+  }
+
+  open(name: string, data: Buffer, timeout: number): AppSession {
+    const now = this.world.now();
+    const { half } = this;
+    const machine = half.machine.openSession(name, {}, data, now + timeout);
+    return new AppSession(this, half, machine, false);
+  }
+
+  drain(): void {
+    this.continuity.drain();
+  }
+
+  close(doom: string): void {
+    this.isClosing = true;
+    for (const { bond } of this.#halves.values()) if (bond !== undefined) bond.doom ??= doom;
+    this.continuity.close(0, '', EMPTY);
+  }
+
+  // What the continuity tells.
+
+  onSession(machine: SessionMachine): void {
+    // The one whose carrier told, which may be a former one.
+    const half = this.halves.find(({ peer }) =>
+      peer?.channels.some((channel) => isOther(channel, machine)),
+    );
+    if (half === undefined) throw new Error(`Nobody has opened "${machine.name}".`);
+    this.onPending(new AppSession(this, half, machine, true));
+  }
+
+  onAttached(how: 'first' | 'resumed' | 'renewed'): void {
+    this.world.trace(`the ${this.role} is attached: ${how}`);
+    this.attached[how] += 1;
+    this.isDetached = false;
+    if (how === 'first' && this.attached.first > 1) throw new Error('A second first socket.');
+    if (how === 'first') this.onReady();
+  }
+
+  onDetached(failure: Failure | undefined): void {
+    this.world.trace(`the ${this.role} is detached: ${failure?.message ?? 'to go elsewhere'}`);
+    this.isDetached = true;
+    this.#detachedAt = this.world.now();
+  }
+
+  onRenewing(machine: ConnectionMachine): void {
+    const half = this.#add(machine);
+    for (const session of this.sessions) session.move(half, machine);
+  }
+
+  onDrained(): void {
+    this.world.trace(`the ${this.role} has drained`);
+    const { bond } = this.half;
+    if (bond !== undefined) this.#checkDrained(bond);
+    this.isClosing = true;
+    this.continuity.close(0, '', EMPTY);
+  }
+
+  onClosed(failure: Failure | undefined): void {
+    this.world.trace(`the ${this.role} is closed: ${failure?.message ?? 'in order'}`);
+    if (this.closed !== undefined) throw new Error(`The ${this.role} is closed twice.`);
+    this.closed = { failure };
+    if (failure !== undefined) this.half.checkFailure(failure, `The ${this.role}'s connection`);
+  }
+
+  onGone(): void {
+    if (this.isGone) throw new Error(`The ${this.role} is gone twice.`);
+    this.isGone = true;
+  }
+
+  #add(machine: ConnectionMachine): Half {
+    const half = new Half(this, machine, this.world.lastId);
+    this.#halves.set(machine, half);
+    return half;
+  }
+
+  /** What this side has begun has an end. */
+  #checkDrained(bond: Bond): void {
+    if (bond.doom !== undefined) return;
+    const half = this.half;
+    const pending = half.attempts.find(({ state }) => state === 'sent' || state === 'queued');
+    if (pending !== undefined)
+      throw new Error(`${pending.letter.name} is pending after the drain.`);
+  }
+}
+
+function isOther(channel: Channel, machine: SessionMachine): boolean {
+  return channel.machine.id === machine.id && channel.session.name === machine.name;
+}
+
+/** What ends a message for the connection's sake. */
+const LOST: ReadonlySet<string> = new Set([
+  'connection-lost',
+  'connection-closed',
+  'connection-rejected',
+  'handshake-timeout',
+  'idle',
+  'protocol',
+]);

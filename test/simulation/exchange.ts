@@ -1,0 +1,253 @@
+/**
+ * One exchange between two applications, always the same, with every type of frame in it, and sockets that are
+ * cut where somebody says. What an application does depends on what it sees and never on time: so it must see
+ * the same, wherever the cuts are.
+ */
+import { EMPTY } from '../../src/protocol/index.js';
+import { frameName } from '../../src/wire/index.js';
+import { Random } from '../support/random.js';
+import type { AppSession, Delivery, Letter } from './application.js';
+import type { End } from './end.js';
+import type { VirtualLink } from './virtual-socket.js';
+import { World } from './world.js';
+
+/** Where a socket ends: when so many octets of this side have been read. */
+export interface Cut {
+  /** 0: octets of the dialer, 1: of the listener. */
+  readonly side: 0 | 1;
+  readonly octets: number;
+  /** Who notices: else the listener learns it from the next socket, on which the dialer goes on. */
+  readonly noticed: 'both' | 'dialer';
+}
+
+export interface Script {
+  /** Octets of a message that is held until the next one is there, of that one, and of its answer. */
+  readonly held: number;
+  readonly large: number;
+  readonly answer: number;
+}
+
+/** One with a message in fragments; one in which that too is small; one whose answer is in fragments as well. */
+export const FRAGMENTED: Script = { held: 2100, large: 8200, answer: 40 };
+export const SMALL: Script = { held: 4, large: 40, answer: 40 };
+export const LARGE: Script = { held: 2100, large: 12_000, answer: 17_000 };
+
+export class Exchange {
+  readonly world: World;
+  /** What the applications saw, by what it concerns: in order where there is one. */
+  readonly #history = new Map<string, string[]>();
+  readonly #script: Script;
+  readonly #cuts: readonly Cut[];
+  /** Types of frames that were written, by each side. */
+  readonly types: readonly [Set<string>, Set<string>] = [new Set(), new Set()];
+  #sessionA: AppSession | undefined;
+  #sessionB: AppSession | undefined;
+  readonly #letters = new Map<string, Letter>();
+  #isDraining = false;
+  #onLarge: (() => void) | undefined;
+
+  /** `cuts`: of the first socket, of the second … */
+  constructor(script: Script, cuts: readonly Cut[], onTrace?: (line: string) => void) {
+    this.#script = script;
+    this.#cuts = cuts;
+    const limits = { maxFrame: 16_384, maxMeta: 2048, items: 2, sessionBytes: 20_494, messages: 4 };
+    this.world = new World(new Random(1), {
+      network: {
+        latency: () => 1,
+        chunk: (available) => available,
+        capacity: Infinity,
+        room: Infinity,
+        takesAtOnce: true,
+      },
+      dialer: { limits },
+      listener: { limits },
+    });
+    const { world } = this;
+    world.onTrace = onTrace;
+    world.onLink = (link, index) => this.#onLink(link, index);
+    world.onReady = (end) => this.#onReady(end);
+    world.onPending = (session) => session.accept(Buffer.from(`welcome to ${session.name}`));
+    world.onDelivery = (delivery) => this.#onDelivery(delivery);
+    world.onFrame = (way, frame) => this.types[way].add(frameName(frame.type));
+  }
+
+  /** @throws where a promise is broken, or it does not come to its end. */
+  run(): void {
+    const { world } = this;
+    world.time.own(() => {
+      this.#begin();
+      world.connect();
+      world.time.endTick();
+      while (!this.#isOver()) {
+        if (!world.time.step() || world.now() > 1_000_000 + PATIENCE) {
+          throw new Error(
+            `It does not end: ${[...this.#letters.values()].map(outcomeOf).join(', ')}.`,
+          );
+        }
+        this.#proceed();
+      }
+    });
+  }
+
+  /** Octets that the other side has read of each side, on the first socket. */
+  get octets(): readonly [number, number] {
+    const [link] = this.world.links;
+    return [link?.delivered(0) ?? 0, link?.delivered(1) ?? 0];
+  }
+
+  /** What the applications saw. */
+  get history(): string {
+    for (const letter of this.#letters.values()) {
+      const { attempts } = letter;
+      const taken = attempts.flatMap((each) => each.items.map(String));
+      this.#note(`letter ${letter.payload.subarray(0, 2).toString()}`, letter.outcome, ...taken);
+    }
+    for (const session of [this.#sessionA, this.#sessionB]) {
+      const { opened, closed } = session?.channel ?? {};
+      const end = closed === undefined ? 'open' : (closed.failure?.kind ?? 'closed');
+      this.#note(`session ${session?.name}`, String(opened), end);
+    }
+    const lines = [...this.#history].map(([key, values]) => `${key}: ${values.join(' | ')}`);
+    return lines.toSorted().join('\n');
+  }
+
+  #begin(): void {
+    const { dialer } = this.world;
+    const { held, large } = this.#script;
+    const a = dialer.open('a', Buffer.from('who I am'), 60_000);
+    this.#sessionA = a;
+    this.#send(a, 'A1', 20, { metadata: 'v', timeout: 60_000 });
+    this.#send(a, 'A0', held);
+    this.#send(a, 'A2', large);
+    this.#send(a, 'A3', 8, { oneWay: true });
+    this.#send(a, 'A4', 4);
+    this.#send(a, 'A5', 4);
+    this.#send(a, 'A6', 2, { items: items('i', 4), takesItems: true });
+    this.#send(a, 'A7', 2, { oneWay: true });
+    this.#send(a, 'A8', 2);
+  }
+
+  #onReady(end: End): void {
+    const { driver } = end.continuity;
+    driver?.machine.ping(undefined, this.world.now());
+    if (end.role === 'dialer') return;
+    // Another one was begun before, and its dialer never knew.
+    for (const name of this.#letters.keys()) if (name.startsWith('B')) this.#letters.delete(name);
+    const b = end.open('b', EMPTY, 60_000);
+    this.#sessionB = b;
+    this.#send(b, 'B1', 6);
+    this.#send(b, 'B2', 2, { takesItems: true, items: items('j', 3) });
+    this.#send(b, 'B3', 2);
+    this.#send(b, 'B4', 30);
+  }
+
+  #onDelivery(delivery: Delivery): void {
+    const { letter } = delivery.attempt;
+    const name = letter.payload.subarray(0, 2).toString();
+    // The one that its dialer never knew of.
+    if (this.#letters.get(name) !== letter) return;
+    this.#note(`handlers of ${letter.session.name}`, name);
+    delivery.reads = true;
+    delivery.read();
+    switch (name) {
+      case 'A0':
+        // Holds credit, so that the next one leaves in fragments.
+        this.#onLarge = () => delivery.settle('accepted', EMPTY);
+        return;
+      case 'A2':
+        this.#onLarge?.();
+        return delivery.settle('accepted', bytes('re', this.#script.answer));
+      case 'A4':
+      case 'B3':
+        return delivery.settle('rejected', Buffer.from('no'));
+      case 'A5':
+      case 'A8':
+        // Ends when it is told to.
+        return;
+      case 'A6':
+      case 'B2':
+        return delivery.stream(items('r', 4), () =>
+          delivery.settle('accepted', Buffer.from('end')),
+        );
+      default:
+        return delivery.settle('accepted', Buffer.from(`to ${name}`));
+    }
+  }
+
+  /** What applications do when they have seen enough. */
+  #proceed(): void {
+    const { world } = this;
+    for (const name of ['A5', 'A8']) {
+      const letter = this.#letters.get(name);
+      const [delivery] = letter?.deliveries ?? [];
+      if (delivery === undefined || letter === undefined) continue;
+      if (!letter.isCancelled) letter.cancel();
+      if (delivery.aborted === undefined || delivery.hasEnded) continue;
+      this.#note(`handler of ${name}`, delivery.aborted);
+      delivery.settle('rejected', Buffer.from('stopped'));
+    }
+    const ready = [...this.#letters.values()].every(({ oneWay, result, deliveries }) => {
+      return result !== undefined && (oneWay || deliveries.every(({ hasEnded }) => hasEnded));
+    });
+    const hasBoth = this.#letters.has('B1') && this.#letters.get('A7')?.deliveries.length === 1;
+    if (ready && hasBoth) {
+      if (this.#sessionA?.hasEnded === false) this.#sessionA.close();
+      if (this.#sessionB?.hasEnded === false) this.#sessionB.close();
+      const areClosed = [this.#sessionA, this.#sessionB].every(
+        (session) => session?.channel.closed !== undefined && session.channel.peer?.closed,
+      );
+      if (areClosed && !this.#isDraining) {
+        this.#isDraining = true;
+        world.dialer.drain();
+      }
+    }
+    world.time.endTick();
+  }
+
+  #isOver(): boolean {
+    const { dialer, time } = this.world;
+    if (dialer.closed === undefined) return false;
+    // What is on its way may still arrive.
+    time.advance(5000);
+    return true;
+  }
+
+  #onLink(link: VirtualLink, index: number): void {
+    const cut = this.#cuts[index];
+    if (cut === undefined) return;
+    link.listenerNotices = cut.noticed === 'both' ? 0 : undefined;
+    link.cutAfter(cut.side, cut.octets);
+  }
+
+  #send(
+    session: AppSession,
+    name: string,
+    size: number,
+    options: Parameters<AppSession['send']>[1] = {},
+  ): void {
+    this.#letters.set(name, session.send(bytes(name, size), options));
+  }
+
+  #note(key: string, ...values: string[]): void {
+    const list = this.#history.get(key);
+    if (list === undefined) this.#history.set(key, values);
+    else list.push(...values);
+  }
+}
+
+/** Octets that begin with this name. */
+function bytes(name: string, size: number): Buffer {
+  const payload = Buffer.alloc(size, 'abcdefghijklmnopqrstuvwxyz');
+  payload.write(name);
+  return payload;
+}
+
+function items(name: string, count: number): Buffer[] {
+  return Array.from({ length: count }, (_, index) => Buffer.from(`${name}${index}`));
+}
+
+function outcomeOf(letter: Letter): string {
+  return `${letter.payload.subarray(0, 2).toString()} ${letter.outcome}`;
+}
+
+const PATIENCE = 60_000;

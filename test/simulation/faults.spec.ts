@@ -1,0 +1,41 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { fromSource } from '../support/from-source.js';
+import { faults } from './faults.js';
+
+/** Lives within which each must be found. */
+const MOST = 2000;
+
+/** What the program says: each fault, and how many lives it took. */
+let lines: readonly string[];
+
+beforeAll(async () => {
+  const { stdout } = await simulate('--faults', '--runs', `${MOST}`);
+  lines = stdout.split('\n');
+  process.stdout.write(stdout);
+}, 120_000);
+
+describe('The simulation', () => {
+  it('finds nothing where little is kept, and where counters come round', async () => {
+    const { stdout } = await simulate('--variants', '--runs', '400');
+
+    expect(stdout).toMatch(/^\d+ runs, 0 violations$/m);
+  }, 120_000);
+
+  it.each(faults.map(({ name }) => ({ name })))('finds that $name', ({ name }) => {
+    const line = lines.find((each) => each.startsWith(`${name}: `));
+
+    expect(line).toMatch(/: found by life \d+$/);
+  });
+});
+
+/** What the program says. It fails where something was found, or was not; that it has said as well. */
+async function simulate(...args: string[]): Promise<{ readonly stdout: string }> {
+  const program = fileURLToPath(new URL('main.ts', import.meta.url));
+  const all = [...fromSource, program, ...args];
+  return promisify(execFile)(process.execPath, all).catch(
+    (error: { readonly stdout: string }) => error,
+  );
+}

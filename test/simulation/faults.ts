@@ -1,0 +1,248 @@
+/**
+ * Faults that a simulation must find: each is a change of one source file, made as the file is loaded and nowhere
+ * else. And variants of the source in which it must find nothing: limits that no life would reach otherwise.
+ */
+interface Change {
+  /** Below `src`. */
+  readonly file: string;
+  /** Must be there exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface Fault extends Change {
+  readonly name: string;
+}
+
+export interface Variant {
+  readonly name: string;
+  readonly changes: readonly Change[];
+  /** What a life must know of it. */
+  readonly mostKept?: number;
+  readonly firstByte?: number;
+}
+
+const FIRST_BYTE = 2 ** 31 - 8192;
+
+export const variants: readonly Variant[] = [
+  {
+    name: 'little is kept for a replay',
+    changes: [
+      {
+        file: 'protocol/replay-queue.ts',
+        find: 'const MAX_KEPT = 16 * 1024 * 1024;',
+        replace: 'const MAX_KEPT = 4096;',
+      },
+    ],
+    mostKept: 4096,
+  },
+  {
+    name: 'byte counters come round',
+    changes: [
+      {
+        file: 'protocol/windows.ts',
+        find: 'this.#limit = limit | 0;\n    this.#reserve = reserve;',
+        replace: `this.#used = ${FIRST_BYTE};\n    this.#limit = (limit + ${FIRST_BYTE}) | 0;\n    this.#reserve = reserve;`,
+      },
+      {
+        file: 'protocol/windows.ts',
+        find: 'this.#limit = size | 0;',
+        replace: `this.#used = ${FIRST_BYTE};\n    this.#limit = (size + ${FIRST_BYTE}) | 0;`,
+      },
+    ],
+    firstByte: FIRST_BYTE,
+  },
+];
+
+export const faults: readonly Fault[] = [
+  {
+    name: 'one frame too few is replayed',
+    file: 'protocol/replay-queue.ts',
+    find: 'this.#trim(count, this.#frames.size);\n    this.#written = 0;',
+    replace:
+      'this.#trim(count, this.#frames.size);\n    this.#written = Math.min(1, this.#frames.size);',
+  },
+  {
+    name: 'one frame too many is replayed',
+    file: 'protocol/replay-queue.ts',
+    find: 'this.#trim(count, this.#frames.size);',
+    replace: 'if (this.#newsOf(count) > 0) this.#trim(count - 1, this.#frames.size);',
+  },
+  {
+    name: 'replay in the wrong order',
+    file: 'protocol/replay-queue.ts',
+    find: 'return this.#frames.at(this.#written);',
+    replace: 'return this.#frames.at(this.#frames.size - 1 - this.#written);',
+  },
+  {
+    name: 'new frames overtake the replay',
+    file: 'protocol/connection.ts',
+    find: 'if (!this.output.replay(writer, room, now)) return;',
+    replace: 'this.output.replay(writer, room, now);',
+  },
+  {
+    name: 'the rest of a message is replayed as one fragment',
+    file: 'protocol/output.ts',
+    find: 'writePiece(writer, frame.unit, frame.from, frame.to, now);',
+    replace: 'writePiece(writer, frame.unit, frame.from, frame.unit.payload.length, now);',
+  },
+  {
+    name: 'the payload of a cancelled message is gone before it is acknowledged',
+    file: 'protocol/session-sender.ts',
+    find: 'if (message.acknowledged) message.payload = EMPTY;',
+    replace: 'message.payload = EMPTY;',
+  },
+  {
+    name: 'CANCEL is not kept',
+    file: 'protocol/output.ts',
+    find: 'this.sent.keep(unit);',
+    replace: 'if (unit.type !== FrameType.CANCEL) this.sent.keep(unit);',
+  },
+  {
+    name: 'DEADLINE is refreshed on replay',
+    file: 'protocol/outgoing-message.ts',
+    find: 'return this.hasDeadline ? remainingUntil(this.deadline, now) : 0;',
+    replace:
+      'return this.hasDeadline ? remainingUntil(this.deadline + (this.started ? 50 : 0), now) : 0;',
+  },
+  {
+    name: 'no fence',
+    file: 'endpoint/carrier.ts',
+    find: 'former?.machine.supersede(this.#clock.now());',
+    replace: '',
+  },
+  {
+    name: 'acknowledgement before delivery',
+    file: 'protocol/receipts.ts',
+    find: 'this.#dueAt = Infinity;\n    return this.#received;',
+    replace: 'this.#dueAt = Infinity;\n    return (this.#received + 1) & MAX_ID;',
+  },
+  {
+    name: 'frames that were held back are lost',
+    file: 'protocol/socket.ts',
+    find: 'const frames = this.#held ?? [];',
+    replace: 'const frames = (this.#held ?? []).slice(1);',
+  },
+  {
+    name: 'no CREDIT for the connection after a resume',
+    file: 'protocol/connection.ts',
+    find: 'this.#grants.ofConnection = true;\n    this.#pardons = 1;',
+    replace: 'this.#pardons = 1;',
+  },
+  {
+    name: 'no CREDIT for sessions after a resume',
+    file: 'protocol/connection.ts',
+    find: 'session.announce();',
+    replace: '',
+  },
+  {
+    name: 'no CREDIT for items after a resume',
+    file: 'protocol/session.ts',
+    find: 'this.#receiver.announceItems();\n    this.sender.announceItems();',
+    replace: '',
+  },
+  {
+    name: 'GOAWAY is forgotten after a resume',
+    file: 'protocol/connection.ts',
+    find: 'this.goaway.onSocket();',
+    replace: '',
+  },
+  {
+    name: 'a drain ends before all is settled',
+    file: 'protocol/connection.ts',
+    find: 'return unsettled === 0 && sender.isFlushed;',
+    replace: 'return sender.isFlushed;',
+  },
+  {
+    name: 'a drain forgets what waits for credit',
+    file: 'protocol/connection.ts',
+    find: 'return unsettled === 0 && sender.isFlushed;',
+    replace: 'return unsettled === 0;',
+  },
+  {
+    name: 'a drain does not wait until GOAWAY is read',
+    file: 'protocol/connection.ts',
+    find: 'if (this.#hasBegun && !this.goaway.isRead) return false;',
+    replace: '',
+  },
+  {
+    name: 'OPEN has the DEADLINE of its first time',
+    file: 'protocol/unit.ts',
+    find: 'return remainingUntil(this.#deadline, now);',
+    replace:
+      'return remainingUntil(this.#deadline, ((this as unknown as { at?: number }).at ??= now));',
+  },
+  {
+    name: 'CREDIT for a session comes before its OPEN',
+    file: 'protocol/session.ts',
+    find: 'this.#receiver === undefined || this.#open?.started === false',
+    replace: 'this.#receiver === undefined',
+  },
+  {
+    name: 'credit leaks on cancel',
+    file: 'protocol/session-receiver.ts',
+    find: "this.#refuse(message, { code: Code.CANCELLED, text: 'Cancelled before it was started.' });",
+    replace:
+      "message.held = 0; this.#refuse(message, { code: Code.CANCELLED, text: 'Cancelled before it was started.' });",
+  },
+  {
+    name: 'octets are freed twice',
+    file: 'protocol/session-receiver.ts',
+    find: 'this.free(message.held, message.heldInSession);',
+    replace: 'this.free(2 * message.held, message.heldInSession);',
+  },
+  {
+    name: 'a message is settled twice',
+    file: 'protocol/session-receiver.ts',
+    find: "if (message.state === 'settling' || message.state === 'settled') return false;\n    message.state",
+    replace: 'message.state',
+  },
+  {
+    name: 'a message that was refused is started',
+    file: 'protocol/session-receiver.ts',
+    find: "if (message.state === 'waiting') this.#dispatch(message, now);",
+    replace: 'this.#dispatch(message, now);',
+  },
+  {
+    name: 'the id of a cancelled message is used again',
+    file: 'protocol/session-sender.ts',
+    find: 'else this.#takeBackId(message);',
+    replace: 'this.#takeBackId(message);',
+  },
+  {
+    name: 'ids do not come round',
+    file: 'wire/serial.ts',
+    find: 'return id === MAX_ID ? 1 : id + 1;',
+    replace: 'return id + 1;',
+  },
+  {
+    name: 'what may have run is called not executed',
+    file: 'protocol/session-sender.ts',
+    find: '(message.started || !isCleared);',
+    replace: '!isCleared;',
+  },
+  {
+    name: 'a detached connection never expires',
+    file: 'endpoint/continuity.ts',
+    find: 'this.#stopExpiry = this.#settings.clock.setTimer(ttl, () => carrier.end(failure));',
+    replace: 'void ttl;',
+  },
+  {
+    name: 'a connection expires although its dialer came back',
+    file: 'endpoint/continuity.ts',
+    find: 'this.#stopExpiry?.();\n    this.#carrier.attach(driver);',
+    replace: 'this.#carrier.attach(driver);',
+  },
+  {
+    name: 'a timer stays armed',
+    file: 'endpoint/carrier.ts',
+    find: 'this.#isOver = true;\n    this.#stopTimer?.();',
+    replace: 'this.#isOver = true;',
+  },
+  {
+    name: 'memory that the kernel still reads is written again',
+    file: 'endpoint/driver.ts',
+    find: 'writer.release(socket.writableLength === 0);',
+    replace: 'writer.release(true);',
+  },
+];

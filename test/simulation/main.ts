@@ -1,0 +1,162 @@
+/**
+ * `npm run simulate`: connections in every circumstance, longer than a test may take.
+ *
+ *     npm run simulate                                   200,000 random lives from a seed that it prints
+ *     npm run simulate -- --runs 1000000 --seed 7
+ *     npm run simulate -- --seed 7 --runs 1 --trace      one life, told frame by frame
+ *     npm run simulate -- --faults --runs 5000           how many lives each planted fault survives
+ *     npm run simulate -- --faults "no fence"            one of them
+ *     npm run simulate -- --variants --runs 5000         limits that no life would reach otherwise
+ *     npm run simulate -- --cuts                         an exchange cut after each octet, once
+ *     npm run simulate -- --cuts --pairs 1               and twice, at every pair of octets; 10: at each tenth
+ */
+import { register } from 'node:module';
+import { parseArgs } from 'node:util';
+import { cutsOnce, cutsTwice, firstDifference } from './cuts.js';
+import { type Cut, FRAGMENTED, LARGE, type Script, SMALL } from './exchange.js';
+import { faults, variants } from './faults.js';
+import type * as copied from './life.js';
+import { Life } from './life.js';
+
+const EVERY = 20_000;
+const MOST_SHOWN = 5;
+const LAST_LINES = 40;
+const text = { type: 'string' } as const;
+const flag = { type: 'boolean' } as const;
+const { values: flags, positionals } = parseArgs({
+  options: {
+    seed: text,
+    runs: text,
+    pairs: text,
+    faults: flag,
+    variants: flag,
+    cuts: flag,
+    trace: flag,
+  },
+  allowPositionals: true,
+});
+const isSeeking = flags.faults === true;
+const first = integer('seed', isSeeking ? 1 : Math.floor(Math.random() * 2 ** 31));
+const runs = integer('runs', isSeeking ? 5000 : 200_000);
+let done = 0;
+let violations = 0;
+const started = performance.now();
+
+if (isSeeking) {
+  await seek();
+} else {
+  if (flags.variants === true) await vary();
+  else if (flags.cuts === true) cut();
+  else live();
+  console.log(`${done} runs, ${violations} violations`);
+  process.exitCode = violations > 0 ? 1 : 0;
+}
+
+function live(): void {
+  console.log(`seed ${first}`);
+  for (let seed = first; seed < first + runs; seed++) {
+    count(failureOf(Life, seed), (reason) => {
+      const lines = transcript(seed);
+      const shown = flags.trace === true ? lines : lines.slice(-LAST_LINES);
+      console.log(`\nSIM_SEED=${seed}: ${reason}\n${shown.join('\n')}`);
+    });
+  }
+  if (flags.trace === true && violations === 0) console.log(transcript(first).join('\n'));
+}
+
+function cut(): void {
+  const stride = integer('pairs', 0);
+  if (stride > 0) return compare('pairs', SMALL, cutsTwice(SMALL, stride));
+  compare('fragmented', FRAGMENTED, cutsOnce(FRAGMENTED));
+  compare('large', LARGE, cutsOnce(LARGE));
+}
+
+function compare(name: string, script: Script, all: Iterable<readonly Cut[]>): void {
+  const before = done;
+  for (const cuts of all) {
+    count(firstDifference(script, cuts), (reason) => {
+      console.log(`\n${name}, ${JSON.stringify(cuts)}: ${reason}`);
+    });
+  }
+  console.log(`${name}: ${done - before} runs`);
+}
+
+/** Each fault must be found within so many lives. */
+async function seek(): Promise<void> {
+  const chosen = faults.filter(({ name }) => isChosen(name));
+  let found = 0;
+  registerCopies();
+  for (const { name } of chosen) {
+    const copy = await load(name);
+    let seed = first;
+    let reason: string | undefined;
+    while (reason === undefined && seed < first + runs) reason = failureOf(copy.Life, seed++);
+    if (reason !== undefined) found += 1;
+    console.log(`${name}: ${reason === undefined ? 'NOT FOUND' : `found by life ${seed - first}`}`);
+    if (reason !== undefined && chosen.length === 1) console.log(reason);
+  }
+  console.log(`${chosen.length} faults, ${found} found`);
+  process.exitCode = found < chosen.length ? 1 : 0;
+}
+
+async function vary(): Promise<void> {
+  registerCopies();
+  for (const { name, mostKept, firstByte } of variants.filter((each) => isChosen(each.name))) {
+    const { Life: Copy, ConnectionAudit } = await load(name);
+    if (mostKept !== undefined) ConnectionAudit.mostKept = mostKept;
+    if (firstByte !== undefined) ConnectionAudit.firstByte = firstByte;
+    for (let seed = first; seed < first + runs; seed++) {
+      count(failureOf(Copy, seed), (reason) => console.log(`${name}, SIM_SEED=${seed}: ${reason}`));
+    }
+    console.log(`${name}: ${runs} runs from seed ${first}`);
+  }
+}
+
+function registerCopies(): void {
+  const ofFaults = faults.map(({ name, ...change }) => ({ name, changes: [change] }));
+  register(new URL('mutate.mjs', import.meta.url), { data: [...ofFaults, ...variants] });
+}
+
+/** A copy of the simulation and of all that it runs, with the changes of this name. */
+async function load(name: string): Promise<typeof copied> {
+  const url = new URL(`life.ts?copy=${encodeURIComponent(name)}`, import.meta.url);
+  return (await import(url.href)) as typeof copied;
+}
+
+function isChosen(name: string): boolean {
+  return positionals.length === 0 || positionals.includes(name);
+}
+
+function count(reason: string | undefined, show: (reason: string) => void): void {
+  done += 1;
+  if (reason !== undefined && (violations += 1) <= MOST_SHOWN) show(reason);
+  if (done % EVERY > 0) return;
+  const each = (performance.now() - started) / done;
+  console.log(`${done} runs, ${violations} violations, ${each.toFixed(2)} ms each`);
+}
+
+function failureOf(Kind: typeof Life, seed: number): string | undefined {
+  try {
+    new Kind(seed).run();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** What happened in the life of this seed. */
+function transcript(seed: number): string[] {
+  const lines: string[] = [];
+  try {
+    new Life(seed, (line) => void lines.push(line)).run();
+  } catch {
+    // Why is known; here it is what came before.
+  }
+  return lines;
+}
+
+function integer(name: 'seed' | 'runs' | 'pairs', fallback: number): number {
+  const value = Number(flags[name] ?? fallback);
+  if (Number.isInteger(value) && value >= 0) return value;
+  throw new Error(`--${name} takes a whole number, and is ${flags[name]}.`);
+}

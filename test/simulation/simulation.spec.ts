@@ -1,0 +1,54 @@
+import { describe, expect, it } from '@jest/globals';
+import { Life } from './life.js';
+
+/** `SIM_SEED=n` repeats the one life that failed; `SIM_RUNS=n` looks longer. */
+const only = process.env['SIM_SEED'];
+const fresh = Math.floor(Math.random() * 2 ** 31);
+
+describe('A connection in any circumstances', () => {
+  it.each(
+    only === undefined
+      ? [
+          [1, 5000],
+          [fresh, Number(process.env['SIM_RUNS'] ?? 5000)],
+        ]
+      : [[Number(only), 1]],
+  )(
+    'keeps its promises in the random lives from seed %i, %i of them [IC-7.1]',
+    (first, runs) => {
+      for (let seed = first; seed < first + runs; seed++) live(seed);
+
+      expect(runs).toBeGreaterThan(0);
+    },
+    300_000,
+  );
+
+  it('is the same again with the same seed', () => {
+    expect(transcript(fresh)).toEqual(transcript(fresh));
+  });
+});
+
+/** The life of a seed; its failure says how to repeat it, and how it came about. */
+function live(seed: number): void {
+  try {
+    new Life(seed).run();
+  } catch (error) {
+    const lines = transcript(seed);
+    const reason = error instanceof Error ? error.message : String(error);
+    const shown = (only === undefined ? lines.slice(-LAST_LINES) : lines).join('\n');
+    throw new Error(`SIM_SEED=${seed}: ${reason}\n${shown}`, { cause: error });
+  }
+}
+
+/** What happened in it, a line each. */
+function transcript(seed: number): string[] {
+  const lines: string[] = [];
+  try {
+    new Life(seed, (line) => void lines.push(line)).run();
+  } catch {
+    // Why is known; here it is what came before.
+  }
+  return lines;
+}
+
+const LAST_LINES = 40;

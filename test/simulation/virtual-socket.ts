@@ -1,0 +1,345 @@
+/**
+ * A socket in memory, as a `Driver` uses one, and the network between its two ends: what is written waits in
+ * the process, then in the kernel and on its way, then until it is read; the network loses the end of it at
+ * whatever octet, and one end, both, or for a time neither of them notices.
+ */
+import type { Socket } from 'node:net';
+import type { VirtualTime } from './virtual-time.js';
+
+/** How a network treats what is written. */
+export interface Network {
+  /** Milliseconds that the next octets are on their way. */
+  latency(): number;
+  /** How many of the octets that are there are read at once. */
+  chunk(available: number): number;
+  /** Octets that the kernels at both ends take before the writer must wait. */
+  readonly capacity: number;
+  /** Octets that may wait in the process; a driver writes no more at once. */
+  readonly room: number;
+  /** Whether the kernel takes what it has room for before `write` returns. */
+  readonly takesAtOnce: boolean;
+}
+
+/** One direction. */
+class Way {
+  /** Octets that the process has written and the kernel has not taken; not copied. */
+  unsent: Buffer[] = [];
+  unsentOctets = 0;
+  /** What is on its way, in order; without octets: the end of the stream, or its reset. */
+  flight: { bytes: Buffer; at: number; readonly end: 'fin' | 'reset' | undefined }[] = [];
+  /** What has arrived and is not read. */
+  unread: Buffer[] = [];
+  /** Octets on their way or unread. */
+  held = 0;
+  /** Octets that have been read. */
+  delivered = 0;
+  /** The socket is cut when so many have been. */
+  cutAt = Infinity;
+  isArriving = false;
+  lastAt = 0;
+}
+
+export class VirtualSocket {
+  destroyed = false;
+  writableEnded = false;
+  errored: Error | undefined;
+  /** Sees what is written, in order. */
+  onWritten: ((chunk: Buffer) => void) | undefined;
+  readonly #link: VirtualLink;
+  readonly #side: 0 | 1;
+  readonly #listeners = new Map<string, ((argument?: unknown) => void)[]>();
+  #corked = 0;
+  #needsDrain = false;
+  #isReading = true;
+  #finSent = false;
+  #finSeen = false;
+
+  constructor(link: VirtualLink, side: 0 | 1) {
+    this.#link = link;
+    this.#side = side;
+  }
+
+  /** As what a driver takes it for. */
+  get asSocket(): Socket {
+    return this as unknown as Socket;
+  }
+
+  /** Octets that wait in the process; a network that lets few wait makes it look like more. */
+  get writableLength(): number {
+    const { room } = this.#link.network;
+    const { unsentOctets } = this.#out;
+    return room === Infinity ? unsentOctets : DRIVER_ROOM - room + unsentOctets;
+  }
+
+  get isReading(): boolean {
+    return this.#isReading;
+  }
+
+  /** Whether a driver has ever had it. */
+  get isUsed(): boolean {
+    return this.#listeners.size > 0;
+  }
+
+  setNoDelay(): void {
+    // Nothing here waits for more.
+  }
+
+  on(event: string, listener: (argument?: unknown) => void): this {
+    const listeners = this.#listeners.get(event);
+    if (listeners === undefined) this.#listeners.set(event, [listener]);
+    else listeners.push(listener);
+    return this;
+  }
+
+  cork(): void {
+    this.#corked += 1;
+  }
+
+  uncork(): void {
+    this.#corked -= 1;
+    if (this.#corked === 0) this.#take();
+  }
+
+  write(chunk: Buffer): void {
+    if (this.destroyed || this.writableEnded) throw new Error('A write after the end.');
+    this.onWritten?.(chunk);
+    const way = this.#out;
+    way.unsent.push(chunk);
+    way.unsentOctets += chunk.length;
+    if (this.writableLength >= HIGH_WATER_MARK) this.#needsDrain = true;
+    if (this.#corked === 0) this.#take();
+  }
+
+  end(): void {
+    if (this.destroyed || this.writableEnded) return;
+    this.writableEnded = true;
+    this.#finish();
+  }
+
+  destroy(error?: Error): void {
+    if (this.destroyed) return;
+    this.#out.unsent = [];
+    this.#out.unsentOctets = 0;
+    // Whoever is still there learns of it, behind what is on its way.
+    if (!(this.#finSent && this.#finSeen)) this.#link.send(this.#side, EMPTY, 'reset');
+    this.#close(error);
+  }
+
+  /** The application of the other side stands still, or reads again. */
+  setReading(isReading: boolean): void {
+    this.#isReading = isReading;
+    if (isReading) this.read();
+  }
+
+  /** The network tells this end that the other is gone. */
+  reset(): void {
+    if (!this.destroyed) this.#close(new Error('read ECONNRESET'));
+  }
+
+  /** The kernel takes what it has room for. */
+  take(): void {
+    const way = this.#out;
+    const { network, isCut } = this.#link;
+    if (this.destroyed || isCut) return;
+    let room = network.capacity - way.held;
+    while (room > 0 && way.unsent.length > 0) {
+      const chunk = way.unsent[0]!;
+      const part = Buffer.from(chunk.subarray(0, room));
+      room -= part.length;
+      way.unsentOctets -= part.length;
+      if (part.length === chunk.length) way.unsent.shift();
+      else way.unsent[0] = chunk.subarray(part.length);
+      this.#link.send(this.#side, part, undefined);
+    }
+    if (way.unsentOctets > 0) return;
+    if (this.#needsDrain) {
+      this.#needsDrain = false;
+      process.nextTick(() => this.#emit('drain'));
+    }
+    this.#finish();
+  }
+
+  /** The application reads what is there, in chunks, each in a tick of its own. */
+  read(): void {
+    const way = this.#link.way(1 - this.#side);
+    while (way.unread.length > 0 && this.#isReading && !this.destroyed) {
+      const bytes = way.unread.length === 1 ? way.unread[0]! : Buffer.concat(way.unread);
+      const most = Math.min(bytes.length, way.cutAt - way.delivered);
+      const size = Math.min(most, Math.max(1, this.#link.network.chunk(bytes.length)));
+      way.unread = size < bytes.length ? [bytes.subarray(size)] : [];
+      way.held -= size;
+      way.delivered += size;
+      if (size > 0) this.#emit('data', bytes.subarray(0, size));
+      this.#link.time.endTick();
+      if (way.delivered >= way.cutAt)
+        return this.#link.cut(NOTHING_KEPT, 0, 0, this.#link.listenerNotices);
+      // As kernels do: not for every octet.
+      if (way.held * 2 <= this.#link.network.capacity) this.#link.socket(1 - this.#side).take();
+    }
+    this.#link.arrive(1 - this.#side);
+  }
+
+  onFin(): void {
+    if (this.#finSeen || this.destroyed) return;
+    this.#finSeen = true;
+    this.#emit('end');
+    this.#closeIfDone();
+  }
+
+  get #out(): Way {
+    return this.#link.way(this.#side);
+  }
+
+  #take(): void {
+    if (this.#link.network.takesAtOnce) this.take();
+    else this.#link.time.after(0, () => this.take());
+  }
+
+  #finish(): void {
+    if (!this.writableEnded || this.#finSent || this.#out.unsentOctets > 0) return;
+    this.#finSent = true;
+    this.#link.send(this.#side, EMPTY, 'fin');
+    this.#closeIfDone();
+  }
+
+  #closeIfDone(): void {
+    if (this.#finSent && this.#finSeen && !this.destroyed) this.#close(undefined);
+  }
+
+  #close(error: Error | undefined): void {
+    this.destroyed = true;
+    this.errored = error;
+    process.nextTick(() => {
+      if (error !== undefined) this.#emit('error', error);
+      this.#emit('close');
+    });
+  }
+
+  #emit(event: string, argument?: unknown): void {
+    for (const listener of this.#listeners.get(event) ?? []) listener(argument);
+  }
+}
+
+/** Two sockets and what is between them. 0: the dialer's end, 1: the listener's. */
+export class VirtualLink {
+  readonly time: VirtualTime;
+  readonly network: Network;
+  isCut = false;
+  /** Milliseconds until the listener notices a cut that `cutAfter` has asked for; none = never. */
+  listenerNotices: number | undefined = 0;
+  readonly #ways = [new Way(), new Way()] as const;
+  readonly #sockets: readonly [VirtualSocket, VirtualSocket];
+
+  constructor(time: VirtualTime, network: Network) {
+    this.time = time;
+    this.network = network;
+    this.#sockets = [new VirtualSocket(this, 0), new VirtualSocket(this, 1)];
+  }
+
+  socket(side: number): VirtualSocket {
+    return this.#sockets[side as 0 | 1];
+  }
+
+  /** What the socket of this side writes. */
+  way(side: number): Way {
+    return this.#ways[side as 0 | 1];
+  }
+
+  /** Octets that are on their way from this side, or have arrived and are not read. */
+  held(side: number): number {
+    return this.way(side).held;
+  }
+
+  /** Octets of this side that the other has read. */
+  delivered(side: number): number {
+    return this.way(side).delivered;
+  }
+
+  /** The other side reads so many octets of this side in all; then the socket is gone for both. */
+  cutAfter(side: number, octets: number): void {
+    this.way(side).cutAt = octets;
+  }
+
+  /**
+   * From here on nothing gets through but the first `kept` octets of what is on its way, by direction, after
+   * `late` milliseconds more. The ends notice after so many milliseconds, or not at all.
+   */
+  cut(
+    kept: readonly [number, number],
+    late: number,
+    dialerNotices: number | undefined,
+    listenerNotices: number | undefined,
+  ): void {
+    if (this.isCut) return;
+    this.isCut = true;
+    for (const side of [0, 1] as const) {
+      const way = this.#ways[side];
+      let left = kept[side];
+      way.unread = way.unread.map((bytes) => keep(bytes)).filter(({ length }) => length > 0);
+      for (const segment of way.flight) {
+        segment.bytes = keep(segment.bytes);
+        segment.at += late;
+      }
+      way.flight = way.flight.filter(({ bytes }) => bytes.length > 0);
+      way.held = sizeOf(way.unread) + sizeOf(way.flight.map(({ bytes }) => bytes));
+      function keep(bytes: Buffer): Buffer {
+        const part = bytes.subarray(0, left);
+        left -= part.length;
+        return part;
+      }
+    }
+    for (const [side, delay] of [dialerNotices, listenerNotices].entries()) {
+      if (delay !== undefined) this.time.after(delay, () => this.socket(side).reset());
+    }
+  }
+
+  /** Puts octets, or what follows the last of them, on their way. */
+  send(side: number, bytes: Buffer, end: 'fin' | 'reset' | undefined): void {
+    if (this.isCut) return;
+    const way = this.way(side);
+    way.held += bytes.length;
+    way.lastAt = Math.max(way.lastAt, this.time.now() + this.network.latency());
+    way.flight.push({ bytes, at: way.lastAt, end });
+    this.arrive(side);
+  }
+
+  /** Has the first of what is on its way arrive when it is due. */
+  arrive(side: number): void {
+    const way = this.way(side);
+    const [first] = way.flight;
+    if (way.isArriving || first === undefined) return;
+    way.isArriving = true;
+    this.time.after(Math.max(0, first.at - this.time.now()), () => {
+      way.isArriving = false;
+      this.#onArrived(side);
+    });
+  }
+
+  #onArrived(side: number): void {
+    const way = this.way(side);
+    const [first] = way.flight;
+    const reader = this.socket(1 - side);
+    if (first === undefined) return;
+    // It was held up meanwhile. A sum of instants may round to a little less.
+    if (first.at > this.time.now() + 0.001) return this.arrive(side);
+    // The end comes behind what is not read yet.
+    if (first.end !== undefined && way.unread.length > 0 && !reader.destroyed) return;
+    way.flight.shift();
+    if (first.end === 'fin') reader.onFin();
+    else if (first.end === 'reset') reader.reset();
+    else if (reader.destroyed) way.held -= first.bytes.length;
+    else way.unread.push(first.bytes);
+    reader.read();
+    this.arrive(side);
+  }
+}
+
+function sizeOf(chunks: readonly Buffer[]): number {
+  return chunks.reduce((size, { length }) => size + length, 0);
+}
+
+const NOTHING_KEPT = [0, 0] as const;
+const EMPTY = Buffer.alloc(0);
+/** What a driver lets wait in its socket. */
+const DRIVER_ROOM = 256 * 1024;
+const HIGH_WATER_MARK = 64 * 1024;
