@@ -22,6 +22,24 @@ describe('The limit of sessions', () => {
     ]);
   });
 
+  it('is raised for nobody who leaves too much unacknowledged: the answers would pile up', () => {
+    const peer = SimPeer.greeted('listener', { limits: { sessions: 1 } });
+    const { connection } = peer.side;
+    peer.side.onSession = (session) => session.reject();
+    Object.defineProperty(connection.output.sent, 'isFull', { value: true, configurable: true });
+
+    peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } });
+    expect(peer.lines()).toEqual(['CREDIT received=1 opens=1 bytes=67108864']);
+
+    Reflect.deleteProperty(connection.output.sent, 'isFull');
+    connection.connectionCreditDue();
+    peer.flush();
+    expect(peer.lines()).toEqual([
+      expect.stringContaining('END s=1'),
+      'CREDIT received=1 opens=2 bytes=67108864',
+    ]);
+  });
+
   it('of one side does not bound the other', () => {
     const pair = limited(1);
 
