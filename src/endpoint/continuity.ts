@@ -10,11 +10,13 @@
 import {
   ConnectionMachine,
   DEFAULT_LIMITS,
+  EMPTY,
   type Failure,
   type Greeting,
   type Limits,
   type SessionMachine,
 } from '../protocol/index.js';
+import { Code } from '../wire/index.js';
 import { Carrier, type CarrierListener } from './carrier.js';
 import type { Driver } from './driver.js';
 import type { Settings } from './options.js';
@@ -159,7 +161,7 @@ export class Continuity implements CarrierListener, ReconnectListener {
   }
 
   onDrained(carrier: Carrier): void {
-    if (carrier !== this.#carrier) carrier.close(0, '', NO_DATA);
+    if (carrier !== this.#carrier) carrier.close(Code.OK, '', EMPTY);
     this.#checkDrained();
   }
 
@@ -167,7 +169,7 @@ export class Continuity implements CarrierListener, ReconnectListener {
     if (carrier !== this.#carrier) return;
     this.#stopExpiry?.();
     this.#reconnector?.stop();
-    for (const former of this.#former) former.close(0, '', NO_DATA);
+    for (const former of this.#former) former.close(Code.OK, '', EMPTY);
     this.#listener.onClosed(failure);
   }
 
@@ -191,7 +193,7 @@ export class Continuity implements CarrierListener, ReconnectListener {
   ): void {
     // The application closed it upon what ended with the former.
     if (this.#carrier.isOver)
-      return driver.machine.close(0, '', NO_DATA, this.#settings.clock.now());
+      return driver.machine.close(Code.OK, '', EMPTY, this.#settings.clock.now());
     this.#wasAttached = true;
     if (this.#carrier.driver !== driver) this.#carrier.attach(driver);
     this.#listener.onAttached(how, driver, greeting, peer);
@@ -202,7 +204,8 @@ export class Continuity implements CarrierListener, ReconnectListener {
     const former = this.#carrier;
     this.#former.add(former);
     // Whoever is sent away again and again keeps no more than a few.
-    if (this.#former.size > MOST_FORMER) [...this.#former][0]?.end(OUTLIVED);
+    const going = [...this.#former].filter(({ isOver }) => !isOver);
+    if (going.length > MOST_FORMER) going[0]?.close(Code.OK, TOO_MANY, EMPTY);
     this.#carrier = this.#newCarrier(former.machine.peer);
     this.#listener.onRenewing(this.machine);
     if (this.#drains) this.machine.drain();
@@ -233,13 +236,6 @@ const FORGOTTEN: Failure = {
   message: 'The connection was lost: the other side does not know it any more.',
 };
 
-const OUTLIVED: Failure = {
-  kind: 'connection-lost',
-  executed: 'maybe',
-  message: 'The connection was lost: too many others were drained after it, and it was not done.',
-};
-
 /** Connections that the other side drains, and that are not done. */
 const MOST_FORMER = 8;
-
-const NO_DATA = Buffer.alloc(0);
+const TOO_MANY = 'Too many others were drained after it.';

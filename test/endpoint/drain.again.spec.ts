@@ -49,6 +49,24 @@ describe('A dialer that is sent away', () => {
     await until(() => connections === 3);
   });
 
+  it('keeps few of those connections that are never done', async () => {
+    const listener = await listening();
+    let connections = 0;
+    listener.on('connection', (connection) => {
+      connections += 1;
+      // Never decided on, so that the drain does not end.
+      connection.on('session', () => void connection.drain({ timeout: 600_000 }));
+    });
+    const connection = await dial(listener, { reconnect: { minDelay: 1, maxDelay: 1 } });
+    connection.openSession('waits', { timeout: 0 });
+
+    await until(() => connections >= 20);
+    await until(() => listener.connections.size <= 10);
+    await connection.close();
+
+    expect(connection.status).toBe('closed');
+  });
+
   it('has its pings fail with the socket that they went out on', async () => {
     const listener = await listening();
     const accepted = next(listener, 'connection');
