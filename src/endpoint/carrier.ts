@@ -3,6 +3,7 @@
  * connection's timer; a socket's own is its driver's.
  */
 import {
+  CLOSED_HERE,
   type ConnectionEffects,
   type ConnectionMachine,
   type Failure,
@@ -77,7 +78,7 @@ export class Carrier implements ConnectionEffects, DriverOwner {
   /** Ends the connection for lack of a socket: what is pending fails. */
   end(failure: Failure | undefined): void {
     if (this.#isOver) return;
-    this.machine.fail(failure ?? CLOSED, false);
+    this.machine.fail(failure ?? CLOSED_HERE, false);
     this.#finish(failure);
   }
 
@@ -140,9 +141,3 @@ export class Carrier implements ConnectionEffects, DriverOwner {
     if (next !== Infinity) this.arm(next);
   }
 }
-
-const CLOSED: Failure = {
-  kind: 'connection-closed',
-  executed: 'maybe',
-  message: 'This side closed the connection.',
-};

@@ -13,5 +13,6 @@ export { OutgoingMessage } from './outgoing-message.js';
 export { DEFAULT_QUEUE_LIMITS, type QueueLimits } from './send-queue-budget.js';
 export { SessionMachine, type SessionListener } from './session.js';
 export { SocketMachine } from './socket.js';
+export { CLOSED_HERE } from './socket-failures.js';
 export type { SocketEffects, SocketSettings } from './socket-effects.js';
 export { EMPTY } from './unit.js';

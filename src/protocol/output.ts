@@ -11,7 +11,7 @@ import type { FrameWriter } from './frame-writer.js';
 import { OutgoingMessage } from './outgoing-message.js';
 import { Queue } from './queue.js';
 import { Piece, ReplayQueue } from './replay-queue.js';
-import type { Unit } from './unit.js';
+import { EMPTY, type Unit } from './unit.js';
 import { MAX_WINDOW, type SendWindow } from './windows.js';
 
 export class Output {
@@ -155,7 +155,7 @@ export class Output {
     const first = !unit.started;
     const deadline = first ? unit.remaining(now) : 0;
     // [IC-9.2]
-    const meta = first ? unit.meta : NO_META;
+    const meta = first ? unit.meta : EMPTY;
     const rest = unit.payload.length - unit.written;
     const room = Math.min(this.#maxFrame, roomFor(unit, window), roomFor(unit, unit.window));
     let metaLength = meta.length + (deadline > 0 ? DEADLINE_LENGTH : 0);
@@ -211,7 +211,7 @@ function writePiece(writer: FrameWriter, unit: Unit, from: number, to: number, n
     unit.id,
     first ? unit.remaining(now) : 0,
     first && more ? payload.length : 0,
-    first ? unit.meta : NO_META,
+    first ? unit.meta : EMPTY,
     payload,
     from,
     to,
@@ -223,7 +223,6 @@ function roomFor(unit: Unit, window: SendWindow | undefined): number {
   return unit.isRequest ? window.requestRoom : window.room;
 }
 
-const NO_META = Buffer.alloc(0);
 /** A larger frame would only make the others wait longer. */
 const LARGEST_FRAGMENT = 64 * 1024;
 /** What large requests leave of the other side's memory for small ones. */

@@ -41,6 +41,7 @@ import {
 } from './socket-failures.js';
 import { STALL_TIMEOUT, StallWatch } from './stall-watch.js';
 import { cutText } from './text.js';
+import { EMPTY } from './unit.js';
 import { violation } from './violation.js';
 import type { Failure } from './failure.js';
 import type { FrameWriter } from './frame-writer.js';
@@ -204,7 +205,7 @@ export class SocketMachine implements FrameSink {
   supersede(now: number): void {
     if (this.#state.kind !== 'open') return;
     this.#now = now;
-    this.#closeWith(Code.SUPERSEDED, '', NO_DATA);
+    this.#closeWith(Code.SUPERSEDED, '', EMPTY);
     this.#finish(SUPERSEDED, 'socket');
   }
 
@@ -432,7 +433,7 @@ export class SocketMachine implements FrameSink {
     // Whoever is not one of us gets no answer: it might be one that can be abused.
     if (this.#state.kind === 'preface') this.#effects.abort();
     // [IC-1.2]
-    else this.#closeWith(error.code, error.message, NO_DATA);
+    else this.#closeWith(error.code, error.message, EMPTY);
     this.#finish(violated(error, this.#state.kind === 'open'), 'connection');
   }
 
@@ -440,7 +441,7 @@ export class SocketMachine implements FrameSink {
     // [IC-2.6]
     const failure = handshakeTooLong(this.#settings.handshakeTimeout);
     if (during === 'preface') this.#effects.abort();
-    else this.#closeWith(Code.HANDSHAKE_TIMEOUT, failure.message, NO_DATA);
+    else this.#closeWith(Code.HANDSHAKE_TIMEOUT, failure.message, EMPTY);
     this.#finish(failure, 'connection');
   }
 
@@ -450,13 +451,13 @@ export class SocketMachine implements FrameSink {
       const failure = stalled(still);
       // Who does not read would not read why either.
       if (still === 'output') this.#effects.abort();
-      else this.#closeWith(Code.STALLED, failure.message, NO_DATA);
+      else this.#closeWith(Code.STALLED, failure.message, EMPTY);
       return this.#finish(failure, 'socket');
     }
     const verdict = keepalive.check(now);
     if (verdict === 'dead') {
       const failure = silentFor(connection.limits.idle);
-      this.#closeWith(Code.IDLE, failure.message, NO_DATA);
+      this.#closeWith(Code.IDLE, failure.message, EMPTY);
       return this.#finish(failure, 'socket');
     }
     if (verdict === 'speak') {
@@ -487,5 +488,3 @@ export class SocketMachine implements FrameSink {
     this.#effects.closed(what === 'in order' ? undefined : failure);
   }
 }
-
-const NO_DATA = Buffer.alloc(0);
