@@ -40,7 +40,7 @@ describe('The times of chapter 14 are those of the endpoint:', () => {
   });
 
   it('patience with a stream', async () => {
-    const [patience = 0] = row('patience with a stream that has no DEADLINE');
+    const [patience = 0] = row('patience with a stream');
     const clock = new ManualClock();
     const { session, accepted } = await inSession({ idleTimeout: 0 }, { clock, idleTimeout: 0 });
     const arrived = next(accepted, 'message');

@@ -30,8 +30,9 @@ import { answerOf, StreamingSend } from './streaming-send.js';
 /** How one message is sent whose answer is read as a stream. */
 export interface StreamOptions {
   /**
-   * Milliseconds until an outcome must be there; 0 = no limit. Default: the endpoint's `messageTimeout`, which
-   * counts anew from each item where the request or the answer is a stream.
+   * Milliseconds until the outcome must be there, all items included; 0 = no limit. Default: the endpoint's
+   * `messageTimeout`. That is until the answer is there or begins; from its first item on, and where the request is
+   * a stream, it counts anew from each item.
    */
   timeout?: number;
   /** Travels beside the payload; see `Metadata` for its limits. */

@@ -32,8 +32,6 @@ export interface MessageReceiver {
 export class IncomingMessage extends Unit {
   state: 'receiving' | 'waiting' | 'dispatched' | 'settling' | 'settled' = 'receiving';
   readonly oneWay: boolean;
-  /** The instant at which it times out; `Infinity` = never. */
-  readonly deadline: number;
   /** Metadata entries of the request. */
   readonly metadata: Meta['metadata'];
   /** The request's payload, once it is whole. */
@@ -59,6 +57,7 @@ export class IncomingMessage extends Unit {
   /** Told once, if the message is aborted after it was dispatched and before it was settled. */
   abortListener: { onAbort(reason: AbortReason): void } | undefined;
   readonly #receiver: MessageReceiver;
+  readonly #deadline: number;
 
   constructor(
     receiver: MessageReceiver,
@@ -72,7 +71,7 @@ export class IncomingMessage extends Unit {
     super(0, 0, sessionId, id, EMPTY, EMPTY, window);
     this.#receiver = receiver;
     this.oneWay = oneWay;
-    this.deadline = deadline;
+    this.#deadline = deadline;
     this.metadata = meta.metadata;
     this.total = meta.total ?? -1;
     this.body = undefined;
@@ -80,6 +79,11 @@ export class IncomingMessage extends Unit {
     this.replyItems = undefined;
     this.abortReason = undefined;
     this.abortListener = undefined;
+  }
+
+  /** The instant at which it times out; `Infinity` = never, or no more: its answer has begun. [IC-10.8] */
+  get deadline(): number {
+    return this.replyItems?.hasBegun === true ? Infinity : this.#deadline;
   }
 
   /**

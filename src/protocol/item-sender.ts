@@ -33,6 +33,7 @@ export class ItemSender implements WaitingStream {
   #next: OutgoingItem | undefined;
   /** A large item that the output has and has not written whole. */
   #leaving: OutgoingItem | undefined;
+  #hasBegun = false;
   /** Waits until no item is left half written. */
   #onClear: (() => void) | undefined;
 
@@ -95,8 +96,14 @@ export class ItemSender implements WaitingStream {
     return true;
   }
 
+  /** Whether its first ITEM is on its way: it waits for nothing that the other side allows. */
+  get hasBegun(): boolean {
+    return this.#hasBegun || this.#leaving?.started === true;
+  }
+
   onItemWritten(item: OutgoingItem): void {
     if (item !== this.#leaving) return;
+    this.#hasBegun = true;
     this.#leaving = undefined;
     const onClear = this.#onClear;
     this.#onClear = undefined;
@@ -153,6 +160,7 @@ export class ItemSender implements WaitingStream {
     this.#next = undefined;
     this.#sent = addBytes(this.#sent, 1);
     if (this.#lane.isLarge(item)) this.#leaving = item;
+    else this.#hasBegun = true;
     if ((item.flags & Flag.END) !== 0) this.#finish();
   }
 

@@ -24,7 +24,7 @@ export interface PartialSettlement {
 
 export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSink {
   state: 'queued' | 'sent' | 'abandoned' | 'settled' = 'queued';
-  /** The instant at which this side stops waiting; it moves where there is `patience`. */
+  /** The instant at which this side stops waiting; `patience` moves it. */
   deadline: number;
   readonly oneWay: boolean;
   /** Its place in the order of sending, over all connections that it may be sent on. */
@@ -36,12 +36,14 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
   /** The settlement, while it arrives in fragments; without a body where nobody wants it any more. */
   reply: PartialSettlement | undefined;
   /**
-   * Milliseconds without progress after which a stream is given up; 0 = `deadline` is final. Only a final
-   * one goes on the wire: the other side cannot know of the progress that this one waits for.
+   * Milliseconds without progress of its streams after which it is given up; 0 = `deadline` is final. A request
+   * that is no stream makes none before its answer has begun.
    */
   patience = 0;
   /** Whether its answer may be a stream; else one is cancelled. */
   takesItems = false;
+  /** CANCEL has gone out for it. */
+  isCancelled = false;
   /** The items of the request, once it is on its way, where it is a stream. */
   requestItems: ItemSender | undefined;
   /** The items of the answer, once the first has come. */
@@ -73,9 +75,13 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
     this.sender = undefined;
   }
 
-  /** Whether a DEADLINE goes out with it. */
+  /**
+   * Whether a DEADLINE goes out with it. Not where its own items may move the deadline: the other side would not
+   * know. The items of its answer do no harm: they stop the other side's clock.
+   */
   get hasDeadline(): boolean {
-    return this.deadline !== Infinity && this.patience === 0;
+    const isPatient = this.patience > 0 && (this.flags & Flag.STREAM) !== 0;
+    return this.deadline !== Infinity && !isPatient;
   }
 
   override remaining(now: number): number {

@@ -20,6 +20,8 @@ export interface StreamSender {
   readonly lastId: number;
   /** Ends the wait for a message, on the wire too. */
   cancel(message: OutgoingMessage, failure: Failure): void;
+  /** Tells the other side that nobody waits for a message, unless it was told before. */
+  cancelOnWire(message: OutgoingMessage): void;
 }
 
 export class SenderStreams {
@@ -124,9 +126,15 @@ export class SenderStreams {
     if (this.holder === undefined) return violation('An item on a session without a number.');
     const items = new ItemReceiver(this.#host, this.holder, message.id, 0);
     message.replyItems = items;
-    if (message.state !== 'sent') items.drop();
-    else if (message.takesItems) items.sink = message;
-    else this.#sender.cancel(message, UNEXPECTED);
+    if (message.state !== 'sent') {
+      // The other side's clock has stopped, and it may not know that nobody waits. [IC-10.11]
+      items.drop();
+      this.#sender.cancelOnWire(message);
+    } else if (message.takesItems) {
+      items.sink = message;
+    } else {
+      this.#sender.cancel(message, UNEXPECTED);
+    }
     return items;
   }
 

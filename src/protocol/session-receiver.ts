@@ -303,7 +303,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     this.#nextDeadline = Infinity;
     for (const message of this.#received.values()) {
       if (message.state === 'settling' || message.state === 'settled') continue;
-      // [IC-10.3] [IC-10.8]
+      // [IC-10.3]
       if (message.deadline <= now) this.#expire(message);
       else this.#nextDeadline = Math.min(this.#nextDeadline, message.deadline);
     }

@@ -415,7 +415,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
       // The other side starts no handler before it has the whole message.
       const begun = message.started;
       this.#stopLarge(message);
-      if (begun) this.#cancelOnWire(message);
+      if (begun) this.cancelOnWire(message);
       else this.#takeBackId(message);
       if (begun && !message.oneWay) this.#abandon(message, withExecuted(failure, 'no'));
       else this.#settleLocally(message, withExecuted(failure, 'no'));
@@ -423,8 +423,9 @@ export class SessionSender implements ItemCarrier, StreamSender {
     } else if (message.oneWay) {
       this.#settleLocally(message, failure);
     } else {
-      // On a timeout the other side's clock runs out by itself, and says so to its handler; if it has one. [IC-10.9]
-      if (failure.kind !== 'timeout' || message.patience > 0) this.#cancelOnWire(message);
+      // On a timeout the other side's clock runs out by itself, and says so to its handler; if it runs. [IC-10.9]
+      const isTimed = message.hasDeadline && message.replyItems === undefined;
+      if (failure.kind !== 'timeout' || !isTimed) this.cancelOnWire(message);
       this.#abandon(message, failure);
     }
   }
@@ -446,7 +447,10 @@ export class SessionSender implements ItemCarrier, StreamSender {
     message.onFailure(failure);
   }
 
-  #cancelOnWire(message: OutgoingMessage): void {
+  /** Tells the other side that nobody waits for the message, unless it was told before. */
+  cancelOnWire(message: OutgoingMessage): void {
+    if (message.isCancelled) return;
+    message.isCancelled = true;
     this.#host.output.push(
       new ControlUnit(FrameType.CANCEL, this.#sessionId, message.id, EMPTY, EMPTY),
     );

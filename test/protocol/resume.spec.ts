@@ -226,6 +226,43 @@ describe('A connection whose socket is lost', () => {
     expect(peer.side.last.last.aborted).toBe('timeout');
   });
 
+  it('cancels a message that timed out meanwhile, once its answer turns out to have begun [IC-10.11]', () => {
+    const peer = greeted('listener');
+    peer.send({ type: OPEN, session: 1, meta: { name: 'a' } });
+    const send = peer.side.last.send('x', { takesItems: true, patience: 50 });
+    peer.flush();
+    peer.lines();
+    peer.side.lose();
+    peer.advance(50);
+    expect(send.outcome).toBe('failed timeout maybe');
+
+    // OPENED and SEND have arrived, and so it is not written again.
+    expect(butCredit(greetAgain(peer, 2))).toEqual([]);
+    const item = { type: ITEM, flags: REPLY, session: 1, id: 1 };
+    peer.send(item);
+    expect(butCredit(peer.lines())).toEqual(['CANCEL s=1 id=1']);
+    peer.send(item);
+
+    peer.expectSilence();
+  });
+
+  it('does not start the clock again of a message whose answer had begun [IC-10.8]', () => {
+    const peer = greeted('listener');
+    peer.send({ type: OPEN, session: 1, meta: { name: 'a' } });
+    peer.send({ type: SEND, session: 1, id: 1, meta: { deadline: 50 } });
+    const { last } = peer.side.last;
+    last.stream(['item'], () => undefined);
+    peer.flush();
+    peer.lines();
+
+    // Neither OPENED nor the item has arrived.
+    const again = butCredit(back(peer, 0));
+    peer.advance(50_000);
+
+    expect(again).toEqual(['OPENED s=1', 'ITEM s=1 id=1 REPLY 4 B']);
+    expect([last.aborted, peer.side.last.timeouts]).toEqual([undefined, []]);
+  });
+
   it.each(['given up', 'replaced'] as const)(
     'takes nothing from that socket when it is %s [IC-17.6] [IC-17.13] [IC-17.18]',
     (how) => {

@@ -233,7 +233,7 @@ describe('A stream that is cancelled', () => {
 });
 
 describe('The time of a stream', () => {
-  it('is, where it was given, that of the message [IC-10.8]', () => {
+  it('is, where it was given, that of the message', () => {
     const run = streaming({}, { timeout: 500 });
     const { pair, send, message } = run;
     expect(pair.dialer.log.lines().find((line) => line.startsWith('SEND'))).toContain('deadline=');

@@ -106,6 +106,24 @@ export const faults: readonly Fault[] = [
       'return this.hasDeadline ? remainingUntil(this.deadline + (this.started ? 50 : 0), now) : 0;',
   },
   {
+    name: 'the clock of an answer that has begun runs on',
+    file: 'protocol/incoming-message.ts',
+    find: 'return this.replyItems?.hasBegun === true ? Infinity : this.#deadline;',
+    replace: 'return this.#deadline;',
+  },
+  {
+    name: 'no CANCEL at a timeout within an answer',
+    file: 'protocol/session-sender.ts',
+    find: 'message.hasDeadline && message.replyItems === undefined;',
+    replace: 'message.hasDeadline;',
+  },
+  {
+    name: 'no CANCEL for an answer that begins after the timeout',
+    file: 'protocol/sender-streams.ts',
+    find: 'this.#sender.cancelOnWire(message);',
+    replace: '',
+  },
+  {
     name: 'no fence',
     file: 'endpoint/carrier.ts',
     find: 'former?.machine.supersede(this.#clock.now());',

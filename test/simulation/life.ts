@@ -3,7 +3,7 @@
  * order; then a calm in which everything must come to its end, and an end after which nothing is left. What is
  * promised is held against what each side saw, at every step and afterwards.
  */
-import type { ConnectionMachine, Limits } from '../../src/protocol/index.js';
+import type { ConnectionMachine, FailureKind, Limits } from '../../src/protocol/index.js';
 import { Code, MAX_ID } from '../../src/wire/index.js';
 import { Random } from '../support/random.js';
 import { actions, open as openSession } from './actions.js';
@@ -180,7 +180,7 @@ export class Life {
       if (this.pending.length + this.running.length > 0) quiet = 0;
       while (this.pending.length > 0) this.decide(this.pending.shift());
       this.#readAll();
-      const left = this.running.filter((delivery) => !this.#mustFlow(delivery));
+      const left = this.running.filter((each) => !this.#mustFlow(each) && !this.#mustLearn(each));
       for (const delivery of left) this.settle(this.running.indexOf(delivery));
       world.time.endTick();
       this.#makeRoom();
@@ -210,6 +210,15 @@ export class Life {
     const { attempt, channel } = delivery;
     const isWaited = attempt.letter.result === undefined && attempt.letter.last === attempt;
     return !this.isLarge && isWaited && this.#isHealthy(channel.half.end) && isFlowing(delivery);
+  }
+
+  /** Whether its handler is to be told by itself that its sender has given it up. */
+  #mustLearn({ attempt, channel, incoming, aborted }: Delivery): boolean {
+    const { result, oneWay, last } = attempt.letter;
+    const isGivenUp = result?.kind === 'failed' && GIVEN_UP.has(result.failure.kind);
+    const isTold = incoming.state !== 'dispatched' || aborted !== undefined;
+    if (!isGivenUp || oneWay || isTold || last !== attempt) return false;
+    return this.#isHealthy(channel.half.end);
   }
 
   #isAtRest(): boolean {
@@ -282,14 +291,14 @@ export class Life {
       }
     }
     for (const letter of this.letters) {
-      const { result, oneWay, last, deliveries } = letter;
+      const { result, oneWay, last, deliveries, deadline } = letter;
       if (!oneWay || result?.kind !== 'sent' || deliveries.length > 0) continue;
       const peer = last.channel.peer;
       const expected =
         peer !== undefined &&
         peer.closed === undefined &&
         !this.#isDraining(last.channel.half.peer?.end);
-      const timedOut = letter.options.timeout !== undefined || letter.isCancelled;
+      const timedOut = deadline !== Infinity || letter.isCancelled;
       const fits = letter.payload.length <= last.channel.half.machine.peer.maxMessage;
       const { bond } = last.channel.half;
       const isWhole = bond?.doom === undefined && bond?.listener.isOver === false;
@@ -504,6 +513,8 @@ const NOT_EXECUTED: ReadonlySet<number> = new Set([
   Code.SESSION_CLOSED,
   Code.TOO_LARGE,
 ]);
+
+const GIVEN_UP: ReadonlySet<FailureKind> = new Set(['timeout', 'cancelled', 'unexpected-stream']);
 
 const QUIET: Network = {
   latency: () => 1,

@@ -25,6 +25,10 @@ export class AuditedItems {
     return this.#unfinished !== undefined;
   }
 
+  get hasBegun(): boolean {
+    return this.#written !== 0;
+  }
+
   onItem({ flags, payload, meta }: Frame): void {
     assert(!this.#over, 'the stream is over.');
     assert(!this.#settled || (flags & Flag.MORE) === 0, 'its message is settled.');

@@ -5,6 +5,7 @@
 import {
   addBytes,
   bytesBetween,
+  Code,
   describeFrame,
   Flag,
   FrameType,
@@ -44,6 +45,7 @@ interface AuditedWay {
   endArrived: boolean;
   /** Requests without a settlement, and how much of their body has been written and has arrived. */
   readonly unsettled: Map<number, AuditedMessage>;
+  readonly cancelled: Set<number>;
   /** Items of requests and of answers, by message; kept when it is settled, for what crosses that. */
   readonly requestItems: Map<number, AuditedItems>;
   readonly replyItems: Map<number, AuditedItems>;
@@ -207,6 +209,7 @@ export class WireAudit {
       ended: false,
       endArrived: false,
       unsettled: new Map(),
+      cancelled: new Set(),
       settled: 0,
       answered: 0,
       unfinished: undefined,
@@ -250,6 +253,8 @@ export class WireAudit {
         assert(frame.id !== 0 && idsAhead(frame.id, own.lastId) < 2 ** 30, 'a message never sent.');
         if (own.unfinished?.id === frame.id) own.unfinished = undefined;
         own.requestItems.get(frame.id)?.onCancel();
+        assert(!own.cancelled.has(frame.id), 'it is cancelled already.');
+        own.cancelled.add(frame.id);
         return;
       default:
         throw new Error(`${frameName(frame.type)} is not expected.`);
@@ -285,6 +290,7 @@ export class WireAudit {
     own.lastId = id;
     const oneWay = (flags & Flag.ONEWAY) !== 0;
     own.unsettled.set(id, { oneWay, arrived: 0, reply: undefined });
+    own.cancelled.delete(id);
     const [mine, theirs] = [this.#ends[way], this.#ends[1 - way]!].map(
       (end) => end.own?.sessionCredit?.items ?? 0,
     ) as [number, number];
@@ -322,6 +328,8 @@ export class WireAudit {
       if (!more) assert(unit.size === unit.total, 'the settlement is not what TOTAL announced.');
     } else {
       assert(message.reply === undefined, 'the settlement has begun before.');
+      const isLate = type === FrameType.REJECT && meta.code === Code.DEADLINE;
+      assert(!isLate || theirs.replyItems.get(id)?.hasBegun !== true, 'the answer has begun.');
       if (more) message.reply = { id, total: meta.total, size: payload.length };
     }
     if (more) return;
