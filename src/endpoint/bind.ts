@@ -14,9 +14,9 @@ export interface TcpAddress {
   readonly family: 'IPv4' | 'IPv6';
 }
 
-/** A bound Unix socket. */
+/** A bound Unix socket, or a network that was given. */
 export interface PathAddress {
-  /** As it was given. */
+  /** As it was given; of a network, its `address`. */
   readonly path: string;
 }
 
@@ -115,7 +115,7 @@ function listenError(target: Target, cause: unknown): InterconnectError {
   const { host = 'localhost', port = 0, path } = target;
   const where = path ?? `${host}:${port}`;
   const inUse = systemCodeOf(cause) === 'EADDRINUSE';
-  const remedy = inUse ? ' Choose another, or stop the process that uses it.' : '';
+  const remedy = inUse ? ' Choose another, or stop what uses it.' : '';
   const message = `Cannot listen on ${where}: ${messageOf(cause)}.${remedy}`;
   return new InterconnectError('IC_ERR_LISTEN', message, { cause });
 }

@@ -39,6 +39,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   const connection = new Connection(
     'dialer',
     settings,
+    '',
     (listener) => reconnect && new Reconnector(dialer, reconnect, settings.clock, listener),
   );
   await dialer.dial(connection.continuity, options.signal);
@@ -56,7 +57,8 @@ function dataOf(options: ConnectOptions): Buffer {
 }
 
 function addressesOf(options: ConnectOptions): readonly Address[] {
-  const { addresses, host, port, path } = options;
+  const { addresses, host, port, path, network } = options;
+  if (network !== undefined) return [{ path: network.address }];
   if (addresses === undefined) return [checkAddress(options)];
   if (host !== undefined || port !== undefined || path !== undefined) {
     throw optionError('addresses excludes host, port and path. Give one or the other.');

@@ -84,6 +84,12 @@ export interface CloseOptions {
 export class Connection extends EventEmitter<ConnectionEvents> {
   /** Unique in this process, for logs. */
   readonly id: string;
+  /**
+   * Who the dialer is, as the listener's `authenticate` found: what it gave to `handshake.accept`. Empty where it
+   * gave nothing, and at the dialer. It stays the same while sockets come and go: nobody else can go on with the
+   * connection.
+   */
+  readonly principal: string;
   /** @internal What brings sockets, and takes them. */
   readonly continuity: Continuity;
   readonly #settings: Settings;
@@ -103,10 +109,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   constructor(
     role: 'dialer' | 'listener',
     settings: Settings,
+    principal: string,
     reconnector?: (listener: ReconnectListener) => Reconnector | undefined,
   ) {
     super({ captureRejections: true });
     this.id = `connection-${++count}`;
+    this.principal = principal;
     this.#settings = settings;
     this.continuity = new Continuity(role, settings, this.#listener(), reconnector);
     this.gone = new Promise((resolve) => (this.#resolveGone = resolve));
@@ -245,7 +253,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#settings.clock.now();
   }
 
-  /** Milliseconds until a message without a `timeout` of its own must have its outcome; 0 = no limit. */
+  /** @internal */
   get messageTimeout(): number {
     return this.#settings.messageTimeout;
   }

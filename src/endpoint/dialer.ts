@@ -34,6 +34,7 @@ export interface DialTarget {
   readonly data: Buffer;
 }
 
+/** @internal */
 export class Dialer {
   readonly #target: DialTarget;
   readonly #settings: Settings;
@@ -80,8 +81,8 @@ export class Dialer {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     if (signal?.aborted === true) throw cancelledError();
-    const { clock, handshakeTimeout } = this.#settings;
-    const socket = open(address, this.#target.tls);
+    const { clock, handshakeTimeout, network } = this.#settings;
+    const socket = network?.connect() ?? open(address, this.#target.tls);
     // Whatever happens between those who listen for it: an unheard 'error' ends the process.
     socket.on('error', () => undefined);
     const cancel = (): void => void socket.destroy(cancelledError());

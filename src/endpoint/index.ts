@@ -6,8 +6,11 @@ export { Connection } from './connection.js';
 export { InterconnectError, isInterconnectError } from './errors.js';
 export { Handshake } from './handshake.js';
 export { Listener } from './listener.js';
+export { MemoryNetwork } from './memory-network.js';
 export { Message } from './message.js';
 export { Session } from './session.js';
+/** @internal For the reasons that the floor above gives. */
+export { cutText } from '../protocol/index.js';
 
 export type { ListenAddress, PathAddress, TcpAddress } from './bind.js';
 export type { Bytes, Metadata } from './bytes.js';
@@ -24,6 +27,7 @@ export type { ErrorCode, Executed, InterconnectErrorDetails } from './errors.js'
 export type { Items } from './items.js';
 export type { ListenerEvents, ListenerOptions } from './listener.js';
 export type { ItemsRejection, ItemsSettleOptions, SettleOptions } from './message.js';
+export type { Network } from './network.js';
 export type { EndpointLimits, EndpointOptions } from './options.js';
 export type { Peer } from './peer.js';
 export type { Outcome } from './outcome.js';

@@ -84,7 +84,9 @@ export class Listener extends EventEmitter<ListenerEvents> {
     super({ captureRejections: true });
     this.#settings = resolveOptions(options);
     if (options.tls !== undefined) checkObject('tls', options.tls);
-    checkListenTarget(options);
+    const { network } = options;
+    this.#options = { ...options, ...(network && { path: network.address }) };
+    checkListenTarget(this.#options);
     checkInteger('backlog', options.backlog ?? 511, 1, 2 ** 31 - 1);
     checkInteger('maxConnections', options.maxConnections ?? MAX_CONNECTIONS, 1, 2 ** 31 - 1);
     this.#resumeTimeout = checkInteger(
@@ -96,7 +98,6 @@ export class Listener extends EventEmitter<ListenerEvents> {
     if (options.authenticate !== undefined && typeof options.authenticate !== 'function') {
       throw optionError(`authenticate must be a function, and is ${shown(options.authenticate)}.`);
     }
-    this.#options = { ...options };
   }
 
   /** Where it listens, while it does. */
@@ -109,7 +110,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     return this.#connections;
   }
 
-  /** The `net.Server` or `tls.Server` underneath, while it listens. */
+  /** The `net.Server`, `tls.Server` or server of the network underneath, while it listens. */
   get server(): Server | undefined {
     return this.#server;
   }
@@ -200,14 +201,17 @@ export class Listener extends EventEmitter<ListenerEvents> {
   }
 
   #createServer(): Server {
-    const { tls, maxConnections = MAX_CONNECTIONS } = this.#options;
-    const onSocket = (socket: Socket): void => this.#onSocket(socket);
-    const server =
-      tls === undefined
-        ? createTcpServer({ allowHalfOpen: true, noDelay: true }, onSocket)
-        : this.#createTlsServer(tls, onSocket);
-    server.maxConnections = maxConnections;
+    const server = this.#newServer((socket) => this.#onSocket(socket));
+    server.maxConnections = this.#options.maxConnections ?? MAX_CONNECTIONS;
     return server;
+  }
+
+  #newServer(onSocket: (socket: Socket) => void): Server {
+    const { tls } = this.#options;
+    const { network } = this.#settings;
+    if (network !== undefined) return network.createServer(onSocket);
+    if (tls !== undefined) return this.#createTlsServer(tls, onSocket);
+    return createTcpServer({ allowHalfOpen: true, noDelay: true }, onSocket);
   }
 
   #createTlsServer(tls: TlsOptions, onSocket: (socket: Socket) => void): Server {
@@ -239,7 +243,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     // Its TLS handshake ended after the listener did.
     if (this.#closing !== undefined) return void socket.destroy();
     let connection: Connection | undefined;
-    let identity = '';
+    let principal = '';
     let peer: Peer | undefined;
     const { limits, agent, handshakeTimeout, clock } = this.#settings;
     const greeting = { limits, agent, data: EMPTY, canResume: this.#resumeTimeout > 0 };
@@ -248,21 +252,21 @@ export class Listener extends EventEmitter<ListenerEvents> {
       onHandshake: (hello) => {
         // Not asked anew later: by then the socket may be gone.
         const caller = (peer = peerOf(socket, hello.agent, this.#options.path));
-        const admit = (data: Buffer, principal: string): void => {
-          identity = identityOf(caller, principal);
-          this.#admit(driver, hello, data, identity, caller);
+        const admit = (data: Buffer, found: string): void => {
+          principal = found;
+          this.#admit(driver, hello, data, found, caller);
         };
         // [IC-17.15]
         this.#judge(new Handshake(hello.data, caller, driver.machine, admit));
       },
       onBegin: () => {
-        connection = new Connection('listener', this.#settings);
+        connection = new Connection('listener', this.#settings, principal);
         return connection.machine;
       },
       onOpen: (hello) => {
         if (connection === undefined || peer === undefined) return;
         connection.continuity.onOpen(driver, hello, peer);
-        this.#onConnection(connection, identity);
+        this.#onConnection(connection, identityOf(peer, principal));
       },
       onResumed: () => undefined,
       onFailed: () => undefined,
@@ -272,7 +276,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   }
 
   /** The dialer may go on with the connection that it names, or begins a new one. */
-  #admit(driver: Driver, hello: Greeting, data: Buffer, identity: string, peer: Peer): void {
+  #admit(driver: Driver, hello: Greeting, data: Buffer, principal: string, peer: Peer): void {
     const { machine } = driver;
     const now = this.#settings.clock.now();
     // It gave up while it was judged.
@@ -280,7 +284,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     // Only where both offer it. [IC-17.21]
     const resume = hello.canResume && this.#resumeTimeout > 0 ? hello.resume : undefined;
     // [IC-17.16]
-    const former = resume && this.#resumables.find(resume.token, identity);
+    const former = resume && this.#resumables.find(resume.token, identityOf(peer, principal));
     if (resume !== undefined && former?.machine.canResume(resume.received) === true) {
       former.continuity.takeOver(driver);
       machine.resume(former.machine, data, now);

@@ -8,6 +8,7 @@ import {
 import { MAX_AGENT } from '../wire/index.js';
 import { type Clock, systemClock } from './clock.js';
 import { checkObject, optionError, shown } from './errors.js';
+import { checkNetwork, type Network } from './network.js';
 
 /** What this side allows the other, and itself. All have defaults; none can be switched off. */
 export interface EndpointLimits {
@@ -40,12 +41,14 @@ export interface EndpointOptions extends EndpointLimits {
   handshakeTimeout?: number;
   /** Milliseconds until a session must be accepted or rejected. Default 5,000; 0 = no limit. */
   sessionTimeout?: number;
-  /** Milliseconds until a message must be accepted or rejected. Default 60,000; 0 = no limit. */
+  /** Milliseconds until a message must be settled, or an answer in items begin. Default 60,000; 0 = no limit. */
   messageTimeout?: number;
   /** Milliseconds of silence after which the other side is given up. Default 30,000; 0 = never. */
   idleTimeout?: number;
   /** Who this is, told to the other side for its logs; at most 128 bytes. */
   agent?: string;
+  /** Where sockets come from, instead of an address: a `MemoryNetwork`, for tests. */
+  network?: Network;
   /** @internal Tests own the clock. */
   clock?: Clock;
 }
@@ -58,12 +61,16 @@ export interface Settings {
   readonly sessionTimeout: number;
   readonly messageTimeout: number;
   readonly agent: string;
+  /** Undefined: the system's. */
+  readonly network?: Network | undefined;
   readonly clock: Clock;
 }
 
 /** @internal @throws IC_ERR_OPTION naming the option, its value and its range. */
 export function resolveOptions(options: EndpointOptions): Settings {
   checkObject('The options', options);
+  const { network } = options;
+  if (network !== undefined) checkNetwork(network, options);
   const integer = (name: keyof EndpointOptions, fallback: number, from: number, to: number) =>
     checkInteger(name, options[name] ?? fallback, from, to);
   const maxMessage = integer('maxMessageSize', DEFAULT_LIMITS.maxMessage, 1, MAX_MESSAGE);
@@ -98,6 +105,7 @@ export function resolveOptions(options: EndpointOptions): Settings {
     sessionTimeout: integer('sessionTimeout', 5_000, 0, MAX_MILLISECONDS),
     messageTimeout: integer('messageTimeout', 60_000, 0, MAX_MILLISECONDS),
     agent,
+    network,
     clock: options.clock ?? systemClock,
   };
 }

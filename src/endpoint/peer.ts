@@ -6,9 +6,9 @@ import { type PeerCertificate, TLSSocket } from 'node:tls';
 export interface Peer {
   /** What the other side calls itself; nobody has verified it. */
   readonly agent: string;
-  /** IP address, or the path of a Unix socket. */
+  /** IP address, the path of a Unix socket, or the address of a network that was given. */
   readonly address: string;
-  /** Its TCP port; none on a Unix socket. */
+  /** Its TCP port, where there is one. */
   readonly port: number | undefined;
   /** Whether the socket is TLS. */
   readonly encrypted: boolean;
@@ -18,7 +18,7 @@ export interface Peer {
   readonly certificate: PeerCertificate | undefined;
 }
 
-/** @internal `path`: where a Unix socket was dialed or listened on. */
+/** @internal `path`: what was dialed or listened on, where that is no TCP address. */
 export function peerOf(socket: Socket, agent: string, path: string | undefined): Peer {
   const address = socket.remoteAddress ?? path ?? '';
   const port = socket.remotePort;

@@ -30,6 +30,7 @@ export interface ReconnectListener extends DialListener {
   onGivenUp(error: unknown): void;
 }
 
+/** @internal */
 export class Reconnector {
   readonly #dialer: Dialer;
   readonly #settings: ReconnectSettings;

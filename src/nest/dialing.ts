@@ -11,7 +11,15 @@ import type {
 import type { Timers } from './timers.js';
 
 /** What belongs to a listener, and means nothing to who connects. */
-const LISTENERS_OWN = ['host', 'port', 'path', 'tlsOptions', 'authenticate', 'backlog'] as const;
+const LISTENERS_OWN = [
+  'host',
+  'port',
+  'path',
+  'network',
+  'tlsOptions',
+  'authenticate',
+  'backlog',
+] as const;
 /** Milliseconds after which a connection counts as a success. */
 const HEALTHY = 10_000;
 const MOST_DOUBLINGS = 20;
@@ -38,7 +46,7 @@ export class Dialing implements ConnectionSource {
     refuseListenersOptions(options);
     const { connect = {} } = options;
     const ownOptions = isClient(connect) ? {} : connect;
-    this.client = isClient(connect) ? connect : createClient(connect, options);
+    this.client = isClient(connect) ? connect : createClient(connect);
     const { minDelay = 100, maxDelay = 10_000 } = ownOptions.reconnect || {};
     this.minDelay = minDelay;
     this.maxDelay = maxDelay;
@@ -125,16 +133,12 @@ export class Dialing implements ConnectionSource {
   }
 }
 
-function createClient(
-  { waitForConnection: _serversOwn, ...connect }: InterconnectServerConnectOptions,
-  { encoding, serializer, deserializer }: InterconnectServerOptions,
-): InterconnectClient {
-  return new InterconnectClient({
-    ...(encoding !== undefined && { encoding }),
-    ...(serializer !== undefined && { serializer }),
-    ...(deserializer !== undefined && { deserializer }),
-    ...connect,
-  });
+/** It only connects: what is sent over the connection is encoded as the server's other options say. */
+function createClient({
+  waitForConnection: _serversOwn,
+  ...connect
+}: InterconnectServerConnectOptions): InterconnectClient {
+  return new InterconnectClient(connect);
 }
 
 function isClient(value: object): value is ConnectingClient {

@@ -5,6 +5,7 @@ import type {
   EndpointOptions,
   Listener,
   ListenerOptions,
+  Metadata,
 } from '../endpoint/index.js';
 import type { Deserializer, Serializer } from '@nestjs/microservices';
 import type { InterconnectEncoding } from './codec.js';
@@ -33,8 +34,11 @@ export interface ConnectingClient {
   on(event: 'connect', callback: (connection: Connection) => void): void;
 }
 
-/** A connection that the server opens itself. */
-export interface InterconnectServerConnectOptions extends InterconnectClientOptions {
+/** A connection that the server opens itself; how messages are encoded on it is the server's own option. */
+export interface InterconnectServerConnectOptions extends Omit<
+  InterconnectClientOptions,
+  keyof InterconnectPayloadOptions | 'oneWay' | 'connectOnBootstrap' | 'metadata'
+> {
   /**
    * `true` (the default): `listen()` waits for the connection, and fails where there is none to be had. `false`: it
    * resolves at once, and the server keeps trying.
@@ -89,6 +93,11 @@ export interface InterconnectClientOptions extends EndpointOptions, Interconnect
   tlsOptions?: NonNullable<ConnectOptions['tls']>;
   /** Shown to the server's `authenticate` at every connect. At most 15 KiB. */
   data?: Bytes;
+  /**
+   * Sent with every call, for the handler's `ctx.getMetadata()`. An entry of the same name that a dispatch hook, a
+   * record or a request gives is more specific, and wins.
+   */
+  metadata?: Metadata;
   /** How to come back after the socket was lost; `false`: the connection ends with its socket. */
   reconnect?: NonNullable<ConnectOptions['reconnect']>;
   /**
@@ -118,7 +127,7 @@ export function toListenerOptions(options: InterconnectServerOptions): ListenerO
 /** What the core's `connect` is called with, but for the signal. */
 export function toConnectOptions(options: InterconnectClientOptions): ConnectOptions {
   const { tlsOptions, encoding: _, serializer: _1, deserializer: _2, ...rest } = options;
-  const { oneWay: _3, connectOnBootstrap: _4, ...core } = rest;
+  const { oneWay: _3, connectOnBootstrap: _4, metadata: _5, ...core } = rest;
 
   return {
     ...core,
@@ -128,8 +137,8 @@ export function toConnectOptions(options: InterconnectClientOptions): ConnectOpt
 }
 
 /** `port: undefined`, as it comes from a configuration service, means the default as well. */
-function defaultAddress(options: { host?: string; port?: number; path?: string }) {
-  if (options.path !== undefined) return {};
+function defaultAddress(options: InterconnectServerOptions | InterconnectClientOptions) {
+  if (options.path !== undefined || options.network !== undefined) return {};
   return { host: options.host ?? DEFAULT_HOST, port: options.port ?? DEFAULT_PORT };
 }
 

@@ -27,7 +27,8 @@ export function createInterconnectContext(
   options: InterconnectContextOptions = {},
 ): InterconnectContext {
   const { pattern = 'test', isEvent = false, metadata = {}, signal, remaining } = options;
-  const connection = { id: 'test', peer: NOBODY } as unknown as Connection;
+  const { identity = '' } = options;
+  const connection = { id: 'test', principal: identity, peer: NOBODY } as unknown as Connection;
   const message = {
     id: 1,
     data: toBuffer(options.data ?? Buffer.alloc(0)),
@@ -37,7 +38,7 @@ export function createInterconnectContext(
     oneWay: false,
     session: { name: pattern, connection },
   } as unknown as Message;
-  const peer = new FakePeer(connection, options.identity ?? '', options.client);
+  const peer = new FakePeer(connection, identity, options.client);
   return new InterconnectContext([message, pattern, isEvent, peer, undefined]);
 }
 

@@ -1,24 +1,27 @@
 import type { INestMicroservice } from '@nestjs/common';
 import type { MicroserviceOptions } from '@nestjs/microservices';
+import { MemoryNetwork } from '../endpoint/index.js';
 import { InterconnectClient, InterconnectServer } from '../nest/index.js';
 import type { InterconnectClientOptions, InterconnectServerOptions } from '../nest/index.js';
-import { InterconnectTestAddress } from './test-address.js';
 
 /** What `Test.createTestingModule(…).compile()` resolves with is one. */
 export interface MicroserviceFactory {
   createNestMicroservice(options: MicroserviceOptions): INestMicroservice;
 }
 
-/** Beside the address, which the pair has of its own. */
+type Where = 'host' | 'port' | 'path' | 'addresses' | 'tlsOptions' | 'network' | 'connect';
+
+/** Beside the network, which the pair has of its own. */
 export interface InterconnectPairOptions {
-  readonly server?: Omit<InterconnectServerOptions, 'host' | 'port' | 'path' | 'connect'>;
-  readonly client?: Omit<InterconnectClientOptions, 'host' | 'port' | 'path' | 'addresses'>;
+  readonly server?: Omit<InterconnectServerOptions, Where>;
+  readonly client?: Omit<InterconnectClientOptions, Where>;
   /** Before the application listens: global enhancers, hooks. */
   readonly configure?: (app: INestMicroservice, server: InterconnectServer) => void;
 }
 
 /**
- * An application that serves, and a client of it, connected by all that connects them in earnest but a port:
+ * An application that serves, and a client of it, connected by all that connects them in earnest but the system's
+ * sockets:
  *
  * ```ts
  * const module = await Test.createTestingModule({ controllers: [ReplicaController] }).compile();
@@ -34,53 +37,52 @@ export class InterconnectPair<Data = unknown> {
   readonly server: InterconnectServer;
   /** Connected already. */
   readonly client: InterconnectClient<Data>;
-  private readonly address: InterconnectTestAddress;
+  /** What connects the two: `pair.network.cut()` has them reconnect. */
+  readonly network: MemoryNetwork;
   private readonly others: InterconnectClient[] = [];
 
   private constructor(
     app: INestMicroservice,
     server: InterconnectServer,
     client: InterconnectClient<Data>,
-    address: InterconnectTestAddress,
+    network: MemoryNetwork,
   ) {
     this.app = app;
     this.server = server;
     this.client = client;
-    this.address = address;
+    this.network = network;
   }
 
   static async start(
     module: MicroserviceFactory,
     options: InterconnectPairOptions = {},
   ): Promise<InterconnectPair> {
-    const address = await InterconnectTestAddress.create();
-    const { path } = address;
+    const network = new MemoryNetwork();
+    const server = new InterconnectServer({ ...options.server, network });
+    const app = module.createNestMicroservice({ strategy: server });
+    options.configure?.(app, server);
+    const client = new InterconnectClient<unknown>({ ...options.client, network });
+    const pair = new InterconnectPair(app, server, client, network);
     try {
-      const server = new InterconnectServer({ ...options.server, path });
-      const app = module.createNestMicroservice({ strategy: server });
-      options.configure?.(app, server);
       await app.listen();
-      const client = new InterconnectClient<unknown>({ ...options.client, path });
-      const pair = new InterconnectPair(app, server, client, address);
       await client.connect();
       return pair;
     } catch (error) {
-      await address.dispose();
+      await pair.close();
       throw error;
     }
   }
 
   /** Another client of the same server, to be closed with the pair. */
   createClient(options: InterconnectPairOptions['client'] = {}): InterconnectClient {
-    const client = new InterconnectClient({ ...options, path: this.address.path });
+    const client = new InterconnectClient({ ...options, network: this.network });
     this.others.push(client);
     return client;
   }
 
-  /** Ends both sides; nothing of them is left. */
+  /** Ends both sides. */
   async close(): Promise<void> {
     await Promise.all([this.client, ...this.others].map((client) => client.close()));
     await this.app.close();
-    await this.address.dispose();
   }
 }

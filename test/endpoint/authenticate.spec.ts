@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Code, connect, type Handshake } from 'nestjs-interconnect/core';
 import { afterTest } from '../support/after-test.js';
 import { addressOf, connected, dial, listening } from '../support/connected.js';
-import { failure, next, thrown, until } from '../support/events.js';
+import { failure, next, thrown, turn, until } from '../support/events.js';
 import { ManualClock } from '../support/manual-clock.js';
 
 describe('authenticate', () => {
@@ -115,6 +115,40 @@ describe('authenticate', () => {
     expect(await reported).toEqual([expect.objectContaining({ message: 'too late' })]);
     expect(dialer).toMatchObject({ status: 'open', data: Buffer.alloc(0) });
     expect(await dialer.ping()).toBeGreaterThanOrEqual(0);
+  });
+
+  it('says who the dialer is, for as long as the connection lasts', async () => {
+    const { acceptor, dialer } = await connected(
+      { authenticate: (handshake) => handshake.accept(undefined, handshake.data.toString()) },
+      { data: Buffer.from('alice'), reconnect: { minDelay: 1 } },
+    );
+    const resumed = next(acceptor, 'resume');
+
+    expect([acceptor.principal, dialer.principal]).toEqual(['alice', '']);
+    acceptor.socket.destroy();
+    await resumed;
+    expect(acceptor.principal).toBe('alice');
+    await dialer.close();
+    expect(acceptor.principal).toBe('alice');
+  });
+
+  it('says it before the connection is emitted, once, and to each of its own', async () => {
+    const names = ['alice', undefined, 'bob'];
+    const listener = await listening({
+      authenticate: async (handshake) => {
+        await turn();
+        handshake.accept(undefined, names.shift());
+        handshake.accept(undefined, 'mallory');
+      },
+    });
+    const seen: string[] = [];
+    listener.on('connection', ({ principal }) => seen.push(principal));
+
+    for (let count = 0; count < 3; count++) await dial(listener);
+
+    expect(seen).toEqual(['alice', '', 'bob']);
+    expect([...listener.connections].map(({ principal }) => principal)).toEqual(seen);
+    expect((await connected()).acceptor.principal).toBe('');
   });
 
   it('changes nothing by what it does after it has refused', async () => {

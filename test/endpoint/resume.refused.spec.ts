@@ -154,6 +154,7 @@ describe('a connection whose dialer comes back', () => {
     await renewed;
 
     expect(accepted.map(({ status }) => status)).toEqual(['detached', 'open']);
+    expect(accepted.map((each) => each.principal)).toEqual(['alice', 'mallory']);
     expect(await session.send(Buffer.from('x'))).toMatchObject({ accepted: true });
   });
 

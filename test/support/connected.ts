@@ -13,7 +13,8 @@ import { next } from './events.js';
 
 /** A listener that listens on 127.0.0.1, if the options do not say otherwise. */
 export async function listening(options: ListenerOptions = {}): Promise<Listener> {
-  const where = options.path === undefined ? { host: '127.0.0.1', port: 0 } : {};
+  const isElsewhere = options.path !== undefined || options.network !== undefined;
+  const where = isElsewhere ? {} : { host: '127.0.0.1', port: 0 };
   const listener = new Listener({ ...where, ...options });
   afterTest(() => listener.close());
   await listener.listen();
@@ -38,7 +39,8 @@ export async function dial(
   listener: Listener,
   options: Partial<ConnectOptions> = {},
 ): Promise<Connection> {
-  const connection = await connect({ ...addressOf(listener), ...options });
+  const where = options.network === undefined ? addressOf(listener) : {};
+  const connection = await connect({ ...where, ...options });
   afterTest(() => connection.close());
   return connection;
 }
