@@ -1,4 +1,5 @@
 /** Moves the items of an application's source into a stream, one at a time, as fast as that takes them. */
+import { AsyncResource } from 'node:async_hooks';
 import type { Readable } from 'node:stream';
 import { type Bytes, toBuffer } from './bytes.js';
 import { InterconnectError, messageOf } from './errors.js';
@@ -20,6 +21,8 @@ export interface FedStream {
 export class Feeder {
   readonly #items: Items;
   readonly #stream: FedStream;
+  /** The source runs in the scope of who gave it, and not of what frees its way: that is another's socket or answer. */
+  readonly #scope = new AsyncResource('InterconnectStream');
   #iterator: AnyIterator | undefined;
   #state: 'new' | 'feeding' | 'exhausted' | 'stopped' = 'new';
   /** Continues when the stream may be ready, or is stopped. */
@@ -42,7 +45,7 @@ export class Feeder {
   wake(): void {
     if (this.#state === 'new') {
       this.#state = 'feeding';
-      void this.#feed();
+      void this.#scope.runInAsyncScope(() => this.#feed());
     }
     const resume = this.#resume;
     this.#resume = undefined;

@@ -35,7 +35,7 @@ export interface ItemsSettleOptions extends SettleOptions {
 
 /**
  * One message, to be settled once: by `accept`, `respond` or `reject`. If that does not happen within
- * the sender's timeout, both sides are told. Until then it occupies one of the session's places, and after
+ * the sender's timeout, and no answer in items begins, both sides are told. Until then it occupies one of the session's places, and after
  * a timeout or a cancel still: settle every message when its work has ended, one-way ones too.
  *
  * A second settlement throws `IC_ERR_ALREADY_SETTLED`. A settlement that comes after the timeout, or
@@ -52,6 +52,7 @@ export class Message {
   readonly oneWay: boolean;
   readonly #incoming: IncomingMessage;
   #answered = false;
+  #rejection: Pick<ItemsRejection, 'code' | 'reason'> | undefined;
   /** An answer was refused here because the sender would not take it. */
   #isTooLarge = false;
   #metadata: Metadata | undefined;
@@ -85,13 +86,18 @@ export class Message {
     return this.#answered;
   }
 
+  /** What it was rejected with, on this side; of an answer that is a stream, when that has ended. For who traces or logs. */
+  get rejection(): Pick<ItemsRejection, 'code' | 'reason'> | undefined {
+    return this.#rejection;
+  }
+
   /** Whether an outcome stands: this side's, or the timeout. */
   get settled(): boolean {
     const { state } = this.#incoming;
     return state === 'settling' || state === 'settled';
   }
 
-  /** Milliseconds until it times out; `undefined` = it does not. */
+  /** Milliseconds until it times out; `undefined` = it does not, or no more: the first item of its answer has left. */
   get remaining(): number | undefined {
     const { deadline } = this.#incoming;
     return deadline === Infinity
@@ -101,7 +107,8 @@ export class Message {
 
   /**
    * Aborts when the sender cancelled, the time is over, or the connection is gone: work that is still
-   * under way is for nobody. Made at the first access.
+   * under way is for nobody. Once an answer in items has begun the sender alone keeps time, and cancels. Made at
+   * the first access.
    */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
@@ -145,7 +152,8 @@ export class Message {
   }
 
   /**
-   * Rejects. `code` is `Code.REFUSED` (the default), `Code.FAILED` or an application's own
+   * Rejects. `code` is `Code.REFUSED` (the default), `Code.FAILED`, `Code.DEADLINE` (the handler took longer than it may:
+   * at the sender, a timeout as if the message's own time were over) or an application's own
    * (0x8000–0xbfff: it was processed, 0xc000–0xffff: it was not); `reason` is for people, at most 1024
    * bytes; `data` is for the sender's application.
    */
@@ -180,6 +188,13 @@ export class Message {
 
   #settle(type: number, meta: Meta, payload: Buffer): void {
     this.#answer();
+    this.#end(type, meta, payload);
+  }
+
+  #end(type: number, meta: Meta, payload: Buffer): void {
+    if (type === FrameType.REJECT) {
+      this.#rejection = { code: meta.code ?? Code.FAILED, reason: meta.text ?? '' };
+    }
     this.session.settle(this.#incoming, type, meta, payload);
     this.#body?.wake();
   }
@@ -194,10 +209,7 @@ export class Message {
       {
         incoming,
         peerMaxMessageSize: connection.peerMaxMessageSize,
-        settle: (type, fields, payload) => {
-          session.settle(incoming, type, fields, payload);
-          this.#body?.wake();
-        },
+        settle: (type, fields, payload) => this.#end(type, fields, payload),
         report: (error) => connection.reportHandlerError(error),
         rejectionOf: (error) => this.#rejectionOf(error, options.toRejection),
       },
@@ -276,4 +288,4 @@ function errorFor(reason: AbortReason): InterconnectError {
   }
 }
 
-const MESSAGE_CODES = [Code.REFUSED, Code.FAILED];
+const MESSAGE_CODES = [Code.REFUSED, Code.FAILED, Code.DEADLINE];

@@ -18,7 +18,6 @@ export class Cancellation implements AbortSignal {
    * settled and the core took its listener away: then nothing is made.
    */
   abort(): void {
-    if (this.aborted) return;
     this.aborted = true;
     if (this.listener === undefined) return;
     this.reason = new Error('The caller unsubscribed.');

@@ -105,7 +105,7 @@ function serialized(result: unknown, field: Field): unknown {
 
 /** A packet stands for its contents; anything else for itself. */
 function contentsOf(result: unknown, field: Field): unknown {
-  if (typeof result !== 'object' || result === null || isBytes(result)) return result;
+  if (typeof result !== 'object' || result === null) return result;
   return field in result ? (result as Partial<Record<Field, unknown>>)[field] : result;
 }
 

@@ -8,7 +8,7 @@
  * filter gives to `throwError` as it is.
  */
 import { types } from 'node:util';
-import { Code, isInterconnectError } from '../endpoint/index.js';
+import { Code, cutText, isInterconnectError } from '../endpoint/index.js';
 import type { Metadata, Outcome } from '../endpoint/index.js';
 import { INTERNAL_ERROR_MESSAGE, NO_HANDLER_MESSAGE } from './interconnect.constants.js';
 import {
@@ -32,7 +32,6 @@ type RejectedOutcome = Extract<Outcome, { accepted: false }>;
 
 /** Marks a REJECT whose payload is what an `RpcException` carried, and says in which form. */
 const CARRIED = 'rpc-exception';
-const REASON_LIMIT = 1024;
 /** Nest's text for an `RpcException` that has no message of its own. */
 const NAMELESS = 'Rpc Exception';
 
@@ -52,8 +51,8 @@ export function toRejection(error: unknown): Rejection {
   if (isRejection(carried) && isApplicationCode(carried.code)) {
     const { code, message, data } = carried;
     const details = detailsOf(carried);
-    if (details !== undefined) return { ...carryObject(details), code, reason: cut(message) };
-    return { code, reason: cut(message), ...(data && { data }), isMasked: false };
+    if (details !== undefined) return { ...carryObject(details), code, reason: cutText(message) };
+    return { code, reason: cutText(message), ...(data && { data }), isMasked: false };
   }
   if (isNestError(carried)) {
     return carried.message === INTERNAL_ERROR_MESSAGE ? masked() : carryText(carried.message);
@@ -110,18 +109,6 @@ export function asTcpError(error: unknown): unknown {
   return Object.defineProperty(error, 'toJSON', { value: () => shown });
 }
 
-/** At most 1024 bytes of valid UTF-8 without U+0000, which is what fits a reason. Never half a character. */
-export function cut(text: string): string {
-  const bytes = Buffer.from(text.replaceAll('\0', '\uFFFD'), 'utf8');
-  let end = Math.min(bytes.length, REASON_LIMIT);
-  while (end > 0 && end < bytes.length && isContinuation(bytes.readUInt8(end))) end -= 1;
-  return bytes.toString('utf8', 0, end);
-}
-
-function isContinuation(byte: number): boolean {
-  return (byte & 0xc0) === 0x80;
-}
-
 function isMaskedError({ code, reason }: InterconnectException): boolean {
   return (
     (code === Code.FAILED && reason === INTERNAL_ERROR_MESSAGE) || reason === NO_HANDLER_MESSAGE
@@ -135,7 +122,7 @@ function masked(): Rejection {
 function carryText(text: string): Rejection {
   return {
     code: Code.FAILED,
-    reason: cut(text),
+    reason: cutText(text),
     data: Buffer.from(text, 'utf8'),
     metadata: { [CARRIED]: 'text' },
     isMasked: false,
@@ -144,7 +131,7 @@ function carryText(text: string): Rejection {
 
 function carryObject(value: object): Rejection {
   const message = 'message' in value && typeof value.message === 'string' ? value.message : '';
-  const reason = cut(message === '' ? NAMELESS : message);
+  const reason = cutText(message === '' ? NAMELESS : message);
   const json = stringify(value);
   if (json === undefined) return { code: Code.FAILED, reason, isMasked: false };
   return {

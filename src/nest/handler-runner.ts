@@ -1,7 +1,6 @@
 import type { Logger } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
-import { isObservable, takeWhile } from 'rxjs';
-import type { Observable } from 'rxjs';
+import { isObservable } from 'rxjs';
 import type { Message } from '../endpoint/index.js';
 import type { Codec } from './codec.js';
 import { extrasOf } from './handler-extras.js';
@@ -10,10 +9,10 @@ import { HandlerLimit } from './handler-limit.js';
 import { InterconnectContext } from './interconnect.context.js';
 import type { InterconnectPeer } from './interconnect.peers.js';
 import { decodeItems } from './item-stream.js';
+import { ObservableResult } from './observable-result.js';
 import { isPromiseLike } from './promises.js';
 import { Settler } from './settler.js';
 import type { Timers } from './timers.js';
-import { ValueQueue } from './value-queue.js';
 
 const NOTHING = () => {};
 
@@ -38,18 +37,15 @@ export interface Run {
  *
  * | the handler gives                     | the caller gets            |
  * | ------------------------------------- | -------------------------- |
- * | nothing, `null`, an empty Observable  | ACCEPT, empty              |
+ * | nothing, `null`                       | ACCEPT, empty              |
  * | bytes, or a record of them            | ACCEPT with them           |
- * | an Observable of one of these         | the same, when it completes |
- * | an Observable of several, an async    | ITEM for each, ACCEPT at    |
- * | iterable, a Readable                  | the end                     |
+ * | an async iterable, a Readable         | ITEM for each, then ACCEPT |
+ * | an Observable                         | see `ObservableResult`     |
  * | an error                              | REJECT, see error-mapping  |
  * | anything else                         | REJECT FAILED, and a log   |
  *
  * An event handler's values are not looked at: it accepts when it has completed. With a codec, values take
  * the place of bytes.
- *
- * An Observable may turn out to be a stream: its first value waits for the second, or for the end.
  *
  * This is the server's path for every message. Nest's own (`handleRequest`, `transformToObservable`,
  * `send`) costs 3.5 µs more each, so there is no Observable here unless the handler made one.
@@ -71,7 +67,7 @@ export class HandlerRunner {
     this.isEvent = handler.isEventHandler === true;
     this.codec = environment.codec;
     this.timers = environment.timers;
-    this.settler = new Settler(pattern, this.isEvent, environment.codec, environment.logger);
+    this.settler = new Settler(pattern, handler, environment.codec, environment.logger);
     const { concurrency, timeout, stream } = extrasOf(pattern, handler);
     this.timeout = timeout;
     this.takesStream = stream;
@@ -168,8 +164,11 @@ export class HandlerRunner {
   }
 
   private conclude(run: Run, value: unknown, end: () => void): void {
-    if (isObservable(value)) this.follow(run, value, end);
-    else this.settler.settle(run.message, value, end, run.limit);
+    if (isObservable(value)) {
+      new ObservableResult(run, this.settler, this.isEvent, end).follow(value);
+    } else {
+      this.settler.settle(run.message, value, end, run.limit);
+    }
   }
 
   private failThrown(message: Message, error: unknown, end: () => void): void {
@@ -180,65 +179,6 @@ export class HandlerRunner {
   private failDecoding(message: Message, error: unknown, end: () => void): void {
     this.settler.rejectUndecodable(message, error);
     end();
-  }
-
-  private follow({ message, limit }: Run, source: Observable<unknown>, end: () => void): void {
-    const ignoresMore = this.isEvent || message.oneWay;
-    let first: unknown;
-    let hasFirst = false;
-    let queue: ValueQueue | undefined;
-    let isSettling = false;
-    const state = { isStopped: false };
-    // It may have to stop while it emits within `subscribe`, when there is no subscription yet.
-    let unsubscribe = () => {
-      state.isStopped = true;
-    };
-    const subscription = source.pipe(takeWhile(() => !state.isStopped)).subscribe({
-      next: (value) => {
-        if (queue !== undefined) return queue.push(value);
-        if (!hasFirst) {
-          hasFirst = true;
-          first = value;
-        } else if (!ignoresMore) {
-          isSettling = true;
-          queue = new ValueQueue(() => unsubscribe());
-          queue.push(first);
-          queue.push(value);
-          const values = queue;
-          this.settler.stream(
-            message,
-            { values, isFiltered: true, metadata: undefined, limit },
-            end,
-          );
-        }
-      },
-      complete: () => {
-        if (queue !== undefined) return queue.complete();
-        isSettling = true;
-        this.settler.settle(message, first, end, limit);
-      },
-      error: (error: unknown) => {
-        if (queue === undefined) this.settler.reject(message, error);
-        else queue.fail(error);
-      },
-    });
-    unsubscribe = () => subscription.unsubscribe();
-    subscription.add(() => {
-      if (!isSettling) end();
-    });
-    if (state.isStopped) unsubscribe();
-    // Nobody waits for a one-way message from the start, so that there is no one who could stop to.
-    if (subscription.closed || (message.oneWay && limit === undefined)) return;
-
-    // Only now, as a signal is costly to make and most Observables end by themselves.
-    const { signal } = limit ?? message;
-    const stop = () => {
-      unsubscribe();
-      this.settler.abandon(message);
-    };
-    signal.addEventListener('abort', stop, { once: true });
-    subscription.add(() => signal.removeEventListener('abort', stop));
-    if (signal.aborted) stop();
   }
 }
 

@@ -4,6 +4,7 @@ export { InterconnectClient } from './interconnect.client.js';
 export { InterconnectContext } from './interconnect.context.js';
 export { InterconnectException } from './interconnect.exception.js';
 export { InterconnectExceptionFilter } from './interconnect-exception.filter.js';
+export { InterconnectHealthIndicator } from './interconnect-health.indicator.js';
 export { InterconnectModule } from './interconnect.module.js';
 export { InterconnectPeer, InterconnectPeers } from './interconnect.peers.js';
 export { InterconnectRecord, InterconnectRecordBuilder } from './interconnect.record.js';
@@ -16,6 +17,11 @@ export type { InterconnectServerEvents } from './interconnect.server-events.js';
 export type { InterconnectEncoding } from './codec.js';
 export type { InterconnectRequestOptions } from './interconnect.client.js';
 export type { InterconnectContextArgs, InterconnectHandlerLimit } from './interconnect.context.js';
+export type {
+  InterconnectHealth,
+  InterconnectHealthOptions,
+  InterconnectHealthResult,
+} from './interconnect-health.indicator.js';
 export type { InterconnectRejection } from './interconnect.exception.js';
 export type {
   InterconnectModuleOptions,
@@ -40,6 +46,7 @@ export type {
   ListenAddress,
   Message,
   Metadata,
+  Network,
   PathAddress,
   Peer,
   Session,

@@ -5,8 +5,10 @@ import type { ReadPacket, WritePacket } from '@nestjs/microservices';
 import { AsyncSubject, Observable } from 'rxjs';
 import { connect, InterconnectError } from '../endpoint/index.js';
 import type { Connection, ConnectionStatus, Metadata } from '../endpoint/index.js';
-import { describePattern, fail, refused, transmit } from './call.js';
-import type { Call, Caller, CallSettings } from './call.js';
+import { transmit } from './call.js';
+import type { CallSettings } from './call.js';
+import { describePattern, fail, refused } from './caller.js';
+import type { Call, Caller } from './caller.js';
 import { Cancellation } from './cancellation.js';
 import { clientCodec } from './codec.js';
 import type { CodecOptions } from './codec.js';
@@ -58,6 +60,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   private readonly notifier = new Notifier<InterconnectClientEvents>(this.logger);
   private readonly isOneWay: boolean;
   private readonly connectsOnBootstrap: boolean;
+  private readonly metadata: Metadata | undefined;
   private readonly isJson: boolean;
   private readonly settings: CallSettings;
   private readonly holder: ConnectionHolder;
@@ -69,6 +72,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     super();
     this.isOneWay = options.oneWay ?? false;
     this.connectsOnBootstrap = options.connectOnBootstrap ?? false;
+    this.metadata = options.metadata;
     this.isJson = options.encoding === 'json';
     this.initializeSerializer(options);
     this.initializeDeserializer(options);
@@ -134,7 +138,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     this.notifier.on(event, callback);
   }
 
-  /** The `net.Socket` or `tls.TLSSocket` underneath, the newest. Throws Nest's standard error unless connected. */
+  /** The `net.Socket` or `tls.TLSSocket` underneath, the newest; with `network`, its socket. Throws Nest's standard error unless connected. */
   override unwrap<T = Connection['socket']>(): T {
     const open = this.holder.current;
     if (open === undefined) throw new Error(NOT_CONNECTED_MESSAGE);
@@ -143,7 +147,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 
   /**
    * Sends at once and resolves with what the handler returned: one `Buffer`, an empty one when it gave nothing.
-   * Rejects as `send()` fails, and when the handler answers by a stream: that is for `send()`.
+   * Rejects as `send()` fails, and, cancelled, when there is a second value: streams are for `send()`.
    */
   request<TResult = Buffer>(
     pattern: unknown,
@@ -170,8 +174,8 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   /**
    * Cold, as Nest has it: each subscription sends once. Emits one `Buffer` (an empty one when the handler
    * gave nothing) and completes; of a handler that answers by a stream, each item as it comes. Unsubscribing before
-   * the end cancels the message. The whole answer is to be there within the timeout, a stream too:
-   * `setTimeout()` of a record gives it more.
+   * the end cancels the message. The answer is to be there, or its first item, within the
+   * `messageTimeout`, which counts anew from each item. `setTimeout()` of a record limits the whole.
    *
    * `data` is bytes or an `InterconnectRecord` of bytes. They are not copied: leave them alone until
    * the outcome is there. Or it is a stream of them, a `Readable` or an async iterable, for a handler with the extra
@@ -228,11 +232,18 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     packet: ReadPacket,
     callback: (packet: WritePacket) => void,
   ): () => void {
+    const tell = (outcome: WritePacket) => {
+      try {
+        callback(outcome);
+      } catch (error) {
+        this.logger.error(error);
+      }
+    };
     return this.start(packet, {
-      next: (response) => callback({ response }),
-      complete: () => callback({ isDisposed: true }),
-      succeed: (response) => callback({ response, isDisposed: true }),
-      fail: (err) => callback({ err: this.isJson ? asTcpError(err) : err, isDisposed: true }),
+      next: (response) => tell({ response }),
+      complete: () => tell({ isDisposed: true }),
+      succeed: (response) => tell({ response, isDisposed: true }),
+      fail: (err) => tell({ err: this.isJson ? asTcpError(err) : err, isDisposed: true }),
     });
   }
 
@@ -265,7 +276,8 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   }
 
   /** Sends now, or once connected. */
-  private dispatch(call: Call): void {
+  private dispatch(asked: Call): void {
+    const call = this.metadata === undefined ? asked : withMetadata(asked, this.metadata);
     const open = this.holder.current;
     if (open !== undefined) return transmit(open, call, this.settings);
     const { signal } = call;
@@ -293,9 +305,14 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     return result;
   }
 
+  /** A subclass may throw its own error instead of returning it. */
   private toError(error: unknown): unknown {
-    const result: unknown = this.serializeError(this.isJson ? asTcpError(error) : error);
-    return result;
+    try {
+      const result: unknown = this.serializeError(this.isJson ? asTcpError(error) : error);
+      return result;
+    } catch (thrown) {
+      return thrown;
+    }
   }
 
   private createSlot(options: InterconnectClientOptions): ConnectionSlot {
@@ -340,24 +357,26 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   }
 }
 
+/** A hook has put its own into the packet, and they come last: they are more specific. */
+function withMetadata(call: Call, metadata: Metadata): Call {
+  const { packet } = call;
+  return { ...call, packet: { ...packet, metadata: { ...metadata, ...packet.metadata } } };
+}
+
 /** The options of a request go the way of a record. */
 function withOptions(data: unknown, options: Omit<InterconnectRequestOptions, 'signal'>): unknown {
   const { timeout, metadata, idempotent } = options;
   if (timeout === undefined && metadata === undefined && idempotent === undefined) return data;
   if (!isInterconnectRecord(data)) return new InterconnectRecord<unknown>(data, options);
   const { oneWay } = data;
+  const lasting = timeout ?? data.timeout;
+  const harmless = idempotent ?? data.idempotent;
   return new InterconnectRecord<unknown>(data.data, {
-    ...pick({ timeout: timeout ?? data.timeout, idempotent: idempotent ?? data.idempotent }),
+    ...(lasting !== undefined && { timeout: lasting }),
+    ...(harmless !== undefined && { idempotent: harmless }),
     ...(oneWay !== undefined && { oneWay }),
     metadata: { ...data.metadata, ...metadata },
   });
-}
-
-/** Without the entries that are not there: an explicit `undefined` would beat a default. */
-function pick<T extends object>(entries: T): { [Key in keyof T]?: NonNullable<T[Key]> } {
-  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as {
-    [Key in keyof T]?: NonNullable<T[Key]>;
-  };
 }
 
 function cancelled(): InterconnectError {

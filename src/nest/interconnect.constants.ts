@@ -5,7 +5,7 @@
  */
 export const INTERCONNECT_TRANSPORT = Symbol.for('nestjs-interconnect');
 
-/** Where `InterconnectModule` keeps its options. Injectable where the module is imported. */
+/** Where `InterconnectModule` keeps its options. */
 export const INTERCONNECT_MODULE_OPTIONS = Symbol.for('nestjs-interconnect.module-options');
 
 /** As for Nest's TCP transport: without a host, only this machine is served. */

@@ -94,7 +94,10 @@ export class InterconnectContext extends BaseRpcContext<InterconnectContextArgs>
     return this.getSignal();
   }
 
-  /** Milliseconds left until the message or the handler times out, or `undefined` when neither ever does. */
+  /**
+   * Milliseconds left until the message or the handler times out, or `undefined` when neither does: the message not
+   * any more once its answer, a stream, has begun.
+   */
   getRemaining(): number | undefined {
     return (this.args[4] ?? this.args[0]).remaining;
   }

@@ -3,11 +3,13 @@ import type { Connection, InterconnectError } from '../endpoint/index.js';
 /**
  * What `server.status` and `client.status` emit: for a server whether it listens, for a client, or a server
  * that connects, whether it has a connection. `RECONNECTING`: it has one, and no socket to it at the moment; what
- * is sent waits. A plain object and not an enum, so that it exists at run time.
+ * is sent waits. `DRAINING`: a server that shuts down takes nothing new, and lets what runs end. A plain object and not
+ * an enum, so that it exists at run time.
  */
 export const InterconnectStatus = {
   CONNECTED: 'connected',
   RECONNECTING: 'reconnecting',
+  DRAINING: 'draining',
   DISCONNECTED: 'disconnected',
 } as const;
 /** One of its values. */

@@ -2,6 +2,7 @@ import { ConfigurableModuleBuilder, Module } from '@nestjs/common';
 import type { DynamicModule, Provider } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { InterconnectExceptionFilter } from './interconnect-exception.filter.js';
+import { InterconnectHealthIndicator } from './interconnect-health.indicator.js';
 import { InterconnectLifecycleModule } from './interconnect-lifecycle.module.js';
 import { InterconnectClient } from './interconnect.client.js';
 import { INTERCONNECT_MODULE_OPTIONS } from './interconnect.constants.js';
@@ -47,7 +48,7 @@ const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
 const MAPPING: Provider = { provide: APP_FILTER, useClass: InterconnectExceptionFilter };
 
 /**
- * Provides `InterconnectClient` and `InterconnectServer` by class:
+ * Provides `InterconnectClient` and `InterconnectServer` by class, and `InterconnectHealthIndicator`:
  *
  * ```ts
  * @Module({ imports: [InterconnectModule.forRoot({ client: { port: 5000 }, server: { port: 5001 } })] })
@@ -56,7 +57,7 @@ const MAPPING: Provider = { provide: APP_FILTER, useClass: InterconnectException
  * app.connectMicroservice({ strategy: app.get(InterconnectServer) });
  * ```
  *
- * Neither does anything by itself: the client connects at its first call and is closed at shutdown; the
+ * Neither of the two does anything by itself: the client connects at its first call and is closed at shutdown; the
  * server listens when Nest starts it as a microservice. At shutdown every Interconnect server of the application stops
  * first, while all that its handlers need is still there. Several clients: `ClientsModule.register`
  * with `customClass: InterconnectClient`.
@@ -74,8 +75,9 @@ const MAPPING: Provider = { provide: APP_FILTER, useClass: InterconnectException
       useFactory: createServer,
       inject: [INTERCONNECT_MODULE_OPTIONS, InterconnectClient],
     },
+    InterconnectHealthIndicator,
   ],
-  exports: [InterconnectClient, InterconnectServer, INTERCONNECT_MODULE_OPTIONS],
+  exports: [InterconnectClient, InterconnectServer, InterconnectHealthIndicator],
 })
 export class InterconnectModule extends ConfigurableModuleClass {
   /**

@@ -66,7 +66,7 @@ export class InterconnectServer
   private readonly runners = new Map<string, HandlerRunner>();
   private source: ConnectionSource | undefined;
   private handlerNames: HandlerNames | undefined;
-  private warnedAt = 0;
+  private warnedAt = -Infinity;
   private closing: Promise<void> = Promise.resolve();
 
   constructor(options: InterconnectServerOptions = {}) {
@@ -103,6 +103,7 @@ export class InterconnectServer
     const { source } = this;
     if (source !== undefined) {
       this.source = undefined;
+      this._status$.next(InterconnectStatus.DRAINING);
       this.closing = this.shut(source);
     }
     return this.closing;
@@ -125,7 +126,7 @@ export class InterconnectServer
   }
 
   /**
-   * The `net.Server` or `tls.Server` underneath; with `connect`, the socket. Throws Nest's standard error
+   * The `net.Server`, `tls.Server` or server of the network underneath; with `connect`, the socket. Throws Nest's standard error
    * unless listening.
    */
   override unwrap<T = UnderlyingServer>(): T {
@@ -152,7 +153,6 @@ export class InterconnectServer
       throw new Error(describeConflict(route, existing, isEventHandler, names));
     }
     super.addHandler(pattern, callback, isEventHandler, extras);
-    this.runners.delete(route);
   }
 
   /** Takes the pattern as it is before reading it as JSON, so that `'true'` and `'1.0'` are found too. */
@@ -219,7 +219,7 @@ export class InterconnectServer
 
   /** At most one line a second: anybody who reaches the port can bring it about. */
   private warnSparingly(message: string): void {
-    const now = Date.now();
+    const now = this.timers.now();
     if (now - this.warnedAt < 1000) return;
     this.warnedAt = now;
     this.logger.warn(message);
@@ -320,17 +320,9 @@ export class InterconnectServer
     }
   }
 
-  /**
-   * The registered pattern that a session's name stands for. The other side chose the name, and Nest's
-   * lookup reads it as JSON: one on which that fails, however deep, stands for itself.
-   */
+  /** The registered pattern that a session's name stands for: Nest's lookup reads it as JSON, if it is. */
   private resolveRoute(name: string): string {
-    if (this.messageHandlers.has(name)) return name;
-    try {
-      return this.getRouteFromPattern(name);
-    } catch {
-      return name;
-    }
+    return this.messageHandlers.has(name) ? name : this.getRouteFromPattern(name);
   }
 }
 

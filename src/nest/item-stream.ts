@@ -4,13 +4,31 @@ import type { Bytes } from '../endpoint/index.js';
 import { UnfitValue } from './codec.js';
 import { isInterconnectRecord } from './interconnect.record.js';
 
+const EMPTY = Buffer.alloc(0);
+
 /** What is read item by item: an async iterable or generator, a `Readable`. An array is a value, and not a stream. */
 export function isStream(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
 }
 
 /** One value of a stream cannot travel: the application's mistake, and no failure of the source. */
-export class UnfitItem extends TypeError {}
+export class UnfitItem extends TypeError {
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/** Makes the bytes of one value. Throws for a value that has none, or rejects. */
+export type EncodeItem = (value: unknown) => Bytes | PromiseLike<Bytes>;
+
+/** As `encode`, for what may be an item of a stream. */
+export function encodeItem(value: unknown, encode: EncodeItem): Bytes | PromiseLike<Bytes> {
+  if (!isInterconnectRecord(value)) return encode(value);
+  throw new UnfitValue(
+    value,
+    'An item of a stream has no metadata of its own: give the data alone.',
+  );
+}
 
 /**
  * The values of a source as items: each is encoded when it is asked for, so that the source goes at the pace of the
@@ -18,13 +36,10 @@ export class UnfitItem extends TypeError {}
  */
 export class EncodedItems implements AsyncIterableIterator<Bytes> {
   private readonly source: AsyncIterable<unknown>;
-  private readonly encode: (value: unknown) => Bytes | PromiseLike<Bytes>;
+  private readonly encode: EncodeItem;
   private iterator: AsyncIterator<unknown> | undefined;
 
-  constructor(
-    source: AsyncIterable<unknown>,
-    encode: (value: unknown) => Bytes | PromiseLike<Bytes>,
-  ) {
+  constructor(source: AsyncIterable<unknown>, encode: EncodeItem) {
     this.source = source;
     this.encode = encode;
     // An 'error' that nobody listens for ends the process, also after the reader has left.
@@ -40,11 +55,11 @@ export class EncodedItems implements AsyncIterableIterator<Bytes> {
     const result = await this.open().next();
     if (result.done === true) return { done: true, value: undefined };
     try {
-      return { done: false, value: await this.encodeItem(result.value) };
+      return { done: false, value: await encodeItem(result.value, this.encode) };
     } catch (cause) {
       // The item's failure counts, and not that of a source that is asked to end for it.
       await this.return().catch(() => undefined);
-      throw new UnfitItem(cause instanceof Error ? cause.message : String(cause), { cause });
+      throw new UnfitItem(cause);
     }
   }
 
@@ -58,13 +73,22 @@ export class EncodedItems implements AsyncIterableIterator<Bytes> {
   private open(): AsyncIterator<unknown> {
     return (this.iterator ??= this.source[Symbol.asyncIterator]());
   }
+}
 
-  private encodeItem(value: unknown): Bytes | PromiseLike<Bytes> {
-    if (!isInterconnectRecord(value)) return this.encode(value);
-    throw new UnfitValue(
-      value,
-      'An item of a stream has no metadata of its own: give the data alone.',
-    );
+/** Reads it to its end for the sake of what it does, or until the signal aborts: then it is ended. */
+export async function exhaust(
+  source: AsyncIterable<unknown>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const items = new EncodedItems(source, () => EMPTY);
+  const isWanted = () => signal?.aborted !== true;
+  const end = () => void items.return().catch(() => undefined);
+  signal?.addEventListener('abort', end, { once: true });
+  try {
+    while (isWanted() && (await items.next()).done !== true);
+    if (!isWanted()) await items.return();
+  } finally {
+    signal?.removeEventListener('abort', end);
   }
 }
 

@@ -1,17 +1,20 @@
 import type { Logger } from '@nestjs/common';
-import { Code } from '../endpoint/index.js';
+import type { MessageHandler } from '@nestjs/microservices';
+import { Code, cutText } from '../endpoint/index.js';
 import type { Bytes, ItemsRejection, Message, Metadata } from '../endpoint/index.js';
 import { describeType, isBytes } from './bytes.js';
 import { UnfitValue } from './codec.js';
 import type { Codec } from './codec.js';
-import { cut, toRejection, toRejectionOfThrown } from './error-mapping.js';
+import { toRejection, toRejectionOfThrown } from './error-mapping.js';
 import type { Rejection } from './error-mapping.js';
+import { streamsOf } from './event-results.js';
 import type { HandlerLimit } from './handler-limit.js';
 import { isInterconnectRecord } from './interconnect.record.js';
 import type { InterconnectRecord } from './interconnect.record.js';
-import { EncodedItems, isStream, UnfitItem } from './item-stream.js';
+import { EncodedItems, exhaust, isStream, UnfitItem } from './item-stream.js';
+import type { EncodeItem } from './item-stream.js';
 import { isPromiseLike } from './promises.js';
-import { MAX_WAITING_VALUES, QueueOverflow } from './value-queue.js';
+import { MAX_WAITING_BYTES, QueueOverflow } from './value-queue.js';
 
 const EMPTY = Buffer.alloc(0);
 
@@ -24,10 +27,10 @@ const ABANDONED: Rejection = {
 
 /** An answer that is a stream. */
 export interface StreamedResult {
-  readonly values: AsyncIterable<unknown>;
+  readonly items: AsyncIterableIterator<Bytes>;
   /** Its errors have been through Nest's filters: those of an Observable have, those of an async iterable have not. */
   readonly isFiltered: boolean;
-  readonly metadata: Metadata | undefined;
+  readonly metadata?: Metadata | undefined;
   /** Ends it at once when it is over. */
   readonly limit: HandlerLimit | undefined;
 }
@@ -39,13 +42,15 @@ export interface StreamedResult {
  */
 export class Settler {
   private readonly pattern: string;
+  private readonly handler: MessageHandler;
   private readonly isEvent: boolean;
   private readonly codec: Codec | undefined;
   private readonly logger: Logger;
 
-  constructor(pattern: string, isEvent: boolean, codec: Codec | undefined, logger: Logger) {
+  constructor(pattern: string, handler: MessageHandler, codec: Codec | undefined, logger: Logger) {
     this.pattern = pattern;
-    this.isEvent = isEvent;
+    this.handler = handler;
+    this.isEvent = handler.isEventHandler === true;
     this.codec = codec;
     this.logger = logger;
   }
@@ -55,36 +60,18 @@ export class Settler {
    * or the value is a stream.
    */
   settle(message: Message, value: unknown, done: () => void, limit?: HandlerLimit): void {
+    if (this.isEvent) return this.exhaust(message, streamsOf(this.handler, value), done, limit);
     const record = isInterconnectRecord(value) ? value : undefined;
     const given: unknown = record === undefined ? value : record.data;
-    if (isStream(given)) {
-      const metadata = record?.metadata;
-      return this.stream(message, { values: given, isFiltered: false, metadata, limit }, done);
-    }
-    if (message.answered) return done();
-    const contents = this.isEvent ? undefined : given;
-    try {
-      if (this.codec === undefined)
-        this.respondBinary(message, contents, this.isEvent ? undefined : record);
-      else
-        return this.respondEncoded(
-          message,
-          contents,
-          this.isEvent ? undefined : record,
-          this.codec,
-          done,
-        );
-    } catch (error) {
-      this.refuseUnsendable(message, error);
-    }
-    done();
+    if (!isStream(given)) return this.answer(message, given, record, done);
+    if (message.oneWay) return this.exhaust(message, [given], done, limit);
+    const items = new EncodedItems(given, this.encodeItem);
+    this.stream(message, { items, isFiltered: false, metadata: record?.metadata, limit }, done);
   }
 
-  /** With the values, one by one. Calls `done` when the source has ended, and the message is settled. */
+  /** With the items, one by one. Calls `done` when the source has ended, and the message is settled. */
   stream(message: Message, result: StreamedResult, done: () => void): void {
-    const { values, metadata, limit } = result;
-    if (this.isEvent || message.oneWay) return void this.exhaust(message, result, done);
-    const items = new EncodedItems(values, (value) => this.encodeItem(value));
+    const { items, metadata, limit } = result;
     if (message.answered) return this.discard(items, done);
     const options = {
       toRejection: (error: unknown) => this.rejectionOf(error, result),
@@ -98,6 +85,14 @@ export class Settler {
       this.discard(items, done);
     }
   }
+
+  /** One value of a stream as bytes. */
+  readonly encodeItem: EncodeItem = (value) => {
+    if (this.codec !== undefined) return this.codec.encode(value, this.pattern);
+    const data = value ?? EMPTY;
+    if (isBytes(data)) return data;
+    throw new UnfitValue(data, 'Give bytes (Buffer, Uint8Array, ArrayBuffer, DataView).');
+  };
 
   /** With an error that Nest's filters let through. */
   reject(message: Message, error: unknown): void {
@@ -113,7 +108,7 @@ export class Settler {
   rejectUndecodable(message: Message, error: unknown): void {
     const reason = `The payload for "${this.pattern}" cannot be decoded: ${describeError(error)}`;
     this.logger.warn(reason);
-    this.send(message, { code: Code.REFUSED, reason: cut(reason), isMasked: false });
+    this.send(message, { code: Code.REFUSED, reason: cutText(reason), isMasked: false });
   }
 
   /** Its handler did not ask for streams. */
@@ -122,13 +117,13 @@ export class Settler {
       `The pattern "${this.pattern}" takes no stream as its request. Send bytes, or give its handler the extra ` +
       '{ stream: true }.';
     this.logger.warn(reason);
-    this.send(message, { code: Code.REFUSED, reason: cut(reason), isMasked: false });
+    this.send(message, { code: Code.REFUSED, reason: cutText(reason), isMasked: false });
   }
 
   /** The handler has taken longer than its own limit. */
   rejectExpired(message: Message, timeout: number): void {
     if (message.answered) return;
-    this.send(message, this.warn(`did not settle within its ${timeout} ms.`));
+    this.send(message, this.expired(`did not settle within its ${timeout} ms.`));
   }
 
   /** For results that are the handler's mistake: said to both sides. */
@@ -145,43 +140,60 @@ export class Settler {
   private blame(what: string): Rejection {
     const reason = `The handler of "${this.pattern}" ${what}`;
     this.logger.error(reason);
-    return { code: Code.FAILED, reason: cut(reason), isMasked: false };
+    return { code: Code.FAILED, reason: cutText(reason), isMasked: false };
   }
 
-  private warn(what: string): Rejection {
+  /** What a caller takes for a timeout, as it takes that of the message. */
+  private expired(what: string): Rejection {
     const reason = `The handler of "${this.pattern}" ${what}`;
     this.logger.warn(reason);
-    return { code: Code.FAILED, reason: cut(reason), isMasked: false };
+    return { code: Code.DEADLINE, reason: cutText(reason), isMasked: false };
   }
 
-  /** Nobody wants the values, but the handler's work is in making them. */
-  private async exhaust(message: Message, result: StreamedResult, done: () => void): Promise<void> {
+  private answer(
+    message: Message,
+    contents: unknown,
+    record: InterconnectRecord<unknown> | undefined,
+    done: () => void,
+  ): void {
+    if (message.answered) return done();
     try {
-      const values = result.values[Symbol.asyncIterator]();
-      const isWanted = () => result.limit?.expired.aborted !== true && !message.answered;
-      while (isWanted() && (await values.next()).done !== true);
-      if (isWanted()) return this.settle(message, undefined, done);
-      await values.return?.();
+      if (this.codec !== undefined) {
+        return this.respondEncoded(message, contents, record, this.codec, done);
+      }
+      this.respondBinary(message, contents, record);
     } catch (error) {
-      if (result.isFiltered) this.reject(message, error);
-      else this.rejectThrown(message, error);
+      this.refuseUnsendable(message, error);
     }
     done();
   }
 
-  /** A stream that nobody reads: what it holds open is closed. */
-  private discard(items: EncodedItems, done: () => void): void {
-    items
-      .return()
-      .catch((error: unknown) => this.logger.error(error))
-      .finally(done);
+  /** Nobody wants the values, but the handler's work is in making them. Then it is accepted. */
+  private exhaust(
+    message: Message,
+    streams: readonly AsyncIterable<unknown>[],
+    done: () => void,
+    limit: HandlerLimit | undefined,
+  ): void {
+    if (streams.length === 0) return this.answer(message, undefined, undefined, done);
+    // Nobody waits for a one-way message from the start, so that there is no one who could stop to.
+    const signal = message.oneWay && limit === undefined ? undefined : (limit ?? message).signal;
+    void Promise.allSettled(streams.map((stream) => exhaust(stream, signal))).then((ends) => {
+      if (signal?.aborted === true) this.abandon(message);
+      else for (const end of ends) this.rejectFailed(message, end);
+      this.answer(message, undefined, undefined, done);
+    });
   }
 
-  private encodeItem(value: unknown): Bytes | PromiseLike<Bytes> {
-    if (this.codec !== undefined) return this.codec.encode(value, this.pattern);
-    const data = value ?? EMPTY;
-    if (isBytes(data)) return data;
-    throw new UnfitValue(data, 'Give bytes (Buffer, Uint8Array, ArrayBuffer, DataView).');
+  private rejectFailed(message: Message, end: PromiseSettledResult<void>): void {
+    if (end.status === 'rejected') this.rejectThrown(message, end.reason);
+  }
+
+  /** A stream that nobody reads: what it holds open is closed. */
+  private discard(items: AsyncIterator<Bytes>, done: () => void): void {
+    Promise.resolve(items.return?.())
+      .catch((error: unknown) => this.logger.error(error))
+      .finally(done);
   }
 
   /** For the end of a stream that did not come to its own. */
@@ -189,12 +201,12 @@ export class Settler {
     if (error instanceof UnfitItem) return this.blame(`gave a stream with ${error.message}`);
     if (error instanceof QueueOverflow) {
       return this.blame(
-        `returned an Observable that is faster than its caller: ${MAX_WAITING_VALUES} values wait. Return an ` +
-          'async iterable or a Readable, which can be held back.',
+        `returned an Observable that is faster than its caller: more than ${MAX_WAITING_BYTES >> 20} MiB wait. ` +
+          'Return an async iterable or a Readable, which can be held back.',
       );
     }
     if (limit !== undefined && error === limit.expired.reason) {
-      return this.warn(`did not end its stream within its ${limit.timeout} ms.`);
+      return this.expired(`did not end its stream within its ${limit.timeout} ms.`);
     }
     const rejection = isFiltered ? toRejection(error) : toRejectionOfThrown(error);
     this.report(rejection, error);

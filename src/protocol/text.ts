@@ -1,8 +1,9 @@
 import { MAX_TEXT } from '../wire/index.js';
 
-/** Cut to what TEXT may hold, and never within a character. [IC-5.11] */
+/** What of any text fits TEXT: whole characters, and none that is not allowed. [IC-5.11] */
 export function cutText(text: string): string {
-  const bytes = Buffer.from(text.replaceAll('\0', ''));
-  if (bytes.length <= MAX_TEXT) return bytes.toString();
-  return new TextDecoder().decode(bytes.subarray(0, MAX_TEXT - 3)).replace(/\uFFFD+$/u, '');
+  const bytes = Buffer.from(text.replaceAll('\0', '\uFFFD'));
+  // As if more were to come: half a character at the end is kept back.
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  return decoder.decode(bytes.subarray(0, MAX_TEXT), { stream: true });
 }

@@ -1,31 +1,16 @@
 import type { MsPattern } from '@nestjs/microservices';
-import { Code } from '../endpoint/index.js';
-import type { Connection, Metadata, Outcome, SendOptions } from '../endpoint/index.js';
-import { toBuffer } from '../nest/bytes.js';
+import type { Connection, Items, Outcome, SendOptions } from '../endpoint/index.js';
 import { serverCodec } from '../nest/codec.js';
-import type { Codec } from '../nest/codec.js';
 import type { ConnectionHolder } from '../nest/connection-slot.js';
-import { toRejectionOfThrown } from '../nest/error-mapping.js';
 import { InterconnectClient } from '../nest/index.js';
 import type { Bytes, InterconnectPayloadOptions } from '../nest/index.js';
-import { NO_HANDLER_MESSAGE } from '../nest/interconnect.constants.js';
+import { FakeExchange } from './fake-exchange.js';
+import type { FakeCall } from './fake-exchange.js';
 
-const EMPTY: Buffer = Buffer.alloc(0);
-
-/** One message that the code under test sent. */
-export interface FakeCall {
-  /** As it stands on the wire: an object pattern is Nest's JSON of it. */
-  readonly pattern: string;
-  /** What a handler would get: bytes, or with `encoding: 'json'` the value. */
-  readonly data: unknown;
-  readonly metadata: Metadata;
-  readonly timeout: number | undefined;
-  readonly oneWay: boolean;
-  readonly idempotent: boolean;
-  readonly signal: AbortSignal | undefined;
-}
-
-/** A value, what a handler would return; or the handler itself, which may throw. */
+/**
+ * A value, what a handler would return; or the handler itself, which may throw. An Observable, async iterable or
+ * `Readable` answers by a stream: give the handler, as a stream can be read once.
+ */
 export type FakeReply = unknown;
 
 /**
@@ -47,16 +32,16 @@ export class FakeInterconnectClient extends InterconnectClient<unknown> {
   constructor(options: InterconnectPayloadOptions = {}) {
     const replies = new Map<string, (call: FakeCall) => unknown>();
     const calls: FakeCall[] = [];
-    const codec = serverCodec(options);
+    const server = { replies, calls, codec: serverCodec(options) };
     super(
       options,
-      holderOf((name, data, how) => answer(name, data, how, { replies, calls, codec })),
+      holderOf((name, data, how) => new FakeExchange(name, server, how).run(data)),
     );
     this.calls = calls;
     this.replies = replies;
   }
 
-  /** From now on: a value, or a function of the call whose value, promise or error is the answer. */
+  /** From now on: a value, or a function of the call whose value, promise, stream or error is the answer. */
   reply(pattern: MsPattern, reply: FakeReply): this {
     const handler =
       typeof reply === 'function' ? (reply as (call: FakeCall) => unknown) : undefined;
@@ -78,54 +63,18 @@ export class FakeInterconnectClient extends InterconnectClient<unknown> {
   }
 }
 
-interface FakeServer {
-  readonly replies: ReadonlyMap<string, (call: FakeCall) => unknown>;
-  readonly calls: FakeCall[];
-  readonly codec: Codec | undefined;
-}
+type Send = (name: string, data: Bytes | Items, options: SendOptions) => Promise<Outcome>;
 
-type Answer = (name: string, data: Buffer, options: SendOptions) => Promise<Outcome>;
-
-function holderOf(answers: Answer): ConnectionHolder {
+function holderOf(send: Send): ConnectionHolder {
   const path = {
     // Nothing of a connection is used but by those who ask for it.
     connection: {} as Connection,
     session: (name: string) => ({
-      async send(data: Bytes, options: SendOptions = {}): Promise<never> {
-        const outcome = await answers(name, toBuffer(data), options);
+      async send(data: Bytes | Items, options: SendOptions = {}): Promise<never> {
+        const outcome = await send(name, data, options);
         return outcome as never;
       },
     }),
   };
   return { current: path, connect: async () => path, close: async () => {} };
-}
-
-async function answer(
-  pattern: string,
-  bytes: Buffer,
-  options: SendOptions,
-  { replies, calls, codec }: FakeServer,
-): Promise<Outcome> {
-  const { metadata = {}, timeout, oneWay = false, idempotent = false, signal } = options;
-  const data = codec === undefined ? bytes : await codec.decode(bytes, pattern);
-  const call = { pattern, data, metadata, timeout, oneWay, idempotent, signal };
-  calls.push(call);
-  const reply = replies.get(pattern);
-  if (reply === undefined) return rejected(Code.NO_SUCH_SESSION, NO_HANDLER_MESSAGE);
-  try {
-    const value: unknown = await reply(call);
-    if (codec !== undefined) return accepted(toBuffer(await codec.encode(value, pattern)));
-    return accepted(value === undefined || value === null ? EMPTY : toBuffer(value as Bytes));
-  } catch (error) {
-    const { code, reason, data: carried, metadata: entries } = toRejectionOfThrown(error);
-    return rejected(code, reason, carried, entries);
-  }
-}
-
-function accepted(data: Buffer): Outcome {
-  return { accepted: true, data, metadata: {} };
-}
-
-function rejected(code: number, reason: string, data = EMPTY, metadata: Metadata = {}): Outcome {
-  return { accepted: false, code, reason, data, metadata };
 }

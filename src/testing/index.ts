@@ -2,8 +2,9 @@
 export { createInterconnectContext } from './context.js';
 export { FakeInterconnectClient } from './fake-client.js';
 export { InterconnectPair } from './pair.js';
-export { InterconnectTestAddress } from './test-address.js';
+export { MemoryNetwork } from '../endpoint/index.js';
 
 export type { InterconnectContextOptions } from './context.js';
-export type { FakeCall, FakeReply } from './fake-client.js';
+export type { FakeReply } from './fake-client.js';
+export type { FakeCall } from './fake-exchange.js';
 export type { InterconnectPairOptions, MicroserviceFactory } from './pair.js';

@@ -77,7 +77,7 @@ describe('a message', () => {
     },
   );
 
-  it.each([Code.OK, Code.DEADLINE, Code.NO_HANDLER, 0x0601, 0x7fff, 0x10000, -1, NaN])(
+  it.each([Code.OK, Code.EXPIRED, Code.NO_HANDLER, 0x0601, 0x7fff, 0x10000, -1, NaN])(
     'is not to be rejected with the code %p, and is still to be settled then [IC-13.2] [IC-13.3]',
     async (code) => {
       let error: Error | undefined;
@@ -88,7 +88,7 @@ describe('a message', () => {
       });
 
       expect(error?.message).toBe(
-        `message.reject takes Code.REFUSED, Code.FAILED or a code of your own from 0x8000 to 0xffff, and got ${code}.`,
+        `message.reject takes Code.REFUSED, Code.FAILED, Code.DEADLINE or a code of your own from 0x8000 to 0xffff, and got ${code}.`,
       );
       expect(outcome.accepted).toBe(true);
     },
@@ -171,6 +171,19 @@ describe('a message', () => {
         message: 'Message 1 of session "test" is settled already. Settle a message once.',
       });
     }
+  });
+
+  it('tells this side, too, what it was rejected with', async () => {
+    const { session, accepted } = await inSession();
+    const arrived = next(accepted, 'message');
+    const sent = session.send(Buffer.from('x'));
+    const [message] = await arrived;
+    expect(message.rejection).toBeUndefined();
+
+    message.reject(0x8001, 'full');
+
+    expect(message.rejection).toEqual({ code: 0x8001, reason: 'full' });
+    expect(await sent).toMatchObject({ accepted: false, code: 0x8001, reason: 'full' });
   });
 
   it('ignores a settlement after its time, and a second is still an error', async () => {

@@ -36,6 +36,23 @@ describe('a message that is neither accepted nor rejected', () => {
     });
   });
 
+  it('is a timeout at the sender where its handler says so, with what it says', async () => {
+    const { session, accepted } = await inSession({}, {});
+    accepted.on('message', (message: Message) =>
+      message.reject(Code.DEADLINE, 'The disk took longer than 5 s.'),
+    );
+
+    const error = await failure(session.send(Buffer.from('x')));
+
+    expect(error).toMatchObject({
+      code: 'IC_ERR_TIMEOUT',
+      executed: 'maybe',
+      status: Code.DEADLINE,
+      reason: 'The disk took longer than 5 s.',
+    });
+    expect(error.message).toContain('The disk took longer than 5 s.');
+  });
+
   it('is a timeout at the sender also where the receiver says nothing', async () => {
     const clock = new ManualClock();
     const { session, accepted } = await inSession({ clock: new ManualClock() }, { clock });

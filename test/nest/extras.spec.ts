@@ -7,6 +7,7 @@ import {
   Code,
   InterconnectClient,
   InterconnectContext,
+  InterconnectError,
   InterconnectException,
   InterconnectRecordBuilder,
   InterconnectServer,
@@ -195,20 +196,22 @@ describe('the extra concurrency', () => {
 
 describe('the extra timeout', () => {
   it('rejects a handler that takes longer, and says so to both sides', async () => {
-    const failed = failureOf(InterconnectException, call('limited', 'a'));
+    const failed = failure(call('limited', 'a'));
     await until(() => controller.context !== undefined);
 
     clock.advance(499);
     expect(controller.context?.getSignal().aborted).toBe(false);
     clock.advance(1);
 
-    expect(await failed).toMatchObject({
-      code: Code.FAILED,
-      reason: 'The handler of "limited" did not settle within its 500 ms.',
-    });
+    const error = await failed;
+    const reason = 'The handler of "limited" did not settle within its 500 ms.';
+    expect(error).toMatchObject({ code: 'IC_ERR_TIMEOUT', executed: 'maybe', reason });
+    expect(String(error)).toContain(reason);
     expect(controller.context?.getSignal().aborted).toBe(true);
     expect(controller.context?.signal.reason).toMatchObject({ code: 'IC_ERR_TIMEOUT' });
     expect(loopback.log.find('warn', 'within its 500 ms')).toHaveLength(1);
+    clock.advance(1);
+    expect(controller.context?.getRemaining()).toBe(0);
   });
 
   it('is what is left of the time, where the message has more', async () => {
@@ -220,6 +223,21 @@ describe('the extra timeout', () => {
     expect(controller.context?.getRemaining()).toBe(300);
     controller.gates[0]?.();
     await answered;
+  });
+
+  it('is not what counts, where the message has less', async () => {
+    const abort = new AbortController();
+    const given = failure(
+      client.request('limited', Buffer.from('a'), { timeout: 400, signal: abort.signal }),
+    );
+    await until(() => controller.context !== undefined);
+    const { context } = controller;
+
+    expect(context?.getRemaining()).toBeLessThanOrEqual(400);
+    expect(context?.getSignal().aborted).toBe(false);
+    abort.abort();
+    expect(await given).toMatchObject({ code: 'IC_ERR_CANCELLED' });
+    await until(() => context?.getSignal().aborted === true);
   });
 
   it('does nothing to a handler that is in time', async () => {
@@ -234,7 +252,7 @@ describe('the extra timeout', () => {
   });
 
   it('unsubscribes from an Observable', async () => {
-    const failed = failureOf(InterconnectException, call('limited stream', ''));
+    const failed = failureOf(InterconnectError, call('limited stream', ''));
     await until(() => controller.begun.length > 0);
     await settled();
 
@@ -245,7 +263,7 @@ describe('the extra timeout', () => {
   });
 
   it('gives the place of concurrency back only when the handler has ended', async () => {
-    const failed = failureOf(InterconnectException, call('limited and alone', 'a'));
+    const failed = failure(call('limited and alone', 'a'));
     const next = call('limited and alone', 'b');
     await until(() => controller.begun.length > 0);
     clock.advance(500);
@@ -292,7 +310,8 @@ describe('the extras of several event handlers', () => {
       await promise;
     };
     server.addHandler('chain', handler('first'), true, { concurrency: 3 });
-    server.addHandler('chain', handler('second'), true, { concurrency: 1 });
+    server.addHandler('chain', handler('second'), true, { concurrency: 2 });
+    server.addHandler('chain', handler('third'), true, { concurrency: 1 });
     const calls = [call('chain', ''), call('chain', '')];
     await until(() => begun.length > 0);
     await settled();
@@ -300,5 +319,20 @@ describe('the extras of several event handlers', () => {
     expect(begun).toEqual(['first']);
     resolve();
     await Promise.all(calls);
+  });
+
+  it('count as the strictest: the time that all of them have', async () => {
+    const { promise, resolve } = deferred();
+    const handler = () => async () => promise;
+    loopback.server.addHandler('limits', handler(), true, { timeout: 900 });
+    loopback.server.addHandler('limits', handler(), true, { timeout: 500 });
+    const given = failure(call('limits', ''));
+    await until(() => clock.pending > 0);
+    await settled();
+
+    clock.advance(500);
+
+    expect(String(await given)).toContain('within its 500 ms');
+    resolve();
   });
 });

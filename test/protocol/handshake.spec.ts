@@ -135,7 +135,7 @@ describe('A refused connection', () => {
 
     pair.run();
 
-    expect(pair.dialer.failure.reason).toBe(`ab${'€'.repeat(339)}`);
+    expect(pair.dialer.failure.reason).toBe(`ab${'€'.repeat(340)}`);
   });
 
   it('leaves nobody a connection, and no timer', () => {

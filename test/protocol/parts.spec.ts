@@ -172,10 +172,19 @@ describe('keepPayload', () => {
 });
 
 describe('cutText', () => {
-  it('keeps what fits, and cuts the rest between two characters', () => {
-    expect(cutText('fits')).toBe('fits');
-    expect(cutText('no\0nul')).toBe('nonul');
-    expect(cutText('😀'.repeat(300))).toBe('😀'.repeat(255));
-    expect(Buffer.byteLength(cutText('x'.repeat(2000)))).toBeLessThanOrEqual(1024);
+  it.each([
+    ['a', 1024, 1024],
+    ['a', 1025, 1024],
+    ['ü', 512, 512],
+    ['大', 400, 341],
+    ['🙂', 300, 256],
+    ['\ufeff', 2, 2],
+  ])('keeps whole characters within 1024 octets: %s', (character, given, kept) => {
+    expect(cutText(character.repeat(given))).toBe(character.repeat(kept));
+  });
+
+  it('makes any text valid', () => {
+    expect(cutText('a\0b\ud800c')).toBe('a\ufffdb\ufffdc');
+    expect(cutText('')).toBe('');
   });
 });

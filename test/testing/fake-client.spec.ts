@@ -69,6 +69,33 @@ describe('FakeInterconnectClient', () => {
     await expect(client.request('plain', bytes)).rejects.toThrow('Internal server error');
   });
 
+  it('notes how each was sent', async () => {
+    const client = new FakeInterconnectClient().reply('a', async () => null);
+    const record = new InterconnectRecordBuilder(bytes).setOneWay().build();
+    const abort = new AbortController();
+
+    expect(await client.request('a', bytes)).toEqual(Buffer.alloc(0));
+    await client.request('a', bytes, { idempotent: true, timeout: 3, signal: abort.signal });
+    await lastValueFrom(client.emit('a', record));
+
+    expect(client.calls).toMatchObject([
+      { idempotent: false, timeout: undefined, oneWay: false },
+      { idempotent: true, timeout: 3, oneWay: false },
+      { idempotent: false, oneWay: true },
+    ]);
+  });
+
+  it('waits for a reply that takes its time', async () => {
+    const client = new FakeInterconnectClient()
+      .reply('a', async () => bytes)
+      .reply('b', async () => {
+        throw new InterconnectException(0x9002, 'later');
+      });
+
+    expect(await client.request('a', bytes)).toEqual(bytes);
+    await expect(client.request('b', bytes)).rejects.toMatchObject({ code: 0x9002 });
+  });
+
   it('has no handler for what it was not told of', async () => {
     const client = new FakeInterconnectClient();
 

@@ -1,0 +1,108 @@
+/** What the other side gives, as its caller takes it. */
+import type { Outcome } from '../endpoint/index.js';
+import type { Call, Caller } from './caller.js';
+import { undecodable, unexpectedStream } from './caller.js';
+import type { Codec } from './codec.js';
+import { toException } from './error-mapping.js';
+import { isPromiseLike } from './promises.js';
+
+/** One that may be a stream: its items in their order, then the outcome. */
+export interface Answer {
+  /** @throws where the item is not what the caller takes: the message is then cancelled. */
+  take(item: Buffer): void | Promise<void>;
+  settle(outcome: Outcome): void;
+}
+
+/** For the items of an answer. */
+export function answerOf(call: Call, codec: Codec | undefined): Answer {
+  const takesEach = call.isEvent || call.caller.next !== undefined;
+  return takesEach ? new StreamedAnswer(call, codec) : new SingleAnswer(call, codec);
+}
+
+/** One that is no stream. A deserializer, or a subclass's `serializeResponse`, may throw: the call's failure, not an unhandled rejection. */
+export function settle(call: Call, outcome: Outcome, codec: Codec | undefined): void {
+  const { caller, packet } = call;
+  if (!outcome.accepted) return caller.fail(toException(outcome));
+  if (codec === undefined || call.isEvent) return succeed(caller, outcome.data);
+  try {
+    const value = codec.decode(outcome.data, packet.pattern);
+    if (!isPromiseLike(value)) return succeed(caller, value);
+    value.then(
+      (later) => succeed(caller, later),
+      (error: unknown) => caller.fail(undecodable(packet.pattern, error)),
+    );
+  } catch (error) {
+    caller.fail(undecodable(packet.pattern, error));
+  }
+}
+
+function succeed(caller: Caller, value: unknown): void {
+  try {
+    caller.succeed(value);
+  } catch (error) {
+    caller.fail(error);
+  }
+}
+
+/** For a caller who takes each value as it comes, or none. */
+class StreamedAnswer implements Answer {
+  private readonly call: Call;
+  private readonly codec: Codec | undefined;
+  private hasItems = false;
+
+  constructor(call: Call, codec: Codec | undefined) {
+    this.call = call;
+    this.codec = codec;
+  }
+
+  /** @throws where the item cannot be decoded: the message is then cancelled. */
+  take(item: Buffer): void | Promise<void> {
+    this.hasItems = true;
+    const { caller, packet, isEvent } = this.call;
+    if (isEvent) return;
+    if (this.codec === undefined) return caller.next?.(item);
+    try {
+      const value = this.codec.decode(item, packet.pattern);
+      if (!isPromiseLike(value)) return caller.next?.(value);
+      return Promise.resolve(value).then(
+        (later) => caller.next?.(later),
+        (error: unknown) => {
+          throw undecodable(packet.pattern, error);
+        },
+      );
+    } catch (error) {
+      throw undecodable(packet.pattern, error);
+    }
+  }
+
+  settle(outcome: Outcome): void {
+    const { caller, isEvent } = this.call;
+    const isOver = this.hasItems && outcome.accepted && outcome.data.length === 0;
+    if (isOver && !isEvent && caller.complete !== undefined) caller.complete();
+    else settle(this.call, outcome, this.codec);
+  }
+}
+
+/** For a caller who takes one value: that of the acceptance, or a single item before an empty one. */
+class SingleAnswer implements Answer {
+  private readonly call: Call;
+  private readonly codec: Codec | undefined;
+  private item: Buffer | undefined;
+
+  constructor(call: Call, codec: Codec | undefined) {
+    this.call = call;
+    this.codec = codec;
+  }
+
+  take(item: Buffer): void {
+    if (this.item !== undefined) throw unexpectedStream(this.call.packet.pattern);
+    this.item = item;
+  }
+
+  settle(outcome: Outcome): void {
+    const { call, codec, item } = this;
+    if (item === undefined || !outcome.accepted) return settle(call, outcome, codec);
+    if (outcome.data.length === 0) return settle(call, { ...outcome, data: item }, codec);
+    call.caller.fail(unexpectedStream(call.packet.pattern));
+  }
+}

@@ -1,0 +1,191 @@
+/** One message of a `FakeInterconnectClient`, and its answer. */
+import { isObservable, Subject, takeUntil } from 'rxjs';
+import type { Observable } from 'rxjs';
+import { Code, InterconnectError } from '../endpoint/index.js';
+import type { Bytes, Items, Metadata, Outcome, SendOptions } from '../endpoint/index.js';
+import { isBytes, toBuffer } from '../nest/bytes.js';
+import { UnfitValue } from '../nest/codec.js';
+import type { Codec } from '../nest/codec.js';
+import { toRejectionOfThrown } from '../nest/error-mapping.js';
+import { NO_HANDLER_MESSAGE } from '../nest/interconnect.constants.js';
+import { isInterconnectRecord } from '../nest/interconnect.record.js';
+import { decodeItems, EncodedItems, isStream, UnfitItem } from '../nest/item-stream.js';
+import type { EncodeItem } from '../nest/item-stream.js';
+import { ValueQueue } from '../nest/value-queue.js';
+
+const EMPTY: Buffer = Buffer.alloc(0);
+
+/** One message that the code under test sent. */
+export interface FakeCall {
+  /** As it stands on the wire: an object pattern is Nest's JSON of it. */
+  readonly pattern: string;
+  /**
+   * What a handler would get: bytes, or with `encoding: 'json'` the value. Of a request that is a stream, an async iterable
+   * of them, to be read once and by the reply: as with a handler, what it leaves is dropped.
+   */
+  readonly data: unknown;
+  readonly metadata: Metadata;
+  readonly timeout: number | undefined;
+  readonly oneWay: boolean;
+  readonly idempotent: boolean;
+  /** What a handler has as `ctx.getSignal()`: aborts when the code under test cancels, by unsubscribing or its own signal. */
+  readonly signal: AbortSignal;
+}
+
+/** What is on the other side of a fake client. */
+export interface FakeServer {
+  readonly replies: ReadonlyMap<string, (call: FakeCall) => unknown>;
+  readonly calls: FakeCall[];
+  readonly codec: Codec | undefined;
+}
+
+export class FakeExchange {
+  private readonly pattern: string;
+  private readonly server: FakeServer;
+  private readonly options: SendOptions;
+  private readonly controller = new AbortController();
+  /** What is the code's under test, and no answer: its request cannot be read, or it does not take an item. */
+  private failure: { readonly error: unknown } | undefined;
+
+  constructor(pattern: string, server: FakeServer, options: SendOptions) {
+    this.pattern = pattern;
+    this.server = server;
+    this.options = options;
+  }
+
+  /** As `session.send` does it. */
+  async run(data: Bytes | Items): Promise<Outcome> {
+    const { signal } = this.options;
+    if (signal?.aborted === true) throw cancelled('no');
+    let cancel = () => {};
+    const isCancelled = new Promise<never>((_, reject) => {
+      cancel = () => {
+        const error = cancelled('maybe');
+        this.controller.abort(error);
+        reject(error);
+      };
+    });
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      return await Promise.race([this.answer(data), isCancelled]);
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+      // Who has answered has read enough.
+      if (data instanceof EncodedItems) data.return().catch(() => undefined);
+    }
+  }
+
+  private async answer(data: Bytes | Items): Promise<Outcome> {
+    const { codec, replies, calls } = this.server;
+    const { metadata = {}, timeout, oneWay = false, idempotent = false } = this.options;
+    const { signal } = this.controller;
+    const given = data instanceof EncodedItems ? this.bodyOf(data) : toBuffer(data as Bytes);
+    const value = codec === undefined ? given : await this.decode(given, codec);
+    const call = {
+      pattern: this.pattern,
+      data: value,
+      metadata,
+      timeout,
+      oneWay,
+      idempotent,
+      signal,
+    };
+    calls.push(call);
+    const reply = replies.get(this.pattern);
+    if (reply === undefined) return rejected(Code.NO_SUCH_SESSION, NO_HANDLER_MESSAGE);
+    let outcome: Outcome;
+    try {
+      outcome = await this.outcomeOf(await reply(call));
+    } catch (error) {
+      outcome = this.rejectionOf(error);
+    }
+    if (this.failure !== undefined) throw this.failure.error;
+    return outcome;
+  }
+
+  private decode(given: Buffer | AsyncIterable<Buffer>, codec: Codec): unknown {
+    if (Buffer.isBuffer(given)) return codec.decode(given, this.pattern);
+    return decodeItems(given, (item) => codec.decode(item, this.pattern));
+  }
+
+  private async *bodyOf(items: EncodedItems): AsyncGenerator<Buffer> {
+    const { signal } = this.controller;
+    try {
+      for await (const item of items) yield toBuffer(item);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.failure ??= { error };
+      throw error;
+    }
+    // It did not end by itself.
+    signal.throwIfAborted();
+  }
+
+  private async outcomeOf(result: unknown): Promise<Outcome> {
+    if (isObservable(result)) return this.deliver(queueOf(result, this.encode));
+    const record = isInterconnectRecord(result) ? result : undefined;
+    const value: unknown = record === undefined ? result : record.data;
+    if (isStream(value))
+      return this.deliver(new EncodedItems(value, this.encode), record?.metadata);
+    return accepted(toBuffer(await this.encode(value)), record?.metadata);
+  }
+
+  /** At the pace of who takes them. */
+  private async deliver(
+    items: AsyncIterableIterator<Bytes>,
+    metadata?: Metadata,
+  ): Promise<Outcome> {
+    const { signal } = this.controller;
+    const end = () => void items.return?.().catch(() => undefined);
+    signal.addEventListener('abort', end, { once: true });
+    for await (const item of items) {
+      try {
+        await this.options.onItem?.(toBuffer(item));
+      } catch (error) {
+        this.failure = { error };
+        this.controller.abort(cancelled('maybe'));
+        break;
+      }
+    }
+    return accepted(EMPTY, metadata);
+  }
+
+  private readonly encode = (value: unknown): Bytes | PromiseLike<Bytes> => {
+    const { codec } = this.server;
+    if (codec !== undefined) return codec.encode(value, this.pattern);
+    const data = value ?? EMPTY;
+    if (isBytes(data)) return data;
+    throw new UnfitValue(data, 'Give bytes (Buffer, Uint8Array, ArrayBuffer, DataView).');
+  };
+
+  private rejectionOf(error: unknown): Outcome {
+    if (error instanceof UnfitItem || error instanceof UnfitValue) {
+      return rejected(Code.FAILED, `The reply to "${this.pattern}" is, or has, ${error.message}`);
+    }
+    const { code, reason, data, metadata } = toRejectionOfThrown(error);
+    return rejected(code, reason, data, metadata);
+  }
+}
+
+function queueOf(source: Observable<unknown>, encode: EncodeItem): ValueQueue {
+  const stopped = new Subject<void>();
+  const queue = new ValueQueue(encode, () => stopped.next());
+  source.pipe(takeUntil(stopped)).subscribe({
+    next: (value) => queue.push(value),
+    complete: () => queue.complete(),
+    error: (error: unknown) => queue.fail(error),
+  });
+  return queue;
+}
+
+function accepted(data: Buffer, metadata: Metadata = {}): Outcome {
+  return { accepted: true, data, metadata };
+}
+
+function rejected(code: number, reason: string, data = EMPTY, metadata: Metadata = {}): Outcome {
+  return { accepted: false, code, reason, data, metadata };
+}
+
+function cancelled(executed: 'no' | 'maybe'): InterconnectError {
+  return new InterconnectError('IC_ERR_CANCELLED', 'The call was cancelled.', { executed });
+}
