@@ -14,7 +14,7 @@ const steps = {
   format: ['prettier --check --log-level=warn .'],
   lint: ['oxlint --type-aware --deny-warnings'],
   floors: ['depcruise --config .dependency-cruiser.mjs src sample'],
-  types: ['tsc -p tsconfig.json'],
+  types: ['tsc -p tsconfig.json', 'tsc -p test/nest-11'],
   build: ['npm run --silent build'],
   package: ['publint --strict'],
   api: [
