@@ -78,6 +78,7 @@ async function start(
 const CALLED = ['guard', 'interceptor', 'pipe', 'guard', 'interceptor', 'pipe', 'filter'];
 
 describe('global enhancers', () => {
+  // Without `deferInitialization`, Nest 12 binds the handlers before there are any, for TCP too.
   it('of the microservice are applied', async () => {
     const called = await start((application, server, { guard, interceptor, pipe, filter }) => {
       const microservice = application.connectMicroservice<MicroserviceOptions>(

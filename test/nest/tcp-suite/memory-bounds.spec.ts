@@ -1,10 +1,13 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Controller } from '@nestjs/common';
 import { ClientProxy, MessagePattern, Payload } from '@nestjs/microservices';
 import { connect } from 'nestjs-interconnect/core';
 import { firstValueFrom } from 'rxjs';
-import type { InterconnectServerOptions } from '../../../src/nest/index.js';
-import { failure } from '../support/async.js';
+import type { Connection, InterconnectServerOptions } from '../../../src/nest/index.js';
+import { Code, Flag, FrameType, MIN_FRAGMENT } from '../../../src/wire/index.js';
+import { ManualClock } from '../../support/manual-clock.js';
+import { frame, header, RawPeer } from '../../support/raw-peer.js';
+import { failure, until } from '../support/async.js';
 import { Loopback } from '../support/loopback.js';
 
 const MIB = 1024 * 1024;
@@ -47,6 +50,101 @@ describe('what arrives', () => {
       executed: 'no',
     });
     expect(await firstValueFrom(client.send('length', PAYLOAD.slice(2)))).toBe(MIB - 2);
+  });
+});
+
+// With TCP the time is an option; here it is half a minute, and what counts as progress is a whole frame.
+describe('a peer', () => {
+  let clock: ManualClock;
+  let peer: RawPeer;
+  beforeEach(async () => {
+    clock = new ManualClock();
+    await start({ clock, idleTimeout: 0 });
+    peer = await RawPeer.open({ host: '127.0.0.1', port: loopback.port });
+    peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'length' } });
+    await until(() => loopback.server.peers.size === 1);
+  });
+
+  /** When the server has read all that the peer has written. */
+  async function arrived(): Promise<void> {
+    const [{ socket } = peer] = connections();
+    await until(() => socket.bytesRead === peer.socket.bytesWritten);
+  }
+
+  function connections(): Connection[] {
+    return [...loopback.server.peers].map(({ connection }) => connection);
+  }
+
+  it('that falls silent in the middle of a frame is dropped', async () => {
+    peer.write(header(FrameType.SEND, 1000, 1, 1), 'not a thousand');
+    await arrived();
+
+    clock.advance(29_999);
+    await arrived();
+    expect(connections()).toHaveLength(1);
+    // In steps: what is said at the end needs a moment of its own to arrive.
+    for (let step = 0; step < 70 && loopback.server.peers.size > 0; step++) {
+      clock.advance(500);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+
+    expect((await peer.frame(FrameType.CLOSE)).meta).toMatchObject({ code: Code.STALLED });
+    await peer.closed;
+    expect(loopback.server.peers.size).toBe(0);
+  });
+
+  it('that is slow, but comes on, is not dropped', async () => {
+    const payload = Buffer.from(JSON.stringify('x'.repeat(4 * MIN_FRAGMENT - 2)));
+    const parts = [0, 1, 2, 3].map((index) => {
+      const { SEND, FRAG } = FrameType;
+      return frame({
+        ...(index === 0 ? { type: SEND, meta: { total: payload.length } } : { type: FRAG }),
+        flags: index === 3 ? 0 : Flag.MORE,
+        session: 1,
+        id: 1,
+        payload: payload.subarray(index * MIN_FRAGMENT, (index + 1) * MIN_FRAGMENT),
+      });
+    });
+    const octets = Buffer.concat(parts);
+    const step = Math.ceil(octets.length / 13);
+
+    // Nearly two minutes, and at every moment some frame is incomplete.
+    for (let at = 0; at < octets.length; at += step) {
+      clock.advance(9_000);
+      peer.write(octets.subarray(at, at + step));
+      await arrived();
+    }
+
+    const { payload: answer } = await peer.frame(FrameType.ACCEPT);
+    expect(answer.toString()).toBe(String(4 * MIN_FRAGMENT - 2));
+  });
+
+  it('that says nothing between two messages is not dropped', async () => {
+    peer.send({ type: FrameType.SEND, session: 1, id: 1, payload: Buffer.from('"x"') });
+    await peer.frame(FrameType.ACCEPT);
+
+    clock.advance(600_000);
+    peer.send({ type: FrameType.SEND, session: 1, id: 2, payload: Buffer.from('"xy"') });
+
+    expect((await peer.frame(FrameType.ACCEPT)).payload.toString()).toBe('2');
+  });
+
+  it('that lets its answers pile up unread is dropped', async () => {
+    const [connection] = connections();
+    if (connection === undefined) throw new Error('There is no connection.');
+    const { socket } = connection;
+    peer.socket.pause();
+    peer.send({ type: FrameType.OPEN, session: 3, meta: { name: '{"cmd":"payload"}' } });
+    for (let id = 1; id <= 50; id++) {
+      peer.send({ type: FrameType.SEND, session: 3, id, payload: Buffer.from('{}') });
+    }
+    await until(() => socket.writableLength > 0);
+    await standstill(() => socket.bytesWritten);
+
+    clock.advance(30_000);
+
+    await until(() => loopback.server.peers.size === 0);
+    expect(socket.destroyed).toBe(true);
   });
 });
 

@@ -55,16 +55,26 @@ describe.each([
     expect(await application.controller.notified.promise).toBe(true);
   });
 
-  it('that fail give the error in the form that TCP has, as it is', async () => {
-    expect(await application.post('/error?client=standard', {})).toEqual([
+  it.each([
+    ['refuse', '{"status":"error","message":"bad numbers"}'],
+    ['fail', '{"status":"error","message":"Internal server error"}'],
+  ])('that fail give the error in the form that TCP has: %s', async (cmd, form) => {
+    // TCP gives the bare object; here it is an RpcException that looks like it.
+    expect(await application.post(`/error?client=standard&cmd=${cmd}`, {})).toEqual([
       200,
-      '{"status":"error","message":"bad numbers"}',
+      `[${form},true]`,
     ]);
   });
 
-  it('that fail give the error in the form that a client of the application has', async () => {
-    const [, text] = await application.post('/error?client=custom', {});
+  it.each([
+    ['refuse', 'handled: bad numbers'],
+    ['fail', 'handled: Internal server error'],
+  ])(
+    'that fail give the error in the form that a client of the application has: %s',
+    async (cmd, error) => {
+      const [, text] = await application.post(`/error?client=custom&cmd=${cmd}`, {});
 
-    expect(JSON.parse(text)).toMatchObject({ error: 'handled: bad numbers' });
-  });
+      expect(JSON.parse(text)).toMatchObject([{ error }, true]);
+    },
+  );
 });

@@ -5,6 +5,7 @@
 import { Body, Controller, HttpCode, Inject, Injectable, Post, Query } from '@nestjs/common';
 import type { INestApplication } from '@nestjs/common';
 import {
+  Client,
   ClientProxy,
   ClientsModule,
   EventPattern,
@@ -18,7 +19,7 @@ import type {
 } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
 import { createServer } from 'node:net';
-import { catchError, firstValueFrom, from, of, scan } from 'rxjs';
+import { catchError, firstValueFrom, from, of, scan, throwError } from 'rxjs';
 import type { Observable } from 'rxjs';
 import { InterconnectClient, InterconnectServer } from '../../../../src/nest/index.js';
 import type {
@@ -36,11 +37,10 @@ class ErrorHandlingClient extends InterconnectClient {
   }
 }
 
-@Controller()
-class SumController {
+abstract class SumController {
   readonly notified = deferred<unknown>();
 
-  @Inject('STANDARD') private readonly standard!: ClientProxy;
+  protected abstract readonly standard: ClientProxy;
   @Inject('FACTORY') private readonly factory!: ClientProxy;
   @Inject('CLASS') private readonly byClass!: ClientProxy;
   @Inject('CUSTOM') private readonly custom!: ClientProxy;
@@ -88,9 +88,12 @@ class SumController {
 
   @Post('error')
   @HttpCode(200)
-  error(@Query('client') client: string): Observable<unknown> {
+  error(@Query('client') client: string, @Query('cmd') cmd: string): Observable<unknown> {
     const proxy = client === 'custom' ? this.custom : this.standard;
-    return proxy.send<unknown>({ cmd: 'error' }, {}).pipe(catchError((error) => of(error)));
+    return proxy.send<unknown>({ cmd }, {}).pipe(
+      // Beside the error as JSON, what kind it is.
+      catchError((error: unknown) => of([error, error instanceof RpcException])),
+    );
   }
 
   // The handlers, most of them with the payload as their one bare parameter.
@@ -115,9 +118,14 @@ class SumController {
     return from(data);
   }
 
-  @MessagePattern({ cmd: 'error' })
-  fail(): never {
+  @MessagePattern({ cmd: 'refuse' })
+  refuse(): never {
     throw new RpcException('bad numbers');
+  }
+
+  @MessagePattern({ cmd: 'fail' })
+  fail(): Observable<never> {
+    return throwError(() => new Error('secret'));
   }
 
   @EventPattern('notification')
@@ -149,18 +157,21 @@ export async function startSumApplication(
       return { customClass: InterconnectClient, options };
     }
   }
+  @Controller()
+  class ApplicationController extends SumController {
+    // Nest's type does not know customClass here.
+    @Client({ customClass: InterconnectClient, options } as never)
+    protected override readonly standard!: ClientProxy;
+  }
   const module = await Test.createTestingModule({
     imports: [
-      ClientsModule.register([
-        { name: 'STANDARD', customClass: InterconnectClient, options },
-        { name: 'CUSTOM', customClass: ErrorHandlingClient, options },
-      ]),
+      ClientsModule.register([{ name: 'CUSTOM', customClass: ErrorHandlingClient, options }]),
       ClientsModule.registerAsync([
         { name: 'FACTORY', useFactory: () => ({ customClass: InterconnectClient, options }) },
         { name: 'CLASS', useClass: Options },
       ]),
     ],
-    controllers: [SumController],
+    controllers: [ApplicationController],
   }).compile();
   const log = LogRecorder.install();
   const app = module.createNestApplication();
@@ -173,7 +184,7 @@ export async function startSumApplication(
     app,
     server,
     log,
-    controller: app.get(SumController),
+    controller: app.get(ApplicationController),
     async post(path, body) {
       const headers = { 'content-type': 'application/json' };
       const response = await fetch(`${url}${path}`, {
