@@ -48,6 +48,15 @@ function echo(client: InterconnectClient): Promise<Buffer> {
 }
 
 describe('connecting', () => {
+  it('gives the connection, by which the other side can be asked for a sign of life', async () => {
+    const client = loopback.client();
+
+    const connection = await client.connect();
+
+    expect(await connection.ping()).toBeGreaterThanOrEqual(0);
+    expect(await client.connect()).toBe(connection);
+  });
+
   it('waits for the first call', async () => {
     const client = loopback.client();
     client.send('echo', bytes);
@@ -184,6 +193,7 @@ describe('a lost connection', () => {
     accepted[0]?.socket.destroy();
 
     expect(await pending).toMatchObject({ code: 'IC_ERR_CONNECTION_LOST', executed: 'maybe' });
+    expect(loopback.log.find('warn', 'lost')).toHaveLength(1);
   });
 
   it('is replaced by a new one at the next call', async () => {
@@ -242,6 +252,7 @@ describe('close()', () => {
     await client.close();
 
     expect((await pending).code).toMatch(/^IC_ERR_(CLOSED|SESSION_CLOSED)$/);
+    expect(loopback.log.find('warn', '')).toEqual([]);
     expect(() => client.unwrap()).toThrow('Not initialized');
   });
 

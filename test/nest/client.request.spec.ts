@@ -92,6 +92,18 @@ describe('request()', () => {
     expect(error).toMatchObject({ code: 'IC_ERR_OPTION', executed: 'no' });
   });
 
+  it.each([
+    [null, 'data'],
+    ['echo', null],
+    ['echo', undefined],
+  ])('needs a pattern and data, as send() does, also of JSON: %p, %p', async (pattern, data) => {
+    const json = new InterconnectClient<unknown>({ port: loopback.port, encoding: 'json' });
+
+    const error = await failureOf(InterconnectError, json.request(pattern, data));
+
+    expect(error.message).toBe('A request needs a pattern and data.');
+  });
+
   it('takes a timeout, which the other side knows as well', async () => {
     const left = await client.request('time left', bytes, { timeout: 5_000 });
     controller.answers = false;
@@ -117,6 +129,45 @@ describe('request()', () => {
     ).toBeLessThan(1_001);
 
     expect(controller.seen).toEqual([{ a: '1', b: '3' }]);
+  });
+
+  it.each([
+    [{}, { timeout: 5, idempotent: true }],
+    [{ timeout: 7 }, { timeout: 7, idempotent: true }],
+    [{ idempotent: false }, { timeout: 5, idempotent: false }],
+    [{ metadata: {} }, { timeout: 5, idempotent: true }],
+  ])('takes what a record says, unless it says otherwise: %p', async (options, expected) => {
+    const sent: object[] = [];
+    const record = new InterconnectRecordBuilder(bytes).setTimeout(5).setIdempotent().build();
+
+    await noting(sent).request('echo', record, options);
+
+    expect(sent).toEqual([expect.objectContaining(expected)]);
+  });
+
+  it('hands on no option that is not given, so that defaults hold', async () => {
+    const sent: object[] = [];
+    const record = new InterconnectRecordBuilder(bytes).setMetadata({ a: '1' }).build();
+
+    await noting(sent).request('echo', record, { metadata: { b: '2' } });
+    await noting(sent).request('echo', bytes, { idempotent: true });
+    await noting(sent).request('echo', record.data ?? bytes, { timeout: 3 });
+
+    expect(sent.map((each) => ({ ...each, onItem: undefined }))).toEqual([
+      { metadata: { a: '1', b: '2' } },
+      { metadata: {}, idempotent: true },
+      { metadata: {}, timeout: 3 },
+    ]);
+    expect(sent.map((each) => 'timeout' in each)).toEqual([false, false, true]);
+    expect(sent.map((each) => 'idempotent' in each)).toEqual([false, true, false]);
+  });
+
+  it('is one-way for a record that is', async () => {
+    const record = new InterconnectRecordBuilder(bytes).setOneWay().build();
+
+    expect(await client.request('maybe never', record, { timeout: 5_000 })).toEqual(
+      Buffer.alloc(0),
+    );
   });
 
   it('takes a signal, by which the handler aborts', async () => {
@@ -178,16 +229,6 @@ describe('request()', () => {
 
     expect(listeners).toBe(0);
   });
-
-  it('goes through the dispatch hook', async () => {
-    client.setOnDispatchHook((packet) => {
-      packet.metadata = { trace: '00-ab-cd-01', a: 'hook' };
-    });
-
-    await client.request('echo', bytes, { metadata: { a: 'call' } });
-
-    expect(controller.seen).toEqual([{ trace: '00-ab-cd-01', a: 'call' }]);
-  });
 });
 
 describe('addresses', () => {
@@ -236,6 +277,23 @@ describe('an idempotent call', () => {
   });
 });
 
+/** A client that reaches nobody, and notes what options each message is sent with. */
+function noting(sent: object[]): InterconnectClient {
+  const path = {
+    connection: {} as Connection,
+    session: () => ({
+      async send(_data: unknown, options: object): Promise<never> {
+        sent.push(options);
+        return { accepted: true, data: Buffer.alloc(0), metadata: {} } as never;
+      },
+    }),
+  };
+  return new InterconnectClient(
+    {},
+    { current: path, connect: async () => path, close: async () => {} },
+  );
+}
+
 describe('connectOnBootstrap', () => {
   @Injectable()
   class User {
@@ -246,8 +304,8 @@ describe('connectOnBootstrap', () => {
     }
   }
 
-  async function start(port: number, connectOnBootstrap: boolean) {
-    const options = { host: '127.0.0.1', port, connectOnBootstrap };
+  async function start(port: number, how: { connectOnBootstrap?: boolean }) {
+    const options = { host: '127.0.0.1', port, ...how };
     const module = await Test.createTestingModule({
       imports: [
         ClientsModule.register([{ name: 'REPLICA', customClass: InterconnectClient, options }]),
@@ -261,7 +319,7 @@ describe('connectOnBootstrap', () => {
   it('connects when the application starts: by token and by class', async () => {
     let connections = 0;
     loopback.server.on('connection', () => (connections += 1));
-    const app = await start(loopback.port, true);
+    const app = await start(loopback.port, { connectOnBootstrap: true });
 
     await app.init();
 
@@ -272,7 +330,7 @@ describe('connectOnBootstrap', () => {
 
   it('fails the start where there is no connection to be had', async () => {
     await loopback.app.close();
-    const app = await start(loopback.port, true);
+    const app = await start(loopback.port, { connectOnBootstrap: true });
 
     await expect(app.init()).rejects.toMatchObject({ code: 'IC_ERR_CONNECT' });
     // Nest 11 tells the same once more.
@@ -281,7 +339,7 @@ describe('connectOnBootstrap', () => {
 
   it('is not the default: nothing connects before the first call', async () => {
     await loopback.app.close();
-    const app = await start(loopback.port, false);
+    const app = await start(loopback.port, {});
 
     await app.init();
     expect(() => app.get(User).client.unwrap()).toThrow('Not initialized');

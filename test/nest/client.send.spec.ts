@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Controller } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
-import type { ReadPacket, WritePacket } from '@nestjs/microservices';
+import type { WritePacket } from '@nestjs/microservices';
 import { Subject, firstValueFrom, retry, takeUntil } from 'rxjs';
 import {
   InterconnectClient,
@@ -43,6 +43,10 @@ class TextClient extends InterconnectClient {
   /** Nest's own way to send, which needs `publish`. */
   roundabout(pattern: string, data: Buffer): Promise<WritePacket> {
     return new Promise((resolve) => this.publish({ pattern, data }, resolve));
+  }
+
+  published(pattern: string, data: Buffer, told: (packet: WritePacket) => void): () => void {
+    return this.publish({ pattern, data }, told);
   }
 
   protected override serializeResponse(response: Buffer): string {
@@ -179,11 +183,16 @@ describe('unsubscribing', () => {
   });
 
   it('before the connection is there sends nothing', async () => {
+    const sessions: string[] = [];
+    loopback.server.on('connection', (connection) =>
+      connection.on('session', ({ name }) => sessions.push(name)),
+    );
     client.send('count', bytes).subscribe().unsubscribe();
 
     await firstValueFrom(client.send('gate', gateOpened()));
 
     expect(controller.calls).toBe(1);
+    expect(sessions).toEqual(['gate']);
   });
 
   it('by an operator ends the call', async () => {
@@ -210,6 +219,7 @@ describe('a subclass', () => {
     const text = new TextClient({ host: '127.0.0.1', port: loopback.port });
 
     const answer: unknown = await firstValueFrom(text.send('gate', gateOpened()));
+    expect(await text.request('gate', bytes)).toBe('bytes');
     const error = await failureOf(Error, text.send('unknown', bytes));
     const eventError = await failureOf(Error, text.emit('unknown', bytes));
 
@@ -239,16 +249,29 @@ describe('a subclass', () => {
     expect((await text.roundabout('unknown', bytes)).err).toBeInstanceOf(InterconnectException);
     await text.close();
   });
-});
 
-describe('a dispatch hook that throws', () => {
-  it('fails the call', async () => {
-    client.setOnDispatchHook((_packet: ReadPacket) => {
-      throw new Error('hook broke');
-    });
+  it('is told nothing any more of what it published and cancelled', async () => {
+    const text = new TextClient({ host: '127.0.0.1', port: loopback.port });
+    const told: WritePacket[] = [];
+    const cancel = text.published('gate', bytes, (packet) => told.push(packet));
+    const answered = text.roundabout('gate', bytes);
+    await text.roundabout('count', bytes);
 
-    expect((await failureOf(Error, client.send('count', bytes))).message).toBe('hook broke');
-    expect((await failureOf(Error, client.emit('count', bytes))).message).toBe('hook broke');
+    cancel();
+    controller.gate.resolve();
+    await answered;
+
+    expect(told).toEqual([]);
+    await text.close();
+  });
+
+  it('of JSON gets the errors of publish in the form that TCP has', async () => {
+    const text = new TextClient({ host: '127.0.0.1', port: loopback.port, encoding: 'json' });
+
+    const { err } = await text.roundabout('unknown', bytes);
+
+    expect(err).toMatchObject({ status: 'error' });
+    await text.close();
   });
 });
 

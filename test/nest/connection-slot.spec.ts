@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { EventEmitter } from 'node:events';
 import { connect, InterconnectError, Listener } from '../../src/endpoint/index.js';
 import type { Connection, TcpAddress } from '../../src/endpoint/index.js';
 import { ConnectionSlot, OpenConnection } from '../../src/nest/connection-slot.js';
@@ -26,6 +27,11 @@ async function dial(): Promise<Connection> {
 
 function observer() {
   return { onOpened: jest.fn(), onStatus: jest.fn(), onFailed: jest.fn(), onClosed: jest.fn() };
+}
+
+class FakeConnection extends EventEmitter {
+  readonly status = 'open';
+  async close(): Promise<void> {}
 }
 
 describe('ConnectionSlot', () => {
@@ -83,6 +89,44 @@ describe('ConnectionSlot', () => {
     expect(told.onClosed).toHaveBeenCalledTimes(1);
   });
 
+  it('lets go of a connection that is closing when it is handed over', async () => {
+    const slot = new ConnectionSlot(async () => {
+      const connection = await dial();
+      void connection.close();
+      return connection;
+    }, observer());
+
+    await slot.connect();
+
+    expect(slot.current).toBeUndefined();
+  });
+
+  it('has closed everything when close() resolves: a connection, or an attempt', async () => {
+    const slot = new ConnectionSlot(dial, observer());
+    const { connection } = await slot.connect();
+    await slot.close();
+    expect(connection.status).toBe('closed');
+
+    const attempt = failureOf(InterconnectError, slot.connect());
+    await slot.close();
+    expect(dialled.map(({ status }) => status)).toEqual(['closed', 'closed']);
+    expect((await attempt).code).toBe('IC_ERR_CLOSED');
+  });
+
+  it('tells nothing of a connection that it has closed', async () => {
+    const told = observer();
+    const connection = new FakeConnection();
+    const slot = new ConnectionSlot(async () => connection as unknown as Connection, told);
+    await slot.connect();
+
+    connection.emit('status', 'detached');
+    await slot.close();
+    connection.emit('status', 'open');
+
+    expect(told.onStatus.mock.calls).toEqual([[connection, 'detached']]);
+    expect(told.onClosed).toHaveBeenCalledTimes(1);
+  });
+
   it('keeps one whose socket was lost before it was handed over: another will come', async () => {
     const told = observer();
     const slot = new ConnectionSlot(async () => {
@@ -101,6 +145,15 @@ describe('ConnectionSlot', () => {
   });
 });
 
+class FakeSession extends EventEmitter {
+  status = 'open';
+}
+
+function openWith(sessions: readonly FakeSession[]): OpenConnection {
+  const left = sessions.values();
+  return new OpenConnection({ openSession: () => left.next().value } as unknown as Connection);
+}
+
 describe('OpenConnection', () => {
   it('gives the same session for a name until that is refused', async () => {
     const connection = await dial();
@@ -113,5 +166,31 @@ describe('OpenConnection', () => {
 
     expect(open.session('a')).not.toBe(session);
     await connection.close();
+  });
+
+  it.each(['closing', 'closed'] as const)(
+    'gives another instead of one that is %s, and keeps it when that has gone',
+    (status) => {
+      const made = [new FakeSession(), new FakeSession()];
+      const [first, second] = made;
+      const open = openWith(made);
+      expect(open.session('a')).toBe(first);
+
+      if (first !== undefined) first.status = status;
+      expect(open.session('a')).toBe(second);
+      first?.emit('close');
+
+      expect(open.session('a')).toBe(second);
+    },
+  );
+
+  it('keeps nothing of a session that has gone', () => {
+    const made = [new FakeSession(), new FakeSession()];
+    const open = openWith(made);
+    open.session('a');
+
+    made[0]?.emit('close');
+
+    expect(open.session('a')).toBe(made[1]);
   });
 });

@@ -4,16 +4,19 @@ import type { RpcExceptionFilter } from '@nestjs/common';
 import { MessagePattern, RpcException } from '@nestjs/microservices';
 import { NEVER, throwError } from 'rxjs';
 import type { Observable } from 'rxjs';
+import { Listener } from '../../src/endpoint/index.js';
 import {
   Code,
   InterconnectClient,
   InterconnectError,
   InterconnectException,
 } from '../../src/nest/index.js';
+import type { TcpAddress } from '../../src/nest/index.js';
 import { failureOf, until } from './support/async.js';
 import { Loopback } from './support/loopback.js';
 
 const DISK_FULL = 0x8001;
+const bytes = Buffer.alloc(0);
 
 @Catch()
 class LegacyCodeFilter implements RpcExceptionFilter {
@@ -133,6 +136,7 @@ describe('a thrown InterconnectException', () => {
 
     expect(error).toMatchObject({ code: DISK_FULL, reason: 'no room left', executed: 'yes' });
     expect(error.message).toBe('no room left');
+    expect(error.name).toBe('InterconnectException');
     expect(error.data).toEqual(Buffer.from([1, 0, 2]));
     expect(error.getError()).toEqual({
       code: DISK_FULL,
@@ -180,6 +184,7 @@ describe('a thrown InterconnectException', () => {
     [Code.NO_SUCH_SESSION, 'no'],
     [Code.BUSY, 'no'],
     [Code.FAILED, 'yes'],
+    [Code.REPLY_TOO_LARGE, 'yes'],
     [0x8000, 'yes'],
     [0xbfff, 'yes'],
     [0xc000, 'yes'],
@@ -280,6 +285,30 @@ describe('no outcome', () => {
     );
     expect(error).toMatchObject({ code: Code.NO_SUCH_SESSION, executed: 'no' });
     expect(error.cause).toBeInstanceOf(InterconnectError);
+  });
+
+  it('is told by the code, whoever refused the session, and in whatever words', async () => {
+    const listener = new Listener({ host: '127.0.0.1', port: 0 });
+    listener.on('connection', (connection) =>
+      connection.on('session', (session) =>
+        session.name === 'unknown'
+          ? session.reject(Code.NO_SUCH_SESSION, 'in other words')
+          : session.reject(0x9001, 'not today', Buffer.from([7])),
+      ),
+    );
+    const { port } = (await listener.listen()) as TcpAddress;
+    const caller = new InterconnectClient({ host: '127.0.0.1', port });
+
+    const unknown = await failureOf(InterconnectException, caller.request('unknown', bytes));
+    const refused = await failureOf(InterconnectException, caller.request('other', bytes));
+
+    expect(unknown.message).toBe(
+      'There is no matching message handler defined in the remote service.',
+    );
+    expect(unknown.data).toBeUndefined();
+    expect(refused).toMatchObject({ code: 0x9001, reason: 'not today', data: Buffer.from([7]) });
+    await caller.close();
+    await listener.close();
   });
 
   it('names the unknown pattern and the known ones in the server log', async () => {

@@ -7,6 +7,7 @@ import {
   Code,
   InterconnectClient,
   InterconnectContext,
+  InterconnectError,
   InterconnectException,
   InterconnectRecordBuilder,
 } from '../../src/nest/index.js';
@@ -18,6 +19,7 @@ class FirstController {
   readonly seen: string[] = [];
   readonly started = deferred();
   readonly gate = deferred();
+  metadata: Record<string, string> = {};
 
   @EventPattern('stored')
   stored(@Payload() data: Buffer): void {
@@ -34,6 +36,11 @@ class FirstController {
   slowStream(@Payload() _data: Buffer): Observable<unknown> {
     this.started.resolve();
     return from(this.gate.promise).pipe(tap(() => this.seen.push('stream done')));
+  }
+
+  @EventPattern<unknown>('slow stream with a limit', undefined, { timeout: 60_000 })
+  slowLimitedStream(@Payload() data: Buffer): Observable<unknown> {
+    return this.slowStream(data);
   }
 
   @EventPattern('partly failing')
@@ -59,6 +66,7 @@ class FirstController {
 
   @EventPattern<unknown>('kind')
   kind(@Payload() _data: Buffer, @Ctx() context: InterconnectContext): void {
+    this.metadata = { ...context.getMetadata() };
     this.seen.push(`isEvent ${context.isEvent()}`);
   }
 
@@ -231,21 +239,54 @@ describe('a one-way event', () => {
     expect(error.getError()).toBe('no space');
   });
 
-  it('is carried through though its sender has gone', async () => {
-    const record = new InterconnectRecordBuilder(Buffer.alloc(0)).setOneWay().build();
-    const gone = new Promise((resolve) =>
-      loopback.server.on('connection', (connection) => connection.on('close', resolve)),
-    );
-    await lastValueFrom(client.emit('slow stream', record));
-    await first.started.promise;
+  it('is never what send() and request() make of a message: they have an outcome', async () => {
+    const careless = loopback.client({ oneWay: true });
 
-    await client.close();
-    await gone;
-    first.gate.resolve();
+    expect(await all(careless.send('message', Buffer.from('a')))).toEqual([Buffer.from('a')]);
+    expect(await careless.request('message', Buffer.from('b'))).toEqual(Buffer.from('b'));
+  });
+
+  it('carries its metadata', async () => {
+    const record = new InterconnectRecordBuilder(Buffer.alloc(0))
+      .setOneWay()
+      .setMetadata({ volume: '7' })
+      .build();
+
+    await lastValueFrom(client.emit('kind', record));
 
     await until(() => first.seen.length > 0);
-    expect(first.seen).toEqual(['stream done']);
+    expect(first.metadata).toEqual({ volume: '7' });
   });
+
+  it('fails where it cannot be sent', async () => {
+    const careless = loopback.client({ oneWay: true });
+
+    const error = await failureOf(
+      InterconnectError,
+      careless.emit('stored', Buffer.alloc(17 * 1024 * 1024)),
+    );
+
+    expect(error).toMatchObject({ code: 'IC_ERR_TOO_LARGE', executed: 'no' });
+  });
+
+  it.each(['slow stream', 'slow stream with a limit'])(
+    'is carried through though its sender has gone: %s',
+    async (pattern) => {
+      const record = new InterconnectRecordBuilder(Buffer.alloc(0)).setOneWay().build();
+      const gone = new Promise((resolve) =>
+        loopback.server.on('connection', (connection) => connection.on('close', resolve)),
+      );
+      await lastValueFrom(client.emit(pattern, record));
+      await first.started.promise;
+
+      await client.close();
+      await gone;
+      first.gate.resolve();
+
+      await until(() => first.seen.length > 0);
+      expect(first.seen).toEqual(['stream done']);
+    },
+  );
 
   it('that fails is logged at the server', async () => {
     const record = new InterconnectRecordBuilder(Buffer.alloc(0)).setOneWay().build();

@@ -61,6 +61,13 @@ class FailingController {
     throw new HttpException('just words', 418);
   }
 
+  /** What an `HttpException` of another copy of Nest is to this one. */
+  @MessagePattern('of another copy')
+  ofAnotherCopy(): never {
+    const methods = { getStatus: () => 409, getResponse: () => 'twice' };
+    throw Object.assign(new Error('twice'), methods);
+  }
+
   @MessagePattern('object')
   object(): never {
     throw new HttpException({ reason: 'quota', left: 0 }, 429);
@@ -90,6 +97,11 @@ class FailingController {
   @MessagePattern('plain')
   plain(): never {
     throw new Error('secret');
+  }
+
+  @MessagePattern('half an exception')
+  half(): never {
+    throw Object.assign(new Error('secret'), { getStatus: () => 400 });
   }
 
   @EventPattern('event')
@@ -142,6 +154,7 @@ describe('InterconnectExceptionFilter', () => {
       'no such file',
       { statusCode: 404, message: 'no such file', error: 'Not Found' },
     ],
+    ['of another copy', 409, 'twice', { statusCode: 409, message: 'twice' }],
     ['text', 418, 'just words', { statusCode: 418, message: 'just words' }],
     ['object', 429, 'Http Exception', { reason: 'quota', left: 0 }],
     ['stream', 404, 'late', { statusCode: 404, message: 'late', error: 'Not Found' }],
@@ -188,10 +201,12 @@ describe('InterconnectExceptionFilter', () => {
   it('leaves all other errors as they are', async () => {
     expect((await call('rpc')).getError()).toEqual({ code: 7, message: 'as before' });
     expect(await call('own')).toMatchObject({ code: 0x9001, data: Buffer.from('data') });
-    expect(await call('plain')).toMatchObject({
-      code: Code.FAILED,
-      message: 'Internal server error',
-    });
+    for (const pattern of ['plain', 'half an exception']) {
+      expect(await call(pattern)).toMatchObject({
+        code: Code.FAILED,
+        message: 'Internal server error',
+      });
+    }
   });
 
   it('may stand on a controller, and holds for it alone', async () => {

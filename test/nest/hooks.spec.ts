@@ -41,6 +41,11 @@ class HooksController {
     told.push('handler');
   }
 
+  @MessagePattern('one at a time', { concurrency: 1 })
+  oneAtATime(@Payload() data: Buffer): Buffer {
+    return data;
+  }
+
   @MessagePattern('scope')
   scope(): Buffer {
     return Buffer.from(scope.getStore() ?? 'none');
@@ -139,6 +144,22 @@ describe('a hook that fails', () => {
     expect(error).toBeInstanceOf(InterconnectException);
     expect(error).toMatchObject({ message: 'Internal server error' });
     expect(loopback.log.find('error', 'secret of the hook')).toHaveLength(1);
+  });
+
+  it('at the start gives the place of concurrency back', async () => {
+    let calls = 0;
+    await start((server) =>
+      server.setOnProcessingStartHook((_id, _context, done) => {
+        calls += 1;
+        if (calls === 1) throw new Error('only the first');
+        void done();
+      }),
+    );
+    const client = loopback.client();
+
+    await failure(client.send('one at a time', bytes));
+
+    expect(await firstValueFrom(client.send('one at a time', bytes))).toEqual(bytes);
   });
 
   it('at the end does not change the outcome', async () => {

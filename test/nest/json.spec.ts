@@ -59,7 +59,13 @@ class JsonController {
 
   @MessagePattern('rpc object')
   rpcObject(): never {
-    throw new RpcException({ code: 'E_QUOTA', error: 'quota', getError: 'mine', executed: 1 });
+    throw new RpcException({
+      code: 'E_QUOTA',
+      error: 'quota',
+      getError: 'mine',
+      toString: 'mine',
+      executed: 1,
+    });
   }
 
   @MessagePattern('plain')
@@ -129,6 +135,17 @@ describe("encoding: 'json'", () => {
     expect(controller.seen).toEqual([{ id: '7' }]);
   });
 
+  it('carries the value of a record that is returned, with its metadata beside it', async () => {
+    const record = new InterconnectRecordBuilder({ a: 1 }).setMetadata({ version: '3' }).build();
+    loopback.server.addHandler('record back', async () => record);
+    const connection = await client.connect();
+
+    const outcome = await connection.openSession('record back').send(Buffer.from('1'));
+
+    expect(outcome).toMatchObject({ accepted: true, data: Buffer.from('{"a":1}') });
+    expect({ ...outcome.metadata }).toEqual({ version: '3' });
+  });
+
   it('carries events', async () => {
     await lastValueFrom(client.emit('noted', { a: 1 }));
 
@@ -181,8 +198,10 @@ describe("an error with encoding: 'json'", () => {
       code: 'E_QUOTA',
       error: 'quota',
       getError: 'mine',
+      toString: 'mine',
       executed: 1,
     });
+    expect(String(error)).toContain('Exception');
   });
 
   it('is the same through emit()', async () => {

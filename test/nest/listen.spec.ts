@@ -114,6 +114,18 @@ describe('listen()', () => {
     await server.close();
   });
 
+  it('calls back once where the callback throws, and is not surprised', async () => {
+    const server = new InterconnectServer({ host: '127.0.0.1', port: 0 });
+    const callback = jest.fn(() => {
+      throw new Error('callback broke');
+    });
+
+    await expect(server.listen(callback)).rejects.toThrow('callback broke');
+
+    expect(callback).toHaveBeenCalledTimes(1);
+    await server.close();
+  });
+
   it('refuses to be called twice', async () => {
     const server = new InterconnectServer({ host: '127.0.0.1', port: 0 });
     const callback = jest.fn();
@@ -167,6 +179,7 @@ describe('listen()', () => {
     expect(told).toEqual([
       InterconnectStatus.CONNECTED,
       'listening',
+      InterconnectStatus.DRAINING,
       InterconnectStatus.DISCONNECTED,
       'close',
       InterconnectStatus.CONNECTED,

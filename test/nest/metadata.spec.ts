@@ -7,6 +7,7 @@ import {
   InterconnectContext,
   InterconnectRecordBuilder,
 } from '../../src/nest/index.js';
+import { failure } from './support/async.js';
 import { Loopback } from './support/loopback.js';
 
 @Controller()
@@ -61,20 +62,6 @@ describe('metadata', () => {
     expect(seen()).toEqual([{}]);
   });
 
-  it('that a dispatch hook adds travels too, and gives way to the record', async () => {
-    client.setOnDispatchHook((packet) => {
-      packet.metadata = { traceparent: '00-1', offset: 'hook' };
-    });
-
-    await firstValueFrom(client.send('message', Buffer.alloc(0)));
-    await lastValueFrom(client.emit('event', record({ offset: 'record' })));
-
-    expect(seen()).toEqual([
-      { traceparent: '00-1', offset: 'hook' },
-      { traceparent: '00-1', offset: 'record' },
-    ]);
-  });
-
   it('of a returned record travels back beside the response', async () => {
     const connection = await client.connect();
 
@@ -91,5 +78,58 @@ describe('metadata', () => {
 
     expect(outcome).toMatchObject({ accepted: true, data: Buffer.alloc(0) });
     expect({ ...outcome.metadata }).toEqual({ version: '3' });
+  });
+});
+
+describe('the option metadata of a client', () => {
+  const metadata = { app: 'sync', tenant: 'red' };
+
+  it('goes with every call and event, also before there is a connection', async () => {
+    const own = loopback.client({ metadata });
+
+    await own.request('message', Buffer.from('x'));
+    await firstValueFrom(own.send('message', Buffer.from('x')));
+    await lastValueFrom(own.emit('event', Buffer.from('x')), { defaultValue: undefined });
+
+    expect(seen()).toEqual([metadata, metadata, metadata]);
+  });
+
+  it('gives way to that of a record, and of a request', async () => {
+    const own = loopback.client({ metadata });
+
+    await firstValueFrom(own.send('message', record({ tenant: 'blue', offset: '1' })));
+    await own.request('message', Buffer.from('x'), { metadata: { tenant: 'green' } });
+    await own.request('message', Buffer.from('x'));
+
+    expect(seen()).toEqual([
+      { app: 'sync', tenant: 'blue', offset: '1' },
+      { app: 'sync', tenant: 'green' },
+      metadata,
+    ]);
+  });
+
+  it("goes with what a subclass sends by Nest's own means", async () => {
+    class Subclass extends InterconnectClient {
+      publishNow(): Promise<unknown> {
+        return new Promise((resolve) => {
+          this.publish({ pattern: 'message', data: Buffer.from('x') }, resolve);
+        });
+      }
+    }
+    const own = new Subclass({ host: '127.0.0.1', port: loopback.port, metadata });
+
+    await own.publishNow();
+    await own.close();
+
+    expect(seen()).toEqual([metadata]);
+  });
+
+  it('that does not fit fails the call, by name', async () => {
+    const own = loopback.client({ metadata: { tenant: 'x'.repeat(8000) } });
+
+    expect(await failure(own.request('message', Buffer.from('x')))).toMatchObject({
+      code: 'IC_ERR_OPTION',
+      message: expect.stringMatching(/metadata/i),
+    });
   });
 });

@@ -117,6 +117,7 @@ describe('InterconnectModule.forRoot', () => {
 
     const client = target.client({ port });
 
+    expect(port).not.toBe(3000);
     await expectEcho(client);
   });
 

@@ -14,8 +14,10 @@ import {
   InterconnectServer,
 } from '../../src/nest/index.js';
 import type { InterconnectClientOptions, InterconnectServerOptions } from '../../src/nest/index.js';
+import { toConnectOptions, toListenerOptions } from '../../src/nest/interconnect.options.js';
 import { certificates } from '../support/certificates.js';
-import { failureOf } from './support/async.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { failureOf, until } from './support/async.js';
 import type { LogRecorder } from './support/log-recorder.js';
 import { Loopback, createMicroservice } from './support/loopback.js';
 
@@ -30,6 +32,11 @@ class OptionsController {
   who(@Ctx() context: InterconnectContext): Buffer {
     const { encrypted, authorized, certificate } = context.getPeer();
     return Buffer.from([encrypted, authorized, certificate?.subject.CN].join(' '));
+  }
+
+  @MessagePattern('refused')
+  refused(): never {
+    throw new InterconnectException(Code.FAILED, 'too much', Buffer.alloc(4096));
   }
 
   @MessagePattern('large')
@@ -121,6 +128,25 @@ describe('tlsOptions', () => {
     expect(error.code).toBe('IC_ERR_CONNECT');
   });
 
+  it('have the server log who fails at them, and once a second at most', async () => {
+    const clock = new ManualClock();
+    const { server } = await certificates();
+    const { client, log } = await withClient({ tlsOptions: server, clock });
+    const lines = (): string[] => log.find('warn', 'The TLS handshake with 127.0.0.1');
+
+    await failureOf(InterconnectError, client.connect());
+    await until(() => lines().length > 0);
+    await failureOf(InterconnectError, client.connect());
+    await failureOf(InterconnectError, client.connect());
+    clock.advance(999);
+    expect(lines()).toHaveLength(1);
+
+    clock.advance(1);
+    await failureOf(InterconnectError, client.connect());
+
+    await until(() => lines().length === 2);
+  });
+
   it('are not there by default', async () => {
     const { client } = await withClient({});
 
@@ -145,6 +171,28 @@ describe('path', () => {
   });
 });
 
+describe('the address', () => {
+  it.each([{}, { host: undefined, port: undefined }])(
+    "is that of Nest's TCP transport by default: %p",
+    (given) => {
+      const options = given as InterconnectClientOptions & InterconnectServerOptions;
+
+      expect(toConnectOptions(options)).toEqual({ host: 'localhost', port: 3000 });
+      expect(toListenerOptions(options)).toEqual({ host: 'localhost', port: 3000 });
+    },
+  );
+
+  it('is what the core gets, beside its own options and nothing of Nest', () => {
+    const ours = { port: 5000, encoding: 'json', idleTimeout: 7 } as const;
+
+    const forClient = toConnectOptions({ ...ours, oneWay: true, connectOnBootstrap: true });
+    const forServer = toListenerOptions({ ...ours, shutdownTimeout: 1, transportId: Symbol('x') });
+
+    expect(forClient).toEqual({ host: 'localhost', port: 5000, idleTimeout: 7 });
+    expect(forServer).toEqual(forClient);
+  });
+});
+
 describe('the limits', () => {
   it('of the caller hold for responses: rejected, and said to both sides', async () => {
     const { client, log } = await withClient({}, { maxMessageSize: 1024 });
@@ -154,6 +202,15 @@ describe('the limits', () => {
     expect(error.code).toBe(Code.FAILED);
     expect(error.message).toContain('The handler of "large" returned what cannot be sent');
     expect(log.find('error', '"large" returned what cannot be sent')).toHaveLength(1);
+  });
+
+  it('of the caller hold for rejections: what does not fit is left out, and the rejection arrives', async () => {
+    const { client, log } = await withClient({}, { maxMessageSize: 1024 });
+
+    const error = await failureOf(InterconnectException, client.send('refused', Buffer.alloc(0)));
+
+    expect(error).toMatchObject({ code: Code.FAILED, reason: 'too much', data: undefined });
+    expect(log.find('error', 'The rejection of "refused" cannot be sent')).toHaveLength(1);
   });
 
   it('of the server hold for messages', async () => {

@@ -10,6 +10,7 @@ import {
   Transport,
 } from '@nestjs/microservices';
 import { firstValueFrom } from 'rxjs';
+import { connect } from '../../src/endpoint/index.js';
 import {
   Code,
   INTERCONNECT_TRANSPORT,
@@ -88,6 +89,7 @@ describe('a pattern', () => {
     ['or', 'or'],
     [7, 'number'],
     ['7', 'number'],
+    [7n, 'number'],
     ['true', 'text true'],
     [true, 'text true'],
     ['1.0', 'text 1.0'],
@@ -121,6 +123,23 @@ describe('a pattern', () => {
 
     expect(loopback?.log.find('warn', '\n')).toEqual([]);
     expect(loopback?.log.find('warn', '"x\\nError: all is lost"')).toHaveLength(1);
+  });
+
+  it('of the peer cannot fill the log', async () => {
+    await failureOf(InterconnectException, call('x'.repeat(1024)));
+
+    expect(loopback?.log.find('warn', `"${'x'.repeat(256)}"`)).toHaveLength(1);
+  });
+
+  it("without a handler is refused with Nest's sentence, for callers without Nest too", async () => {
+    loopback = await Loopback.start();
+    const connection = await connect({ host: '127.0.0.1', port: loopback.port });
+
+    await expect(connection.createSession('unknown')).rejects.toMatchObject({
+      code: 'IC_ERR_SESSION_REJECTED',
+      reason: 'There is no matching message handler defined in the remote service.',
+    });
+    await connection.close();
   });
 });
 
@@ -163,6 +182,8 @@ describe('handlers that exclude each other', () => {
     class FirstController {
       @MessagePattern({ cmd: 'sum', version: 1 })
       sum(): void {}
+
+      helper(): void {}
     }
     @Controller()
     class SecondController {

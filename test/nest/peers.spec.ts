@@ -204,6 +204,82 @@ describe('the peers of a server', () => {
     expect(hub.server.peers.find('red')).toBe(peer);
   });
 
+  it('tell why they have gone, where they were lost', async () => {
+    await startHub({ resumeTimeout: 0 });
+    const gone = new Promise((resolve) =>
+      hub.server.on('peerGone', (_peer, error) => resolve(error)),
+    );
+    const client = hub.client({ reconnect: false });
+    await client.connect();
+
+    client.unwrap().destroy();
+
+    expect(await gone).toBeInstanceOf(InterconnectError);
+  });
+
+  it('are told when they can be called already, and their sessions are served', async () => {
+    await startHub();
+    const answered: Promise<string>[] = [];
+    hub.server.on('peer', ({ client }) =>
+      answered.push(client.request('checksum', Buffer.from([6])).then(([sum]) => String(sum))),
+    );
+
+    await startDevice({ connect: toHub() });
+
+    expect(await Promise.all(answered)).toEqual(['6']);
+  });
+
+  it('may have listeners that throw: the server says so', async () => {
+    await startHub();
+    const errors: unknown[] = [];
+    hub.server.on('error', (error) => errors.push(error));
+    hub.server.on('peer', ({ connection }) =>
+      connection.on('session', () => {
+        throw new Error('listener broke');
+      }),
+    );
+
+    await hub
+      .client()
+      .request('who', Buffer.alloc(0))
+      .catch(() => undefined);
+
+    await until(() => errors.length > 0);
+    expect(errors).toEqual([new Error('listener broke')]);
+    expect(hub.log.find('error', 'listener broke')).toHaveLength(1);
+  });
+
+  it('have clients that know how their connection is', async () => {
+    await startHub();
+    const caller = hub.client({ reconnect: { minDelay: 1 } });
+    const connection = await caller.connect();
+    await until(() => hub.server.peers.size === 1);
+    const client = hub.server.peers.all()[0]?.client;
+    const told: unknown[] = [];
+    client?.status.subscribe((status) => told.push(status));
+    client?.on('close', (error) => told.push(error));
+
+    expect(await client?.connect()).toBe(hub.server.peers.all()[0]?.connection);
+    connection.socket.destroy();
+    await until(() => told.length === 3 && connection.status === 'open');
+    await caller.close();
+
+    await until(() => told.length === 5);
+    expect(told).toEqual(['connected', 'reconnecting', 'connected', 'disconnected', undefined]);
+  });
+
+  it('are called by their principal rather than by their certificate', async () => {
+    const { ca, server, client } = await certificates();
+    await startHub({
+      tlsOptions: { ...server, ca, requestCert: true },
+      authenticate: (handshake) => handshake.accept(undefined, 'red'),
+    });
+    const caller = new InterconnectClient({ ...toHub(), tlsOptions: { ca, ...client } });
+    open.push(caller);
+
+    expect((await caller.request('who', Buffer.alloc(0))).toString()).toBe('red');
+  });
+
   it('are called by the name of their certificate, if it was verified', async () => {
     const { ca, server, client } = await certificates();
     await startHub({ tlsOptions: { ...server, ca, requestCert: true } });
@@ -263,7 +339,7 @@ describe('a server that connects', () => {
     expect(device.peers.size).toBe(1);
 
     await device.close();
-    expect(statuses).toEqual(['connected', 'disconnected']);
+    expect(statuses).toEqual(['connected', 'draining', 'disconnected']);
     expect(() => device.unwrap()).toThrow('Not initialized');
   });
 
@@ -324,6 +400,22 @@ describe('a server that connects', () => {
     expect(await peer?.client.request('checksum', Buffer.from([3]))).toEqual(Buffer.from([3]));
     const back = ['reconnecting', 'connected'];
     expect(statuses).toEqual(['connected', ...back, ...back, ...back]);
+  });
+
+  it('waits as long as its options say', async () => {
+    const clock = new ManualClock();
+    await startHub();
+    const reconnect = { minDelay: 10, maxDelay: 15 };
+    const device = await startDevice({ connect: { ...toHub(), reconnect }, clock });
+
+    for (const pause of [5, 7.5, 7.5]) {
+      await hub.server.peers.all()[0]?.connection.close();
+      await until(() => device.peers.size === 0);
+      clock.advance(pause - 0.5);
+      expect(clock.pending).toBe(1);
+      clock.advance(0.5);
+      await until(() => hub.server.peers.size === 1);
+    }
   });
 
   it('does not come back after close()', async () => {

@@ -12,22 +12,19 @@ import {
 import type { ContextId, ContextIdStrategy, HostComponentInfo } from '@nestjs/core';
 import { CONTEXT, EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import type { RequestContext } from '@nestjs/microservices';
-import { AsyncLocalStorage } from 'node:async_hooks';
-import { firstValueFrom, lastValueFrom, Observable, throwError } from 'rxjs';
+import { firstValueFrom, lastValueFrom } from 'rxjs';
+import type { Observable } from 'rxjs';
 import {
   InterconnectContext,
-  InterconnectException,
   InterconnectExceptionFilter,
   InterconnectRecordBuilder,
 } from '../../src/nest/index.js';
-import { failureOf } from './support/async.js';
 import { Loopback } from './support/loopback.js';
 
 const TENANT = 'tenant';
 let made = 0;
 let tenantsMade: string[] = [];
 const told: string[] = [];
-const scope = new AsyncLocalStorage<string>();
 
 function contextOf(request: { getContext?(): unknown }): InterconnectContext | undefined {
   const context = request.getContext?.();
@@ -105,11 +102,6 @@ class PerMessageController {
   noted(@Payload() _data: Buffer): void {
     told.push(`first ${this.perMessage.describe()}`);
   }
-
-  @MessagePattern('scope')
-  scope(): Buffer {
-    return Buffer.from(scope.getStore() ?? 'none');
-  }
 }
 
 @Controller({ scope: Scope.REQUEST })
@@ -181,39 +173,6 @@ describe('durable providers', () => {
 
     expect(tenantsMade).toEqual(['red', 'blue']);
     ContextIdFactory.apply({ attach: (contextId) => () => contextId });
-  });
-});
-
-describe('pre-request hooks', () => {
-  it('run before all else, around it all, and may end it', async () => {
-    told.length = 0;
-    loopback = await Loopback.start({
-      controllers: [PerMessageController, SecondController],
-      providers: [PerMessage],
-      configure: (app) => {
-        app.registerPreRequestHook((context, next) => {
-          told.push(`hook ${context.getType()} ${context.getArgs().length}`);
-          // What `next` gives is cold: the handler runs where it is subscribed.
-          return new Observable((subscriber) =>
-            scope.run('of the hook', () => next().subscribe(subscriber)),
-          );
-        });
-        app.registerPreRequestHook((context, next) => {
-          const rpc: InterconnectContext = context.switchToRpc().getContext();
-          return rpc.getMetadata()['forbidden'] === undefined
-            ? next()
-            : throwError(() => new InterconnectException(0xc001, 'hooked out'));
-        });
-      },
-    });
-    const forbidden = new InterconnectRecordBuilder(Buffer.alloc(0)).setMetadata({
-      forbidden: 'yes',
-    });
-
-    expect(await call('scope')).toBe('of the hook');
-    expect(told).toEqual(['hook rpc 2']);
-    const error = await failureOf(InterconnectException, call('scope', forbidden.build()));
-    expect(error).toMatchObject({ code: 0xc001, reason: 'hooked out' });
   });
 });
 

@@ -18,6 +18,17 @@ describe('InterconnectRecordBuilder', () => {
     expect(full).toMatchObject({ data: bytes, metadata: { a: '1' }, timeout: 5000, oneWay: true });
   });
 
+  it('takes back what was set', () => {
+    const record = new InterconnectRecordBuilder(bytes)
+      .setOneWay()
+      .setIdempotent()
+      .setOneWay(false)
+      .setIdempotent(false)
+      .build();
+
+    expect(record).toMatchObject({ oneWay: false, idempotent: false });
+  });
+
   it('adds metadata, a later value taking the place of an earlier one', () => {
     const { metadata } = new InterconnectRecordBuilder(bytes)
       .setMetadata({ a: '1', b: '2' })

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { Controller } from '@nestjs/common';
 import { Ctx, MessagePattern, Payload } from '@nestjs/microservices';
 import type { MessageHandler } from '@nestjs/microservices';
+import { runInNewContext } from 'node:vm';
 import { EMPTY, defer, firstValueFrom, from, of } from 'rxjs';
 import type { Observable } from 'rxjs';
 import {
@@ -91,6 +92,12 @@ class ResultsController {
     return 'is not looked at';
   }
 
+  @MessagePattern('settles itself and throws')
+  settlesItselfAndThrows(@Ctx() context: InterconnectContext): never {
+    context.getMessage().respond(Buffer.from(BYTES));
+    throw new InterconnectException(Code.REFUSED, 'too late');
+  }
+
   @MessagePattern('string')
   string(): string {
     return 'text';
@@ -162,6 +169,13 @@ describe('a handler that has settled the message itself', () => {
     );
     expect(loopback.log.find('error', 'settles itself')).toEqual([]);
   });
+
+  it('may throw: nothing more is sent', async () => {
+    expect(await firstValueFrom(client.send('settles itself and throws', request))).toEqual(
+      Buffer.from(BYTES),
+    );
+    expect(loopback.log.find('error', 'cannot be sent')).toEqual([]);
+  });
 });
 
 describe('a handler that gives anything else', () => {
@@ -222,6 +236,7 @@ describe('what a handler receives', () => {
     ['a Buffer', Buffer.from(BYTES)],
     ['a part of a Uint8Array', Uint8Array.from([9, ...BYTES, 9]).subarray(1, 5)],
     ['an ArrayBuffer', Uint8Array.from(BYTES).buffer],
+    ['a Uint8Array of another realm', runInNewContext('Uint8Array.of(0, 1, 0xfe, 0xff)')],
     ['a DataView', new DataView(Uint8Array.from([9, ...BYTES]).buffer, 1)],
   ])('is a Buffer of the bytes that were sent as %s', async (_kind, data) => {
     const echoed = await firstValueFrom(client.send('echo', data));

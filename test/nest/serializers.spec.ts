@@ -10,8 +10,12 @@ import {
   InterconnectException,
   InterconnectServer,
 } from '../../src/nest/index.js';
-import type { InterconnectPayloadOptions } from '../../src/nest/index.js';
-import { failureOf } from './support/async.js';
+import type {
+  InterconnectPayloadOptions,
+  InterconnectServerOptions,
+} from '../../src/nest/index.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { deferred, failure, failureOf, until } from './support/async.js';
 import { Loopback } from './support/loopback.js';
 
 /** A packet of Nest's: `data` on the way to the handler, `response` on the way back. */
@@ -47,7 +51,7 @@ let loopback: Loopback;
 afterEach(() => loopback.close());
 
 async function start(
-  server: InterconnectPayloadOptions,
+  server: InterconnectServerOptions,
   client: InterconnectPayloadOptions = server,
 ): Promise<InterconnectClient<unknown>> {
   loopback = await Loopback.start({ controllers: [ValuesController], server });
@@ -162,6 +166,19 @@ describe("serializers that were written for Nest's TCP transport", () => {
     expect(seen).toEqual([{ pattern: 'sum', data: { sealed: '{"numbers":[4,5]}' } }]);
   });
 
+  it('may give the contents alone when they read, too', async () => {
+    const contents = { deserialize: ({ data, response }: Packet) => data ?? response };
+    const client = await start({ encoding: 'json', deserializer: contents });
+
+    expect(await client.request('sum', { numbers: [1, 2] })).toEqual({ total: 3 });
+  });
+
+  it('may leave nothing as it is, beneath bytes too', async () => {
+    const client = await start({ serializer: { serialize: (packet: Packet) => packet } });
+
+    expect(await client.request('nothing', Buffer.alloc(0))).toEqual(Buffer.alloc(0));
+  });
+
   it('may give the contents alone, whatever fields these have', async () => {
     const client = await start(
       { encoding: 'json' },
@@ -219,6 +236,23 @@ describe('a serializer that fails', () => {
     expect(error.reason).toContain('The handler of "echo" returned what cannot be sent: broken');
   });
 
+  it('is late: what the message was settled with meanwhile holds, and nothing is logged', async () => {
+    const clock = new ManualClock();
+    const { promise, resolve } = deferred<unknown>();
+    await start({ clock, encoding: 'json', serializer: { serialize: () => promise } });
+    loopback.server.addHandler('limited', async () => 1, false, { timeout: 500 });
+    const given = failure(loopback.client({ encoding: 'json' }).send('limited', 1));
+    await until(() => clock.pending > 0 && loopback.server.peers.size === 1);
+    await failure(loopback.client({ encoding: 'json' }).send('nobody handles this', 1));
+
+    clock.advance(500);
+    expect(String(await given)).toContain('did not settle within its 500 ms');
+    resolve(1);
+    await failure(loopback.client({ encoding: 'json' }).send('nobody handles this', 1));
+
+    expect(loopback.log.find('error', '')).toEqual([]);
+  });
+
   it('gives no bytes: refused', async () => {
     const client = await start({}, { serializer: { serialize: () => 'text' } });
 
@@ -242,6 +276,15 @@ describe('a deserializer that fails', () => {
     });
   });
 
+  it('is not asked what an event is answered', async () => {
+    const client = await start(
+      { encoding: 'json' },
+      { encoding: 'json', deserializer: { deserialize: () => fail() } },
+    );
+
+    await expect(lastValueFrom(client.emit('echo', 1))).resolves.toBeUndefined();
+  });
+
   it('rejects the message at the server', async () => {
     const client = await start(
       { encoding: 'json', deserializer: { deserialize: async () => fail() } },
@@ -257,6 +300,7 @@ describe('a deserializer that fails', () => {
 describe('what Nest keeps in its own fields', () => {
   it('is the serializer and the deserializer, for subclasses', () => {
     const serializer = { serialize: (value: unknown) => value };
+    const deserializer = { deserialize: (value: unknown) => value };
     class Client extends InterconnectClient {
       get fields(): unknown[] {
         return [this.serializer, this.deserializer];
@@ -268,8 +312,9 @@ describe('what Nest keeps in its own fields', () => {
       }
     }
 
-    expect(new Client({ serializer }).fields[0]).toBe(serializer);
-    expect(new ServerOfOurs({ serializer }).fields[0]).toBe(serializer);
+    const given = [serializer, deserializer];
+    expect(new Client({ serializer, deserializer }).fields).toEqual(given);
+    expect(new ServerOfOurs({ serializer, deserializer }).fields).toEqual(given);
   });
 });
 

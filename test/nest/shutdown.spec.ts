@@ -1,7 +1,12 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Controller, Inject, Injectable, Module } from '@nestjs/common';
-import type { DynamicModule, OnModuleDestroy, Type } from '@nestjs/common';
-import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
+import type {
+  BeforeApplicationShutdown,
+  DynamicModule,
+  OnModuleDestroy,
+  Type,
+} from '@nestjs/common';
+import { EventPattern, MessagePattern, Payload, Transport } from '@nestjs/microservices';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
 import {
@@ -165,14 +170,14 @@ describe('close()', () => {
     expect(loopback.server.peers.size).toBe(0);
   });
 
-  it('refuses a shutdownTimeout that is none', async () => {
-    const server = new InterconnectServer({ port: 0, shutdownTimeout: -1 });
+  it.each([-1, 0.5, 2 ** 31])('refuses a shutdownTimeout that is none: %p', async (value) => {
+    const server = new InterconnectServer({ port: 0, shutdownTimeout: value });
 
     const error = await new Promise((resolve) => void server.listen(resolve));
 
     expect(error).toMatchObject({
       code: 'IC_ERR_OPTION',
-      message: 'shutdownTimeout must be an integer from 0 to 2147483647, and is -1.',
+      message: `shutdownTimeout must be an integer from 0 to 2147483647, and is ${value}.`,
     });
   });
 });
@@ -255,6 +260,7 @@ describe('a hybrid application', () => {
   async function hybrid(
     imports: (Type | DynamicModule)[] = [ours, DatabaseModule],
     strategy?: InterconnectServer,
+    more: MicroserviceOptions[] = [],
   ) {
     const log = LogRecorder.install();
     const module = await Test.createTestingModule({
@@ -264,6 +270,7 @@ describe('a hybrid application', () => {
     const app = keep(module.createNestApplication());
     const server: InterconnectServer = strategy ?? app.get<InterconnectServer>(InterconnectServer);
     app.connectMicroservice<MicroserviceOptions>({ strategy: server });
+    for (const each of more) app.connectMicroservice<MicroserviceOptions>(each);
     await app.startAllMicroservices();
     await app.init();
     const client = keep(
@@ -289,6 +296,44 @@ describe('a hybrid application', () => {
 
     expect(await answer).toEqual(Buffer.from('stored'));
     await closed;
+  });
+
+  it('keeps it for each of several servers, beside those of other transports', async () => {
+    const others = [0, 1].map(() => new InterconnectServer({ host: '127.0.0.1', port: 0 }));
+    const { app, client, controller } = await hybrid([DatabaseModule, ours], undefined, [
+      ...others.map((strategy) => ({ strategy })),
+      { transport: Transport.TCP, options: { host: '127.0.0.1', port: 0 } },
+    ]);
+    const clients = others.map((server) =>
+      keep(new InterconnectClient({ host: '127.0.0.1', port: portOf(server.unwrap().address()) })),
+    );
+    const answers = [client, ...clients].map((each) => each.request('slow', Buffer.from('a')));
+    await until(() => controller.begun.length === 3);
+
+    const closed = app.close();
+    await until(() => others.every((server) => isDraining(server)));
+    controller.gate.resolve();
+
+    expect(await Promise.all(answers)).toEqual(answers.map(() => Buffer.from('stored')));
+    await closed;
+  });
+
+  it('stops before the port of the application closes, where the strategy is but a provider', async () => {
+    const strategy = new InterconnectServer({ host: '127.0.0.1', port: 0 });
+    let hasStopped = false;
+    @Module({ providers: [{ provide: InterconnectServer, useValue: strategy }] })
+    class StrategyModule implements BeforeApplicationShutdown {
+      beforeApplicationShutdown(): void {
+        hasStopped = strategy.peers.size === 0;
+      }
+    }
+    const { app, client } = await hybrid([StrategyModule, DatabaseModule]);
+    await client.request('echo', Buffer.from('a'));
+    expect(strategy.peers.size).toBe(1);
+
+    await app.close();
+
+    expect(hasStopped).toBe(true);
   });
 
   it('ends in order when a signal comes', async () => {

@@ -1,12 +1,12 @@
 /** Streams of items, in both directions of a message. */
-import { Flag, FrameType } from '../../../wire/index.js';
+import { Code, Flag, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse } from '../conversation.js';
 import { demand } from '../mismatch.js';
 import { cancel, frame, type FrameParts, send, u32 } from '../octets.js';
 
 const { ACCEPT, CREDIT, ITEM } = FrameType;
-const { END, STREAM } = Flag;
+const { END, REPLY, STREAM } = Flag;
 
 function item(session: number, id: number, parts: FrameParts = {}): Buffer {
   return frame(ITEM, { ...parts, session, id });
@@ -81,6 +81,44 @@ export const streamCases: readonly ConformanceCase[] = [
       }
       await conversation.settlement(session, 1);
       demand(!peer.frames.some(({ type }) => type === ITEM), 'no item behind', 'an item');
+    },
+  },
+  {
+    id: 'streams/deadline',
+    clauses: ['10.8'],
+    sentence: 't.stream: a DEADLINE that passes after the first item does not end the answer',
+    run: async (subject) => {
+      const sessionCredit = { messages: 1024, bytes: 2 ** 26, items: 1 };
+      const conversation = await converse(subject, { sessionCredit });
+      const { peer } = conversation;
+      const session = await conversation.open('t.stream');
+      const slow = await conversation.open('t.slow');
+      peer.write(send(session, 1, { meta: { deadline: 100 }, payload: '2' }));
+      await peer.frame(ITEM, session);
+      // When this one's time is over, that of the other is as well.
+      peer.write(send(slow, 1, { meta: { deadline: 100 } }));
+      await conversation.rejects(slow, 1, Code.DEADLINE);
+      peer.write(itemCredit(session, 1, 2));
+      const { payload } = await peer.frame(ITEM, session);
+      demand(payload.toString() === '1', 'item 1', payload.toString());
+      await conversation.accepts(session, 1, '');
+    },
+  },
+  {
+    id: 'streams/own-late',
+    clauses: ['10.11'],
+    sentence:
+      'an item that answers a message of the implementation, which has run out of time: one CANCEL',
+    run: async (subject) => {
+      const conversation = await converse(subject);
+      const { peer } = conversation;
+      const { own, back } = await conversation.reversed({ meta: { deadline: 30 } });
+      await conversation.rejects(own, 1, Code.DEADLINE, Code.FAILED);
+      peer.write(item(back, 1, { flags: REPLY }), item(back, 1, { flags: REPLY }));
+      await peer.frame(FrameType.CANCEL, back);
+      await conversation.stillWorks();
+      const again = peer.frames.some(({ type }) => type === FrameType.CANCEL);
+      demand(!again, 'one CANCEL', 'a second one');
     },
   },
   {
