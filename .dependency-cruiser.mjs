@@ -85,6 +85,13 @@ export default {
       },
     },
     {
+      name: 'nest-from-common-up',
+      comment: 'nest: both sides stand on common, and the server on the client, by which it calls back.',
+      severity: 'error',
+      from: { path: '^src/nest/(common|client)/' },
+      to: { path: '^src/nest/', pathNot: ['^src/nest/common/', '^src/nest/$1/'] },
+    },
+    {
       name: 'nest-opens-nothing',
       comment: "Sockets, files and processes are the endpoint's; nest may name their types.",
       severity: 'error',

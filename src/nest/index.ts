@@ -1,28 +1,31 @@
 /** The door `nestjs-interconnect`: the NestJS transport. The standalone API is behind `nestjs-interconnect/core`. */
-export { INTERCONNECT_TRANSPORT } from './interconnect.constants.js';
-export { InterconnectClient } from './interconnect.client.js';
-export { InterconnectContext } from './interconnect.context.js';
-export { InterconnectException } from './interconnect.exception.js';
-export { InterconnectExceptionFilter } from './interconnect-exception.filter.js';
+export { INTERCONNECT_TRANSPORT } from './common/interconnect.constants.js';
+export { InterconnectClient } from './client/interconnect.client.js';
+export { InterconnectContext } from './server/interconnect.context.js';
+export { InterconnectException } from './common/interconnect.exception.js';
+export { InterconnectExceptionFilter } from './server/interconnect-exception.filter.js';
 export { InterconnectHealthIndicator } from './interconnect-health.indicator.js';
 export { InterconnectModule } from './interconnect.module.js';
-export { InterconnectPeer, InterconnectPeers } from './interconnect.peers.js';
-export { InterconnectRecord, InterconnectRecordBuilder } from './interconnect.record.js';
-export { InterconnectServer } from './interconnect.server.js';
-export { InterconnectStatus } from './interconnect.events.js';
+export { InterconnectPeer, InterconnectPeers } from './server/interconnect.peers.js';
+export { InterconnectRecord, InterconnectRecordBuilder } from './common/interconnect.record.js';
+export { InterconnectServer } from './server/interconnect.server.js';
+export { InterconnectStatus } from './common/interconnect.events.js';
 export { Code, InterconnectError, isInterconnectError } from '../endpoint/index.js';
 
-export type { InterconnectClientEvents } from './interconnect.events.js';
-export type { InterconnectServerEvents } from './interconnect.server-events.js';
-export type { InterconnectEncoding } from './codec.js';
-export type { InterconnectRequestOptions } from './interconnect.client.js';
-export type { InterconnectContextArgs, InterconnectHandlerLimit } from './interconnect.context.js';
+export type { InterconnectClientEvents } from './common/interconnect.events.js';
+export type { InterconnectServerEvents } from './server/interconnect.server-events.js';
+export type { InterconnectEncoding } from './common/codec.js';
+export type { InterconnectRequestOptions } from './client/interconnect.client.js';
+export type {
+  InterconnectContextArgs,
+  InterconnectHandlerLimit,
+} from './server/interconnect.context.js';
 export type {
   InterconnectHealth,
   InterconnectHealthOptions,
   InterconnectHealthResult,
 } from './interconnect-health.indicator.js';
-export type { InterconnectRejection } from './interconnect.exception.js';
+export type { InterconnectRejection } from './common/interconnect.exception.js';
 export type {
   InterconnectModuleOptions,
   InterconnectOptionsFactory,
@@ -33,9 +36,9 @@ export type {
   InterconnectPayloadOptions,
   InterconnectServerConnectOptions,
   InterconnectServerOptions,
-} from './interconnect.options.js';
-export type { BroadcastOutcome, PeerClientOptions } from './interconnect.peers.js';
-export type { InterconnectData, InterconnectRecordOptions } from './interconnect.record.js';
+} from './common/interconnect.options.js';
+export type { BroadcastOutcome, PeerClientOptions } from './server/interconnect.peers.js';
+export type { InterconnectData, InterconnectRecordOptions } from './common/interconnect.record.js';
 export type {
   Bytes,
   Connection,

@@ -2,11 +2,11 @@ import { Injectable } from '@nestjs/common';
 import type { Observable } from 'rxjs';
 import { InterconnectError, isInterconnectError } from '../endpoint/index.js';
 import type { ErrorCode } from '../endpoint/index.js';
-import { InterconnectClient } from './interconnect.client.js';
-import { InterconnectStatus } from './interconnect.events.js';
-import { InterconnectServer } from './interconnect.server.js';
-import { systemTimers } from './timers.js';
-import type { Timers } from './timers.js';
+import { InterconnectClient } from './client/interconnect.client.js';
+import { InterconnectStatus } from './common/interconnect.events.js';
+import { InterconnectServer } from './server/interconnect.server.js';
+import { systemTimers } from './common/timers.js';
+import type { Timers } from './common/timers.js';
 
 const TIMEOUT = 1000;
 

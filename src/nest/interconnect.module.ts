@@ -1,16 +1,16 @@
 import { ConfigurableModuleBuilder, Module } from '@nestjs/common';
 import type { DynamicModule, Provider } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
-import { InterconnectExceptionFilter } from './interconnect-exception.filter.js';
+import { InterconnectExceptionFilter } from './server/interconnect-exception.filter.js';
 import { InterconnectHealthIndicator } from './interconnect-health.indicator.js';
-import { InterconnectLifecycleModule } from './interconnect-lifecycle.module.js';
-import { InterconnectClient } from './interconnect.client.js';
-import { INTERCONNECT_MODULE_OPTIONS } from './interconnect.constants.js';
+import { InterconnectLifecycleModule } from './server/interconnect-lifecycle.module.js';
+import { InterconnectClient } from './client/interconnect.client.js';
+import { INTERCONNECT_MODULE_OPTIONS } from './common/interconnect.constants.js';
 import type {
   InterconnectClientOptions,
   InterconnectServerOptions,
-} from './interconnect.options.js';
-import { InterconnectServer } from './interconnect.server.js';
+} from './common/interconnect.options.js';
+import { InterconnectServer } from './server/interconnect.server.js';
 
 /** A section left out means its defaults: `localhost:3000`, as for Nest's TCP transport. */
 export interface InterconnectModuleOptions {

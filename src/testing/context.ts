@@ -1,7 +1,7 @@
 import type { Connection, Message, Metadata } from '../endpoint/index.js';
 import { InterconnectContext, InterconnectPeer } from '../nest/index.js';
 import type { Bytes } from '../nest/index.js';
-import { toBuffer } from '../nest/bytes.js';
+import { toBuffer } from '../nest/common/bytes.js';
 import { FakeInterconnectClient } from './fake-client.js';
 
 /** What a handler, guard, pipe or filter under test shall find. All of it has a default. */

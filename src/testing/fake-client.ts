@@ -1,7 +1,7 @@
 import type { MsPattern } from '@nestjs/microservices';
 import type { Connection, Items, Outcome, SendOptions } from '../endpoint/index.js';
-import { serverCodec } from '../nest/codec.js';
-import type { ConnectionHolder } from '../nest/connection-slot.js';
+import { serverCodec } from '../nest/common/codec.js';
+import type { ConnectionHolder } from '../nest/client/connection-slot.js';
 import { InterconnectClient } from '../nest/index.js';
 import type { Bytes, InterconnectPayloadOptions } from '../nest/index.js';
 import { FakeExchange } from './fake-exchange.js';

@@ -3,15 +3,15 @@ import { isObservable, Subject, takeUntil } from 'rxjs';
 import type { Observable } from 'rxjs';
 import { Code, InterconnectError } from '../endpoint/index.js';
 import type { Bytes, Items, Metadata, Outcome, SendOptions } from '../endpoint/index.js';
-import { isBytes, toBuffer } from '../nest/bytes.js';
-import { UnfitValue } from '../nest/codec.js';
-import type { Codec } from '../nest/codec.js';
-import { toRejectionOfThrown } from '../nest/error-mapping.js';
-import { NO_HANDLER_MESSAGE } from '../nest/interconnect.constants.js';
-import { isInterconnectRecord } from '../nest/interconnect.record.js';
-import { decodeItems, EncodedItems, isStream, UnfitItem } from '../nest/item-stream.js';
-import type { EncodeItem } from '../nest/item-stream.js';
-import { ValueQueue } from '../nest/value-queue.js';
+import { isBytes, toBuffer } from '../nest/common/bytes.js';
+import { UnfitValue } from '../nest/common/codec.js';
+import type { Codec } from '../nest/common/codec.js';
+import { toRejectionOfThrown } from '../nest/common/error-mapping.js';
+import { NO_HANDLER_MESSAGE } from '../nest/common/interconnect.constants.js';
+import { isInterconnectRecord } from '../nest/common/interconnect.record.js';
+import { decodeItems, EncodedItems, isStream, UnfitItem } from '../nest/common/item-stream.js';
+import type { EncodeItem } from '../nest/common/item-stream.js';
+import { ValueQueue } from '../nest/server/value-queue.js';
 
 const EMPTY: Buffer = Buffer.alloc(0);
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Cancellation } from '../../src/nest/cancellation.js';
+import { Cancellation } from '../../src/nest/client/cancellation.js';
 
 describe('Cancellation', () => {
   it('tells its listener once, be it a function or an object', () => {

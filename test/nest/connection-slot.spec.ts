@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { EventEmitter } from 'node:events';
 import { connect, InterconnectError, Listener } from '../../src/endpoint/index.js';
 import type { Connection, TcpAddress } from '../../src/endpoint/index.js';
-import { ConnectionSlot, OpenConnection } from '../../src/nest/connection-slot.js';
+import { ConnectionSlot, OpenConnection } from '../../src/nest/client/connection-slot.js';
 import { deferred, failureOf, until } from './support/async.js';
 
 let listener: Listener;

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { EventEmitter } from 'node:events';
 import { InterconnectError } from '../../src/endpoint/index.js';
 import type { Connection } from '../../src/endpoint/index.js';
-import { Dialing } from '../../src/nest/dialing.js';
+import { Dialing } from '../../src/nest/server/dialing.js';
 import { InterconnectServer } from '../../src/nest/index.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { deferred, until } from './support/async.js';

@@ -1,7 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { RpcException } from '@nestjs/microservices';
 import { Code } from '../../src/endpoint/index.js';
-import { toException, toRejection, toRejectionOfThrown } from '../../src/nest/error-mapping.js';
+import {
+  toException,
+  toRejection,
+  toRejectionOfThrown,
+} from '../../src/nest/common/error-mapping.js';
 
 /** What `getError()` gives at the caller for what a handler's filters let through. */
 function carry(error: unknown): unknown {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Message } from '../../src/endpoint/index.js';
-import { HandlerGate } from '../../src/nest/handler-gate.js';
+import { HandlerGate } from '../../src/nest/server/handler-gate.js';
 
 /** As much of a message as a gate looks at. */
 function messageWith(signal = new AbortController().signal): Message {

@@ -14,7 +14,7 @@ import {
   InterconnectServer,
 } from '../../src/nest/index.js';
 import type { InterconnectClientOptions, InterconnectServerOptions } from '../../src/nest/index.js';
-import { toConnectOptions, toListenerOptions } from '../../src/nest/interconnect.options.js';
+import { toConnectOptions, toListenerOptions } from '../../src/nest/common/interconnect.options.js';
 import { certificates } from '../support/certificates.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { failureOf, until } from './support/async.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { InterconnectRecord, InterconnectRecordBuilder } from '../../src/nest/index.js';
-import { isInterconnectRecord } from '../../src/nest/interconnect.record.js';
+import { isInterconnectRecord } from '../../src/nest/common/interconnect.record.js';
 
 const bytes = Buffer.from('bytes');
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { Buffer } from 'node:buffer';
 import type { Bytes } from '../../src/endpoint/index.js';
-import { UnfitItem } from '../../src/nest/item-stream.js';
-import { MAX_WAITING_BYTES, QueueOverflow, ValueQueue } from '../../src/nest/value-queue.js';
+import { UnfitItem } from '../../src/nest/common/item-stream.js';
+import { MAX_WAITING_BYTES, QueueOverflow, ValueQueue } from '../../src/nest/server/value-queue.js';
 import { deferred } from './support/async.js';
 
 const MIB = 1024 * 1024;

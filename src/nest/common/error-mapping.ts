@@ -8,8 +8,8 @@
  * filter gives to `throwError` as it is.
  */
 import { types } from 'node:util';
-import { Code, cutText, isInterconnectError } from '../endpoint/index.js';
-import type { Metadata, Outcome } from '../endpoint/index.js';
+import { Code, cutText, isInterconnectError } from '../../endpoint/index.js';
+import type { Metadata, Outcome } from '../../endpoint/index.js';
 import { INTERNAL_ERROR_MESSAGE, NO_HANDLER_MESSAGE } from './interconnect.constants.js';
 import {
   detailsOf,

@@ -1,4 +1,4 @@
-import type { Connection, InterconnectError, ListenAddress } from '../endpoint/index.js';
+import type { Connection, InterconnectError, ListenAddress } from '../../endpoint/index.js';
 import type { InterconnectPeer } from './interconnect.peers.js';
 
 /** For `server.on(…)`. Listeners may be added before `listen()` and stay through `close()` and the next `listen()`. */

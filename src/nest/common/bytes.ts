@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import type { Bytes } from '../endpoint/index.js';
+import type { Bytes } from '../../endpoint/index.js';
 
 /**
  * What Interconnect moves as it is. By internal slot and not by `instanceof`, which fails for values

@@ -1,6 +1,6 @@
-import { InterconnectError } from '../endpoint/index.js';
-import type { Message } from '../endpoint/index.js';
-import type { Timers } from './timers.js';
+import { InterconnectError } from '../../endpoint/index.js';
+import type { Message } from '../../endpoint/index.js';
+import type { Timers } from '../common/timers.js';
 
 /** The time that one run of a handler has of its own, beside its message's: the extra `timeout`. */
 export class HandlerLimit {

@@ -1,7 +1,7 @@
-import type { Connection, Peer } from '../endpoint/index.js';
+import type { Connection, Peer } from '../../endpoint/index.js';
 import { lastValueFrom } from 'rxjs';
-import { InterconnectClient } from './interconnect.client.js';
-import type { InterconnectClientOptions } from './interconnect.options.js';
+import { InterconnectClient } from '../client/interconnect.client.js';
+import type { InterconnectClientOptions } from '../common/interconnect.options.js';
 
 /** How a server calls back: the options that concern the messages themselves. */
 export type PeerClientOptions = Pick<

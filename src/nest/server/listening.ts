@@ -1,8 +1,8 @@
-import { Listener } from '../endpoint/index.js';
-import type { Connection, ListenAddress } from '../endpoint/index.js';
+import { Listener } from '../../endpoint/index.js';
+import type { Connection, ListenAddress } from '../../endpoint/index.js';
 import type { ConnectionSource, SourceListener } from './connection-source.js';
-import { toListenerOptions } from './interconnect.options.js';
-import type { InterconnectServerOptions } from './interconnect.options.js';
+import { toListenerOptions } from '../common/interconnect.options.js';
+import type { InterconnectServerOptions } from '../common/interconnect.options.js';
 
 /** Connections of those who connect to this server. */
 export class Listening implements ConnectionSource {

@@ -3,26 +3,26 @@ import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/comm
 import { ClientProxy } from '@nestjs/microservices';
 import type { ReadPacket, WritePacket } from '@nestjs/microservices';
 import { AsyncSubject, Observable } from 'rxjs';
-import { connect, InterconnectError } from '../endpoint/index.js';
-import type { Connection, ConnectionStatus, Metadata } from '../endpoint/index.js';
+import { connect, InterconnectError } from '../../endpoint/index.js';
+import type { Connection, ConnectionStatus, Metadata } from '../../endpoint/index.js';
 import { transmit } from './call.js';
 import type { CallSettings } from './call.js';
 import { describePattern, fail, refused } from './caller.js';
 import type { Call, Caller } from './caller.js';
 import { Cancellation } from './cancellation.js';
-import { clientCodec } from './codec.js';
-import type { CodecOptions } from './codec.js';
+import { clientCodec } from '../common/codec.js';
+import type { CodecOptions } from '../common/codec.js';
 import { ConnectionSlot, GivenConnection } from './connection-slot.js';
 import type { ConnectionHolder } from './connection-slot.js';
-import { asTcpError } from './error-mapping.js';
-import { NOT_CONNECTED_MESSAGE } from './interconnect.constants.js';
-import { InterconnectStatus } from './interconnect.events.js';
-import type { InterconnectClientEvents } from './interconnect.events.js';
-import { toConnectOptions } from './interconnect.options.js';
-import type { InterconnectClientOptions } from './interconnect.options.js';
-import { InterconnectRecord, isInterconnectRecord } from './interconnect.record.js';
-import type { InterconnectData } from './interconnect.record.js';
-import { Notifier } from './notifier.js';
+import { asTcpError } from '../common/error-mapping.js';
+import { NOT_CONNECTED_MESSAGE } from '../common/interconnect.constants.js';
+import { InterconnectStatus } from '../common/interconnect.events.js';
+import type { InterconnectClientEvents } from '../common/interconnect.events.js';
+import { toConnectOptions } from '../common/interconnect.options.js';
+import type { InterconnectClientOptions } from '../common/interconnect.options.js';
+import { InterconnectRecord, isInterconnectRecord } from '../common/interconnect.record.js';
+import type { InterconnectData } from '../common/interconnect.record.js';
+import { Notifier } from '../common/notifier.js';
 
 /** For one `request()`. What a record says as well, these say louder. */
 export interface InterconnectRequestOptions {

@@ -1,10 +1,10 @@
 /** Who calls, and what he is told where there is no answer. */
 import type { ReadPacket } from '@nestjs/microservices';
 import { inspect } from 'node:util';
-import { InterconnectError } from '../endpoint/index.js';
+import { InterconnectError } from '../../endpoint/index.js';
 import { Cancellation } from './cancellation.js';
-import { UnfitValue } from './codec.js';
-import { toCallError } from './error-mapping.js';
+import { UnfitValue } from '../common/codec.js';
+import { toCallError } from '../common/error-mapping.js';
 
 /** Where the one outcome of a call goes. */
 export interface Caller {

@@ -1,4 +1,4 @@
-import type { Connection, InterconnectError } from '../endpoint/index.js';
+import type { Connection, InterconnectError } from '../../endpoint/index.js';
 
 /**
  * What `server.status` and `client.status` emit: for a server whether it listens, for a client, or a server

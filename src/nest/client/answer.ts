@@ -1,10 +1,10 @@
 /** What the other side gives, as its caller takes it. */
-import type { Outcome } from '../endpoint/index.js';
+import type { Outcome } from '../../endpoint/index.js';
 import type { Call, Caller } from './caller.js';
 import { undecodable, unexpectedStream } from './caller.js';
-import type { Codec } from './codec.js';
-import { toException } from './error-mapping.js';
-import { isPromiseLike } from './promises.js';
+import type { Codec } from '../common/codec.js';
+import { toException } from '../common/error-mapping.js';
+import { isPromiseLike } from '../common/promises.js';
 
 /** One that may be a stream: its items in their order, then the outcome. */
 export interface Answer {

@@ -1,14 +1,14 @@
-import { InterconnectError, isInterconnectError } from '../endpoint/index.js';
-import type { Connection } from '../endpoint/index.js';
+import { InterconnectError, isInterconnectError } from '../../endpoint/index.js';
+import type { Connection } from '../../endpoint/index.js';
 import type { ConnectionSource, SourceListener } from './connection-source.js';
-import { InterconnectClient } from './interconnect.client.js';
-import { InterconnectStatus } from './interconnect.events.js';
+import { InterconnectClient } from '../client/interconnect.client.js';
+import { InterconnectStatus } from '../common/interconnect.events.js';
 import type {
   ConnectingClient,
   InterconnectServerConnectOptions,
   InterconnectServerOptions,
-} from './interconnect.options.js';
-import type { Timers } from './timers.js';
+} from '../common/interconnect.options.js';
+import type { Timers } from '../common/timers.js';
 
 /** What belongs to a listener, and means nothing to who connects. */
 const LISTENERS_OWN = [

@@ -1,6 +1,6 @@
 import { BaseRpcContext } from '@nestjs/microservices';
-import type { Connection, Message, Metadata, Peer, Session } from '../endpoint/index.js';
-import type { InterconnectClient } from './interconnect.client.js';
+import type { Connection, Message, Metadata, Peer, Session } from '../../endpoint/index.js';
+import type { InterconnectClient } from '../client/interconnect.client.js';
 import type { InterconnectPeer } from './interconnect.peers.js';
 
 /** The time that the handler has of its own: what the extra `timeout` of its pattern gives it. */

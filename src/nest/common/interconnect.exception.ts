@@ -1,6 +1,6 @@
 import { RpcException } from '@nestjs/microservices';
-import { Code } from '../endpoint/index.js';
-import type { Bytes, Executed } from '../endpoint/index.js';
+import { Code } from '../../endpoint/index.js';
+import type { Bytes, Executed } from '../../endpoint/index.js';
 import { toBuffer } from './bytes.js';
 
 const REJECTION = Symbol.for('nestjs-interconnect.rejection');

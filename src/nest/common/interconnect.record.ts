@@ -1,4 +1,4 @@
-import type { Bytes, Metadata } from '../endpoint/index.js';
+import type { Bytes, Metadata } from '../../endpoint/index.js';
 
 /** What a message may hold: bytes, or a stream of them. */
 export type InterconnectData = Bytes | AsyncIterable<Bytes>;

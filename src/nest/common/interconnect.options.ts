@@ -6,7 +6,7 @@ import type {
   Listener,
   ListenerOptions,
   Metadata,
-} from '../endpoint/index.js';
+} from '../../endpoint/index.js';
 import type { Deserializer, Serializer } from '@nestjs/microservices';
 import type { InterconnectEncoding } from './codec.js';
 import { DEFAULT_HOST, DEFAULT_PORT } from './interconnect.constants.js';

@@ -1,6 +1,6 @@
 /** Streams of values, between what applications hold and the items that travel. */
 import type { Readable } from 'node:stream';
-import type { Bytes } from '../endpoint/index.js';
+import type { Bytes } from '../../endpoint/index.js';
 import { UnfitValue } from './codec.js';
 import { isInterconnectRecord } from './interconnect.record.js';
 

@@ -1,19 +1,19 @@
 /** One call of a client: from a packet of Nest's to a message of a session. */
 import type { MsPattern } from '@nestjs/microservices';
-import { isInterconnectError } from '../endpoint/index.js';
-import type { Bytes, SendOptions, Session } from '../endpoint/index.js';
+import { isInterconnectError } from '../../endpoint/index.js';
+import type { Bytes, SendOptions, Session } from '../../endpoint/index.js';
 import { answerOf, settle } from './answer.js';
 import type { Answer } from './answer.js';
-import { describeType, isBytes } from './bytes.js';
+import { describeType, isBytes } from '../common/bytes.js';
 import { describePattern, fail, refused, unencodable, unfitItem } from './caller.js';
 import type { Call } from './caller.js';
-import { notBytes } from './codec.js';
-import type { Codec } from './codec.js';
+import { notBytes } from '../common/codec.js';
+import type { Codec } from '../common/codec.js';
 import type { CallPath } from './connection-slot.js';
-import { isInterconnectRecord } from './interconnect.record.js';
-import type { InterconnectRecord } from './interconnect.record.js';
-import { EncodedItems, isStream, UnfitItem } from './item-stream.js';
-import { isPromiseLike } from './promises.js';
+import { isInterconnectRecord } from '../common/interconnect.record.js';
+import type { InterconnectRecord } from '../common/interconnect.record.js';
+import { EncodedItems, isStream, UnfitItem } from '../common/item-stream.js';
+import { isPromiseLike } from '../common/promises.js';
 
 const EMPTY = Buffer.alloc(0);
 

@@ -1,18 +1,18 @@
 import type { Logger } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
 import { isObservable } from 'rxjs';
-import type { Message } from '../endpoint/index.js';
-import type { Codec } from './codec.js';
+import type { Message } from '../../endpoint/index.js';
+import type { Codec } from '../common/codec.js';
 import { extrasOf } from './handler-extras.js';
 import { HandlerGate } from './handler-gate.js';
 import { HandlerLimit } from './handler-limit.js';
 import { InterconnectContext } from './interconnect.context.js';
 import type { InterconnectPeer } from './interconnect.peers.js';
-import { decodeItems } from './item-stream.js';
+import { decodeItems } from '../common/item-stream.js';
 import { ObservableResult } from './observable-result.js';
-import { isPromiseLike } from './promises.js';
+import { isPromiseLike } from '../common/promises.js';
 import { Settler } from './settler.js';
-import type { Timers } from './timers.js';
+import type { Timers } from '../common/timers.js';
 
 const NOTHING = () => {};
 

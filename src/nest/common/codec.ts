@@ -8,7 +8,7 @@
  * concern of theirs: they travel beside the payload.
  */
 import type { Deserializer, Serializer } from '@nestjs/microservices';
-import type { Bytes } from '../endpoint/index.js';
+import type { Bytes } from '../../endpoint/index.js';
 import { describeType, isBytes } from './bytes.js';
 import { isPromiseLike } from './promises.js';
 

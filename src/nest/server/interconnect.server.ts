@@ -7,9 +7,9 @@ import type {
   MsPattern,
   Transport,
 } from '@nestjs/microservices';
-import { Code, InterconnectError } from '../endpoint/index.js';
-import type { Connection, ListenAddress, Message, Session } from '../endpoint/index.js';
-import { serverCodec } from './codec.js';
+import { Code, InterconnectError } from '../../endpoint/index.js';
+import type { Connection, ListenAddress, Message, Session } from '../../endpoint/index.js';
+import { serverCodec } from '../common/codec.js';
 import type { ConnectionSource, SourceListener } from './connection-source.js';
 import { Dialing } from './dialing.js';
 import { readExtras } from './handler-extras.js';
@@ -20,15 +20,18 @@ import {
   INTERCONNECT_TRANSPORT,
   NO_HANDLER_MESSAGE,
   NOT_LISTENING_MESSAGE,
-} from './interconnect.constants.js';
-import { InterconnectStatus } from './interconnect.events.js';
-import type { InterconnectServerOptions, UnderlyingServer } from './interconnect.options.js';
+} from '../common/interconnect.constants.js';
+import { InterconnectStatus } from '../common/interconnect.events.js';
+import type {
+  InterconnectServerOptions,
+  UnderlyingServer,
+} from '../common/interconnect.options.js';
 import { InterconnectPeer, InterconnectPeers } from './interconnect.peers.js';
 import type { InterconnectServerEvents } from './interconnect.server-events.js';
 import { Listening } from './listening.js';
-import { Notifier } from './notifier.js';
-import { systemTimers } from './timers.js';
-import type { Timers } from './timers.js';
+import { Notifier } from '../common/notifier.js';
+import { systemTimers } from '../common/timers.js';
+import type { Timers } from '../common/timers.js';
 
 const NOTHING = () => {};
 const SHUTDOWN_TIMEOUT = 10_000;

@@ -1,9 +1,9 @@
 import type { Observable, Observer, Subscription } from 'rxjs';
 import { takeWhile } from 'rxjs';
-import type { Message } from '../endpoint/index.js';
+import type { Message } from '../../endpoint/index.js';
 import type { HandlerLimit } from './handler-limit.js';
-import { isInterconnectRecord } from './interconnect.record.js';
-import { isStream } from './item-stream.js';
+import { isInterconnectRecord } from '../common/interconnect.record.js';
+import { isStream } from '../common/item-stream.js';
 import type { Settler } from './settler.js';
 import { ValueQueue } from './value-queue.js';
 

@@ -1,5 +1,5 @@
-import type { Connection, ListenAddress } from '../endpoint/index.js';
-import type { InterconnectStatus } from './interconnect.events.js';
+import type { Connection, ListenAddress } from '../../endpoint/index.js';
+import type { InterconnectStatus } from '../common/interconnect.events.js';
 
 /** Where a server's connections come from: it listens for them, or opens one itself. */
 export interface ConnectionSource {

@@ -1,6 +1,6 @@
 import type { MessageHandler } from '@nestjs/microservices';
-import { isInterconnectRecord } from './interconnect.record.js';
-import { isStream } from './item-stream.js';
+import { isInterconnectRecord } from '../common/interconnect.record.js';
+import { isStream } from '../common/item-stream.js';
 
 /**
  * The streams among what the handlers of an event gave. Nest runs those of one pattern as one: what several gave is

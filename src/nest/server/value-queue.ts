@@ -1,7 +1,7 @@
-import type { Bytes } from '../endpoint/index.js';
-import { encodeItem, UnfitItem } from './item-stream.js';
-import type { EncodeItem } from './item-stream.js';
-import { isPromiseLike } from './promises.js';
+import type { Bytes } from '../../endpoint/index.js';
+import { encodeItem, UnfitItem } from '../common/item-stream.js';
+import type { EncodeItem } from '../common/item-stream.js';
+import { isPromiseLike } from '../common/promises.js';
 
 /**
  * So many octets of an Observable's values may wait for their reader: as many as one message may have by default, so that

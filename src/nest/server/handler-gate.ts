@@ -1,4 +1,4 @@
-import type { Message } from '../endpoint/index.js';
+import type { Message } from '../../endpoint/index.js';
 
 /**
  * Lets at most so many handlers of one pattern run at once. The others wait in the order in which they

@@ -1,5 +1,5 @@
-import { InterconnectError } from '../endpoint/index.js';
-import type { Connection, ConnectionStatus, Session } from '../endpoint/index.js';
+import { InterconnectError } from '../../endpoint/index.js';
+import type { Connection, ConnectionStatus, Session } from '../../endpoint/index.js';
 
 /** Opens a connection; the signal says that nobody wants it any more. */
 export type Dial = (signal: AbortSignal) => Promise<Connection>;

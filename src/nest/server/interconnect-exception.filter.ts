@@ -3,7 +3,7 @@ import type { ArgumentsHost, ExceptionFilter } from '@nestjs/common';
 import { BaseExceptionFilter } from '@nestjs/core';
 import { BaseRpcExceptionFilter } from '@nestjs/microservices';
 import { throwError } from 'rxjs';
-import { rejectionWithDetails } from './interconnect.exception.js';
+import { rejectionWithDetails } from '../common/interconnect.exception.js';
 
 /** The first code of an application's own. */
 const FIRST_CODE = 0x8000;
