@@ -266,7 +266,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** @internal A stream without a timeout of its own may take for ever, as long as it makes progress. */
   timing(timeout: number | undefined): Timing {
     const patience = timeout === undefined ? this.#settings.messageTimeout : 0;
-    return { deadline: this.deadline(timeout), patience };
+    return { deadline: this.deadline(timeout), patience, timeout };
   }
 
   /** @internal What stands on one frame must fit into it. */

@@ -21,7 +21,12 @@ export type Outcome =
     };
 
 /** @internal What ACCEPT or REJECT says: an outcome, or an error where the other side had none to give. */
-export function outcomeOf(type: number, meta: Meta, data: Buffer): Outcome | InterconnectError {
+export function outcomeOf(
+  type: number,
+  meta: Meta,
+  data: Buffer,
+  session: string,
+): Outcome | InterconnectError {
   const metadata = toMetadata(meta.metadata);
   if (type === FrameType.ACCEPT) return { accepted: true, data, metadata };
   const code = meta.code ?? Code.FAILED;
@@ -29,7 +34,8 @@ export function outcomeOf(type: number, meta: Meta, data: Buffer): Outcome | Int
   const late = LATE[code];
   if (late === undefined) return { accepted: false, code, reason, data, metadata };
   // The other side's clock ran out before ours, or its library cancelled: there is no outcome.
-  const message = `The other side gave no outcome: ${codeName(code)}${reason && `, ${reason}`}`;
+  const why = `${codeName(code)}${reason && `, ${reason}`}`;
+  const message = `The other side gave no outcome for a message of "${session}": ${why}`;
   return new InterconnectError(late.code, message, { ...late, status: code, reason });
 }
 

@@ -17,11 +17,12 @@ import { isRefusedUnseen, type Outcome, outcomeOf } from './outcome.js';
 export interface Sender {
   /** The session of the moment. */
   readonly machine: SessionMachine;
-  readonly connection: { now(): number };
+  readonly connection: { now(): number; readonly messageTimeout: number };
 }
 
 /** @internal What of the options of a `send` concerns it after it was sent. */
 export interface PendingOptions {
+  readonly timeout?: number;
   readonly signal?: AbortSignal;
   readonly oneWay?: boolean;
   readonly idempotent?: boolean;
@@ -92,7 +93,7 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
 
   onOutcome(type: number, meta: Meta, data: Buffer): void {
     if (isRefusedUnseen(type, meta)) return this.onFailure(DRAINING);
-    const outcome = outcomeOf(type, meta, data);
+    const outcome = outcomeOf(type, meta, data, this.#from.machine.name);
     if (!(outcome instanceof InterconnectError)) return this.#settle(outcome);
     this.#unlisten?.();
     this.replyItems?.drop();
@@ -105,7 +106,10 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     this.#unlisten?.();
     const executed = this.#inAll(failure.executed);
     if (this.#mayGoAgain(failure)) this.#again(executed !== 'no');
-    else this.#reject(errorOf({ ...failure, executed }));
+    else
+      this.#reject(
+        errorOf(detailed({ ...failure, executed }, this, this.#from, this.#options.timeout)),
+      );
   }
 
   onSent(): void {
@@ -163,6 +167,23 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     message.order = this.order;
     message.submit();
   }
+}
+
+/** @internal A timeout says of what, and after how long: the protocol knows instants only. */
+export function detailed(
+  failure: Failure,
+  message: OutgoingMessage,
+  { machine, connection }: Sender,
+  timeout: number | undefined,
+): Failure {
+  if (failure.kind !== 'timeout') return failure;
+  const hasStream = message.requestItems !== undefined || message.replyItems !== undefined;
+  const what =
+    timeout === undefined && hasStream
+      ? 'made no progress within'
+      : 'was neither accepted nor rejected within its';
+  const limit = timeout ?? connection.messageTimeout;
+  return { ...failure, message: `A message of "${machine.name}" ${what} ${limit} ms.` };
 }
 
 /** @internal Calls `cancel` when the signal aborts, unless the returned function was called before. */

@@ -6,7 +6,7 @@ import { type FedStream, Feeder } from './feeder.js';
 import { type DeliveredMessage, ItemDelivery, type OnItem } from './item-delivery.js';
 import type { ItemOrigin, Items } from './items.js';
 import { isRefusedUnseen, type Outcome, outcomeOf, rejectedError } from './outcome.js';
-import { cancelledAfter, MOVING, whenAborted } from './pending-send.js';
+import { cancelledAfter, detailed, MOVING, whenAborted } from './pending-send.js';
 
 /** What it needs of its session. */
 export interface StreamingSession {
@@ -14,6 +14,7 @@ export interface StreamingSession {
   readonly machine: SessionMachine;
   readonly connection: {
     now(): number;
+    readonly messageTimeout: number;
     /** An error of the application's that nobody waits for. */
     reportHandlerError(error: unknown): void;
   };
@@ -23,6 +24,8 @@ export interface StreamingSession {
 export interface Timing {
   readonly deadline: number;
   readonly patience: number;
+  /** The limit for the whole message, where it has one of its own. */
+  readonly timeout: number | undefined;
 }
 
 export class StreamingSend extends OutgoingMessage implements FedStream, DeliveredMessage {
@@ -34,6 +37,7 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
   /** The one that it was sent on. */
   #machine: SessionMachine | undefined;
   #unlisten: (() => void) | undefined;
+  #timeout: number | undefined;
 
   /** `items`: those of the request, if it is a stream. `takesItems`: whether the answer may be one. */
   constructor(
@@ -59,6 +63,7 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
   start(timing: Timing, signal: AbortSignal | undefined): void {
     this.deadline = timing.deadline;
     this.patience = timing.patience;
+    this.#timeout = timing.timeout;
     if (signal?.aborted === true) return this.abandon(cancelledBefore());
     if (signal !== undefined) {
       this.#unlisten = whenAborted(signal, () => this.#onAbort());
@@ -121,13 +126,15 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
 
   onOutcome(type: number, meta: Meta, data: Buffer): void {
     if (isRefusedUnseen(type, meta)) return this.onFailure(DRAINING);
-    const outcome = outcomeOf(type, meta, data);
+    const outcome = outcomeOf(type, meta, data, this.#session.machine.name);
     this.#end(outcome instanceof InterconnectError ? { error: outcome } : { outcome });
   }
 
   onFailure(failure: Failure): void {
     if (this.#result !== undefined) return;
-    if (!this.#mayGoAgain(failure)) return this.#end({ error: errorOf(failure) });
+    if (!this.#mayGoAgain(failure)) {
+      return this.#end({ error: errorOf(detailed(failure, this, this.#session, this.#timeout)) });
+    }
     this.renew();
     this.#machine = this.#session.machine;
     this.#machine.send(this);

@@ -124,7 +124,11 @@ describe.each(ways)('an answer in items, to %s,', (_way, read) => {
 
     clock.advance(1);
 
-    expect(await failed).toMatchObject({ code: 'IC_ERR_TIMEOUT', executed: 'maybe' });
+    expect(await failed).toMatchObject({
+      code: 'IC_ERR_TIMEOUT',
+      executed: 'maybe',
+      message: `A message of "${session.name}" made no progress within 1000 ms.`,
+    });
     await until(() => feed.returned === 1);
     expect(signal.reason).toMatchObject({ code: 'IC_ERR_CANCELLED' });
     expect(timeouts).toEqual([]);
@@ -161,7 +165,10 @@ describe.each(ways)('an answer in items, to %s,', (_way, read) => {
 
     clock.advance(10);
 
-    expect(await failed).toMatchObject({ code: 'IC_ERR_TIMEOUT' });
+    expect(await failed).toMatchObject({
+      code: 'IC_ERR_TIMEOUT',
+      message: `A message of "${session.name}" was neither accepted nor rejected within its 1000 ms.`,
+    });
     await until(() => feed.returned === 1);
     expect(signal.reason).toMatchObject({ code: 'IC_ERR_CANCELLED' });
     expect(timeouts).toEqual([]);

@@ -50,7 +50,7 @@ describe('a message that is neither accepted nor rejected', () => {
       status: Code.DEADLINE,
       reason: 'The disk took longer than 5 s.',
     });
-    expect(error.message).toContain('The disk took longer than 5 s.');
+    expect(error.message).toContain(`"${session.name}": DEADLINE, The disk took longer than 5 s.`);
   });
 
   it('is a timeout at the sender also where the receiver says nothing', async () => {
@@ -67,6 +67,7 @@ describe('a message that is neither accepted nor rejected', () => {
       code: 'IC_ERR_TIMEOUT',
       executed: 'maybe',
       status: undefined,
+      message: `A message of "${session.name}" was neither accepted nor rejected within its 5 ms.`,
     });
   });
 
