@@ -86,7 +86,8 @@ export default {
     },
     {
       name: 'nest-from-common-up',
-      comment: 'nest: both sides stand on common, and the server on the client, by which it calls back.',
+      comment:
+        'nest: both sides stand on common, and the server on the client, by which it calls back.',
       severity: 'error',
       from: { path: '^src/nest/(common|client)/' },
       to: { path: '^src/nest/', pathNot: ['^src/nest/common/', '^src/nest/$1/'] },

@@ -52,7 +52,7 @@ export class Message {
   readonly oneWay: boolean;
   readonly #incoming: IncomingMessage;
   #answered = false;
-  #rejection: Pick<ItemsRejection, 'code' | 'reason'> | undefined;
+  #rejection: { readonly code: number; readonly reason: string } | undefined;
   /** An answer was refused here because the sender would not take it. */
   #isTooLarge = false;
   #metadata: Metadata | undefined;
@@ -87,7 +87,7 @@ export class Message {
   }
 
   /** What it was rejected with, on this side; of an answer that is a stream, when that has ended. For who traces or logs. */
-  get rejection(): Pick<ItemsRejection, 'code' | 'reason'> | undefined {
+  get rejection(): { readonly code: number; readonly reason: string } | undefined {
     return this.#rejection;
   }
 

@@ -4,6 +4,7 @@ export { FakeInterconnectClient } from './fake-client.js';
 export { InterconnectPair } from './pair.js';
 export { MemoryNetwork } from '../endpoint/index.js';
 
+export type { Network } from '../endpoint/index.js';
 export type { InterconnectContextOptions } from './context.js';
 export type { FakeReply } from './fake-client.js';
 export type { FakeCall } from './fake-exchange.js';

@@ -9,12 +9,16 @@ export interface MicroserviceFactory {
   createNestMicroservice(options: MicroserviceOptions): INestMicroservice;
 }
 
-type Where = 'host' | 'port' | 'path' | 'addresses' | 'tlsOptions' | 'network' | 'connect';
-
 /** Beside the network, which the pair has of its own. */
 export interface InterconnectPairOptions {
-  readonly server?: Omit<InterconnectServerOptions, Where>;
-  readonly client?: Omit<InterconnectClientOptions, Where>;
+  readonly server?: Omit<
+    InterconnectServerOptions,
+    'host' | 'port' | 'path' | 'network' | 'tlsOptions' | 'connect'
+  >;
+  readonly client?: Omit<
+    InterconnectClientOptions,
+    'host' | 'port' | 'path' | 'network' | 'tlsOptions' | 'addresses'
+  >;
   /** Before the application listens: global enhancers, hooks. */
   readonly configure?: (app: INestMicroservice, server: InterconnectServer) => void;
 }
