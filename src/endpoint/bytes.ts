@@ -53,9 +53,10 @@ export function toEntries(metadata: Metadata): [string, string][] {
         `The metadata name "${name.slice(0, 32)}" must have 1 to ${MAX_METADATA_NAME} bytes.`,
       );
     }
-    if (name.includes('\0') || value.includes('\0')) {
+    const flaw = flawOf(name) ?? flawOf(value);
+    if (flaw !== undefined) {
       throw optionError(
-        `The metadata entry "${name.slice(0, 32)}" contains U+0000, which is not allowed.`,
+        `The metadata entry "${name.slice(0, 32)}" contains ${flaw}, which is not allowed.`,
       );
     }
     size += nameLength + Buffer.byteLength(value) + ENTRY_OVERHEAD;
@@ -66,6 +67,12 @@ export function toEntries(metadata: Metadata): [string, string][] {
     );
   }
   return entries;
+}
+
+/** What the wire has no form for: found here, before anything is begun that its writer would then break off. */
+export function flawOf(text: string): string | undefined {
+  if (text.includes('\0')) return 'U+0000';
+  return /\p{Cs}/u.test(text) ? 'half of a surrogate pair' : undefined;
 }
 
 export function toMetadata(entries: Meta['metadata']): Metadata {

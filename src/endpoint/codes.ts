@@ -1,5 +1,6 @@
 /** Which wire codes an application may give, and what it may say with them. */
 import { codeName } from '../wire/index.js';
+import { flawOf } from './bytes.js';
 import { optionError, shown } from './errors.js';
 
 /** From here on, codes are the application's own. */
@@ -21,9 +22,9 @@ export function checkReason(reason: string, limit: number): string {
   if (typeof reason !== 'string')
     throw optionError(`A reason must be a string, and is ${shown(reason)}.`);
   const size = Buffer.byteLength(reason);
-  if (size > limit || reason.includes('\0')) {
+  if (size > limit || flawOf(reason) !== undefined) {
     throw optionError(
-      `A reason of ${size} bytes must have at most ${limit}, without U+0000. Put more into the data.`,
+      `A reason of ${size} bytes must have at most ${limit}, without U+0000 and halves of surrogate pairs. Put the rest into the data.`,
     );
   }
   return reason;

@@ -10,7 +10,7 @@ import {
   type SessionMachine,
 } from '../protocol/index.js';
 import { Code, MAX_NAME, MAX_TEXT, type Meta } from '../wire/index.js';
-import { type Bytes, type Metadata, toBufferOrEmpty, toEntries } from './bytes.js';
+import { type Bytes, flawOf, type Metadata, toBufferOrEmpty, toEntries } from './bytes.js';
 import { checkCode, checkReason } from './codes.js';
 import { Continuity, type ContinuityListener } from './continuity.js';
 import type { Driver } from './driver.js';
@@ -386,9 +386,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
 function checkName(name: string): void {
   const size = typeof name === 'string' ? Buffer.byteLength(name) : 0;
-  if (size >= 1 && size <= MAX_NAME && !name.includes('\0')) return;
+  if (size >= 1 && size <= MAX_NAME && flawOf(name) === undefined) return;
   throw optionError(
-    `A session's name must be a string of 1 to ${MAX_NAME} bytes without U+0000, and is ${shown(name)}.`,
+    `A session's name (in Nest: a pattern) must be a string of 1 to ${MAX_NAME} bytes without U+0000 and halves of ` +
+      `surrogate pairs, and is ${shown(name)}.`,
   );
 }
 

@@ -7,6 +7,7 @@ import {
 } from '../protocol/index.js';
 import { MAX_AGENT } from '../wire/index.js';
 import { type Clock, systemClock } from './clock.js';
+import { flawOf } from './bytes.js';
 import { checkObject, optionError, shown } from './errors.js';
 import { checkNetwork, type Network } from './network.js';
 
@@ -92,8 +93,10 @@ export function resolveOptions(options: EndpointOptions): Settings {
   };
   checkWindows(limits);
   const agent = options.agent ?? '';
-  if (typeof agent !== 'string' || Buffer.byteLength(agent) > MAX_AGENT || agent.includes('\0')) {
-    throw optionError(`agent must be a string of at most ${MAX_AGENT} bytes without U+0000.`);
+  if (typeof agent !== 'string' || Buffer.byteLength(agent) > MAX_AGENT || flawOf(agent)) {
+    throw optionError(
+      `agent must be a string of at most ${MAX_AGENT} bytes without U+0000 and halves of surrogate pairs.`,
+    );
   }
   return {
     limits,

@@ -100,6 +100,7 @@ describe('a message', () => {
     const outcome = await outcomeOf((message) => {
       errors.push(thrown(() => message.reject(undefined, 'é'.repeat(513))).message);
       errors.push(thrown(() => message.reject(undefined, 'a\0b')).message);
+      errors.push(thrown(() => message.reject(undefined, 'a\ud800b')).message);
       errors.push(thrown(() => message.reject(undefined, 7 as unknown as string)).message);
       message.reject(undefined, 'é'.repeat(512));
     });
@@ -107,6 +108,7 @@ describe('a message', () => {
     expect(errors).toEqual([
       expect.stringContaining('1026 bytes must have at most 1024'),
       expect.stringContaining('without U+0000'),
+      expect.stringContaining('halves of surrogate pairs'),
       expect.stringContaining('must be a string, and is 7'),
     ]);
     expect(outcome).toMatchObject({ reason: 'é'.repeat(512) });

@@ -95,6 +95,8 @@ describe('metadata', () => {
     ['a string', 'key' as never, /metadata must be an object/],
     ['U+0000 in a name', { 'a\0b': 'x' }, /U\+0000/],
     ['U+0000 in a value', { a: 'x\0' }, /U\+0000/],
+    ['half of a surrogate pair in a name', { '\ud800': 'x' }, /half of a surrogate pair/],
+    ['half of a surrogate pair in a value', { a: 'x\udc00' }, /half of a surrogate pair/],
   ])('is refused with %s', async (_what, metadata, words) => {
     const { session, accepted, dialer } = await inSession();
     accepted.on('message', (message) => {

@@ -128,6 +128,7 @@ describe('the agent', () => {
     ['too long', 'é'.repeat(65)],
     ['no string', 7 as unknown as string],
     ['with U+0000', 'a\0b'],
+    ['with half of a surrogate pair', 'a\ud800b'],
   ])('is not %s', async (_what, agent) => {
     expect(thrown(() => new Listener({ agent })).message).toContain('at most 128 bytes');
     expect(await failure(connect({ port: 1, agent }))).toMatchObject({ code: 'IC_ERR_OPTION' });

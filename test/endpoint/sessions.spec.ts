@@ -43,6 +43,7 @@ describe('a session', () => {
     ['empty', ''],
     ['of 1025 bytes', 'n'.repeat(1025)],
     ['with U+0000', 'a\0b'],
+    ['with half of a surrogate pair', 'a\ud800b'],
     ['no string', 5 as unknown as string],
   ])('may not have a name that is %s', async (_what, name) => {
     const { dialer } = await connected();
