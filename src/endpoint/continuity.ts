@@ -56,6 +56,8 @@ export class Continuity implements CarrierListener, ReconnectListener {
   #wasAttached = false;
   #isGone = false;
   #drains = false;
+  /** No socket is to be had any more. */
+  #givenUp: Failure | undefined;
   #stopExpiry: (() => void) | undefined;
 
   /** `reconnector`: makes what brings sockets back, at a dialer that wants that. */
@@ -126,7 +128,8 @@ export class Continuity implements CarrierListener, ReconnectListener {
 
   onGivenUp(error: unknown): void {
     const message = `The connection was lost, and could not be made anew: ${String(error)}`;
-    this.#carrier.end({ kind: 'connection-lost', executed: 'maybe', message });
+    this.#givenUp = { kind: 'connection-lost', executed: 'maybe', message };
+    this.#endGivenUp();
   }
 
   /** Takes the socket over, before the listener's machine resumes on it. */
@@ -175,6 +178,7 @@ export class Continuity implements CarrierListener, ReconnectListener {
 
   onGone(carrier: Carrier): void {
     this.#former.delete(carrier);
+    this.#endGivenUp();
     if (carrier === this.#carrier) this.#isGone = true;
     // Told at once, or from within what the drain of the last brings about.
     if (this.#isGone && this.#former.size === 0) this.#listener.onGone();
@@ -221,6 +225,12 @@ export class Continuity implements CarrierListener, ReconnectListener {
   /** What a former one leaves undone goes to the newest: that is the last to be through. */
   #checkDrained(): void {
     if (this.#former.size === 0 && this.machine.isDrained) this.#listener.onDrained();
+  }
+
+  /** What still runs on those that the other side drains comes to its end first. */
+  #endGivenUp(): void {
+    const isRunning = [...this.#former].some(({ isOver }) => !isOver);
+    if (this.#givenUp !== undefined && !isRunning) this.#carrier.end(this.#givenUp);
   }
 
   /** The dialer has so much time to come back. [IC-17.11] */

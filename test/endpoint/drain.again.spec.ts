@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Message } from 'nestjs-interconnect/core';
 import { dial, listening } from '../support/connected.js';
 import { failure, next, turn, until } from '../support/events.js';
 import { ManualClock } from '../support/manual-clock.js';
@@ -47,6 +48,33 @@ describe('A dialer that is sent away', () => {
     expect(connections).toBe(2);
     clock.advance(200);
     await until(() => connections === 3);
+  });
+
+  it('gives up only when what the other side still runs has come to its end', async () => {
+    const listener = await listening();
+    const begun: Message[] = [];
+    listener.on('connection', (connection) => {
+      connection.on('session', (session) => {
+        session.on('message', (message) => void begun.push(message));
+        session.accept();
+      });
+    });
+    const connection = await dial(listener, { reconnect: { attempts: 1 } });
+    const closed = next(connection, 'close');
+    const session = await connection.createSession('work');
+    const running = session.send(Buffer.from('x'));
+    void running.catch(() => undefined);
+    await until(() => begun.length === 1);
+    const drained = listener.drain({ timeout: 60_000 });
+    await until(() => connection.status !== 'open');
+    const unsent = failure(session.send(Buffer.from('y')));
+    for (let turns = 0; turns < 50; turns++) await turn();
+    begun[0]?.accept();
+
+    expect(await running).toMatchObject({ accepted: true });
+    expect(await unsent).toMatchObject({ code: 'IC_ERR_CONNECTION_LOST', executed: 'no' });
+    expect((await closed)[0]).toMatchObject({ code: 'IC_ERR_CONNECTION_LOST' });
+    await drained;
   });
 
   it('keeps few of those connections that are never done', async () => {
