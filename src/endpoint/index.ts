@@ -11,6 +11,8 @@ export { Message } from './message.js';
 export { Session } from './session.js';
 /** @internal For the reasons that the floor above gives. */
 export { cutText } from '../protocol/index.js';
+/** @internal For what waits there. */
+export { whenAborted } from './pending-send.js';
 
 export type { ListenAddress, PathAddress, TcpAddress } from './bind.js';
 export type { Bytes, Metadata } from './bytes.js';

@@ -1,4 +1,5 @@
 /** Hands the items of an answer to whoever takes them, one after the other. */
+import { AsyncResource } from 'node:async_hooks';
 
 /** Takes one item of an answer; the next comes when its promise has resolved. */
 export type OnItem = (item: Buffer) => void | Promise<void>;
@@ -14,14 +15,21 @@ export interface DeliveredMessage {
 export class ItemDelivery {
   readonly #message: DeliveredMessage;
   readonly #onItem: OnItem | undefined;
+  readonly #scope: AsyncResource;
   #isBusy = false;
   /** Something came while it was busy. */
   #wasTold = false;
   #onRead: (() => void) | undefined;
 
-  constructor(message: DeliveredMessage, onItem: OnItem | undefined) {
+  /** Items are taken in the scope of who sends, and not in that of the socket: it may be another's who connected. */
+  constructor(
+    message: DeliveredMessage,
+    onItem: OnItem | undefined,
+    scope = new AsyncResource('InterconnectItems'),
+  ) {
     this.#message = message;
     this.#onItem = onItem;
+    this.#scope = scope;
   }
 
   /** There may be an item. */
@@ -30,7 +38,8 @@ export class ItemDelivery {
     if (this.#isBusy) return;
     this.#isBusy = true;
     this.#wasTold = false;
-    this.#deliver().then(
+    const delivered = this.#scope.runInAsyncScope(() => this.#deliver());
+    delivered.then(
       () => this.#onIdle(),
       (error: unknown) => this.#message.abandon(error),
     );

@@ -69,6 +69,7 @@ export class MemorySocket extends Socket {
     if (this.#unread > 0) setImmediate(() => peer.destroy(resetError()));
     else if (!this.writableFinished) peer.#arrive(null);
     this.#inbox.length = 0;
+    // Its own write, if that waits; without an error, as Node's own do.
     peer.#makeRoom();
     super._destroy(error, done);
   }

@@ -35,8 +35,9 @@ export interface ItemsSettleOptions extends SettleOptions {
 
 /**
  * One message, to be settled once: by `accept`, `respond` or `reject`. If that does not happen within
- * the sender's timeout, and no answer in items begins, both sides are told. Until then it occupies one of the session's places, and after
- * a timeout or a cancel still: settle every message when its work has ended, one-way ones too.
+ * the sender's timeout, and no answer in items begins, both sides are told. Until then it occupies one of the
+ * session's places, and after a timeout or a cancel still: settle every message when its work has ended, one-way
+ * ones too.
  *
  * A second settlement throws `IC_ERR_ALREADY_SETTLED`. A settlement that comes after the timeout, or
  * after the connection was lost, does nothing: `signal` has said so before.

@@ -1,4 +1,5 @@
 /** One `send` under way: the message and its promise in one object. */
+import { AsyncResource } from 'node:async_hooks';
 import { getMaxListeners, setMaxListeners } from 'node:events';
 import {
   DRAINING,
@@ -38,6 +39,8 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
   #unlisten: (() => void) | undefined;
   /** On a connection before, its handler may have run: no failure after that takes it back. */
   #mayHaveRun = false;
+  /** That of the send, for its `onItem`. */
+  #scope: AsyncResource | undefined;
   /** Made when the answer turns out to be a stream. */
   #delivery: ItemDelivery | undefined;
   /** It has an outcome, while items may still be there to take. */
@@ -59,7 +62,9 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     this.#options = options;
     this.#resolve = resolve;
     this.#reject = reject;
-    if (options.onItem !== undefined) this.takesItems = true;
+    if (options.onItem === undefined) return;
+    this.takesItems = true;
+    this.#scope = new AsyncResource('InterconnectItems');
   }
 
   /** Sends it; the signal cancels it while nothing has been decided. */
@@ -87,7 +92,7 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
   }
 
   override onItem(): void {
-    this.#delivery ??= new ItemDelivery(this, this.#options.onItem);
+    this.#delivery ??= new ItemDelivery(this, this.#options.onItem, this.#scope);
     this.#delivery.advance();
   }
 
@@ -163,6 +168,7 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
       this.#reject,
     );
     message.patience = this.patience;
+    message.#scope = this.#scope;
     message.#mayHaveRun = mayHaveRun;
     message.order = this.order;
     message.submit();

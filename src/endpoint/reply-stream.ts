@@ -4,6 +4,7 @@ import { Code, FrameType, type Meta } from '../wire/index.js';
 import { InterconnectError } from './errors.js';
 import { type FedStream, Feeder } from './feeder.js';
 import type { Items } from './items.js';
+import { whenAborted } from './pending-send.js';
 
 /** What it needs of its message. */
 export interface RepliedMessage {
@@ -23,7 +24,7 @@ export class ReplyStream implements FedStream {
   readonly #meta: Meta;
   readonly #feeder: Feeder;
   readonly #sender: ItemSender | undefined;
-  readonly #unlisten: () => void;
+  readonly #unlisten: (() => void) | undefined;
   #isOver = false;
   #resolve: () => void = () => undefined;
 
@@ -33,8 +34,7 @@ export class ReplyStream implements FedStream {
     this.#feeder = new Feeder(items, this);
     this.done = new Promise((resolve) => (this.#resolve = resolve));
     const onAbort = (): void => void this.#abort(signal?.reason);
-    this.#unlisten = () => signal?.removeEventListener('abort', onAbort);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#unlisten = signal && whenAborted(signal, onAbort);
     const { oneWay, state, abortReason } = message.incoming;
     // Nobody reads it, or no longer.
     if (oneWay || state !== 'dispatched' || abortReason !== undefined) void this.stop();
@@ -101,7 +101,7 @@ export class ReplyStream implements FedStream {
   }
 
   #finish(): void {
-    this.#unlisten();
+    this.#unlisten?.();
     this.#resolve();
   }
 }

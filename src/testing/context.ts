@@ -29,9 +29,11 @@ export function createInterconnectContext(
   const { pattern = 'test', isEvent = false, metadata = {}, signal, remaining } = options;
   const { identity = '' } = options;
   const connection = { id: 'test', principal: identity, peer: NOBODY } as unknown as Connection;
+  const data = toBuffer(options.data ?? Buffer.alloc(0));
   const message = {
     id: 1,
-    data: toBuffer(options.data ?? Buffer.alloc(0)),
+    data,
+    body: bodyOf(data),
     metadata,
     remaining,
     signal: signal ?? new AbortController().signal,
@@ -40,6 +42,11 @@ export function createInterconnectContext(
   } as unknown as Message;
   const peer = new FakePeer(connection, identity, options.client);
   return new InterconnectContext([message, pattern, isEvent, peer, undefined]);
+}
+
+/** As that of an ordinary message. */
+async function* bodyOf(data: Buffer): AsyncGenerator<Buffer> {
+  if (data.length > 0) yield data;
 }
 
 class FakePeer extends InterconnectPeer {

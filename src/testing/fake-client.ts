@@ -42,6 +42,8 @@ export class FakeInterconnectClient extends InterconnectClient<unknown> {
   }
 
   /** From now on: a value, or a function of the call whose value, promise, stream or error is the answer. */
+  reply(pattern: MsPattern, reply: (call: FakeCall) => unknown): this;
+  reply(pattern: MsPattern, reply: FakeReply): this;
   reply(pattern: MsPattern, reply: FakeReply): this {
     const handler =
       typeof reply === 'function' ? (reply as (call: FakeCall) => unknown) : undefined;

@@ -138,6 +138,8 @@ export class FakeExchange {
     const { signal } = this.controller;
     const end = () => void items.return?.().catch(() => undefined);
     signal.addEventListener('abort', end, { once: true });
+    // Cancelled while the reply was made.
+    if (signal.aborted) end();
     for await (const item of items) {
       try {
         await this.options.onItem?.(toBuffer(item));

@@ -30,3 +30,21 @@ describe('the source of a stream', () => {
     expect(seen).toEqual(['a', 'a', 'a', 'b', 'b', 'b']);
   });
 });
+
+describe('onItem', () => {
+  it.each([
+    ['bytes', () => Buffer.from('x')],
+    ['a stream', () => [Buffer.from('x')]],
+  ])('runs in the scope of its send, and not in that of the socket: %s', async (_, request) => {
+    const { session, accepted } = await inSession();
+    accepted.on('message', (message) => void message.respond(source([])));
+    const seen: (string | undefined)[] = [];
+    const onItem = () => void seen.push(scope.getStore());
+    const send = (name: string) => scope.run(name, () => session.send(request(), { onItem }));
+
+    await send('a');
+    await send('b');
+
+    expect(seen).toEqual(['a', 'a', 'a', 'b', 'b', 'b']);
+  });
+});

@@ -1,4 +1,4 @@
-import { getEventListeners } from 'node:events';
+import { getEventListeners, getMaxListeners } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { Code, type Message, type Session } from 'nestjs-interconnect/core';
 import { inSession } from '../support/connected.js';
@@ -75,6 +75,23 @@ describe('a stream whose signal aborts', () => {
 
     expect(getEventListeners(signal, 'abort')).toEqual([]);
     abort.abort();
+  });
+
+  it('may be shared by any number of answers, and keeps none of them', async () => {
+    const { session, accepted } = await inSession();
+    const { signal } = new AbortController();
+    const held: Message[] = [];
+    accepted.on('message', (message) => held.push(message));
+    const sends = Array.from({ length: 20 }, () => session.send([bytes('x')]));
+    await until(() => held.length === 20);
+
+    const answers = held.map((message) => message.respond([bytes('a')], { signal }));
+    // Node would warn otherwise.
+    expect(getMaxListeners(signal)).toBe(Infinity);
+    await Promise.all(answers);
+    await Promise.allSettled(sends);
+
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('ends both sources, and throws on both sides', async () => {

@@ -1,11 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Controller } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
+import { getEventListeners, getMaxListeners } from 'node:events';
 import { createServer } from 'node:net';
+import { Readable } from 'node:stream';
 import { firstValueFrom } from 'rxjs';
 import {
   InterconnectClient,
   InterconnectError,
+  InterconnectRecordBuilder,
   InterconnectServer,
   InterconnectStatus,
 } from '../../src/nest/index.js';
@@ -20,6 +23,11 @@ class EchoController {
   @MessagePattern('echo')
   echo(@Payload() data: Buffer): Buffer {
     return data;
+  }
+
+  @MessagePattern('upload', { stream: true })
+  async upload(@Payload() items: AsyncIterable<Buffer>): Promise<void> {
+    for await (const _item of items);
   }
 
   @MessagePattern('never')
@@ -110,6 +118,29 @@ describe('connecting', () => {
     expect(seen).toEqual(['1', '2', '3']);
   });
 
+  it('keeps no call on a signal that many share, and is not warned of them', async () => {
+    const client = loopback.client();
+    const { signal } = new AbortController();
+
+    const calls = Array.from({ length: 20 }, () => client.request('echo', bytes, { signal }));
+    // Node would warn otherwise.
+    const most = getMaxListeners(signal);
+    await Promise.all(calls);
+
+    expect(most).toBe(Infinity);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('survives a stream that fails while it waits for the connection', async () => {
+    const client = loopback.client();
+    const body = new Readable({ read: () => undefined });
+
+    const call = failure(client.send<Buffer, Readable>('upload', body));
+    body.destroy(new Error('no such file'));
+
+    expect(await call).toMatchObject({ message: 'no such file' });
+  });
+
   it('shows connect data and the other options to the server', async () => {
     await loopback.client({ data: Buffer.from('node 7'), agent: 'replica/1.0' }).connect();
 
@@ -119,6 +150,20 @@ describe('connecting', () => {
 });
 
 describe('a failed attempt', () => {
+  it('ends the streams that waited, and so does who gives up meanwhile', async () => {
+    const client = loopback.client({ port: await freePort() });
+    const bodies = Array.from({ length: 3 }, () => new Readable({ read: () => undefined }));
+    const [one, two, three] = bodies as [Readable, Readable, Readable];
+
+    const call = failure(client.send<Buffer, Readable>('upload', one));
+    const record = new InterconnectRecordBuilder(two).build();
+    const other = failure(client.send('upload', record));
+    client.send<Buffer, Readable>('upload', three).subscribe().unsubscribe();
+    await Promise.all([call, other]);
+
+    expect(bodies.map(({ destroyed }) => destroyed)).toEqual([true, true, true]);
+  });
+
   it('fails the calls that waited, and is forgotten', async () => {
     const port = await freePort();
     const client = loopback.client({ port });

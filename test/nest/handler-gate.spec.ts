@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Message } from '../../src/endpoint/index.js';
 import { HandlerGate } from '../../src/nest/server/handler-gate.js';
 
@@ -41,6 +42,25 @@ describe('HandlerGate', () => {
     gate.leave();
 
     expect(told).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('starts one that waited in the scope in which it came, and not in that of who leaves', () => {
+    const scope = new AsyncLocalStorage<string>();
+    const enterIn = (name: string, message: Message) =>
+      scope.run(name, () =>
+        gate.enter(
+          message,
+          () => told.push(scope.getStore() ?? 'none'),
+          () => {},
+        ),
+      );
+
+    for (const name of ['a', 'b']) enterIn(name, messageWith());
+    enterIn('c', { oneWay: true } as Message);
+    scope.run('of another', () => gate.leave());
+    scope.run('of another', () => gate.leave());
+
+    expect(told).toEqual(['a', 'b', 'c']);
   });
 
   it('does not keep one that nobody waits for any more when it comes', () => {

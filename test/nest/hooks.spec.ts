@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { Controller } from '@nestjs/common';
 import { EventPattern, MessagePattern, Payload, RpcException } from '@nestjs/microservices';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { firstValueFrom, lastValueFrom, of } from 'rxjs';
+import { catchError, firstValueFrom, lastValueFrom, of } from 'rxjs';
 import type { Observable } from 'rxjs';
 import {
   INTERCONNECT_TRANSPORT,
@@ -10,10 +10,12 @@ import {
   InterconnectException,
   InterconnectServer,
 } from '../../src/nest/index.js';
-import { failure, until } from './support/async.js';
+import { deferred, failure, until } from './support/async.js';
 import { Loopback } from './support/loopback.js';
 
 const told: string[] = [];
+let released = deferred();
+let running = 0;
 const scope = new AsyncLocalStorage<string>();
 
 @Controller()
@@ -44,6 +46,12 @@ class HooksController {
   @MessagePattern('one at a time', { concurrency: 1 })
   oneAtATime(@Payload() data: Buffer): Buffer {
     return data;
+  }
+
+  @MessagePattern('slow one at a time', { concurrency: 1 })
+  async slowOneAtATime(): Promise<void> {
+    running += 1;
+    await released.promise;
   }
 
   @MessagePattern('scope')
@@ -160,6 +168,29 @@ describe('a hook that fails', () => {
     await failure(client.send('one at a time', bytes));
 
     expect(await firstValueFrom(client.send('one at a time', bytes))).toEqual(bytes);
+  });
+
+  it('while its handler runs keeps the place of concurrency until that has ended', async () => {
+    released = deferred();
+    running = 0;
+    await start((server) =>
+      server.setOnProcessingStartHook((_id, _context, done) => {
+        void done();
+        throw new Error('too late');
+      }),
+    );
+    const client = loopback.client();
+
+    const first = await failure(client.send('slow one at a time', bytes));
+    const second = failure(client.send('slow one at a time', bytes));
+    await firstValueFrom(client.send('observable', bytes).pipe(catchError(() => of(bytes))));
+    expect(running).toBe(1);
+    released.resolve();
+
+    for (const error of [first, await second]) {
+      expect(error).toMatchObject({ message: 'Internal server error' });
+    }
+    expect(running).toBe(2);
   });
 
   it('at the end does not change the outcome', async () => {

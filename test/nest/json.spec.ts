@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Controller, NotFoundException } from '@nestjs/common';
 import { Ctx, EventPattern, MessagePattern, Payload, RpcException } from '@nestjs/microservices';
-import { lastValueFrom, of } from 'rxjs';
+import { lastValueFrom, of, tap } from 'rxjs';
 import type { Observable } from 'rxjs';
 import {
   Code,
@@ -31,6 +31,11 @@ class JsonController {
   @MessagePattern('observable')
   observable(): Observable<object> {
     return of({ a: 1 });
+  }
+
+  @MessagePattern('many')
+  many(): Observable<number> {
+    return of(1, 2, 3);
   }
 
   @MessagePattern('nothing')
@@ -106,7 +111,28 @@ beforeEach(() => {
   client = loopback.client({ encoding: 'json' });
 });
 
+/** Changes what callers get, as Nest's own clients let it. */
+class PickyClient extends InterconnectClient<unknown> {
+  protected override serializeResponse(response: unknown): unknown {
+    if (response === 2) throw new RangeError('not two');
+    return response;
+  }
+}
+
 describe("encoding: 'json'", () => {
+  it("fails with a subclass's own error where that takes no value of a stream", async () => {
+    const picky = new PickyClient({ host: '127.0.0.1', port: loopback.port, encoding: 'json' });
+    const seen: unknown[] = [];
+
+    const error = await failureOf(
+      RangeError,
+      all(picky.send('many', {}).pipe(tap((n) => seen.push(n)))),
+    );
+
+    expect([error.message, seen]).toEqual(['not two', [1]]);
+    await picky.close();
+  });
+
   it('carries any value that JSON has a form for, both ways', async () => {
     const values = [0, '', 'text', true, [1, [2]], { a: { b: null } }, 'größe 大 🙂'];
 

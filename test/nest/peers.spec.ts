@@ -268,6 +268,19 @@ describe('the peers of a server', () => {
     expect(told).toEqual(['connected', 'reconnecting', 'connected', 'disconnected', undefined]);
   });
 
+  it('have clients that know it also where they are made too late', async () => {
+    await startHub();
+    const caller = hub.client();
+    await caller.connect();
+    await until(() => hub.server.peers.size === 1);
+    const [peer] = hub.server.peers;
+
+    await caller.close();
+    await until(() => hub.server.peers.size === 0);
+
+    expect(await firstValueFrom(peer!.client.status)).toBe('disconnected');
+  });
+
   it('are called by their principal rather than by their certificate', async () => {
     const { ca, server, client } = await certificates();
     await startHub({

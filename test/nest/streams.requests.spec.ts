@@ -193,6 +193,16 @@ describe('a stream as a request is refused', () => {
     expect(controller.plainCalls).toBe(0);
   });
 
+  it('and ended, whatever it is that refuses it', async () => {
+    const bodies = Array.from({ length: 2 }, () => new Readable({ read: () => undefined }));
+    const [one, two] = bodies as [Readable, Readable];
+
+    await failure(client.emit('join', one));
+    await failure(client.send('long'.repeat(1_000), two));
+
+    expect(bodies.map(({ destroyed }) => destroyed)).toEqual([true, true]);
+  });
+
   it('by emit() and by oneWay, before anything is read', async () => {
     const record = new InterconnectRecordBuilder(source.items(2)).setOneWay().build();
 

@@ -4,8 +4,8 @@ import { Code } from 'nestjs-interconnect';
 import { FakeInterconnectClient } from 'nestjs-interconnect/testing';
 import type { FakeCall } from 'nestjs-interconnect/testing';
 import { Readable } from 'node:stream';
-import { NEVER, concat, finalize, firstValueFrom, of, take, throwError } from 'rxjs';
-import { all, failure, until } from '../nest/support/async.js';
+import { NEVER, concat, finalize, firstValueFrom, from, of, take, throwError } from 'rxjs';
+import { all, deferred, failure, until } from '../nest/support/async.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
 
@@ -127,7 +127,7 @@ describe('a request that is a stream', () => {
       throw cause;
     }
     const client = new FakeInterconnectClient();
-    client.reply('p', (call: FakeCall) => join(call).catch(() => undefined));
+    client.reply('p', (call) => join(call).catch(() => undefined));
 
     expect(await failure(client.send('p', failing()))).toBe(cause);
   });
@@ -172,6 +172,24 @@ describe('a call that is cancelled', () => {
     expect(await failure(client.request('p', never, { signal }))).toMatchObject({
       executed: 'no',
     });
+  });
+
+  it.each([
+    ['a generator', (source: Source) => source.items(1_000_000)],
+    ['an Observable', (source: Source) => from(source.items(1_000_000))],
+  ])('reads nothing of a reply that comes afterwards: %s', async (_, replyOf) => {
+    const source = new Source();
+    const decided = deferred();
+    const client = new FakeInterconnectClient();
+    client.reply('p', () => decided.promise.then(() => replyOf(source)));
+    const calls = client.send('p', bytes('')).subscribe();
+    await until(() => client.calls.length === 1);
+
+    calls.unsubscribe();
+    decided.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+
+    expect(source.asked).toBeLessThan(5);
   });
 
   it('leaves the signal alone where there was an answer', async () => {

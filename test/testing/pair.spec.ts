@@ -247,6 +247,19 @@ describe('createInterconnectContext()', () => {
     expect(context.isEvent()).toBe(false);
   });
 
+  it('has its bytes as the one item of its body, and none where there are none', async () => {
+    const read = async (context: InterconnectContext): Promise<Buffer[]> => {
+      const items: Buffer[] = [];
+      for await (const item of context.getBody()) items.push(item);
+      return items;
+    };
+
+    expect(await read(createInterconnectContext({ data: Buffer.from('x') }))).toEqual([
+      Buffer.from('x'),
+    ]);
+    expect(await read(createInterconnectContext())).toEqual([]);
+  });
+
   it('takes bytes, and the kind of its handler; its client has no replies', async () => {
     const context = createInterconnectContext({ data: Uint8Array.of(1, 2), isEvent: true });
 

@@ -19,7 +19,10 @@ export function answerOf(call: Call, codec: Codec | undefined): Answer {
   return takesEach ? new StreamedAnswer(call, codec) : new SingleAnswer(call, codec);
 }
 
-/** One that is no stream. A deserializer, or a subclass's `serializeResponse`, may throw: the call's failure, not an unhandled rejection. */
+/**
+ * One that is no stream. A deserializer, or a subclass's `serializeResponse`, may throw: the call's failure, not an
+ * unhandled rejection.
+ */
 export function settle(call: Call, outcome: Outcome, codec: Codec | undefined): void {
   const { caller, packet } = call;
   if (!outcome.accepted) return caller.fail(toException(outcome));
@@ -60,19 +63,14 @@ class StreamedAnswer implements Answer {
     this.hasItems = true;
     const { caller, packet, isEvent } = this.call;
     if (isEvent) return;
-    if (this.codec === undefined) return caller.next?.(item);
-    try {
-      const value = this.codec.decode(item, packet.pattern);
-      if (!isPromiseLike(value)) return caller.next?.(value);
-      return Promise.resolve(value).then(
-        (later) => caller.next?.(later),
-        (error: unknown) => {
-          throw undecodable(packet.pattern, error);
-        },
-      );
-    } catch (error) {
-      throw undecodable(packet.pattern, error);
-    }
+    const value = this.decode(item);
+    if (!isPromiseLike(value)) return caller.next?.(value);
+    return Promise.resolve(value).then(
+      (later) => caller.next?.(later),
+      (error: unknown) => {
+        throw undecodable(packet.pattern, error);
+      },
+    );
   }
 
   settle(outcome: Outcome): void {
@@ -80,6 +78,15 @@ class StreamedAnswer implements Answer {
     const isOver = this.hasItems && outcome.accepted && outcome.data.length === 0;
     if (isOver && !isEvent && caller.complete !== undefined) caller.complete();
     else settle(this.call, outcome, this.codec);
+  }
+
+  private decode(item: Buffer): unknown {
+    const { pattern } = this.call.packet;
+    try {
+      return this.codec === undefined ? item : this.codec.decode(item, pattern);
+    } catch (error) {
+      throw undecodable(pattern, error);
+    }
   }
 }
 

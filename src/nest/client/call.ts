@@ -42,8 +42,20 @@ export function transmit(open: CallPath, call: Call, settings: CallSettings): vo
       (error: unknown) => fail(call, unencodable(packet.pattern, error)),
     );
   } catch (error) {
+    holdBody(call)();
     fail(call, isInterconnectError(error) ? error : unencodable(call.packet.pattern, error));
   }
+}
+
+/**
+ * For a call that waits to be sent: where its data is a stream, that may fail meanwhile, with nobody else listening. The
+ * returned function ends it, for when it is not sent.
+ */
+export function holdBody({ packet: { data } }: Call): () => void {
+  const value: unknown = isInterconnectRecord(data) ? data.data : data;
+  if (!isStream(value)) return () => {};
+  const items = new EncodedItems(value, () => EMPTY);
+  return () => void items.return().catch(() => undefined);
 }
 
 function send(

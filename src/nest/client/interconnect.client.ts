@@ -3,9 +3,9 @@ import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/comm
 import { ClientProxy } from '@nestjs/microservices';
 import type { ReadPacket, WritePacket } from '@nestjs/microservices';
 import { AsyncSubject, Observable } from 'rxjs';
-import { connect, InterconnectError } from '../../endpoint/index.js';
+import { connect, InterconnectError, whenAborted } from '../../endpoint/index.js';
 import type { Connection, ConnectionStatus, Metadata } from '../../endpoint/index.js';
-import { transmit } from './call.js';
+import { holdBody, transmit } from './call.js';
 import type { CallSettings } from './call.js';
 import { describePattern, fail, refused } from './caller.js';
 import type { Call, Caller } from './caller.js';
@@ -86,7 +86,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   /** @internal Over a connection that is there already, opened by either side. */
   static over(connection: Connection, options: CodecOptions): InterconnectClient {
     const client = new InterconnectClient(options, new GivenConnection(connection));
-    client._status$.next(InterconnectStatus.CONNECTED);
+    client._status$.next(statusOf(connection.status));
     connection.on('status', (status) => client.onConnectionStatus(connection, status));
     connection.once('close', (error) => {
       client._status$.next(InterconnectStatus.DISCONNECTED);
@@ -279,24 +279,30 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   private dispatch(asked: Call): void {
     const call = this.metadata === undefined ? asked : withMetadata(asked, this.metadata);
     const open = this.holder.current;
-    if (open !== undefined) return transmit(open, call, this.settings);
+    if (open !== undefined) transmit(open, call, this.settings);
+    else this.dispatchConnected(call);
+  }
+
+  /** Who gives up need not wait until the attempt to connect has come to its end. */
+  private dispatchConnected(call: Call): void {
     const { signal } = call;
-    // Who gives up need not wait until the attempt to connect has come to its end.
+    const endBody = holdBody(call);
     let isDecided = false;
-    const onAbort = () => {
+    const giveUp = (error: unknown) => {
       isDecided = true;
-      fail(call, cancelled());
+      endBody();
+      fail(call, error);
     };
+    if (signal?.aborted === true) return giveUp(cancelled());
+    const unlisten = signal && whenAborted(signal, () => giveUp(cancelled()));
     const decide = (then: () => void) => {
       if (isDecided) return;
-      signal?.removeEventListener('abort', onAbort);
+      unlisten?.();
       then();
     };
-    if (signal?.aborted === true) return onAbort();
-    signal?.addEventListener('abort', onAbort, { once: true });
     this.holder.connect().then(
       (opened) => decide(() => transmit(opened, call, this.settings)),
-      (error: unknown) => decide(() => fail(call, error)),
+      (error: unknown) => decide(() => giveUp(error)),
     );
   }
 
@@ -355,6 +361,12 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     const message = error instanceof Error ? error.message : String(error);
     this.logger.error(`The event ${describePattern(pattern)} failed and nobody looks: ${message}`);
   }
+}
+
+/** Of a client that is given its connection. */
+function statusOf(status: ConnectionStatus): InterconnectStatus {
+  if (status === 'closing' || status === 'closed') return InterconnectStatus.DISCONNECTED;
+  return status === 'detached' ? InterconnectStatus.RECONNECTING : InterconnectStatus.CONNECTED;
 }
 
 /** A hook has put its own into the packet, and they come last: they are more specific. */

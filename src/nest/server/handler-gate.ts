@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { Message } from '../../endpoint/index.js';
 
 /**
@@ -22,15 +23,17 @@ export class HandlerGate {
       start();
       return;
     }
+    // Not in the scope of who leaves: its traces and its store are another message's.
+    const startInScope = AsyncResource.bind(start);
     // Nobody waits for a one-way message, so that there is no one who could give up.
     if (message.oneWay) {
-      this.waiting.add(start);
+      this.waiting.add(startInScope);
       return;
     }
     const { signal } = message;
     const startInTurn = () => {
       signal.removeEventListener('abort', onAbort);
-      start();
+      startInScope();
     };
     const onAbort = () => {
       this.waiting.delete(startInTurn);

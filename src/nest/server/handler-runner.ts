@@ -137,9 +137,8 @@ export class HandlerRunner {
   }
 
   /** For a failure outside the handler, that of a processing hook. */
-  fail(run: Run, error: unknown): void {
-    this.settler.rejectThrown(run.message, error);
-    run.release();
+  fail(message: Message, error: unknown): void {
+    this.settler.rejectThrown(message, error);
   }
 
   private bodyOf({ body }: Message): AsyncIterable<unknown> {

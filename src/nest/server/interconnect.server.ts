@@ -289,15 +289,20 @@ export class InterconnectServer
    * the start hook, which may set up an async scope around it, and the end hook follows exactly once.
    */
   private runBetweenHooks(runner: HandlerRunner, run: Run): void {
+    let isBegun = false;
     const process = () =>
       new Promise<void>((resolve) => {
+        isBegun = true;
         runner.run(run, () => {
           this.endProcessing(run);
           resolve();
         });
       });
     const start = async () => this.onProcessingStartHook(this.transportId, run.context, process);
-    start().catch((error: unknown) => runner.fail(run, error));
+    start().catch((error: unknown) => {
+      runner.fail(run.message, error);
+      if (!isBegun) run.release();
+    });
   }
 
   private endProcessing(run: Run): void {
