@@ -8,6 +8,7 @@ import {
   type FailureKind,
   OutgoingMessage,
   type SessionMachine,
+  TIMED_OUT,
 } from '../protocol/index.js';
 import type { Meta } from '../wire/index.js';
 import { errorOf, InterconnectError } from './errors.js';
@@ -182,7 +183,8 @@ export function detailed(
   { machine, connection }: Sender,
   timeout: number | undefined,
 ): Failure {
-  if (failure.kind !== 'timeout') return failure;
+  // It may be that of its session, which says so.
+  if (failure.message !== TIMED_OUT.message) return failure;
   const hasStream = message.requestItems !== undefined || message.replyItems !== undefined;
   const what =
     timeout === undefined && hasStream

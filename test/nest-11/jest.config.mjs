@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 
 const { jest } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-const { projects: _projects, reporters: _reporters, ...project } = jest;
+const { projects: _p, reporters: _r, maxWorkers: _w, workerIdleMemoryLimit: _l, ...project } = jest;
 
 /** What Nest 11 does instead is in `nest-11.spec.ts`. */
 const leftOut = [
