@@ -156,6 +156,7 @@ const BRAND = Symbol.for('nestjs-interconnect.error');
 
 const CODES: Readonly<Record<FailureKind, ErrorCode>> = {
   timeout: 'IC_ERR_TIMEOUT',
+  'session-timeout': 'IC_ERR_TIMEOUT',
   cancelled: 'IC_ERR_CANCELLED',
   'queue-full': 'IC_ERR_QUEUE_FULL',
   'too-large': 'IC_ERR_TOO_LARGE',

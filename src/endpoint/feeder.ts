@@ -1,9 +1,8 @@
 /** Moves the items of an application's source into a stream, one at a time, as fast as that takes them. */
 import { AsyncResource } from 'node:async_hooks';
-import type { Readable } from 'node:stream';
 import { type Bytes, toBuffer } from './bytes.js';
 import { InterconnectError, messageOf } from './errors.js';
-import type { Items } from './items.js';
+import { isReadable, type Items } from './items.js';
 
 /** The stream that is fed. */
 export interface FedStream {
@@ -121,14 +120,4 @@ type AnyIterator = AsyncIterator<Bytes> | Iterator<Bytes>;
 
 function iteratorOf(items: Items): AnyIterator {
   return Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
-}
-
-/** By its shape: there are streams of other packages and versions. */
-function isReadable(items: object): items is Readable {
-  return (
-    'destroy' in items &&
-    typeof items.destroy === 'function' &&
-    'on' in items &&
-    typeof items.on === 'function'
-  );
 }

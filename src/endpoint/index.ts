@@ -11,6 +11,8 @@ export { Message } from './message.js';
 export { Session } from './session.js';
 /** @internal For the reasons that the floor above gives. */
 export { cutText } from '../protocol/index.js';
+/** @internal For the streams of the floor above. */
+export { isReadable } from './items.js';
 /** @internal For what waits there. */
 export { whenAborted } from './pending-send.js';
 

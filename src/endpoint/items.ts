@@ -1,4 +1,5 @@
 /** The two ends of a stream in the public API: what is sent item by item, and how items are read. */
+import type { Readable } from 'node:stream';
 import type { Bytes } from './bytes.js';
 import { optionError } from './errors.js';
 
@@ -17,6 +18,16 @@ export function isItems(data: unknown): data is Items {
   // A string is iterable too; it is refused as what is no bytes.
   if (typeof data !== 'object' || data === null) return false;
   return Symbol.asyncIterator in data || Symbol.iterator in data;
+}
+
+/** @internal By its shape: there are streams of other packages and versions. */
+export function isReadable(items: object): items is Readable {
+  return (
+    'destroy' in items &&
+    typeof items.destroy === 'function' &&
+    'on' in items &&
+    typeof items.on === 'function'
+  );
 }
 
 /** Where received items are taken from. */

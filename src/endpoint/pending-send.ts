@@ -8,7 +8,6 @@ import {
   type FailureKind,
   OutgoingMessage,
   type SessionMachine,
-  TIMED_OUT,
 } from '../protocol/index.js';
 import type { Meta } from '../wire/index.js';
 import { errorOf, InterconnectError } from './errors.js';
@@ -183,8 +182,7 @@ export function detailed(
   { machine, connection }: Sender,
   timeout: number | undefined,
 ): Failure {
-  // It may be that of its session, which says so.
-  if (failure.message !== TIMED_OUT.message) return failure;
+  if (failure.kind !== 'timeout') return failure;
   const hasStream = message.requestItems !== undefined || message.replyItems !== undefined;
   const what =
     timeout === undefined && hasStream

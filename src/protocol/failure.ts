@@ -5,6 +5,7 @@ export type Executed = 'no' | 'yes' | 'maybe';
 
 export type FailureKind =
   | 'timeout'
+  | 'session-timeout'
   | 'cancelled'
   | 'queue-full'
   | 'draining'

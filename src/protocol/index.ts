@@ -16,5 +16,4 @@ export { SocketMachine } from './socket.js';
 export { CLOSED_HERE } from './socket-failures.js';
 export type { SocketEffects, SocketSettings } from './socket-effects.js';
 export { cutText } from './text.js';
-export { TIMED_OUT } from './message-failures.js';
 export { EMPTY } from './unit.js';

@@ -369,14 +369,14 @@ export class SessionMachine {
     // [IC-10.4]
     if (this.#id !== 0) this.#push(FrameType.END, { code: Code.SESSION_TIMEOUT, text }, EMPTY);
     const message = `The session "${this.name}" was neither accepted nor rejected in time.`;
-    this.#close({ kind: 'timeout', executed: 'maybe', message });
+    this.#close({ kind: 'session-timeout', executed: 'maybe', message });
   }
 
   #refusal(code: number, meta: Meta, data: Buffer): Failure {
     if (code === Code.DRAINING) return { ...DRAINING, code };
     const reason = meta.text ?? '';
     return {
-      kind: code === Code.SESSION_TIMEOUT ? 'timeout' : 'session-rejected',
+      kind: code === Code.SESSION_TIMEOUT ? 'session-timeout' : 'session-rejected',
       executed: 'no',
       message: `The session "${this.name}" was rejected: ${codeName(code)}${reason && `, ${reason}`}.`,
       code,

@@ -3,8 +3,8 @@ import { isObservable, Subject, takeUntil } from 'rxjs';
 import type { Observable } from 'rxjs';
 import { Code, InterconnectError } from '../endpoint/index.js';
 import type { Bytes, Items, Metadata, Outcome, SendOptions } from '../endpoint/index.js';
-import { isBytes, toBuffer } from '../nest/common/bytes.js';
-import { UnfitValue } from '../nest/common/codec.js';
+import { toBuffer } from '../nest/common/bytes.js';
+import { encodeAnswer, UnfitValue } from '../nest/common/codec.js';
 import type { Codec } from '../nest/common/codec.js';
 import { toRejectionOfThrown } from '../nest/common/error-mapping.js';
 import { NO_HANDLER_MESSAGE } from '../nest/common/interconnect.constants.js';
@@ -152,13 +152,8 @@ export class FakeExchange {
     return accepted(EMPTY, metadata);
   }
 
-  private readonly encode = (value: unknown): Bytes | PromiseLike<Bytes> => {
-    const { codec } = this.server;
-    if (codec !== undefined) return codec.encode(value, this.pattern);
-    const data = value ?? EMPTY;
-    if (isBytes(data)) return data;
-    throw new UnfitValue(data, 'Give bytes (Buffer, Uint8Array, ArrayBuffer, DataView).');
-  };
+  private readonly encode: EncodeItem = (value) =>
+    encodeAnswer(value, this.server.codec, this.pattern);
 
   private rejectionOf(error: unknown): Outcome {
     if (error instanceof UnfitItem || error instanceof UnfitValue) {

@@ -228,7 +228,10 @@ describe('a session that is neither accepted nor rejected', () => {
 
     clock.advance(30);
 
-    expect(await outcome).toMatchObject({ code: 'IC_ERR_TIMEOUT' });
+    expect(await outcome).toMatchObject({
+      code: 'IC_ERR_TIMEOUT',
+      message: 'The session "x" was neither accepted nor rejected in time.',
+    });
     expect(session.status).toBe('closed');
   });
 

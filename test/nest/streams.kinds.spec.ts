@@ -14,6 +14,7 @@ import {
 } from '../../src/nest/index.js';
 import type { InterconnectPayloadOptions } from '../../src/nest/index.js';
 import { all, deferred, failureOf, until } from './support/async.js';
+import { CountedSource } from './support/counted-source.js';
 import { Loopback } from './support/loopback.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
@@ -22,22 +23,6 @@ const STREAM = { stream: true };
 class Closed implements CanActivate {
   canActivate(): boolean {
     return false;
-  }
-}
-
-/** Counts what is asked of it, without end. */
-class Source {
-  asked = 0;
-  returned = 0;
-  async *items(): AsyncGenerator<Buffer> {
-    try {
-      for (;;) {
-        this.asked += 1;
-        yield bytes(`${this.asked}`);
-      }
-    } finally {
-      this.returned += 1;
-    }
   }
 }
 
@@ -151,7 +136,7 @@ class ValuesController {
 let loopback: Loopback;
 let client: InterconnectClient;
 let controller: KindsController;
-let source: Source;
+let source: CountedSource;
 
 beforeAll(async () => {
   loopback = await Loopback.start({ controllers: [KindsController] });
@@ -162,7 +147,7 @@ beforeEach(() => {
   controller = loopback.app.get(KindsController);
   controller.read = [];
   controller.ended = deferred();
-  source = new Source();
+  source = new CountedSource();
 });
 
 async function partly(answer: Observable<Buffer>): Promise<[string[], InterconnectException]> {

@@ -12,6 +12,7 @@ import {
   InterconnectServer,
 } from '../../src/nest/index.js';
 import { all, failure, failureOf, until } from './support/async.js';
+import { CountedSource } from './support/counted-source.js';
 import { Loopback } from './support/loopback.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
@@ -99,26 +100,10 @@ class SumsController {
   }
 }
 
-/** Counts what is asked of it. */
-class Source {
-  asked = 0;
-  returned = 0;
-  async *items(count: number): AsyncGenerator<Buffer> {
-    try {
-      while (this.asked < count) {
-        this.asked += 1;
-        yield bytes(`${this.asked}`);
-      }
-    } finally {
-      this.returned += 1;
-    }
-  }
-}
-
 let loopback: Loopback;
 let client: InterconnectClient;
 let controller: BodiesController;
-let source: Source;
+let source: CountedSource;
 
 beforeAll(async () => {
   loopback = await Loopback.start({
@@ -130,7 +115,7 @@ afterAll(() => loopback.close());
 beforeEach(() => {
   client = loopback.client();
   controller = loopback.app.get(BodiesController);
-  source = new Source();
+  source = new CountedSource();
 });
 
 describe('a stream as a request', () => {

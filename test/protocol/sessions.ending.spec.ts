@@ -247,10 +247,10 @@ describe('A session that is ended before it is accepted', () => {
 
     pair.advance(100);
 
-    expect(send.outcome).toBe('failed timeout no');
+    expect(send.outcome).toBe('failed session-timeout no');
     expect([session.status, pair.listener.last.status]).toEqual([
-      'closed timeout',
-      'closed timeout',
+      'closed session-timeout',
+      'closed session-timeout',
     ]);
   });
 

@@ -117,8 +117,8 @@ describe('The limit of sessions', () => {
 
     pair.advance(100);
 
-    expect(waiting.status).toBe('closed timeout');
-    expect(send.outcome).toBe('failed timeout no');
+    expect(waiting.status).toBe('closed session-timeout');
+    expect(send.outcome).toBe('failed session-timeout no');
     expect(pair.dialer.log.linesButCredit()).toEqual([]);
   });
 
@@ -167,7 +167,7 @@ describe('The limit of sessions', () => {
     pair.run();
     pair.advance(100);
 
-    expect(session.status).toBe('closed timeout');
+    expect(session.status).toBe('closed session-timeout');
     expect(pair.listener.incoming).toEqual([]);
   });
 

@@ -255,9 +255,9 @@ describe('A session that nobody decides', () => {
 
     pair.advance(100);
 
-    expect(session.status).toBe('closed timeout');
+    expect(session.status).toBe('closed session-timeout');
     expect(pair.listener.last.closed?.failure?.kind).toMatch(/timeout|session-closed/);
-    expect(send.outcome).toMatch(/^failed timeout/);
+    expect(send.outcome).toMatch(/^failed session-timeout/);
     expect(pair.listener.last.messages).toEqual([]);
   });
 
@@ -269,11 +269,11 @@ describe('A session that nobody decides', () => {
 
     pair.advance(100);
 
-    expect(pair.listener.last.status).toBe('closed timeout');
+    expect(pair.listener.last.status).toBe('closed session-timeout');
     expect(pair.listener.log.linesButCredit()).toEqual([
       expect.stringContaining('END s=1 code=SESSION_TIMEOUT'),
     ]);
-    expect(session.status).toBe('closed timeout');
+    expect(session.status).toBe('closed session-timeout');
   });
 
   it('is a timeout at an opener that hears nothing, and an end for the acceptor [IC-10.4]', () => {
@@ -283,8 +283,8 @@ describe('A session that nobody decides', () => {
     pair.dialer.log.lines();
     pair.there.blocked = true;
     pair.advance(100);
-    expect(session.status).toBe('closed timeout');
-    expect(send.outcome).toBe('failed timeout maybe');
+    expect(session.status).toBe('closed session-timeout');
+    expect(send.outcome).toBe('failed session-timeout maybe');
 
     pair.there.blocked = false;
     pair.run();
@@ -304,7 +304,7 @@ describe('A session that nobody decides', () => {
     pair.run();
 
     expect(session.opened).toBeUndefined();
-    expect(session.status).toBe('closed timeout');
+    expect(session.status).toBe('closed session-timeout');
     expect(pair.listener.last.status).toBe('closed session-closed');
     expect(pair.dialer.status).toBe('open');
   });
@@ -316,7 +316,7 @@ describe('A session that nobody decides', () => {
 
     pair.advance(100);
 
-    expect(session.status).toBe('closed timeout');
+    expect(session.status).toBe('closed session-timeout');
     expect([pair.dialer.status, pair.listener.status]).toEqual(['open', 'open']);
   });
 

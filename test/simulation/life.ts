@@ -514,7 +514,12 @@ const NOT_EXECUTED: ReadonlySet<number> = new Set([
   Code.TOO_LARGE,
 ]);
 
-const GIVEN_UP: ReadonlySet<FailureKind> = new Set(['timeout', 'cancelled', 'unexpected-stream']);
+const GIVEN_UP: ReadonlySet<FailureKind> = new Set([
+  'timeout',
+  'session-timeout',
+  'cancelled',
+  'unexpected-stream',
+]);
 
 const QUIET: Network = {
   latency: () => 1,

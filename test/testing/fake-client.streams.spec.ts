@@ -6,24 +6,9 @@ import type { FakeCall } from 'nestjs-interconnect/testing';
 import { Readable } from 'node:stream';
 import { NEVER, concat, finalize, firstValueFrom, from, of, take, throwError } from 'rxjs';
 import { all, deferred, failure, until } from '../nest/support/async.js';
+import { CountedSource } from '../nest/support/counted-source.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
-
-/** Says how far it came, and whether it was ended. */
-class Source {
-  asked = 0;
-  returned = 0;
-  async *items(count: number): AsyncGenerator<Buffer> {
-    try {
-      while (this.asked < count) {
-        this.asked += 1;
-        yield bytes(`${this.asked}`);
-      }
-    } finally {
-      this.returned += 1;
-    }
-  }
-}
 
 async function join({ data }: FakeCall): Promise<Buffer> {
   const items: string[] = [];
@@ -35,7 +20,7 @@ describe('a reply that is a stream', () => {
   it.each([
     ['an Observable', () => of(bytes('1'), bytes('2'))],
     ['a Readable', () => Readable.from([bytes('1'), bytes('2')])],
-    ['an async iterable', () => new Source().items(2)],
+    ['an async iterable', () => new CountedSource().items(2)],
   ])('lets send() emit each value: %s', async (_, reply) => {
     const client = new FakeInterconnectClient().reply('p', reply);
 
@@ -65,9 +50,9 @@ describe('a reply that is a stream', () => {
   });
 
   it('is for request() one value, or too much', async () => {
-    const source = new Source();
+    const source = new CountedSource();
     const client = new FakeInterconnectClient();
-    client.reply('one', () => new Source().items(1)).reply('many', () => source.items(9));
+    client.reply('one', () => new CountedSource().items(1)).reply('many', () => source.items(9));
 
     expect(await client.request('one', bytes(''))).toEqual(bytes('1'));
     expect(await failure(client.request('many', bytes('')))).toMatchObject({
@@ -102,12 +87,12 @@ describe('a request that is a stream', () => {
       return values;
     });
 
-    expect(await client.request('p', new Source().items(3))).toEqual(bytes('1-2-3'));
+    expect(await client.request('p', new CountedSource().items(3))).toEqual(bytes('1-2-3'));
     expect(await json.request('p', Readable.from([1, { a: 2 }]))).toEqual([1, { a: 2 }]);
   });
 
   it('is ended where the reply has enough', async () => {
-    const source = new Source();
+    const source = new CountedSource();
     const client = new FakeInterconnectClient();
     client.reply('p', async ({ data }: FakeCall) => {
       for await (const item of data as AsyncIterable<Buffer>) return item;
@@ -136,7 +121,7 @@ describe('a request that is a stream', () => {
 describe('a call that is cancelled', () => {
   it('aborts the signal of the call, and ends the reply', async () => {
     let unsubscribed = 0;
-    const source = new Source();
+    const source = new CountedSource();
     const client = new FakeInterconnectClient();
     client.reply('observable', () =>
       concat(of(bytes('1')), NEVER).pipe(finalize(() => (unsubscribed += 1))),
@@ -175,10 +160,10 @@ describe('a call that is cancelled', () => {
   });
 
   it.each([
-    ['a generator', (source: Source) => source.items(1_000_000)],
-    ['an Observable', (source: Source) => from(source.items(1_000_000))],
+    ['a generator', (source: CountedSource) => source.items(1_000_000)],
+    ['an Observable', (source: CountedSource) => from(source.items(1_000_000))],
   ])('reads nothing of a reply that comes afterwards: %s', async (_, replyOf) => {
-    const source = new Source();
+    const source = new CountedSource();
     const decided = deferred();
     const client = new FakeInterconnectClient();
     client.reply('p', () => decided.promise.then(() => replyOf(source)));

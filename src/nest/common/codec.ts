@@ -61,6 +61,18 @@ export function notBytes(value: unknown): UnfitValue {
   );
 }
 
+/** One value of a handler's answer. @throws UnfitValue, or rejects, for what cannot travel. */
+export function encodeAnswer(
+  value: unknown,
+  codec: Codec | undefined,
+  pattern: string,
+): Bytes | PromiseLike<Bytes> {
+  if (codec !== undefined) return codec.encode(value, pattern);
+  const data = value ?? EMPTY;
+  if (isBytes(data)) return data;
+  throw new UnfitValue(data, 'Give bytes (Buffer, Uint8Array, ArrayBuffer, DataView).');
+}
+
 function createCodec(options: CodecOptions, out: Field, back: Field): Codec | undefined {
   const { serializer, deserializer } = options;
   const encoding: string = options.encoding ?? 'binary';

@@ -1,5 +1,5 @@
 /** Streams of values, between what applications hold and the items that travel. */
-import type { Readable } from 'node:stream';
+import { isReadable } from '../../endpoint/index.js';
 import type { Bytes } from '../../endpoint/index.js';
 import { UnfitValue } from './codec.js';
 import { isInterconnectRecord } from './interconnect.record.js';
@@ -98,14 +98,4 @@ export async function* decodeItems(
   decode: (item: Buffer) => unknown,
 ): AsyncGenerator {
   for await (const item of items) yield await decode(item);
-}
-
-/** By its shape: there are streams of other packages and versions. */
-function isReadable(source: object): source is Readable {
-  return (
-    'destroy' in source &&
-    typeof source.destroy === 'function' &&
-    'on' in source &&
-    typeof source.on === 'function'
-  );
 }

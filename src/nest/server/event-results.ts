@@ -1,6 +1,7 @@
 import type { MessageHandler } from '@nestjs/microservices';
 import { isInterconnectRecord } from '../common/interconnect.record.js';
 import { isStream } from '../common/item-stream.js';
+import { nextOf } from './handler-chain.js';
 
 /**
  * The streams among what the handlers of an event gave. Nest runs those of one pattern as one: what several gave is
@@ -20,11 +21,6 @@ export function streamsOf(handler: MessageHandler, value: unknown): AsyncIterabl
   }
   add(rest);
   return streams;
-}
-
-/** Nest's type says only that it is a function. */
-function nextOf(handler: MessageHandler): MessageHandler | undefined {
-  return handler.next;
 }
 
 function isPair(value: unknown): value is { current: unknown; next: unknown } {

@@ -1,5 +1,6 @@
 import type { MessageHandler } from '@nestjs/microservices';
 import { inspect } from 'node:util';
+import { nextOf } from './handler-chain.js';
 
 /** What the extras of `@MessagePattern(pattern, extras)` steer; other entries are somebody else's. */
 export interface HandlerExtras {
@@ -48,11 +49,6 @@ export function extrasOf(pattern: string, handler: MessageHandler): HandlerExtra
     timeout = smaller(timeout, other.timeout);
   }
   return { concurrency, timeout, stream };
-}
-
-/** Nest's type says only that it is a function. */
-function nextOf(handler: MessageHandler): MessageHandler | undefined {
-  return handler.next;
 }
 
 function smaller(one: number | undefined, other: number | undefined): number | undefined {

@@ -3,7 +3,7 @@ import type { MessageHandler } from '@nestjs/microservices';
 import { Code, cutText } from '../../endpoint/index.js';
 import type { Bytes, ItemsRejection, Message, Metadata } from '../../endpoint/index.js';
 import { describeType, isBytes } from '../common/bytes.js';
-import { UnfitValue } from '../common/codec.js';
+import { encodeAnswer, UnfitValue } from '../common/codec.js';
 import type { Codec } from '../common/codec.js';
 import { toRejection, toRejectionOfThrown } from '../common/error-mapping.js';
 import type { Rejection } from '../common/error-mapping.js';
@@ -87,12 +87,7 @@ export class Settler {
   }
 
   /** One value of a stream as bytes. */
-  readonly encodeItem: EncodeItem = (value) => {
-    if (this.codec !== undefined) return this.codec.encode(value, this.pattern);
-    const data = value ?? EMPTY;
-    if (isBytes(data)) return data;
-    throw new UnfitValue(data, 'Give bytes (Buffer, Uint8Array, ArrayBuffer, DataView).');
-  };
+  readonly encodeItem: EncodeItem = (value) => encodeAnswer(value, this.codec, this.pattern);
 
   /** With an error that Nest's filters let through. */
   reject(message: Message, error: unknown): void {
