@@ -98,6 +98,47 @@ describe('the synchronous floors', () => {
   });
 });
 
+/** `path:line` for everything that is logged without a look at whose words it has. */
+function unguardedIn(path: string, text: string): string[] {
+  const file = ts.createSourceFile(path, text, ts.ScriptTarget.ES2023);
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isCallExpression(node) && /\blogger\.\w+$/.test(node.expression.getText(file))) {
+      const [words] = node.arguments;
+      const isGuarded =
+        words !== undefined &&
+        (ts.isStringLiteral(words) || /^(lineOf|messageOf)\(/.test(words.getText(file)));
+      const { line } = file.getLineAndCharacterOfPosition(node.getStart(file));
+      if (!isGuarded) found.push(`${path}:${line + 1}`);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return found;
+}
+
+describe("Nest's log", () => {
+  it('gets nothing that was not made fit for it', () => {
+    const found = sources('src/nest').flatMap((path) =>
+      unguardedIn(path, readFileSync(join(root, path), 'utf8')),
+    );
+
+    expect(found).toEqual([]);
+  });
+
+  it('is judged by a scan that sees what is logged', () => {
+    const text = [
+      "this.logger.warn('words of our own');",
+      'logger.error(messageOf(error), stackOf(error));',
+      'this.logger.warn(lineOf(`x ${y}`));',
+      'this.logger.warn(`x ${y}`);',
+      'promise.catch((error) => this.logger.error(error));',
+    ].join('\n');
+
+    expect(unguardedIn('a.ts', text)).toEqual(['a.ts:4', 'a.ts:5']);
+  });
+});
+
 describe('the repository', () => {
   it('holds at its top what a reader expects there, and nothing else', () => {
     const strange = topLevelNames().filter(

@@ -1,5 +1,6 @@
 /** The `interconnect` command, without a process around it. */
 import { parseArgs } from 'node:util';
+import { printable } from '../wire/index.js';
 import { conformance } from './conformance/command.js';
 import { fixture } from './fixture/command.js';
 import type { Output } from './io.js';
@@ -24,7 +25,7 @@ export async function interconnect(
     return await dispatch(args, surroundings);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    surroundings.error(`interconnect: ${error.message}`);
+    surroundings.error(`interconnect: ${printable(error.message, 4096)}`);
     return 2;
   }
 }

@@ -1,7 +1,7 @@
 /** Payloads and metadata on their way in and out of the public API. */
 import { types } from 'node:util';
 import { EMPTY } from '../protocol/index.js';
-import { MAX_METADATA_ENTRIES, MAX_METADATA_NAME, type Meta } from '../wire/index.js';
+import { MAX_METADATA_ENTRIES, MAX_METADATA_NAME, type Meta, quote } from '../wire/index.js';
 import { checkObject, optionError } from './errors.js';
 
 /** What may be sent. A string must be encoded by who sends it: the library moves bytes. */
@@ -45,18 +45,20 @@ export function toEntries(metadata: Metadata): [string, string][] {
   let size = 0;
   for (const [name, value] of entries) {
     if (typeof value !== 'string') {
-      throw optionError(`The metadata entry "${name}" must be a string, and is a ${typeof value}.`);
+      throw optionError(
+        `The metadata entry ${quote(name)} must be a string, and is a ${typeof value}.`,
+      );
     }
     const nameLength = Buffer.byteLength(name);
     if (nameLength === 0 || nameLength > MAX_METADATA_NAME) {
       throw optionError(
-        `The metadata name "${name.slice(0, 32)}" must have 1 to ${MAX_METADATA_NAME} bytes.`,
+        `The metadata name ${quote(name, 32)} must have 1 to ${MAX_METADATA_NAME} bytes.`,
       );
     }
     const flaw = flawOf(name) ?? flawOf(value);
     if (flaw !== undefined) {
       throw optionError(
-        `The metadata entry "${name.slice(0, 32)}" contains ${flaw}, which is not allowed.`,
+        `The metadata entry ${quote(name, 32)} contains ${flaw}, which is not allowed.`,
       );
     }
     size += nameLength + Buffer.byteLength(value) + ENTRY_OVERHEAD;

@@ -19,6 +19,7 @@ import {
 import { Code } from '../wire/index.js';
 import { Carrier, type CarrierListener } from './carrier.js';
 import type { Driver } from './driver.js';
+import { messageOf } from './errors.js';
 import type { Settings } from './options.js';
 import type { Peer } from './peer.js';
 import type { ReconnectListener, Reconnector } from './reconnector.js';
@@ -127,7 +128,7 @@ export class Continuity implements CarrierListener, ReconnectListener {
   }
 
   onGivenUp(error: unknown): void {
-    const message = `The connection was lost, and could not be made anew: ${String(error)}`;
+    const message = `The connection was lost, and could not be made anew: ${messageOf(error)}`;
     this.#givenUp = { kind: 'connection-lost', executed: 'maybe', message };
     this.#endGivenUp();
   }

@@ -3,7 +3,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions as TlsConnectOptions } from 'node:tls';
 import type { ConnectionMachine, Failure, Greeting } from '../protocol/index.js';
 import { Driver } from './driver.js';
-import { errorOf, InterconnectError, messageOf, tlsError } from './errors.js';
+import { errorOf, InterconnectError, messageOf, tame, tlsError } from './errors.js';
 import type { Settings } from './options.js';
 import { type Peer, peerOf, serverName } from './peer.js';
 
@@ -203,6 +203,8 @@ function nameOf({ host = 'localhost', port, path }: Address): string {
 function connectError(address: Address, cause: Error): InterconnectError {
   // The signal, or the clock.
   if (cause instanceof InterconnectError) return cause;
+  // Node's text may quote names in the other side's certificate.
+  tame(cause);
   // Several addresses were tried: the reasons are inside.
   const causes: unknown[] =
     'errors' in cause && Array.isArray(cause.errors) ? cause.errors : [cause];

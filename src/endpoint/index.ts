@@ -11,6 +11,10 @@ export { Message } from './message.js';
 export { Session } from './session.js';
 /** @internal For the reasons that the floor above gives. */
 export { cutText } from '../protocol/index.js';
+/** @internal For what it logs. */
+export { messageOf, stackOf, tame } from './errors.js';
+/** @internal For the other side's words, wherever it shows them. */
+export { printable, quote } from '../wire/index.js';
 /** @internal For the streams of the floor above. */
 export { isReadable } from './items.js';
 /** @internal For what waits there. */

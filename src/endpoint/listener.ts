@@ -7,7 +7,7 @@ import { EMPTY, type Failure, type Greeting } from '../protocol/index.js';
 import { Code, TOKEN_LENGTH } from '../wire/index.js';
 import { Connection, type DrainOptions } from './connection.js';
 import { Driver, LINGER } from './driver.js';
-import { checkObject, InterconnectError, optionError, shown, tlsError } from './errors.js';
+import { checkObject, InterconnectError, optionError, shown, tame, tlsError } from './errors.js';
 import { Handshake } from './handshake.js';
 import { bind, checkListenTarget, type ListenAddress } from './bind.js';
 import { checkInteger, type EndpointOptions, resolveOptions, type Settings } from './options.js';
@@ -225,6 +225,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
         onSocket,
       );
       server.on('tlsClientError', (error, { remoteAddress }) => {
+        tame(error);
         this.#guard(() => this.emit('tlsError', error, remoteAddress));
       });
       // Below TLS, also those who never come to speak it.

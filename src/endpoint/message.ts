@@ -1,6 +1,6 @@
 /** A message of the other side, as a handler sees it. */
 import { type AbortReason, EMPTY, type IncomingMessage } from '../protocol/index.js';
-import { Code, EMPTY_META, FrameType, MAX_TEXT, type Meta } from '../wire/index.js';
+import { Code, EMPTY_META, FrameType, MAX_TEXT, type Meta, quote } from '../wire/index.js';
 import { type Bytes, type Metadata, toBuffer, toEntries, toMetadata } from './bytes.js';
 import { checkCode, checkReason } from './codes.js';
 import { InterconnectError } from './errors.js';
@@ -244,7 +244,7 @@ export class Message {
     if (this.#answered) {
       throw new InterconnectError(
         'IC_ERR_ALREADY_SETTLED',
-        `Message ${this.id} of session "${this.session.name}" is settled already. Settle a message once.`,
+        `Message ${this.id} of session ${quote(this.session.name, 256)} is settled already. Settle a message once.`,
       );
     }
     this.#answered = true;

@@ -1,5 +1,6 @@
 /** What became of a message: the other side's decision, or why there is none. */
-import { Code, codeName, FrameType, type Meta } from '../wire/index.js';
+import { saidAs } from '../protocol/index.js';
+import { Code, FrameType, type Meta, quote } from '../wire/index.js';
 import { type Metadata, toMetadata } from './bytes.js';
 import { type Executed, InterconnectError } from './errors.js';
 
@@ -34,8 +35,7 @@ export function outcomeOf(
   const late = LATE[code];
   if (late === undefined) return { accepted: false, code, reason, data, metadata };
   // The other side's clock ran out before ours, or its library cancelled: there is no outcome.
-  const why = `${codeName(code)}${reason && `, ${reason}`}`;
-  const message = `The other side gave no outcome for a message of "${session}": ${why}`;
+  const message = `The other side gave no outcome for a message of ${quote(session, 256)}: ${saidAs(code, reason)}`;
   return new InterconnectError(late.code, message, { ...late, status: code, reason });
 }
 
@@ -47,7 +47,7 @@ export function isRefusedUnseen(type: number, { code }: Meta): boolean {
 /** @internal A rejection, where only an error can tell it. */
 export function rejectedError(outcome: Outcome & { accepted: false }): InterconnectError {
   const { code, reason, data } = outcome;
-  const message = `The other side rejected the message: ${codeName(code)}${reason && `, ${reason}`}.`;
+  const message = `The other side rejected the message: ${saidAs(code, reason)}.`;
   const executed = executedBy(code);
   return new InterconnectError('IC_ERR_REJECTED', message, {
     executed,

@@ -9,7 +9,7 @@ import {
   OutgoingMessage,
   type SessionMachine,
 } from '../protocol/index.js';
-import type { Meta } from '../wire/index.js';
+import { type Meta, quote } from '../wire/index.js';
 import { errorOf, InterconnectError } from './errors.js';
 import { type DeliveredMessage, ItemDelivery, type OnItem } from './item-delivery.js';
 import { isRefusedUnseen, type Outcome, outcomeOf } from './outcome.js';
@@ -189,7 +189,7 @@ export function detailed(
       ? 'made no progress within'
       : 'was neither accepted nor rejected within its';
   const limit = timeout ?? connection.messageTimeout;
-  return { ...failure, message: `A message of "${machine.name}" ${what} ${limit} ms.` };
+  return { ...failure, message: `A message of ${quote(machine.name, 256)} ${what} ${limit} ms.` };
 }
 
 /** @internal Calls `cancel` when the signal aborts, unless the returned function was called before. */

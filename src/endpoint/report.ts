@@ -2,7 +2,7 @@
  * What becomes of an error that a listener or a callback of the application threw: the application is
  * told, and the library goes on. Thrown on, it would end the process, or leave others waiting for ever.
  */
-import { messageOf } from './errors.js';
+import { messageOf, stackOf } from './errors.js';
 
 /** @internal `tell` emits `handlerError`, and returns whether somebody listens for it. */
 export function report(error: unknown, tell: () => boolean): void {
@@ -16,9 +16,8 @@ export function report(error: unknown, tell: () => boolean): void {
 
 /** @internal A process warning, as text: Node takes no error of another realm. */
 export function warn(error: unknown): void {
-  const stack = typeof error === 'object' && error !== null && 'stack' in error ? error.stack : '';
   process.emitWarning(`A listener failed: ${messageOf(error)}`, {
     type: 'InterconnectWarning',
-    detail: String(stack),
+    detail: stackOf(error) ?? '',
   });
 }

@@ -8,7 +8,7 @@ import {
   type SessionListener,
   type SessionMachine,
 } from '../protocol/index.js';
-import { Code, EMPTY_META, encodeMeta, MAX_TEXT, type Meta } from '../wire/index.js';
+import { Code, EMPTY_META, encodeMeta, MAX_TEXT, type Meta, quote } from '../wire/index.js';
 import {
   type Bytes,
   type Metadata,
@@ -287,7 +287,10 @@ export class Session extends EventEmitter<SessionEvents> {
   #onMessage(message: Message): void {
     try {
       if (this.emit('message', message)) return;
-      message.refuse(Code.NO_HANDLER, `Nobody listens for messages of session "${this.name}".`);
+      message.refuse(
+        Code.NO_HANDLER,
+        `Nobody listens for messages of session ${quote(this.name, 256)}.`,
+      );
     } catch (error) {
       this.#handlerFailed(error, message);
     }

@@ -3,6 +3,7 @@
  * streams a second time, on the side, so that it costs nothing when it is off.
  */
 import { debuglog } from 'node:util';
+import { messageOf } from './errors.js';
 import { decodeFrame, describeFrame, FrameDecoder, PrefaceDecoder } from '../wire/index.js';
 
 const frames = debuglog('interconnect-frames');
@@ -32,7 +33,7 @@ function tracer(label: string): (chunk: Buffer) => void {
       const taken = preface.version === undefined ? preface.push(chunk) : 0;
       decoder.push(chunk.subarray(taken));
     } catch (error) {
-      frames('%s %s', label, String(error));
+      frames('%s %s', label, messageOf(error));
       decoder.stop();
     }
   };

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Observable } from 'rxjs';
-import { InterconnectError, isInterconnectError } from '../endpoint/index.js';
+import { InterconnectError, isInterconnectError, messageOf } from '../endpoint/index.js';
 import type { ErrorCode } from '../endpoint/index.js';
 import { InterconnectClient } from './client/interconnect.client.js';
 import { InterconnectStatus } from './common/interconnect.events.js';
@@ -109,7 +109,7 @@ function stateOf({ status }: { status: Observable<InterconnectStatus> }): Interc
 }
 
 function reasonOf(error: unknown): Pick<InterconnectHealth, 'message' | 'code'> {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return isInterconnectError(error) ? { message, code: error.code } : { message };
 }
 

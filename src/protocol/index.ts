@@ -15,5 +15,5 @@ export { SessionMachine, type SessionListener } from './session.js';
 export { SocketMachine } from './socket.js';
 export { CLOSED_HERE } from './socket-failures.js';
 export type { SocketEffects, SocketSettings } from './socket-effects.js';
-export { cutText } from './text.js';
+export { cutText, saidAs } from './text.js';
 export { EMPTY } from './unit.js';

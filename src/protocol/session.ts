@@ -11,13 +11,13 @@
  */
 import {
   Code,
-  codeName,
   DEADLINE_LENGTH,
   encodeMeta,
   Flag,
   FrameType,
   type Meta,
   ProtocolError,
+  quote,
 } from '../wire/index.js';
 import { DRAINING, type Failure } from './failure.js';
 import { checkCredit, type Limits } from './limits.js';
@@ -25,6 +25,7 @@ import type { OutgoingMessage } from './outgoing-message.js';
 import { type ReceiverEvents, SessionReceiver } from './session-receiver.js';
 import { SessionSender } from './session-sender.js';
 import type { SessionHost } from './session-host.js';
+import { saidAs } from './text.js';
 import { ControlUnit, EMPTY } from './unit.js';
 
 export interface SessionListener extends ReceiverEvents {
@@ -180,7 +181,7 @@ export class SessionMachine {
   reject(code: number, reason: string, data: Buffer): boolean {
     if (this.#state.kind !== 'pending') return false;
     this.#push(FrameType.END, { code, text: reason }, data);
-    this.#close({ ...ENDED, message: `This side rejected the session "${this.name}".` });
+    this.#close({ ...ENDED, message: `This side rejected the session ${quote(this.name, 256)}.` });
     return true;
   }
 
@@ -197,7 +198,7 @@ export class SessionMachine {
         return message.onFailure({
           kind: 'session-closed',
           executed: 'no',
-          message: `The session "${this.name}" is closed. Open it again to send.`,
+          message: `The session ${quote(this.name, 256)} is closed. Open it again to send.`,
         });
     }
     message.state = 'settled';
@@ -368,7 +369,7 @@ export class SessionMachine {
     const text = 'The session was neither accepted nor rejected in time.';
     // [IC-10.4]
     if (this.#id !== 0) this.#push(FrameType.END, { code: Code.SESSION_TIMEOUT, text }, EMPTY);
-    const message = `The session "${this.name}" was neither accepted nor rejected in time.`;
+    const message = `The session ${quote(this.name, 256)} was neither accepted nor rejected in time.`;
     this.#close({ kind: 'session-timeout', executed: 'maybe', message });
   }
 
@@ -378,7 +379,7 @@ export class SessionMachine {
     return {
       kind: code === Code.SESSION_TIMEOUT ? 'session-timeout' : 'session-rejected',
       executed: 'no',
-      message: `The session "${this.name}" was rejected: ${codeName(code)}${reason && `, ${reason}`}.`,
+      message: `The session ${quote(this.name, 256)} was rejected: ${saidAs(code, reason)}.`,
       code,
       reason,
       data,
@@ -472,7 +473,7 @@ function aborted(code: number, meta: Meta, data: Buffer): Failure {
   return {
     kind: 'session-closed',
     executed: 'maybe',
-    message: `The other side ended the session: ${codeName(code)}${meta.text === undefined ? '' : `, ${meta.text}`}.`,
+    message: `The other side ended the session: ${saidAs(code, meta.text ?? '')}.`,
     code,
     reason: meta.text ?? '',
     data,

@@ -1,7 +1,8 @@
 /** What became of a socket, in words. */
-import { Code, codeName, type ProtocolError } from '../wire/index.js';
+import { Code, printable, type ProtocolError } from '../wire/index.js';
 import type { Failure } from './failure.js';
 import { STALL_TIMEOUT } from './stall-watch.js';
+import { saidAs } from './text.js';
 
 export const CLOSED_HERE: Failure = {
   kind: 'connection-closed',
@@ -21,7 +22,7 @@ export function lostBy(reason: string, open: boolean): Failure {
   return {
     kind: 'connection-lost',
     executed: open ? 'maybe' : 'no',
-    message: `The connection was lost: ${reason}.`,
+    message: `The connection was lost: ${printable(reason)}.`,
   };
 }
 
@@ -31,7 +32,7 @@ export function closedByPeer(code: number, reason: string, data: Buffer, open: b
   return {
     kind: open ? kind : 'connection-rejected',
     executed: open ? 'maybe' : 'no',
-    message: `The other side ${did} the connection: ${codeName(code)}${reason && `, ${reason}`}.`,
+    message: `The other side ${did} the connection: ${saidAs(code, reason)}.`,
     code,
     reason,
     data,
@@ -42,7 +43,7 @@ export function rejectedHere(code: number, reason: string): Failure {
   return {
     kind: 'connection-rejected',
     executed: 'no',
-    message: `This side rejected the connection: ${codeName(code)}${reason && `, ${reason}`}.`,
+    message: `This side rejected the connection: ${saidAs(code, reason)}.`,
   };
 }
 

@@ -7,7 +7,7 @@ import { readCredit } from './credit.js';
 import type { Frame } from './frame.js';
 import { frameName } from './frame-rules.js';
 import type { Meta } from './meta-fields.js';
-import { quote } from './protocol-error.js';
+import { quote } from './printable.js';
 
 /** For instance `SEND s=1 id=4 MORE deadline=5000ms total=70000 65525 B`. */
 export function describeFrame(frame: Frame): string {

@@ -41,7 +41,8 @@ export {
 } from './meta.js';
 export { EMPTY_META } from './meta-fields.js';
 export { PrefaceDecoder, encodePreface } from './preface.js';
-export { ProtocolError, quote } from './protocol-error.js';
+export { printable, quote } from './printable.js';
+export { ProtocolError } from './protocol-error.js';
 export { addBytes, bytesBetween, idsAhead, nextId } from './serial.js';
 
 export type { Frame } from './frame.js';

@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import type { CaseResult } from '../../src/cli/conformance/runner.js';
+import { toJson } from '../../src/cli/conformance/reports/json.js';
 import { toJunit } from '../../src/cli/conformance/reports/junit.js';
 import { TextReport } from '../../src/cli/conformance/reports/text.js';
 import { FrameType } from '../../src/wire/index.js';
 import { afterTest } from '../support/after-test.js';
+import { INVISIBLE } from '../support/words.js';
 import { addressText, ourListener, run } from './support/command.js';
 import { tampering } from './support/tampering-proxy.js';
 
@@ -119,11 +121,16 @@ describe('Results', () => {
     const lines: string[] = [];
     new TextReport((line) => lines.push(line)).onResult(hostile);
 
-    expect(lines.at(-1)).toBe('      actual:   CLOSE text="?[2J?<&>"');
+    expect(lines.at(-1)).toBe('      actual:   CLOSE text="\\u001b[2J\\u202e<&>"');
     expect(toJunit([hostile])).toContain(
       '<testcase classname="close" name="close/hostile: a &lt;TEXT&gt; with &quot;quotes&quot; &amp; more" ' +
-        'time="1.234"><failure message="expected CLOSE(META); actual: CLOSE text=&quot;?[2J?&lt;&amp;&gt;&quot;">' +
+        'time="1.234"><failure message="expected CLOSE(META); actual: CLOSE text=&quot;\\u001b[2J\\u202e&lt;&amp;&gt;&quot;">' +
         'IC-1.2</failure></testcase>',
     );
+    const json = toJson([hostile], 'listener', '1.0.0');
+    expect(JSON.parse(json)).toMatchObject({
+      cases: [{ actual: 'CLOSE text="\\u001b[2J\\u202e<&>"' }],
+    });
+    for (const line of json.split('\n')) expect(line).not.toMatch(INVISIBLE);
   });
 });

@@ -1,7 +1,7 @@
 /** Who calls, and what he is told where there is no answer. */
 import type { ReadPacket } from '@nestjs/microservices';
 import { inspect } from 'node:util';
-import { InterconnectError } from '../../endpoint/index.js';
+import { InterconnectError, messageOf, printable, quote } from '../../endpoint/index.js';
 import { Cancellation } from './cancellation.js';
 import { UnfitValue } from '../common/codec.js';
 import { toCallError } from '../common/error-mapping.js';
@@ -34,9 +34,11 @@ export function fail({ caller, signal }: Call, error: unknown): void {
   caller.fail(toCallError(error));
 }
 
-/** For texts. Not by JSON alone, which throws for a circle or a bigint. */
+/** A pattern in a sentence. Not by JSON alone, which throws for a circle or a bigint. */
 export function describePattern(pattern: unknown): string {
-  return typeof pattern === 'string' ? JSON.stringify(pattern) : inspect(pattern, { depth: 2 });
+  return typeof pattern === 'string'
+    ? quote(pattern, 256)
+    : printable(inspect(pattern, { depth: 2 }), 256);
 }
 
 /** The caller's mistake: nothing was sent. */
@@ -68,8 +70,4 @@ export function unexpectedStream(pattern: unknown): InterconnectError {
 export function undecodable(pattern: unknown, cause: unknown): InterconnectError {
   const message = `The answer of ${describePattern(pattern)} cannot be decoded: ${messageOf(cause)}`;
   return new InterconnectError('IC_ERR_OPTION', message, { executed: 'yes', cause });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,7 +3,7 @@ import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/comm
 import { ClientProxy } from '@nestjs/microservices';
 import type { ReadPacket, WritePacket } from '@nestjs/microservices';
 import { AsyncSubject, Observable } from 'rxjs';
-import { connect, InterconnectError, whenAborted } from '../../endpoint/index.js';
+import { connect, InterconnectError, messageOf, whenAborted } from '../../endpoint/index.js';
 import type { Connection, ConnectionStatus, Metadata } from '../../endpoint/index.js';
 import { holdBody, transmit } from './call.js';
 import type { CallSettings } from './call.js';
@@ -22,6 +22,7 @@ import { toConnectOptions } from '../common/interconnect.options.js';
 import type { InterconnectClientOptions } from '../common/interconnect.options.js';
 import { InterconnectRecord, isInterconnectRecord } from '../common/interconnect.record.js';
 import type { InterconnectData } from '../common/interconnect.record.js';
+import { lineOf, logError } from '../common/log-lines.js';
 import { Notifier } from '../common/notifier.js';
 
 /** For one `request()`. What a record says as well, these say louder. */
@@ -236,7 +237,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
       try {
         callback(outcome);
       } catch (error) {
-        this.logger.error(error);
+        logError(this.logger, error);
       }
     };
     return this.start(packet, {
@@ -352,14 +353,14 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   }
 
   private onClosed(error: InterconnectError | undefined): void {
-    if (error !== undefined) this.logger.warn(error.message);
+    if (error !== undefined) this.logger.warn(messageOf(error));
     this._status$.next(InterconnectStatus.DISCONNECTED);
     this.notifier.notify('close', error);
   }
 
   private logUnobserved(pattern: unknown, error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
-    this.logger.error(`The event ${describePattern(pattern)} failed and nobody looks: ${message}`);
+    const what = `The event ${describePattern(pattern)} failed and nobody looks`;
+    this.logger.error(lineOf(`${what}: ${messageOf(error)}`));
   }
 }
 

@@ -8,6 +8,7 @@
  * concern of theirs: they travel beside the payload.
  */
 import type { Deserializer, Serializer } from '@nestjs/microservices';
+import { tame } from '../../endpoint/index.js';
 import type { Bytes } from '../../endpoint/index.js';
 import { describeType, isBytes } from './bytes.js';
 import { isPromiseLike } from './promises.js';
@@ -142,6 +143,8 @@ function fromJson(payload: Buffer): unknown {
     const value: unknown = JSON.parse(payload.toString('utf8'));
     return value;
   } catch (cause) {
+    // Its message quotes the payload.
+    tame(cause);
     throw new TypeError('The payload is not JSON. Set the same encoding on both sides.', { cause });
   }
 }

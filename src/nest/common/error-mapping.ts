@@ -8,7 +8,7 @@
  * filter gives to `throwError` as it is.
  */
 import { types } from 'node:util';
-import { Code, cutText, isInterconnectError } from '../../endpoint/index.js';
+import { Code, cutText, isInterconnectError, printable } from '../../endpoint/index.js';
 import type { Metadata, Outcome } from '../../endpoint/index.js';
 import { INTERNAL_ERROR_MESSAGE, NO_HANDLER_MESSAGE } from './interconnect.constants.js';
 import {
@@ -102,7 +102,10 @@ export function asTcpError(error: unknown): unknown {
   for (const [key, value] of Object.entries(shown)) {
     // What an exception can do is not the other side's to replace.
     if (METHODS.has(key)) continue;
-    Object.defineProperty(error, key, { value, enumerable: true, writable: true });
+    // These two stand in the text of every error; the others are fields that programs read.
+    const isWords = (key === 'message' || key === 'name') && typeof value === 'string';
+    const field: unknown = isWords ? printable(value) : value;
+    Object.defineProperty(error, key, { value: field, enumerable: true, writable: true });
   }
   // Nest keeps what it carries in a field that one of these may have replaced.
   Object.defineProperty(error, 'getError', { value: () => carried });

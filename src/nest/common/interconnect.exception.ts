@@ -1,5 +1,5 @@
 import { RpcException } from '@nestjs/microservices';
-import { Code } from '../../endpoint/index.js';
+import { Code, printable } from '../../endpoint/index.js';
 import type { Bytes, Executed } from '../../endpoint/index.js';
 import { toBuffer } from './bytes.js';
 
@@ -35,7 +35,10 @@ export class InterconnectException extends RpcException {
   override readonly name = 'InterconnectException';
   /** One of `Code`, or the application's own from 0x8000 to 0xffff. */
   readonly code: number;
-  /** In words; empty when none were given. More than 1024 bytes of UTF-8 do not arrive. */
+  /**
+   * The reason, in words; empty if none were given. More than 1024 bytes of UTF-8 do not arrive. What the other side
+   * said stands here as it came. In `message`, its controls and other invisible characters are escaped.
+   */
   readonly reason: string;
   /** What the handler added for the caller's code; it belongs to who catches this. */
   readonly data: Buffer | undefined;
@@ -56,6 +59,8 @@ export class InterconnectException extends RpcException {
     const bytes = data === undefined ? undefined : toBuffer(data);
     super(origin?.error ?? createRejection(code, reason, bytes));
     this.message = reason === '' ? `The message was rejected: ${describeCode(code)}.` : reason;
+    // The other side's words.
+    if (origin !== undefined) this.message = printable(this.message);
     this.code = code;
     this.reason = reason;
     this.data = bytes;

@@ -1,3 +1,4 @@
+import { quote } from '../../endpoint/index.js';
 import type { Bytes, Metadata } from '../../endpoint/index.js';
 
 /** What a message may hold: bytes, or a stream of them. */
@@ -81,7 +82,7 @@ export class InterconnectRecordBuilder<Data = Bytes> {
   setMetadata(metadata: Metadata): this {
     for (const [name, value] of Object.entries(metadata)) {
       if (typeof value !== 'string') {
-        throw new TypeError(`Metadata is text: the value of "${name}" is a ${typeof value}.`);
+        throw new TypeError(`Metadata is text: the value of ${quote(name)} is a ${typeof value}.`);
       }
     }
     this.metadata = { ...this.metadata, ...metadata };

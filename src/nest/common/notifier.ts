@@ -1,4 +1,5 @@
 import type { LoggerService } from '@nestjs/common';
+import { logError } from './log-lines.js';
 
 type Callback = (...args: never[]) => unknown;
 
@@ -23,7 +24,7 @@ export class Notifier<Events extends Record<string, Callback>> {
       try {
         callback(...(args as never[]));
       } catch (error) {
-        this.logger.error(error);
+        logError(this.logger, error);
       }
     }
   }

@@ -1,4 +1,4 @@
-import { InterconnectError, isInterconnectError } from '../../endpoint/index.js';
+import { InterconnectError, isInterconnectError, messageOf } from '../../endpoint/index.js';
 import type { Connection } from '../../endpoint/index.js';
 import type { ConnectionSource, SourceListener } from './connection-source.js';
 import { InterconnectClient } from '../client/interconnect.client.js';
@@ -111,7 +111,7 @@ export class Dialing implements ConnectionSource {
     if (isInterconnectError(error) && error.code === 'IC_ERR_OPTION') {
       return this.told.onError(error);
     }
-    this.told.onWarning(error instanceof Error ? error.message : String(error));
+    this.told.onWarning(messageOf(error));
     this.pause();
   }
 

@@ -7,7 +7,7 @@ import type {
   MsPattern,
   Transport,
 } from '@nestjs/microservices';
-import { Code, InterconnectError } from '../../endpoint/index.js';
+import { Code, InterconnectError, quote } from '../../endpoint/index.js';
 import type { Connection, ListenAddress, Message, Session } from '../../endpoint/index.js';
 import { serverCodec } from '../common/codec.js';
 import type { ConnectionSource, SourceListener } from './connection-source.js';
@@ -29,6 +29,7 @@ import type {
 import { InterconnectPeer, InterconnectPeers } from './interconnect.peers.js';
 import type { InterconnectServerEvents } from './interconnect.server-events.js';
 import { Listening } from './listening.js';
+import { lineOf, logError } from '../common/log-lines.js';
 import { Notifier } from '../common/notifier.js';
 import { systemTimers } from '../common/timers.js';
 import type { Timers } from '../common/timers.js';
@@ -208,7 +209,7 @@ export class InterconnectServer
     try {
       await source.close(this.options.shutdownTimeout ?? SHUTDOWN_TIMEOUT);
     } catch (error) {
-      this.logger.error(error);
+      logError(this.logger, error);
     }
     this._status$.next(InterconnectStatus.DISCONNECTED);
     this.notifier.notify('close');
@@ -216,7 +217,7 @@ export class InterconnectServer
 
   /** What nobody waits for: `authenticate` or a listener of the application threw, or the bound socket failed. */
   private onError(error: unknown): void {
-    this.logger.error(error);
+    logError(this.logger, error);
     this.notifier.notify('error', error);
   }
 
@@ -225,7 +226,7 @@ export class InterconnectServer
     const now = this.timers.now();
     if (now - this.warnedAt < 1000) return;
     this.warnedAt = now;
-    this.logger.warn(message);
+    this.logger.warn(lineOf(message));
   }
 
   private serve(connection: Connection, identity: string): void {
@@ -249,7 +250,9 @@ export class InterconnectServer
     }
     session.on('message', (message) => this.receive(runner, message, peer));
     session.on('timeout', () =>
-      this.logger.warn(`The handler of "${runner.pattern}" did not settle a message in time.`),
+      this.logger.warn(
+        lineOf(`The handler of "${runner.pattern}" did not settle a message in time.`),
+      ),
     );
     session.accept();
   }
@@ -265,9 +268,9 @@ export class InterconnectServer
   }
 
   private refuseSession(session: Session): void {
-    // Quoted and cut, as the peer chose this text and might forge lines of the log with it.
-    this.logger.warn(`No handler for the pattern ${JSON.stringify(session.name.slice(0, 256))}.`);
-    this.logger.debug(`Known patterns: ${[...this.messageHandlers.keys()].join(', ') || 'none'}.`);
+    this.logger.warn(lineOf(`No handler for the pattern ${quote(session.name, 256)}.`));
+    const known = [...this.messageHandlers.keys()].join(', ') || 'none';
+    this.logger.debug(lineOf(`Known patterns: ${known}.`));
     session.reject(Code.NO_SUCH_SESSION, NO_HANDLER_MESSAGE);
   }
 
@@ -310,7 +313,7 @@ export class InterconnectServer
       if (this.hasProcessingEndHook()) this.onProcessingEndHook(this.transportId, run.context);
     } catch (error) {
       // The message is settled: an observer's mistake must not become anyone's outcome.
-      this.logger.error(error);
+      logError(this.logger, error);
     }
   }
 

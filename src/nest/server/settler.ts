@@ -1,6 +1,6 @@
 import type { Logger } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
-import { Code, cutText } from '../../endpoint/index.js';
+import { Code, cutText, messageOf, quote, stackOf } from '../../endpoint/index.js';
 import type { Bytes, ItemsRejection, Message, Metadata } from '../../endpoint/index.js';
 import { describeType, isBytes } from '../common/bytes.js';
 import { encodeAnswer, UnfitValue } from '../common/codec.js';
@@ -13,6 +13,7 @@ import { isInterconnectRecord } from '../common/interconnect.record.js';
 import type { InterconnectRecord } from '../common/interconnect.record.js';
 import { EncodedItems, exhaust, isStream, UnfitItem } from '../common/item-stream.js';
 import type { EncodeItem } from '../common/item-stream.js';
+import { lineOf, logError } from '../common/log-lines.js';
 import { isPromiseLike } from '../common/promises.js';
 import { MAX_WAITING_BYTES, QueueOverflow } from './value-queue.js';
 
@@ -101,8 +102,8 @@ export class Settler {
 
   /** Its bytes are not what the deserializer, or the encoding, makes a value of. */
   rejectUndecodable(message: Message, error: unknown): void {
-    const reason = `The payload for "${this.pattern}" cannot be decoded: ${describeError(error)}`;
-    this.logger.warn(reason);
+    const reason = `The payload for "${this.pattern}" cannot be decoded: ${messageOf(error)}`;
+    this.logger.warn(lineOf(reason));
     this.send(message, { code: Code.REFUSED, reason: cutText(reason), isMasked: false });
   }
 
@@ -111,7 +112,7 @@ export class Settler {
     const reason =
       `The pattern "${this.pattern}" takes no stream as its request. Send bytes, or give its handler the extra ` +
       '{ stream: true }.';
-    this.logger.warn(reason);
+    this.logger.warn(lineOf(reason));
     this.send(message, { code: Code.REFUSED, reason: cutText(reason), isMasked: false });
   }
 
@@ -134,14 +135,14 @@ export class Settler {
   /** The handler's mistake: said to both sides. */
   private blame(what: string): Rejection {
     const reason = `The handler of "${this.pattern}" ${what}`;
-    this.logger.error(reason);
+    this.logger.error(lineOf(reason));
     return { code: Code.FAILED, reason: cutText(reason), isMasked: false };
   }
 
   /** What a caller takes for a timeout, as it takes that of the message. */
   private expired(what: string): Rejection {
     const reason = `The handler of "${this.pattern}" ${what}`;
-    this.logger.warn(reason);
+    this.logger.warn(lineOf(reason));
     return { code: Code.DEADLINE, reason: cutText(reason), isMasked: false };
   }
 
@@ -187,7 +188,7 @@ export class Settler {
   /** A stream that nobody reads: what it holds open is closed. */
   private discard(items: AsyncIterator<Bytes>, done: () => void): void {
     Promise.resolve(items.return?.())
-      .catch((error: unknown) => this.logger.error(error))
+      .catch((error: unknown) => logError(this.logger, error))
       .finally(done);
   }
 
@@ -245,7 +246,7 @@ export class Settler {
   /** A response over the peer's limit, or metadata that does not fit: the caller must not wait for the timeout. */
   private refuseUnsendable(message: Message, error: unknown): void {
     const isUnfit = error instanceof UnfitValue;
-    const what = isUnfit ? error.message : `what cannot be sent: ${describeError(error)}`;
+    const what = isUnfit ? error.message : `what cannot be sent: ${messageOf(error)}`;
     this.refuse(message, `returned ${what}`);
   }
 
@@ -260,7 +261,7 @@ export class Settler {
       message.reject(code, reason, data, metadata && { metadata });
     } catch (error) {
       this.logger.error(
-        `The rejection of "${this.pattern}" cannot be sent: ${describeError(error)}`,
+        lineOf(`The rejection of "${this.pattern}" cannot be sent: ${messageOf(error)}`),
       );
       message.reject(Code.FAILED, reason);
     }
@@ -272,13 +273,21 @@ export class Settler {
    */
   private report(rejection: Rejection, error: unknown): void {
     if (error instanceof Error && rejection.isMasked) {
-      this.logger.error(`The handler of "${this.pattern}" failed: ${error.message}`, error.stack);
+      this.logger.error(
+        lineOf(`The handler of "${this.pattern}" failed: ${messageOf(error)}`),
+        stackOf(error),
+      );
     } else if (this.isEvent) {
-      this.logger.error(`The event handler of "${this.pattern}" failed: ${rejection.reason}`);
+      this.logger.error(
+        lineOf(`The event handler of "${this.pattern}" failed: ${rejection.reason}`),
+      );
     } else if (rejection.isMasked) {
       // Nest has logged the error itself, unless it was an HttpException, of which this is all there is.
       this.logger.warn(
-        `The handler of "${this.pattern}" failed with no RpcException: its caller was told "${rejection.reason}" only.`,
+        lineOf(
+          `The handler of "${this.pattern}" failed with no RpcException: its caller was told ` +
+            `${quote(rejection.reason, 256)} only.`,
+        ),
       );
     }
   }
@@ -293,8 +302,4 @@ function respond(
   if (metadata !== undefined) message.respond(data, { metadata });
   else if (data.byteLength === 0) message.accept();
   else message.respond(data);
-}
-
-function describeError(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

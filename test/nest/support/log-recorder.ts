@@ -5,7 +5,7 @@ type Level = 'log' | 'error' | 'warn' | 'debug';
 
 /** Takes the place of Nest's console logger and keeps every line, so that tests can ask what was logged. */
 export class LogRecorder implements LoggerService {
-  private readonly lines: { level: Level; text: string }[] = [];
+  private readonly lines: { level: Level; text: string; rest: string[] }[] = [];
 
   /** All loggers of this process write here until the next `install()`. */
   static install(): LogRecorder {
@@ -14,17 +14,17 @@ export class LogRecorder implements LoggerService {
     return recorder;
   }
 
-  log(message: unknown): void {
-    this.add('log', message);
+  log(message: unknown, ...rest: unknown[]): void {
+    this.add('log', message, rest);
   }
-  error(message: unknown): void {
-    this.add('error', message);
+  error(message: unknown, ...rest: unknown[]): void {
+    this.add('error', message, rest);
   }
-  warn(message: unknown): void {
-    this.add('warn', message);
+  warn(message: unknown, ...rest: unknown[]): void {
+    this.add('warn', message, rest);
   }
-  debug(message: unknown): void {
-    this.add('debug', message);
+  debug(message: unknown, ...rest: unknown[]): void {
+    this.add('debug', message, rest);
   }
 
   /** Lines of one level that contain `part`. */
@@ -34,7 +34,16 @@ export class LogRecorder implements LoggerService {
       .map((line) => line.text);
   }
 
-  private add(level: Level, message: unknown): void {
-    this.lines.push({ level, text: message instanceof Error ? message.message : String(message) });
+  /** All that Nest's console would print, line by line: messages, and stacks as one line for each of their frames. */
+  printed(): string[] {
+    return this.lines.flatMap(({ text, rest }) => [
+      text,
+      ...rest.flatMap((each) => each.split('\n    at ')),
+    ]);
+  }
+
+  private add(level: Level, message: unknown, rest: unknown[]): void {
+    const text = message instanceof Error ? (message.stack ?? message.message) : String(message);
+    this.lines.push({ level, text, rest: rest.filter((each) => typeof each === 'string') });
   }
 }

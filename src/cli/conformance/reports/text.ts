@@ -1,4 +1,5 @@
 /** Results for people, as they come. */
+import { printable } from '../../../wire/index.js';
 import { type ConformanceCase, groupOf } from '../conformance-case.js';
 import type { CaseResult, Tally } from '../runner.js';
 
@@ -54,8 +55,10 @@ export function clausesOf({ clauses }: ConformanceCase): string[] {
   return clauses.map((clause) => `IC-${clause}`);
 }
 
-/** The other side's words may hold what a terminal obeys. */
+/** What an implementation under test said may steer a terminal. */
 export function visible(text: string): string {
-  // eslint-disable-next-line no-control-regex -- these are what is looked for
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/gu, '?');
+  return printable(text, MAX_SHOWN);
 }
+
+/** Characters: the last frames of a conversation fit. */
+const MAX_SHOWN = 16_384;
