@@ -11,6 +11,11 @@ export type Outcome =
       /** What it responded with; empty if it only accepted. */
       readonly data: Buffer;
       readonly metadata: Metadata;
+      /**
+       * `true` if the answer was a stream. Its items came before this outcome, through `onItem`: perhaps there were
+       * none. Absent if the answer was `data` alone.
+       */
+      readonly streamed?: true;
     }
   | {
       readonly accepted: false;
@@ -21,15 +26,21 @@ export type Outcome =
       readonly metadata: Metadata;
     };
 
-/** @internal What ACCEPT or REJECT says: an outcome, or an error where the other side had none to give. */
+/** @internal The outcome that ACCEPT or REJECT tells, or an error if the other side had no outcome to give. */
 export function outcomeOf(
   type: number,
   meta: Meta,
   data: Buffer,
   session: string,
+  isStreamed: boolean,
 ): Outcome | InterconnectError {
   const metadata = toMetadata(meta.metadata);
-  if (type === FrameType.ACCEPT) return { accepted: true, data, metadata };
+  if (type === FrameType.ACCEPT) {
+    // [IC-6.58]
+    return isStreamed
+      ? { accepted: true, data, metadata, streamed: true }
+      : { accepted: true, data, metadata };
+  }
   const code = meta.code ?? Code.FAILED;
   const reason = meta.text ?? '';
   const late = LATE[code];

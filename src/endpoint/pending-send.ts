@@ -98,7 +98,7 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
 
   onOutcome(type: number, meta: Meta, data: Buffer): void {
     if (isRefusedUnseen(type, meta)) return this.onFailure(DRAINING);
-    const outcome = outcomeOf(type, meta, data, this.#from.machine.name);
+    const outcome = outcomeOf(type, meta, data, this.#from.machine.name, this.isStreamed);
     if (!(outcome instanceof InterconnectError)) return this.#settle(outcome);
     this.#unlisten?.();
     this.replyItems?.drop();

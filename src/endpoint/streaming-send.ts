@@ -126,7 +126,7 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
 
   onOutcome(type: number, meta: Meta, data: Buffer): void {
     if (isRefusedUnseen(type, meta)) return this.onFailure(DRAINING);
-    const outcome = outcomeOf(type, meta, data, this.#session.machine.name);
+    const outcome = outcomeOf(type, meta, data, this.#session.machine.name, this.isStreamed);
     this.#end(outcome instanceof InterconnectError ? { error: outcome } : { outcome });
   }
 

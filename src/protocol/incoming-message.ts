@@ -50,8 +50,10 @@ export class IncomingMessage extends Unit {
   isRunning = false;
   /** The items of the request, where it is a stream. */
   requestItems: ItemReceiver | undefined;
-  /** The items of the answer, where it is one. */
+  /** The items of the answer. CREDIT may make it before anybody knows whether the answer is a stream. */
   replyItems: ItemSender | undefined;
+  /** Whether the handler answers by a stream, which may have no items. */
+  isStreamed = false;
   /** Set once the message is no longer wanted; its handler may still run. */
   abortReason: AbortReason | undefined;
   /** Told once, if the message is aborted after it was dispatched and before it was settled. */

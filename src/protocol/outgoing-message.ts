@@ -48,6 +48,8 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
   requestItems: ItemSender | undefined;
   /** The items of the answer, once the first has come. */
   replyItems: ItemReceiver | undefined;
+  /** Whether its acceptance says that the answer was a stream, which may have had no items. */
+  isStreamed = false;
   /** What of `requestItems` had left when it was touched last. */
   #moved = 0;
   #isRenewed = false;
@@ -124,7 +126,7 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
     this.#isRenewed = true;
     this.state = 'queued';
     this.id = this.sessionId = this.written = this.#moved = 0;
-    this.started = this.acknowledged = false;
+    this.started = this.acknowledged = this.isStreamed = false;
     this.window = this.sender = this.reply = undefined;
     this.requestItems = this.replyItems = undefined;
   }

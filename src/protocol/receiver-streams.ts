@@ -52,6 +52,7 @@ export class ReceiverStreams {
   /** Answers a message by a stream; `source` is told when the first item may be given. */
   reply(message: IncomingMessage, source: ItemSource): ItemSender {
     const items = (message.replyItems ??= this.#reply(message));
+    message.isStreamed = true;
     items.start(source);
     return items;
   }

@@ -2,6 +2,7 @@
  * The streams of this side's messages in one session: the items of their requests on the way out, those of
  * their answers on the way in.
  */
+import { Flag, FrameType } from '../wire/index.js';
 import type { Failure } from './failure.js';
 import type { ItemLane } from './item-lane.js';
 import { type ItemHolder, ItemReceiver } from './item-receiver.js';
@@ -105,11 +106,17 @@ export class SenderStreams {
     return true;
   }
 
-  /** The settlement of a message has begun. */
-  onSettlement({ id, requestItems, replyItems }: OutgoingMessage): void {
+  /** The settlement of a message has begun: `type` and `flags` are those of its first frame. */
+  onSettlement(message: OutgoingMessage, type: number, flags: number): void {
+    const { id, requestItems, replyItems } = message;
     // [IC-6.44]
     if (replyItems?.isPartial === true) {
       violation(`Message ${id} is settled before an item of its answer is complete.`);
+    }
+    message.isStreamed = (flags & Flag.STREAM) !== 0;
+    // [IC-6.57]
+    if (type === FrameType.ACCEPT && replyItems !== undefined && !message.isStreamed) {
+      violation(`Message ${id} was answered by items, and its ACCEPT has no STREAM.`);
     }
     requestItems?.stop(true);
     replyItems?.close();

@@ -275,7 +275,9 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     // [IC-6.36]
     const fits = payload.length <= maxMessage && meta.length <= maxMeta - TOTAL_LENGTH;
     message.type = fits ? type : FrameType.REJECT;
-    message.flags = Flag.REPLY;
+    // [IC-6.56]
+    const endsStream = message.isStreamed && message.type === FrameType.ACCEPT;
+    message.flags = endsStream ? Flag.REPLY | Flag.STREAM : Flag.REPLY;
     message.meta = fits ? meta : REPLY_TOO_LARGE_META;
     message.payload = fits ? payload : EMPTY;
     this.#host.owe(message.payload.length);

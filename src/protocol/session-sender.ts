@@ -200,7 +200,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
     }
     // [IC-6.35]
     if (message.reply !== undefined) violation(`Message ${id} is settled twice.`);
-    this.streams.onSettlement(message);
+    this.streams.onSettlement(message, type, flags);
     // Settled before it was sent whole: the rest is not wanted, and those behind it may go. [IC-9.6]
     if (message === this.#large) {
       this.#stopLarge(message);

@@ -95,7 +95,7 @@ export const Flag = {
   REPLY: 0x02,
   /** No settlement is wanted (SEND). */
   ONEWAY: 0x04,
-  /** The sender will add ITEMs (SEND). */
+  /** The request is a stream: ITEMs follow (SEND). The answer is a stream, which ends here (ACCEPT). */
   STREAM: 0x08,
   /** Last element of a request stream (ITEM). */
   END: 0x10,

@@ -141,7 +141,7 @@ export const FRAME_RULES: ReadonlyMap<number, FrameRule> = new Map<number, Frame
     {
       name: 'ACCEPT',
       ...MESSAGE,
-      flags: Flag.MORE | Flag.REPLY,
+      flags: Flag.MORE | Flag.REPLY | Flag.STREAM,
       requiredFlags: Flag.REPLY,
       tags: [Tag.TOTAL, Tag.METADATA],
       requiredTags: [],

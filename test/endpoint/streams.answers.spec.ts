@@ -40,6 +40,74 @@ function endless(size = 4): Source {
   return source;
 }
 
+async function* nothing(): AsyncGenerator<Buffer> {
+  // An answer without items.
+}
+
+type Answer = (message: Message) => unknown;
+
+/** What a handler gives; how many items its sender gets, and what `streamed` says there. */
+const ANSWERS: readonly [string, Answer, number, boolean][] = [
+  ['an empty array', (given) => given.respond([]), 0, true],
+  ['an empty generator', (given) => given.respond(nothing()), 0, true],
+  ['an empty Readable', (given) => given.respond(Readable.from([])), 0, true],
+  ['one empty item', (given) => given.respond([bytes('')]), 1, true],
+  ['two items', (given) => given.respond([bytes('a'), bytes('b')]), 2, true],
+  ['accept()', (given) => given.accept(), 0, false],
+  ['empty bytes', (given) => given.respond(bytes('')), 0, false],
+  ['bytes', (given) => given.respond(bytes('whole')), 0, false],
+];
+
+describe('the outcome of an answer', () => {
+  it.each(ANSWERS)(
+    'says whether it was a stream: %s [IC-6.58]',
+    async (_what, answer, items, streamed) => {
+      const { session, accepted } = await inSession();
+      accepted.on('message', (incoming) => void answer(incoming));
+      for (const request of [bytes('x'), [bytes('x')]]) {
+        const taken: Buffer[] = [];
+        const onItem = (item: Buffer): void => void taken.push(item);
+
+        const outcome = await session.send(request, { onItem });
+
+        expect(taken).toHaveLength(items);
+        expect(outcome).toMatchObject({ accepted: true });
+        expect('streamed' in outcome && outcome.streamed).toBe(streamed);
+      }
+    },
+  );
+
+  it('is no error where a stream of none comes to who takes no items', async () => {
+    const { session, accepted } = await inSession();
+    accepted.on('message', (message) => void message.respond([], { metadata: { rows: '0' } }));
+
+    expect(await session.send(bytes('x'))).toEqual({
+      accepted: true,
+      data: bytes(''),
+      metadata: { rows: '0' },
+      streamed: true,
+    });
+  });
+
+  it('is not streamed where the stream failed before its first item', async () => {
+    const { session, accepted } = await inSession();
+    const toRejection = () => ({ code: Code.FAILED, reason: 'no rows' });
+    accepted.on('message', (message) => {
+      void message.respond(Readable.from(failing()), { toRejection });
+    });
+
+    const outcome = await session.send(bytes('x'), { onItem: () => undefined });
+
+    expect(outcome).toMatchObject({ accepted: false, reason: 'no rows' });
+    expect(outcome).not.toHaveProperty('streamed');
+  });
+});
+
+async function* failing(): AsyncGenerator<Buffer> {
+  if (bytes('').length === 0) throw new Error('the table is gone');
+  yield bytes('never');
+}
+
 describe('an answer in a stream', () => {
   it('is read in a loop, with the data of the acceptance last', async () => {
     const { session, accepted } = await inSession();

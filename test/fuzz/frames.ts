@@ -7,8 +7,10 @@ import { frameStarts, HEADER, type Part } from './input.js';
 
 const MORE = 0x01;
 const REPLY = 0x02;
+const STREAM = 0x08;
 const SEND = 0x20;
 const FRAG = 0x21;
+const ITEM = 0x22;
 
 /** Numbers at which something may turn. */
 export const NUMBERS: readonly number[] = [
@@ -109,6 +111,8 @@ export class Story {
   readonly lastIds = new Map<number, number>();
   /** Units that have begun and not ended: session, id, REPLY. */
   unfinished: (readonly [session: number, id: number, reply: number])[] = [];
+  /** Messages that items have answered: their ACCEPT has STREAM. */
+  readonly answered = new Set<string>();
   readonly #parity: number;
   readonly #lastId: number;
 
@@ -138,6 +142,7 @@ export class Story {
       if (type === SEND) this.lastIds.set(session, id);
       if (type < SEND || type > 0x24) continue;
       const reply = flags & REPLY;
+      if (type === ITEM && reply !== 0) this.answered.add(`${session}/${id}`);
       this.unfinished = this.unfinished.filter(
         ([s, i, r]) => s !== session || i !== id || r !== reply,
       );
@@ -157,7 +162,7 @@ export function nextFrame(random: Random, story: Story): Buffer {
   const theirs = 2 * random.integer(0, 2) + (story.nextSession % 2 === 0 ? 1 : 2);
   const session = (own ? random.pick(story.sessions) : theirs) ?? theirs;
   if (kind < 46) return send(random, session, story.nextId(session));
-  if (kind < 62) return settlement(random, random.chance(0.7) ? theirs : session);
+  if (kind < 62) return settlement(random, random.chance(0.7) ? theirs : session, story);
   if (kind < 70) return message(0x25, 0, session, random.integer(1, 4));
   if (kind < 78) return item(random, session, random.integer(1, 4));
   if (kind < 86) return credit(random, random.chance(0.5) ? session : 0);
@@ -186,7 +191,7 @@ function send(random: Random, session: number, id: number): Buffer {
   return message(SEND, flags | more, session, id, Buffer.concat(meta), payload);
 }
 
-function settlement(random: Random, session: number): Buffer {
+function settlement(random: Random, session: number, story: Story): Buffer {
   const payload = content(random);
   const more = payload.length >= 4096 && random.chance(0.7) ? MORE : 0;
   const meta = random.chance(0.2) ? [total(random, payload.length, more)] : [];
@@ -194,14 +199,17 @@ function settlement(random: Random, session: number): Buffer {
   if (rejects) meta.push(field(0x08, u16(random.pick([0x401, 0x501, 0x9001]) ?? 0x501)));
   if (random.chance(0.2)) meta.push(someField(random, 0x0b));
   const id = random.integer(1, 4);
-  return message(rejects ? 0x24 : 0x23, REPLY | more, session, id, Buffer.concat(meta), payload);
+  if (rejects) return message(0x24, REPLY | more, session, id, Buffer.concat(meta), payload);
+  const isStream = random.chance(story.answered.has(`${session}/${id}`) ? 0.95 : 0.2);
+  const flags = REPLY | more | (isStream ? STREAM : 0);
+  return message(0x23, flags, session, id, Buffer.concat(meta), payload);
 }
 
 function item(random: Random, session: number, id: number): Buffer {
   const payload = content(random);
   const more = payload.length >= 4096 && random.chance(0.7) ? MORE : 0;
   const flags = random.pick([0, REPLY, REPLY, 0x10]) ?? 0;
-  return message(0x22, flags | more, session, id, someOf(random, [0x02, 0x0b]), payload);
+  return message(ITEM, flags | more, session, id, someOf(random, [0x02, 0x0b]), payload);
 }
 
 function fragment(random: Random, [session, id, reply]: Story['unfinished'][number]): Buffer {

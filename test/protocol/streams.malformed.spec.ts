@@ -45,6 +45,7 @@ const answer = (rest: Partial<FrameInit> = {}): FrameInit => ({
   ...rest,
 });
 const accept = { type: ACCEPT, session: 2, id: 1, flags: REPLY };
+const acceptStream = { ...accept, flags: REPLY | STREAM };
 const itemCredit = (session: number, id: number, count: number, flags = 0): FrameInit => ({
   type: CREDIT,
   session,
@@ -177,7 +178,16 @@ const answers: readonly Row[] = [
   [
     'M71',
     'the settlement amid an item [IC-6.44]',
-    [answer({ flags: REPLY | MORE, payload: kib4 }), accept],
+    [answer({ flags: REPLY | MORE, payload: kib4 }), acceptStream],
+    'PROTOCOL',
+  ],
+  ['–', 'ACCEPT with STREAM after an item', [answer(), acceptStream], 'IGNORED'],
+  ['–', 'ACCEPT with STREAM and without an item', [acceptStream], 'IGNORED'],
+  ['M125', 'ACCEPT without STREAM after an item [IC-6.57]', [answer(), accept], 'PROTOCOL'],
+  [
+    'M125',
+    'ACCEPT in fragments without STREAM after an item [IC-6.57]',
+    [answer(), { ...accept, flags: REPLY | MORE, payload: kib4 }],
     'PROTOCOL',
   ],
   [

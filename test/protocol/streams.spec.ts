@@ -113,11 +113,59 @@ describe('An answer in a stream', () => {
       'ITEM s=1 id=1 REPLY 1 B',
       'ITEM s=1 id=1 REPLY',
       'ITEM s=1 id=1 REPLY 3 B',
-      'ACCEPT s=1 id=1 REPLY 3 B',
+      'ACCEPT s=1 id=1 REPLY STREAM 3 B',
     ]);
     expect(send.texts).toEqual(['a', '', 'ccc']);
     expect(send.outcome).toBe('accepted "end"');
     expectNothingHeld({ pair, dialer, listener });
+  });
+
+  it('without items is told apart from an empty answer by STREAM on its ACCEPT [IC-6.56] [IC-6.58]', () => {
+    const { pair, dialer, listener } = joined();
+    const stream = dialer.send('x', { takesItems: true });
+    const empty = dialer.send('x', { takesItems: true });
+    // CREDIT for items that nobody has given is no stream yet.
+    pair.run();
+    pair.listener.log.lines();
+
+    const [first, second] = listener.messages;
+    first!.stream([]);
+    second!.accept();
+    pair.run();
+
+    expect(pair.listener.log.linesButCredit()).toEqual([
+      'ACCEPT s=1 id=1 REPLY STREAM',
+      'ACCEPT s=1 id=2 REPLY',
+    ]);
+    expect([stream, empty].map(({ outcome }) => outcome)).toEqual(['accepted', 'accepted']);
+    expect([stream, empty].map(({ isStreamed }) => isStreamed)).toEqual([true, false]);
+  });
+
+  it('without items shows itself to a sender that takes no items as well [IC-6.58]', () => {
+    const { pair, dialer, listener } = joined();
+    const send = dialer.send('x');
+    pair.run();
+
+    listener.last.stream([], () => listener.last.respond(Buffer.alloc(20_000)));
+    pair.run();
+
+    expect(send.result).toMatchObject({ kind: 'accepted', data: Buffer.alloc(20_000) });
+    expect(send.isStreamed).toBe(true);
+  });
+
+  it('that fails has no STREAM on its REJECT [IC-6.56]', () => {
+    const { pair, dialer, listener } = joined();
+    const send = dialer.send('x', { takesItems: true });
+    pair.run();
+    pair.listener.log.lines();
+
+    listener.last.stream([], () => listener.last.reject(Code.FAILED, 'no'));
+    pair.run();
+
+    expect(pair.listener.log.linesButCredit()).toEqual([
+      'REJECT s=1 id=1 REPLY code=FAILED text="no"',
+    ]);
+    expect(send.isStreamed).toBe(false);
   });
 
   it('may be taken after its outcome', () => {

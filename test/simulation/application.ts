@@ -178,6 +178,10 @@ export class Attempt extends OutgoingMessage {
       return this.#fail({ kind: 'draining', executed: 'no', message: '' });
     }
     this.#end();
+    const wasStreamed = type === FrameType.ACCEPT && this.delivery?.isStreaming === true;
+    if (wasStreamed !== this.isStreamed) {
+      throw new Error(`${this.letter.name} has a wrong STREAM: ${this.isStreamed}.`);
+    }
     this.letter.settle({ kind: type === FrameType.ACCEPT ? 'accepted' : 'rejected', meta, data });
   }
 

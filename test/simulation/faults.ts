@@ -112,6 +112,12 @@ export const faults: readonly Fault[] = [
     replace: 'return this.#deadline;',
   },
   {
+    name: 'the acceptance of a stream does not say that it was one',
+    file: 'protocol/session-receiver.ts',
+    find: 'const endsStream = message.isStreamed && message.type === FrameType.ACCEPT;',
+    replace: 'const endsStream = false;',
+  },
+  {
     name: 'no CANCEL at a timeout within an answer',
     file: 'protocol/session-sender.ts',
     find: 'message.hasDeadline && message.replyItems === undefined;',

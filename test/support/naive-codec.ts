@@ -29,7 +29,7 @@ const TABLE = `
   20   SEND     n       n   0d   00    any     01 02 07 0b
   21   FRAG     n       n   03   00    any
   22   ITEM     n       n   13   00    any     02 0b
-  23   ACCEPT   n       n   03   02    any     02 0b
+  23   ACCEPT   n       n   0b   02    any     02 0b
   24   REJECT   n       n   03   02    any     02 08! 09 0a 0b
   25   CANCEL   n       n   00   00    none
 `;

@@ -329,7 +329,10 @@ export class WireAudit {
     } else {
       assert(message.reply === undefined, 'the settlement has begun before.');
       const isLate = type === FrameType.REJECT && meta.code === Code.DEADLINE;
-      assert(!isLate || theirs.replyItems.get(id)?.hasBegun !== true, 'the answer has begun.');
+      const hasItems = theirs.replyItems.get(id)?.hasBegun === true;
+      assert(!isLate || !hasItems, 'the answer has begun.');
+      const endsStream = type === FrameType.REJECT || (flags & Flag.STREAM) !== 0;
+      assert(endsStream || !hasItems, 'items came before, and STREAM is missing.');
       if (more) message.reply = { id, total: meta.total, size: payload.length };
     }
     if (more) return;

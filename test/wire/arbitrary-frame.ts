@@ -132,7 +132,7 @@ function messageFrame(): Arbitrary<Frame> {
     // The form most messages have.
     message(FrameType.SEND, fc.record({ deadline: positive() }), [0]),
     message(FrameType.ITEM, optional(body), [0, REPLY, END]),
-    message(FrameType.ACCEPT, optional(body), [REPLY]),
+    message(FrameType.ACCEPT, optional(body), [REPLY, REPLY | STREAM]),
     message(FrameType.REJECT, reject, [REPLY]),
     message(FrameType.FRAG, noMeta, [0, REPLY], octets(1, 40)),
     frames(FrameType.CANCEL, { flags: zero, session: id, id, meta: noMeta, payload: none }),

@@ -120,7 +120,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
       const { own, back } = await conversation.reversed();
       peer.write(cancel(own, 1));
       await peer.frame(FrameType.CANCEL, back);
-      return [item(back, 1, { flags: REPLY, payload: 'late' }), accept(back, 1)];
+      return [item(back, 1, { flags: REPLY, payload: 'late' }), accept(back, 1, { flags: STREAM })];
     },
   ),
   violation(
@@ -185,7 +185,20 @@ export const streamRuleCases: readonly ConformanceCase[] = [
     'a settlement before the item with REPLY is whole',
     async ({ conversation }) => {
       const { back } = await conversation.reversed();
-      return [item(back, 1, { flags: REPLY | MORE, payload: LEAST }), accept(back, 1)];
+      return [
+        item(back, 1, { flags: REPLY | MORE, payload: LEAST }),
+        accept(back, 1, { flags: STREAM }),
+      ];
+    },
+    'PROTOCOL',
+  ),
+  violation(
+    'malformed/M125',
+    ['6.57'],
+    'ACCEPT without STREAM after an ITEM with REPLY',
+    async ({ conversation }) => {
+      const { back } = await conversation.reversed();
+      return [item(back, 1, { flags: REPLY, payload: 'one' }), accept(back, 1)];
     },
     'PROTOCOL',
   ),

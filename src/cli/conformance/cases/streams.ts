@@ -3,7 +3,7 @@ import { Code, Flag, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse } from '../conversation.js';
 import { demand } from '../mismatch.js';
-import { cancel, frame, type FrameParts, send, u32 } from '../octets.js';
+import { accept, cancel, frame, type FrameParts, send, u32 } from '../octets.js';
 
 const { ACCEPT, CREDIT, ITEM } = FrameType;
 const { END, REPLY, STREAM } = Flag;
@@ -14,6 +14,16 @@ function item(session: number, id: number, parts: FrameParts = {}): Buffer {
 
 function itemCredit(session: number, id: number, items: number, flags = 0): Buffer {
   return frame(CREDIT, { session, id, flags, payload: u32(items) });
+}
+
+/** Whether ACCEPT says that it ends a response stream. */
+function demandStream(flags: number, expected: boolean): void {
+  const found = (flags & STREAM) !== 0;
+  demand(found === expected, `ACCEPT ${word(expected)}`, `ACCEPT ${word(found)}`);
+}
+
+function word(hasStream: boolean): string {
+  return hasStream ? 'with STREAM' : 'without STREAM';
 }
 
 export const streamCases: readonly ConformanceCase[] = [
@@ -79,8 +89,38 @@ export const streamCases: readonly ConformanceCase[] = [
         demand(!peer.frames.some(({ type }) => type === ITEM), 'no fifth item', 'a fifth item');
         peer.write(itemCredit(session, 1, 20));
       }
-      await conversation.settlement(session, 1);
+      const { flags } = await conversation.accepts(session, 1, '');
+      demandStream(flags, true);
       demand(!peer.frames.some(({ type }) => type === ITEM), 'no item behind', 'an item');
+    },
+  },
+  {
+    id: 'streams/empty',
+    clauses: ['6.56'],
+    sentence: 't.stream and t.sink: an answer without items has STREAM, an empty answer has not',
+    run: async (subject) => {
+      const conversation = await converse(subject);
+      const stream = await conversation.open('t.stream');
+      const sink = await conversation.open('t.sink');
+      conversation.peer.write(send(stream, 1, { payload: '0' }), send(sink, 1));
+      demandStream((await conversation.accepts(stream, 1, '')).flags, true);
+      demandStream((await conversation.accepts(sink, 1, '')).flags, false);
+    },
+  },
+  {
+    id: 'streams/own-empty',
+    clauses: ['6.58'],
+    sentence: 't.reverse: an answer without items is passed on as such, an empty answer likewise',
+    run: async (subject) => {
+      const conversation = await converse(subject);
+      const { peer } = conversation;
+      const { own, back } = await conversation.reversed();
+      peer.write(accept(back, 1, { flags: STREAM }));
+      demandStream((await conversation.accepts(own, 1, '')).flags, true);
+      peer.write(send(own, 2, { payload: 'again' }));
+      const { id } = await conversation.message(back);
+      peer.write(accept(back, id));
+      demandStream((await conversation.accepts(own, 2, '')).flags, false);
     },
   },
   {
@@ -101,7 +141,7 @@ export const streamCases: readonly ConformanceCase[] = [
       peer.write(itemCredit(session, 1, 2));
       const { payload } = await peer.frame(ITEM, session);
       demand(payload.toString() === '1', 'item 1', payload.toString());
-      await conversation.accepts(session, 1, '');
+      demandStream((await conversation.accepts(session, 1, '')).flags, true);
     },
   },
   {
