@@ -122,12 +122,18 @@ export class FakeExchange {
   }
 
   private async outcomeOf(result: unknown): Promise<Outcome> {
-    if (isObservable(result)) return this.deliver(queueOf(result, this.encode));
+    if (isObservable(result)) return this.observe(result);
     const record = isInterconnectRecord(result) ? result : undefined;
     const value: unknown = record === undefined ? result : record.data;
     if (isStream(value))
       return this.deliver(new EncodedItems(value, this.encode), record?.metadata);
     return accepted(toBuffer(await this.encode(value)), record?.metadata);
+  }
+
+  /** As a server does: a record or a stream that an Observable emits alone is the whole answer. */
+  private async observe(source: Observable<unknown>): Promise<Outcome> {
+    const observed = await observe(source, this.encode);
+    return observed instanceof ValueQueue ? this.deliver(observed) : this.outcomeOf(observed.whole);
   }
 
   /** At the pace of who takes them. */
@@ -149,7 +155,7 @@ export class FakeExchange {
         break;
       }
     }
-    return accepted(EMPTY, metadata);
+    return { ...accepted(EMPTY, metadata), streamed: true };
   }
 
   private readonly encode: EncodeItem = (value) =>
@@ -164,18 +170,38 @@ export class FakeExchange {
   }
 }
 
-function queueOf(source: Observable<unknown>, encode: EncodeItem): ValueQueue {
+/** Resolves with the values as a queue, as soon as there is one; or with a record or stream that was the only value. */
+function observe(
+  source: Observable<unknown>,
+  encode: EncodeItem,
+): Promise<ValueQueue | { readonly whole: unknown }> {
   const stopped = new Subject<void>();
   const queue = new ValueQueue(encode, () => stopped.next());
-  source.pipe(takeUntil(stopped)).subscribe({
-    next: (value) => queue.push(value),
-    complete: () => queue.complete(),
-    error: (error: unknown) => queue.fail(error),
+  return new Promise((resolve) => {
+    let held: { readonly whole: unknown } | undefined;
+    const queued = (): ValueQueue => {
+      if (held !== undefined) queue.push(held.whole);
+      held = undefined;
+      resolve(queue);
+      return queue;
+    };
+    let isFirst = true;
+    source.pipe(takeUntil(stopped)).subscribe({
+      next(value) {
+        if (isFirst && (isStream(value) || isInterconnectRecord(value))) held = { whole: value };
+        else queued().push(value);
+        isFirst = false;
+      },
+      complete() {
+        if (held === undefined) queued().complete();
+        else resolve(held);
+      },
+      error: (error: unknown) => queued().fail(error),
+    });
   });
-  return queue;
 }
 
-function accepted(data: Buffer, metadata: Metadata = {}): Outcome {
+function accepted(data: Buffer, metadata: Metadata = {}): Outcome & { accepted: true } {
   return { accepted: true, data, metadata };
 }
 

@@ -218,13 +218,13 @@ describe('an Observable of one value', () => {
 });
 
 describe('an Observable of no value', () => {
-  it('is answered as a handler that returns nothing, now or later', async () => {
-    expect(await plain('none')).toMatchObject({ accepted: true, data: bytes('') });
+  it('is answered as a stream without items, now or later', async () => {
+    expect(await plain('none')).toMatchObject({ accepted: true, data: bytes(''), streamed: true });
     const { seen, done } = await watch();
     controller.subject.complete();
 
     await done;
-    expect(seen).toEqual(['']);
+    expect(seen).toEqual([]);
   });
 });
 

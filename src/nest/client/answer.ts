@@ -1,7 +1,7 @@
 /** What the other side gives, as its caller takes it. */
 import type { Outcome } from '../../endpoint/index.js';
 import type { Call, Caller } from './caller.js';
-import { undecodable, unexpectedStream } from './caller.js';
+import { emptyStream, undecodable, unexpectedStream } from './caller.js';
 import type { Codec } from '../common/codec.js';
 import { toException } from '../common/error-mapping.js';
 import { isPromiseLike } from '../common/promises.js';
@@ -20,12 +20,17 @@ export function answerOf(call: Call, codec: Codec | undefined): Answer {
 }
 
 /**
- * One that is no stream. A deserializer, or a subclass's `serializeResponse`, may throw: the call's failure, not an
- * unhandled rejection.
+ * Gives the caller an answer that came without items: one value, a stream without a value, or a rejection. If a deserializer
+ * or a subclass's `serializeResponse` throws, the call fails with that error.
  */
 export function settle(call: Call, outcome: Outcome, codec: Codec | undefined): void {
   const { caller, packet } = call;
   if (!outcome.accepted) return caller.fail(toException(outcome));
+  if (outcome.streamed === true && outcome.data.length === 0 && !call.isEvent) {
+    if (caller.complete === undefined) caller.fail(emptyStream(packet.pattern));
+    else caller.complete();
+    return;
+  }
   if (codec === undefined || call.isEvent) return succeed(caller, outcome.data);
   try {
     const value = codec.decode(outcome.data, packet.pattern);
@@ -109,7 +114,8 @@ class SingleAnswer implements Answer {
   settle(outcome: Outcome): void {
     const { call, codec, item } = this;
     if (item === undefined || !outcome.accepted) return settle(call, outcome, codec);
-    if (outcome.data.length === 0) return settle(call, { ...outcome, data: item }, codec);
+    const { metadata, data } = outcome;
+    if (data.length === 0) return settle(call, { accepted: true, data: item, metadata }, codec);
     call.caller.fail(unexpectedStream(call.packet.pattern));
   }
 }

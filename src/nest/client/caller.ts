@@ -10,7 +10,7 @@ import { toCallError } from '../common/error-mapping.js';
 export interface Caller {
   /** Takes the values of an answer that is a stream; without it, a stream of more than one is a failure. */
   next?(value: unknown): void;
-  /** After the last value of a stream, whose acceptance had no value of its own. */
+  /** After the last value of a stream whose acceptance had no value of its own; the stream may have had no value at all. */
   complete?(): void;
   /** With the one value, or that of a stream's acceptance. */
   succeed(value: unknown): void;
@@ -63,6 +63,16 @@ export function unexpectedStream(pattern: unknown): InterconnectError {
     'IC_ERR_UNEXPECTED_STREAM',
     `The answer of ${describePattern(pattern)} has more than one value, and request() gives one. Use send(), which ` +
       'emits each.',
+    { executed: 'yes' },
+  );
+}
+
+/** The answer is a stream that ended without a value, and the caller takes exactly one. */
+export function emptyStream(pattern: unknown): InterconnectError {
+  return new InterconnectError(
+    'IC_ERR_UNEXPECTED_STREAM',
+    `The answer of ${describePattern(pattern)} is a stream that ended without a value, and request() gives one. Use ` +
+      'send(), which completes without a value; firstValueFrom(client.send(…), { defaultValue }) gives a value of yours.',
     { executed: 'yes' },
   );
 }

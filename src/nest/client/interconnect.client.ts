@@ -148,7 +148,8 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 
   /**
    * Sends at once and resolves with what the handler returned: one `Buffer`, an empty one when it gave nothing.
-   * Rejects as `send()` fails, and, cancelled, when there is a second value: streams are for `send()`.
+   * Rejects as `send()` fails. A stream is for `send()`: if the answer is a stream without a value, or with a second one, this
+   * rejects with `IC_ERR_UNEXPECTED_STREAM`. At a second value the message is cancelled.
    */
   request<TResult = Buffer>(
     pattern: unknown,
@@ -174,7 +175,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 
   /**
    * Cold, as Nest has it: each subscription sends once. Emits one `Buffer` (an empty one when the handler
-   * gave nothing) and completes; of a handler that answers by a stream, each item as it comes. Unsubscribing before
+   * gave nothing) and completes; of a handler that answers by a stream, each item as it comes, which may be none. Unsubscribing before
    * the end cancels the message. The answer is to be there, or its first item, within the
    * `messageTimeout`, which counts anew from each item. `setTimeout()` of a record limits the whole.
    *

@@ -39,7 +39,7 @@ export interface Run {
  * | ------------------------------------- | -------------------------- |
  * | nothing, `null`                       | ACCEPT, empty              |
  * | bytes, or a record of them            | ACCEPT with them           |
- * | an async iterable, a Readable         | ITEM for each, then ACCEPT |
+ * | an async iterable, a Readable         | ITEM for each, then ACCEPT with STREAM |
  * | an Observable                         | see `ObservableResult`     |
  * | an error                              | REJECT, see error-mapping  |
  * | anything else                         | REJECT FAILED, and a log   |

@@ -18,7 +18,7 @@ export interface ObservedRun {
  *
  * | it emits                                | the caller gets                           |
  * | --------------------------------------- | ----------------------------------------- |
- * | nothing, and completes                  | ACCEPT, empty                             |
+ * | nothing, and completes                  | ACCEPT with STREAM: no value              |
  * | one value, and completes with it        | ACCEPT with the value                     |
  * | one value, and goes on                  | ITEM at once; what follows as it comes    |
  * | one value, and fails                    | ITEM, REJECT                              |
@@ -88,6 +88,8 @@ export class ObservableResult implements Observer<unknown> {
 
   complete(): void {
     if (this.queue !== undefined) return this.queue.complete();
+    // A stream without a value is another answer than one empty value.
+    if (!this.hasFirst && this.sendsValues) return this.stream().complete();
     this.isSettling = true;
     const { message, limit } = this.run;
     this.settler.settle(message, this.first, this.end, limit);
@@ -125,7 +127,7 @@ export class ObservableResult implements Observer<unknown> {
     const queue = new ValueQueue(settler.encodeItem, () => this.stop());
     this.queue = queue;
     this.isSettling = true;
-    queue.push(this.first);
+    if (this.hasFirst) queue.push(this.first);
     this.first = undefined;
     settler.stream(message, { items: queue, isFiltered: true, limit }, this.end);
     return queue;
