@@ -55,7 +55,10 @@ export interface SessionOptions {
   data?: Bytes;
   /** Shown with it; see `Metadata` for its limits. */
   metadata?: Metadata;
-  /** Milliseconds until it must be accepted or rejected. Default: `sessionTimeout`; 0 = no limit. */
+  /**
+   * Milliseconds until the session must be accepted or rejected, from the moment in which the request to open it
+   * is written to a socket. Default: `sessionTimeout`; 0 = no limit.
+   */
   timeout?: number;
 }
 
@@ -172,9 +175,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const { data, metadata } = options;
     const payload = this.checkSessionData(toBufferOrEmpty(data, 'Session data'));
     const meta: Meta = metadata === undefined ? {} : { metadata: toEntries(metadata) };
-    const now = this.now();
-    const deadline = deadlineOf(options.timeout, this.#settings.sessionTimeout, now);
-    const machine = this.machine.openSession(name, meta, payload, deadline);
+    const timeout = deadlineOf(options.timeout, this.#settings.sessionTimeout, 0);
+    const machine = this.machine.openSession(name, meta, payload, timeout);
     // The other side drains; or, within the 'close' of another session, the connection is over and has not said so.
     if (machine.state.kind === 'closed') {
       throw this.machine.peerDrains ? errorOf(DRAINING) : closedError();

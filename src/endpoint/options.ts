@@ -40,7 +40,10 @@ export interface EndpointLimits {
 export interface EndpointOptions extends EndpointLimits {
   /** Milliseconds until a connection must stand. Default 10,000. */
   handshakeTimeout?: number;
-  /** Milliseconds until a session must be accepted or rejected. Default 5,000; 0 = no limit. */
+  /**
+   * Milliseconds until a session must be accepted or rejected, from the moment in which the request to open it is
+   * written to a socket. Default 5,000; 0 = no limit.
+   */
   sessionTimeout?: number;
   /** Milliseconds until a message must be settled, or an answer in items begin. Default 60,000; 0 = no limit. */
   messageTimeout?: number;

@@ -9,7 +9,7 @@ import {
   OutgoingMessage,
   type SessionMachine,
 } from '../protocol/index.js';
-import { type Meta, quote } from '../wire/index.js';
+import { Flag, type Meta, quote } from '../wire/index.js';
 import { errorOf, InterconnectError } from './errors.js';
 import { type DeliveredMessage, ItemDelivery, type OnItem } from './item-delivery.js';
 import { isRefusedUnseen, type Outcome, outcomeOf } from './outcome.js';
@@ -183,7 +183,7 @@ export function detailed(
   timeout: number | undefined,
 ): Failure {
   if (failure.kind !== 'timeout') return failure;
-  const hasStream = message.requestItems !== undefined || message.replyItems !== undefined;
+  const hasStream = (message.flags & Flag.STREAM) !== 0 || message.replyItems !== undefined;
   const what =
     timeout === undefined && hasStream
       ? 'made no progress within'

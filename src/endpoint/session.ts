@@ -108,9 +108,10 @@ export class Session extends EventEmitter<SessionEvents> {
   move(connection: ConnectionMachine): void {
     if (this.status !== 'opening' && this.status !== 'open') return;
     const { name, openMeta, openData, state } = this.#machine;
-    // Who still waits for it to be accepted has no more time than before.
-    const deadline = state.kind === 'opening' ? state.deadline : Infinity;
-    this.#machine = connection.openSession(name, openMeta, openData, deadline);
+    // A session that is not accepted yet has no more time than before.
+    const isOpening = state.kind === 'opening';
+    const timeout = isOpening ? this.#machine.timeLeft(this.connection.now()) : Infinity;
+    this.#machine = connection.openSession(name, openMeta, openData, timeout);
     this.#machine.listener = this.#listener(this.#machine);
   }
 

@@ -16,3 +16,12 @@ export interface ConnectionEffects {
   /** This side drains, and nothing is left to be settled, written or acknowledged. */
   drained(): void;
 }
+
+/** Before anybody keeps the connection. */
+export const UNHEARD: ConnectionEffects = {
+  wake: () => undefined,
+  arm: () => undefined,
+  session: () => undefined,
+  draining: () => undefined,
+  drained: () => undefined,
+};

@@ -14,41 +14,27 @@ import {
   ProtocolError,
   readCredit,
 } from '../wire/index.js';
-import type { ConnectionEffects } from './connection-effects.js';
+import { BlockedSenders } from './blocked-senders.js';
+import { type ConnectionEffects, UNHEARD } from './connection-effects.js';
+import type { ConnectionSettings, ResumeToken } from './connection-settings.js';
 import { Drain } from './drain.js';
 import { DRAINING, type Failure, withExecuted } from './failure.js';
 import { FloodBudget } from './flood-budget.js';
 import type { FrameWriter } from './frame-writer.js';
 import { Grants } from './grants.js';
 import { connectionReserveOf, type Limits } from './limits.js';
+import type { OutgoingMessage } from './outgoing-message.js';
 import { Output } from './output.js';
 import { Receipts } from './receipts.js';
 import { relieve } from './relieve.js';
-import { type QueueLimits, SendQueueBudget } from './send-queue-budget.js';
+import { SendQueueBudget } from './send-queue-budget.js';
 import { SessionMachine, type SessionOwner } from './session.js';
 import { SessionTable } from './session-table.js';
+import { SettlementDebt } from './settlement-debt.js';
 import type { CreditSource } from './session-host.js';
 import type { ItemReceiver } from './item-receiver.js';
 import { EMPTY, type Unit } from './unit.js';
 import { ReceiveWindow, SendWindow } from './windows.js';
-
-export interface ConnectionSettings {
-  readonly role: 'dialer' | 'listener';
-  /** What this side allows the other. */
-  readonly limits: Limits;
-  /** What the other side is believed to allow until it says so itself. */
-  readonly peer: Limits;
-  readonly queue: QueueLimits;
-  /** The id before that of a session's first message: 0 but in tests of the wrap. */
-  readonly lastId?: number;
-}
-
-/** What the listener gave the dialer, to continue the connection on another socket. */
-export interface ResumeToken {
-  readonly token: Buffer;
-  /** Milliseconds that the listener waits for that, without a socket. */
-  readonly ttl: number;
-}
 
 export class ConnectionMachine implements SessionOwner {
   readonly limits: Limits;
@@ -66,17 +52,13 @@ export class ConnectionMachine implements SessionOwner {
   readonly #sessions: SessionTable;
   readonly #queue: SendQueueBudget;
   readonly #flood: FloodBudget;
-  readonly #blocked = new Set<{ pump(): void }>();
+  readonly #blocked = new BlockedSenders();
   readonly #grants = new Grants();
   #hasBegun = false;
-  /** Octets of settlements that the other side has not read yet. */
-  #owed = 0;
-  #congested = false;
+  readonly #debt = new SettlementDebt();
   /** Why the connection is over. */
   #failure: Failure | undefined;
   readonly #receipts = new Receipts();
-  /** Useless CREDITs that cost nothing: after a resume, the other side says again what it granted. [IC-17.26] */
-  #pardons = 0;
 
   constructor(settings: ConnectionSettings, now: number) {
     const { role, limits, peer, lastId = 0 } = settings;
@@ -104,13 +86,33 @@ export class ConnectionMachine implements SessionOwner {
     return this.#hasBegun;
   }
 
-  /** Opens a session; it is numbered as soon as the other side allows one more. */
-  openSession(name: string, meta: Meta, data: Buffer, deadline: number): SessionMachine {
-    const session = SessionMachine.opening(this, name, meta, data, deadline);
+  /**
+   * Opens a session; it is numbered as soon as the other side allows one more. `timeout`: milliseconds until it
+   * must be accepted or rejected, from the moment in which OPEN is written; `Infinity` = no limit.
+   */
+  openSession(name: string, meta: Meta, data: Buffer, timeout: number): SessionMachine {
+    const session = SessionMachine.opening(this, name, meta, data, timeout);
     const failure = this.#failure ?? (this.goaway.theirs ? DRAINING : undefined);
-    if (failure === undefined) this.#sessions.addOwn(session);
-    else session.fail(failure);
+    if (failure !== undefined) {
+      session.fail(failure, false);
+    } else {
+      this.#sessions.addOwn(session);
+      this.wake();
+    }
     return session;
+  }
+
+  /**
+   * Gives up what waits to be written, as if it had never been sent: each session of this side whose OPEN is not
+   * written, and each message of which nothing is written, for which the function returns a failure.
+   */
+  giveUpUnwritten(
+    ofSession: (session: SessionMachine) => Failure | undefined,
+    ofMessage: (message: OutgoingMessage) => Failure | undefined,
+  ): void {
+    for (const session of this.#sessions.all()) {
+      session.giveUpUnwritten(session.isUnwritten ? ofSession(session) : undefined, ofMessage);
+    }
   }
 
   /** Sequenced frames of the other side that have arrived, modulo 2^31. */
@@ -133,11 +135,10 @@ export class ConnectionMachine implements SessionOwner {
     // None of what is not counted is sure to have arrived. [IC-12.12]
     this.goaway.onSocket();
     this.#grants.ofConnection = true;
-    this.#pardons = 1;
-    for (const session of this.#sessions.all()) {
-      this.#pardons += 1 + session.unsettled;
-      session.announce();
-    }
+    const sessions = this.#sessions.all();
+    // The other side says again what it granted: for itself, each session and each stream.
+    this.#flood.pardon(1 + sessions.reduce((sum, { unsettled }) => sum + 1 + unsettled, 0));
+    for (const session of sessions) session.announce();
     this.wake();
   }
 
@@ -164,7 +165,10 @@ export class ConnectionMachine implements SessionOwner {
     // First: what has not begun may go to another connection.
     this.effects.draining();
     // [IC-12.10]
-    for (const session of this.#sessions.all()) session.refuseUnsent();
+    this.#sessions.stop();
+    const refusals = this.#sessions.all().map((session) => session.refuseUnwritten());
+    this.output.discardRevoked();
+    for (const tell of refusals) tell();
   }
 
   /** One frame of the other side: CREDIT, or of type 0x10 and above. */
@@ -204,14 +208,15 @@ export class ConnectionMachine implements SessionOwner {
   /** Writes what waits, until `room` octets are written or nothing has credit. */
   flush(writer: FrameWriter, room: number, now: number): void {
     this.goaway.flush(writer);
+    this.#blocked.pump();
+    this.#sessions.startClocks(now);
     // Credit may be for a session whose OPEN is among what is written again. [IC-17.25]
     if (!this.output.replay(writer, room, now)) return;
     this.output.flushSmall(writer, room, now);
     // [IC-17.8]
     this.#writeCredits(writer);
     this.output.flushLarge(writer, room, now, this.sendWindow);
-    if (this.#congested && this.#owed <= LARGEST_DEBT / 2) {
-      this.#congested = false;
+    if (this.#debt.isRelieved()) {
       for (const session of this.#sessions.all()) session.receiver?.pump(now);
     }
     this.progressed();
@@ -232,15 +237,16 @@ export class ConnectionMachine implements SessionOwner {
    */
   fail(failure: Failure, leaving: boolean): void {
     this.#failure = failure;
+    this.#sessions.stop();
     const oneWays = this.output.oneWays();
     if (!leaving) this.output.clear();
     // With the others of their session, in order.
     for (const message of oneWays) message.sender?.onMessageUncertain(message);
     // [IC-2.10]
-    for (const session of this.#sessions.all()) session.fail(failure);
+    for (const session of this.#sessions.all()) session.fail(failure, leaving);
     // Those whose session had ended before.
     for (const message of oneWays) {
-      if (message.state !== 'sent') continue;
+      if (message.state !== 'sent' && message.state !== 'ready') continue;
       message.state = 'settled';
       message.onFailure(leaving || message.started ? failure : withExecuted(failure, 'no'));
     }
@@ -251,7 +257,7 @@ export class ConnectionMachine implements SessionOwner {
   // What sessions ask for.
 
   get mayDispatch(): boolean {
-    return !this.#congested;
+    return this.#debt.mayDispatch;
   }
 
   get drains(): boolean {
@@ -272,8 +278,7 @@ export class ConnectionMachine implements SessionOwner {
   }
 
   owe(bytes: number): void {
-    this.#owed += bytes;
-    if (this.#owed > LARGEST_DEBT) this.#congested = true;
+    this.#debt.add(bytes);
   }
 
   wake(): void {
@@ -321,6 +326,13 @@ export class ConnectionMachine implements SessionOwner {
 
   dequeue(message: Unit): void {
     this.#queue.give(message.payload.length);
+  }
+
+  giveBack(octets: number): void {
+    this.sendWindow.use(-octets);
+    // Not at once: the sender that gives back may be about to end.
+    this.#blocked.onRoom();
+    this.wake();
   }
 
   forget(session: SessionMachine): void {
@@ -437,9 +449,8 @@ export class ConnectionMachine implements SessionOwner {
     const moreSessions = this.#sessions.raise(count);
     const moreBytes = this.sendWindow.raise(octets);
     if (moreBytes) {
-      const blocked = [...this.#blocked];
-      this.#blocked.clear();
-      for (const sender of blocked) sender.pump();
+      this.#blocked.onRoom();
+      this.#blocked.pump();
       this.wake();
     }
     // [IC-8.3]
@@ -468,8 +479,7 @@ export class ConnectionMachine implements SessionOwner {
   }
 
   #uselessCredit(now: number): void {
-    if (this.#pardons === 0) return this.flood(now);
-    this.#pardons -= 1;
+    if (!this.#flood.isPardoned()) this.flood(now);
   }
 
   /** Whether a drain has nothing left to wait for. [IC-12.11] */
@@ -501,14 +511,3 @@ export class ConnectionMachine implements SessionOwner {
     relieve(this.receiveWindow, this.limits, this.#sessions);
   }
 }
-
-/** Beyond so many octets of unread settlements no further handler starts. */
-const LARGEST_DEBT = 16 * 1024 * 1024;
-
-const UNHEARD: ConnectionEffects = {
-  wake: () => undefined,
-  arm: () => undefined,
-  session: () => undefined,
-  draining: () => undefined,
-  drained: () => undefined,
-};

@@ -36,9 +36,9 @@ export class ControlFrames {
     this.#frames = [];
   }
 
-  /** Behind what had begun when GOAWAY was read: who drains takes PONG for the end of that. [IC-12.15] */
+  /** The side that drains takes PONG for the end of what had begun: no such frame may follow it. [IC-12.15] */
   flushPong(writer: FrameWriter, { goaway, output }: ConnectionMachine): void {
-    if (this.#pongToken === undefined || (goaway.theirs && output.hasSmall)) return;
+    if (this.#pongToken === undefined || (goaway.theirs && output.isReplaying)) return;
     writer.raw(encodeFrame({ type: FrameType.PONG, id: this.#pongToken }));
     this.#pongToken = undefined;
   }

@@ -6,6 +6,8 @@
 export class FloodBudget {
   #tokens = BURST;
   #filledAt: number;
+  /** Useless CREDITs that cost nothing. */
+  #pardons = 0;
 
   constructor(now: number) {
     this.#filledAt = now;
@@ -17,6 +19,18 @@ export class FloodBudget {
     this.#filledAt = now;
     this.#tokens -= 1;
     return this.#tokens >= 0;
+  }
+
+  /** The connection is resumed: so many CREDITs may say what was known before. [IC-17.26] */
+  pardon(count: number): void {
+    this.#pardons = count;
+  }
+
+  /** Whether a useless CREDIT is one of those. */
+  isPardoned(): boolean {
+    if (this.#pardons === 0) return false;
+    this.#pardons -= 1;
+    return true;
   }
 }
 

@@ -60,7 +60,7 @@ export class ItemLane {
     return this.#items ?? this.#host.peer.items;
   }
 
-  /** Requests whose last item has not left. */
+  /** Requests in items that have credit, and whose last item has not left. */
   get uploads(): number {
     return this.#uploads;
   }
@@ -74,8 +74,8 @@ export class ItemLane {
     this.#carrier.onUploadOver();
   }
 
-  isLarge(item: OutgoingItem): boolean {
-    return this.#carrier.isLarge(item);
+  isLarge(unit: Unit): boolean {
+    return this.#carrier.isLarge(unit);
   }
 
   /** OPEN says what counts in its session. */

@@ -44,7 +44,6 @@ export class ItemSender implements WaitingStream {
     this.#id = id;
     this.#flags = flags;
     this.#limit = lane.items | 0;
-    if ((flags & Flag.REPLY) === 0) lane.onUpload();
   }
 
   /** Whether the next item may be given. */

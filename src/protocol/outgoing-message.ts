@@ -1,10 +1,14 @@
 /**
  * A message of this side, from `send` to its one outcome.
  *
- *     queued ──credit──► sent ──ACCEPT/REJECT──► settled
- *        │                 │                        ▲
- *        │                 └─cancel, deadline─► abandoned (the caller has its answer;
- *        └─cancel, deadline─► settled            the id is still the other side's to settle)
+ *     queued ──credit──► ready ──first frame──► sent ──ACCEPT/REJECT──► settled
+ *        │                 │                      │                        ▲
+ *        │                 │                      └─cancel, deadline─► abandoned
+ *        └─────────────────┴── cancel, deadline ─► settled
+ *
+ * The first frame gives the message its id. Before that, the message can be given up as if `send` had never
+ * been called: its credit goes to others, and the other side never hears of it. An abandoned message has told
+ * its caller; its id stays in use until the other side settles it.
  *
  * The endpoint derives from it, so that a message is one object: no listener, closure or promise of its
  * own in this floor.
@@ -23,7 +27,7 @@ export interface PartialSettlement {
 }
 
 export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSink {
-  state: 'queued' | 'sent' | 'abandoned' | 'settled' = 'queued';
+  state: 'queued' | 'ready' | 'sent' | 'abandoned' | 'settled' = 'queued';
   /** The instant at which this side stops waiting; `patience` moves it. */
   deadline: number;
   readonly oneWay: boolean;
@@ -56,6 +60,7 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
   /** Told by the session that sends it. */
   sender:
     | {
+        onMessageStart(message: OutgoingMessage): void;
         onMessageWritten(message: OutgoingMessage): void;
         onMessageAcknowledged(message: OutgoingMessage): void;
         onMessageUncertain(message: OutgoingMessage): void;
@@ -117,6 +122,10 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
     return item;
   }
 
+  override onStart(): void {
+    this.sender?.onMessageStart(this);
+  }
+
   onWritten(): void {
     this.sender?.onMessageWritten(this);
   }
@@ -126,7 +135,7 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
     this.#isRenewed = true;
     this.state = 'queued';
     this.id = this.sessionId = this.written = this.#moved = 0;
-    this.started = this.acknowledged = this.isStreamed = false;
+    this.started = this.acknowledged = this.isStreamed = this.isRevoked = false;
     this.window = this.sender = this.reply = undefined;
     this.requestItems = this.replyItems = undefined;
   }

@@ -13,11 +13,12 @@ import { Queue } from './queue.js';
 import { Piece, ReplayQueue } from './replay-queue.js';
 import { EMPTY, type Unit } from './unit.js';
 import { MAX_WINDOW, type SendWindow } from './windows.js';
+import { RevocableQueue } from './revocable-queue.js';
 
 export class Output {
   /** Frames that are written, and not acknowledged. */
   readonly sent = new ReplayQueue();
-  readonly #small = new Queue<Unit>();
+  readonly #small = new RevocableQueue<Unit>();
   /** Large units that have their turn. */
   #active: Unit[] = [];
   /** Large requests and items that wait until the other side can hold them whole. */
@@ -39,9 +40,9 @@ export class Output {
     return this.#small.size === 0 && this.#active.length === 0 && this.#waiting.size === 0;
   }
 
-  /** Whether units of one frame wait. */
-  get hasSmall(): boolean {
-    return this.#small.size > 0;
+  /** Whether frames that a lost socket took with it are still to be written again. */
+  get isReplaying(): boolean {
+    return this.sent.next !== undefined;
   }
 
   /** Whether what waited was thrown away. */
@@ -69,6 +70,17 @@ export class Output {
   pushLarge(unit: Unit): void {
     if (!unit.isRequest) this.#active.push(unit);
     else if (!this.#begin(unit)) this.#waiting.push(unit);
+  }
+
+  /** Revokes a small unit of which nothing is written. Its credit is for the caller to give back. */
+  revoke(unit: Unit): void {
+    unit.isRevoked = true;
+    this.#small.onRevoked();
+  }
+
+  /** Lets go of the units that were revoked, so that they may be sent again elsewhere. */
+  discardRevoked(): void {
+    this.#small.discardRevoked();
   }
 
   /** Takes out a large unit that is not written whole. */
@@ -103,6 +115,7 @@ export class Output {
     while (writer.bytes < room && !this.sent.isFull) {
       const unit = this.#small.shift();
       if (unit === undefined) return;
+      unit.onStart(now);
       const { payload } = unit;
       writer.frame(
         unit.type,
@@ -166,6 +179,7 @@ export class Output {
     // A fragment that is not the last must be worth its header.
     if (more && piece < MIN_FRAGMENT) return false;
     const end = unit.written + piece;
+    if (first) unit.onStart(now);
     writePiece(writer, unit, unit.written, end, now);
     this.sent.keep(new Piece(unit, unit.written, end));
     window.use(metaLength + piece);

@@ -35,6 +35,8 @@ export interface SessionHost extends ItemHost {
   /** Takes a message into the queue of those that wait; the reason where it is full. */
   enqueue(message: Unit): Failure | undefined;
   dequeue(message: Unit): void;
+  /** Octets of the connection's byte credit that were charged are not used after all. */
+  giveBack(octets: number): void;
 }
 
 export interface CreditSource {

@@ -29,6 +29,7 @@ import { violation } from './violation.js';
 import type { SessionHost } from './session-host.js';
 import { ControlUnit, EMPTY, type Unit } from './unit.js';
 import { advanceId, isAtMost, MAX_WINDOW, SendWindow } from './windows.js';
+import { fieldsOf, isStream, release, UnwrittenMessages } from './unwritten-messages.js';
 
 export class SessionSender implements ItemCarrier, StreamSender {
   window = new SendWindow(0);
@@ -38,7 +39,8 @@ export class SessionSender implements ItemCarrier, StreamSender {
   readonly #host: SessionHost;
   /** Called whenever less waits than before, so that an ending session can close. */
   readonly #progress: () => void;
-  readonly #queue = new Queue<OutgoingMessage>();
+  readonly #unwritten: UnwrittenMessages;
+  /** Messages whose settlement is awaited, by their ids. */
   readonly #sent = new MessageTable<OutgoingMessage>();
   /** Settlements that wait for byte credit. */
   readonly #settlements = new Queue<IncomingMessage>();
@@ -46,16 +48,16 @@ export class SessionSender implements ItemCarrier, StreamSender {
   #large: OutgoingMessage | undefined;
   /** 0 until the session's number is given: nothing is sent before. */
   #sessionId = 0;
+  /** The id that was given last. A message gets its id with its first frame. */
   #lastId: number;
   /** The highest id that the other side allows. */
   #limit = 0;
   #nextDeadline = Infinity;
   #uncertain: OutgoingMessage[] = [];
-  /** The order of the newest message that ever waited. */
-  #newest = 0;
 
   constructor(host: SessionHost, progress: () => void) {
     this.lane = new ItemLane(host, this);
+    this.#unwritten = new UnwrittenMessages(host, this.lane);
     this.streams = new SenderStreams(host, this);
     this.#host = host;
     this.#progress = progress;
@@ -68,16 +70,22 @@ export class SessionSender implements ItemCarrier, StreamSender {
     this.#limit = advanceId(this.#host.lastId, messages);
   }
 
-  /** Messages whose outcome is still to come from the other side. */
+  /** Messages that have credit, and whose outcome is still to come from the other side. */
   get unsettled(): number {
-    return this.#sent.size;
+    return this.#sent.size + this.#unwritten.expected;
+  }
+
+  /** Whether no message of this session is written or on its way. */
+  get isUnused(): boolean {
+    const { queued, ready } = this.#unwritten;
+    return this.#lastId === this.#host.lastId && queued + ready === 0;
   }
 
   /** Whether nothing waits to be written, so that END may follow. */
   get isFlushed(): boolean {
     const { uploads } = this.lane;
     if (uploads > 0 || this.#large !== undefined) return false;
-    return this.#queue.size === 0 && this.#settlements.size === 0;
+    return this.#unwritten.queued === 0 && this.#settlements.size === 0;
   }
 
   get lastId(): number {
@@ -93,13 +101,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
   start(sessionId: number): void {
     this.#sessionId = sessionId;
     // Some may have been sent before the other side told its limits.
-    for (const message of this.#queue) {
-      const misfit = message.state === 'queued' ? misfitOf(message, this.#host.peer) : undefined;
-      if (misfit === undefined) continue;
-      this.#host.dequeue(message);
-      this.#settleLocally(message, misfit);
-    }
-    this.pump();
+    this.giveUpUnwritten((message) => misfitOf(message, this.#host.peer));
   }
 
   /** Takes a message; its outcome or failure is told on the message itself, perhaps before this returns. */
@@ -110,17 +112,9 @@ export class SessionSender implements ItemCarrier, StreamSender {
       this.#nextDeadline = message.deadline;
       this.#host.arm(message.deadline);
     }
-    if (this.#queue.size === 0 && this.#admit(message)) return;
-    const full = this.#host.enqueue(message);
-    if (full === undefined) this.#queueUp(message);
-    else this.#settleLocally(message, full);
-  }
-
-  /** One that comes back from a connection before goes in front of those that were sent after it. */
-  #queueUp(message: OutgoingMessage): void {
-    this.#queue.push(message);
-    if (message.order >= this.#newest) this.#newest = message.order;
-    else for (const each of this.#queue.drain().sort(byOrder)) this.#queue.push(each);
+    if (this.#unwritten.queued === 0 && this.#admit(message)) return;
+    const full = this.#unwritten.enqueue(message);
+    if (full !== undefined) this.#settleLocally(message, full);
   }
 
   /** The caller no longer wants the outcome; `failure` is what it is told. */
@@ -145,12 +139,10 @@ export class SessionSender implements ItemCarrier, StreamSender {
       this.#settlements.shift();
     }
     this.lane.pump();
-    for (let message = this.#queue.peek(); message !== undefined; message = this.#queue.peek()) {
-      if (message.state === 'queued') {
-        if (!this.#admit(message)) break;
-        this.#host.dequeue(message);
-      }
-      this.#queue.shift();
+    const unwritten = this.#unwritten;
+    for (let message = unwritten.peek(); message !== undefined; message = unwritten.peek()) {
+      if (!this.#admit(message)) break;
+      unwritten.dequeue();
     }
     this.#progress();
   }
@@ -246,12 +238,23 @@ export class SessionSender implements ItemCarrier, StreamSender {
     this.#finish(message, type, meta, body?.take() ?? EMPTY);
   }
 
+  /** The first frame of the message is written next: now it gets its id. [IC-4.6] */
+  onMessageStart(message: OutgoingMessage): void {
+    this.#lastId = message.id = nextId(this.#lastId);
+    // When the connection closes in order, the callers are told before the last frames leave.
+    if (message.state !== 'ready') return;
+    this.#unwritten.onStart(message);
+    if (message.oneWay) return;
+    this.#sent.add(message);
+    if (isStream(message)) this.streams.open(message);
+  }
+
   onMessageWritten(message: OutgoingMessage): void {
-    if (message === this.#large) {
-      this.#large = undefined;
-      message.requestItems?.start(message);
-      this.pump();
-    }
+    const wasLarge = message === this.#large;
+    if (wasLarge) this.#large = undefined;
+    // Items follow when all of the message is on its way.
+    message.requestItems?.start(message);
+    if (wasLarge) this.pump();
     if (message.oneWay && message.copied) this.#endOneWay(message);
   }
 
@@ -263,7 +266,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
 
   /** A one-way message that the output still held when the connection ended: it fails with the others. */
   onMessageUncertain(message: OutgoingMessage): void {
-    this.#uncertain.push(message);
+    if (message.state === 'sent') this.#uncertain.push(message);
   }
 
   /** Fails what has passed its deadline. Returns the next deadline. */
@@ -279,20 +282,22 @@ export class SessionSender implements ItemCarrier, StreamSender {
 
   /**
    * The session is over without an outcome. What the other side never had whole did not run; for the
-   * rest, the failure says what is known.
+   * rest, the failure says what is known. `leaving`: the output still writes what is ready.
    */
-  fail(failure: Failure): void {
-    const { isCleared } = this.#host.output;
+  fail(failure: Failure, leaving: boolean): void {
+    const unexecuted = withExecuted(failure, 'no');
     // In the order in which they were sent: some may be sent again.
-    const undecided = this.#undecided().sort((one, other) => this.#age(other) - this.#age(one));
+    const undecided = this.#undecided();
+    undecided.sort((one, other) => this.#age(other) - this.#age(one));
     const failures = undecided.map((message) => {
       // [IC-12.6]
-      const mayHaveRun = this.#isWhole(message) && (message.started || !isCleared);
-      return [message, mayHaveRun ? failure : withExecuted(failure, 'no')] as const;
+      const mayHaveRun = message.state === 'ready' ? leaving : message.state === 'sent';
+      const isWhole = message !== this.#large;
+      return [message, mayHaveRun && isWhole ? failure : unexecuted] as const;
     });
-    for (const message of this.#queue.drain()) {
-      if (message.state === 'queued') this.#host.dequeue(message);
-    }
+    if (leaving) this.#unwritten.leaveReady();
+    else if (this.#unwritten.takeReady().length > 0) this.#host.output.discardRevoked();
+    this.#unwritten.takeQueued();
     // All of them before the first is told: it may cancel another.
     for (const [message] of failures) message.state = 'settled';
     for (const unit of this.#settlements.drain()) this.#host.output.remove(unit);
@@ -309,36 +314,46 @@ export class SessionSender implements ItemCarrier, StreamSender {
     for (const [message, reason] of failures) this.#settleLocally(message, reason);
   }
 
+  /** The session has ended in order: only one-way messages may be on their way out, and they still leave. */
+  finish(failure: Failure): void {
+    for (const message of this.#unwritten.takeQueued()) this.#settleLocally(message, failure);
+  }
+
   /** Says again how many items the answers may have: what said so may be lost. */
   announceItems(): void {
     for (const { replyItems } of this.#sent.values()) replyItems?.announce();
   }
 
-  /** Fails what has not begun to be written; in order. */
-  refuseUnsent(failure: Failure): void {
-    const messages: OutgoingMessage[] = [];
-    if (this.#large?.started === false) {
-      messages.push(this.#large);
-      this.#takeBackId(this.#large);
-      this.#stopLarge(this.#large);
-    }
-    for (const message of this.#queue.drain()) {
-      if (message.state !== 'queued') continue;
-      this.#host.dequeue(message);
-      messages.push(message);
-    }
+  /** Takes back, in order, the messages of which nothing is written: they may be sent elsewhere. */
+  takeUnwritten(): OutgoingMessage[] {
+    if (this.#large?.started === false) this.#large = undefined;
+    return [...this.#unwritten.takeReady(), ...this.#unwritten.takeQueued()];
+  }
+
+  /** Tells what `takeUnwritten` gave. */
+  refuse(messages: readonly OutgoingMessage[], failure: Failure): void {
     for (const message of messages) this.#settleLocally(message, failure);
     this.#progress();
   }
 
-  /** Gives the message its id and lets it go, if it has credit. */
+  /** Gives up each message of which nothing is written, and for which `failureOf` returns a failure. */
+  giveUpUnwritten(failureOf: (message: OutgoingMessage) => Failure | undefined): void {
+    // A copy: what is taken back leaves.
+    const messages = Array.from(this.#unwritten);
+    for (const message of messages) {
+      const failure = failureOf(message);
+      if (failure !== undefined) this.#revoke(message, withExecuted(failure, 'no'));
+    }
+    this.pump();
+  }
+
+  /** Hands the message to the output, if it has credit. */
   #admit(message: OutgoingMessage): boolean {
     // [IC-6.25] [IC-6.26]
     if (this.#sessionId === 0 || this.#large !== undefined) return false;
-    const id = nextId(this.#lastId);
+    const id = advanceId(this.#lastId, this.#unwritten.ready + 1);
     // After 2^31 messages an id comes round: one that is still unsettled holds the others back. [IC-4.7]
     if (!isAtMost(id, this.#limit) || this.#sent.get(id) !== undefined) return false;
-    message.id = id;
     message.sessionId = this.#sessionId;
     message.window = this.window;
     message.sender = this;
@@ -346,17 +361,19 @@ export class SessionSender implements ItemCarrier, StreamSender {
       this.#large = message;
       this.#host.output.pushLarge(message);
       this.#host.wake();
-    } else if (!this.emit(message, message.hasDeadline ? DEADLINE_LENGTH : 0)) {
+    } else if (!this.emit(message, fieldsOf(message))) {
       return false;
     }
-    this.#lastId = id;
-    message.state = 'sent';
-    if (!message.oneWay) this.#sent.add(message);
-    if ((message.flags & Flag.STREAM) !== 0) {
-      this.streams.open(message);
-      if (message !== this.#large) message.requestItems?.start(message);
-    }
+    this.#unwritten.onReady(message);
     return true;
+  }
+
+  /** Gives up a message of which nothing is written, as if it had never been sent. Follow with `pump`. */
+  #revoke(message: OutgoingMessage, failure: Failure): void {
+    this.#unwritten.revoke(message);
+    if (message === this.#large) this.#large = undefined;
+    this.#settleLocally(message, failure);
+    release(message);
   }
 
   /** Charges a small unit and hands it to the output; false where it has no credit. */
@@ -399,7 +416,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
     message.state = 'settled';
     if (wanted) message.onOutcome(type, meta, payload);
     // Its id was the next, and those that wait could not have it.
-    if (id === nextId(this.#lastId)) this.pump();
+    if (id === advanceId(this.#lastId, this.#unwritten.ready + 1)) this.pump();
     this.#progress();
   }
 
@@ -407,18 +424,16 @@ export class SessionSender implements ItemCarrier, StreamSender {
   #giveUp(message: OutgoingMessage, failure: Failure): void {
     // [IC-6.41]
     if (message.state === 'abandoned' || message.state === 'settled') return;
-    if (message.state === 'queued') {
-      this.#host.dequeue(message);
-      this.#settleLocally(message, withExecuted(failure, 'no'));
+    if (message.state !== 'sent') {
+      // [IC-10.13]
+      this.#revoke(message, withExecuted(failure, 'no'));
       this.pump();
-    } else if (!this.#isWhole(message)) {
+    } else if (message === this.#large) {
       // The other side starts no handler before it has the whole message.
-      const begun = message.started;
       this.#stopLarge(message);
-      if (begun) this.cancelOnWire(message);
-      else this.#takeBackId(message);
-      if (begun && !message.oneWay) this.#abandon(message, withExecuted(failure, 'no'));
-      else this.#settleLocally(message, withExecuted(failure, 'no'));
+      this.cancelOnWire(message);
+      if (message.oneWay) this.#settleLocally(message, withExecuted(failure, 'no'));
+      else this.#abandon(message, withExecuted(failure, 'no'));
       this.pump();
     } else if (message.oneWay) {
       this.#settleLocally(message, failure);
@@ -462,21 +477,10 @@ export class SessionSender implements ItemCarrier, StreamSender {
     this.#large = undefined;
   }
 
-  /** The id of a message of which nothing was written goes to the next one. */
-  #takeBackId(message: OutgoingMessage): void {
-    this.#sent.delete(message.id);
-    this.#lastId = message.id - 1;
-  }
-
   #endOneWay(message: OutgoingMessage): void {
     if (message.state !== 'sent') return;
     message.state = 'settled';
     message.onSent();
-  }
-
-  /** Whether the other side has, or will have without further credit, all of the message. */
-  #isWhole(message: OutgoingMessage): boolean {
-    return message.state !== 'queued' && message !== this.#large;
   }
 
   /** Whether the unit leaves in fragments, where it must. */
@@ -485,19 +489,15 @@ export class SessionSender implements ItemCarrier, StreamSender {
     return payload.length + meta.length + DEADLINE_LENGTH > this.#host.peer.maxFrame;
   }
 
-  /** All messages whose caller still waits: those that have their ids, then the others in order. */
+  /** All messages whose caller still waits; those without an id come last, in order. */
   #undecided(): OutgoingMessage[] {
-    const messages = new Set([...this.#sent.values(), ...this.#uncertain, ...this.#queue]);
-    if (this.#large?.oneWay === true) messages.add(this.#large);
-    return [...messages].filter(({ state }) => state === 'queued' || state === 'sent');
+    const begun = new Set([...this.#sent.values(), ...this.#uncertain]);
+    if (this.#large?.oneWay === true && this.#large.started) begun.add(this.#large);
+    return [...[...begun].filter(({ state }) => state === 'sent'), ...this.#unwritten];
   }
 
-  /** The place of a message in the order of sending: the next ids, those of the queue, come last. */
+  /** The place of a message in the order of sending: those without an id come last. */
   #age({ state, id }: OutgoingMessage): number {
-    return state === 'queued' ? -1 : idsAhead(id, this.#lastId);
+    return state === 'sent' ? idsAhead(id, this.#lastId) : -1;
   }
-}
-
-function byOrder(one: OutgoingMessage, other: OutgoingMessage): number {
-  return one.order - other.order;
 }

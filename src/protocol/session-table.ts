@@ -3,13 +3,17 @@
  * the listener 2, 4, 6 …; a number is never used again.
  */
 import { Code, frameName, MAX_ID, ProtocolError } from '../wire/index.js';
-import { Queue } from './queue.js';
 import type { SessionMachine } from './session.js';
+import { RevocableQueue } from './revocable-queue.js';
 
 export class SessionTable {
   readonly #sessions = new Map<number, SessionMachine>();
   /** Own sessions that wait until the other side allows one more. */
-  readonly #waiting = new Queue<SessionMachine>();
+  readonly #waiting = new RevocableQueue<SessionMachine>();
+  /** Whether some of them may not be on the clock. */
+  #hasUnclocked = false;
+  /** Whether no session of this side gets a number any more. */
+  #isStopped = false;
   /** The parity of this side's numbers. */
   readonly #own: 0 | 1;
   #nextOwn: number;
@@ -42,6 +46,7 @@ export class SessionTable {
 
   addOwn(session: SessionMachine): void {
     this.#waiting.push(session);
+    this.#hasUnclocked = true;
     this.#start();
   }
 
@@ -54,7 +59,25 @@ export class SessionTable {
   }
 
   delete(session: SessionMachine): void {
-    this.#sessions.delete(session.id);
+    const { id } = session;
+    this.#sessions.delete(id);
+    if (!session.isUnwritten || this.#isStopped) return;
+    if (id === 0) return this.#waiting.onRevoked();
+    // The other side never hears of this session: its place goes to the next one, its number to none. [IC-4.5]
+    this.#opened -= 1;
+    this.#start();
+  }
+
+  /** A socket takes what is written: from here on, sessions that wait for a place are on the clock. */
+  startClocks(now: number): void {
+    if (!this.#hasUnclocked) return;
+    this.#hasUnclocked = false;
+    for (const session of this.#waiting) session.startClock(now);
+  }
+
+  /** The connection is over, or the other side takes nothing new: no further session gets a number. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   /** Its place is free. Returns true where the other side should be told that it may open more. [IC-8.12] */
@@ -116,13 +139,10 @@ export class SessionTable {
   #start(): void {
     for (;;) {
       const session = this.#waiting.peek();
-      if (session === undefined) return;
-      const given = session.state.kind === 'closed';
+      if (session === undefined || this.#isStopped) return;
       // [IC-6.16]
-      if (!given && (this.#opened >= this.#mayOpen || this.#nextOwn >= MAX_ID)) return;
+      if (this.#opened >= this.#mayOpen || this.#nextOwn >= MAX_ID) return;
       this.#waiting.shift();
-      // It gave up while it waited.
-      if (given) continue;
       this.#opened += 1;
       const id = this.#nextOwn;
       this.#nextOwn += 2;

@@ -19,31 +19,25 @@ import {
   ProtocolError,
   quote,
 } from '../wire/index.js';
-import { DRAINING, type Failure } from './failure.js';
+import { DRAINING, type Failure, withExecuted } from './failure.js';
 import { checkCredit, type Limits } from './limits.js';
+import { OpenUnit } from './open-unit.js';
 import type { OutgoingMessage } from './outgoing-message.js';
-import { type ReceiverEvents, SessionReceiver } from './session-receiver.js';
+import { SessionReceiver } from './session-receiver.js';
+import { type SessionListener, UNHEARD } from './session-listener.js';
 import { SessionSender } from './session-sender.js';
+import { aborted, ENDED, noPlace, refused, undecided } from './session-failures.js';
 import type { SessionHost } from './session-host.js';
-import { saidAs } from './text.js';
 import { ControlUnit, EMPTY } from './unit.js';
 
-export interface SessionListener extends ReceiverEvents {
-  /** The other side accepted the session that this side opened. */
-  onOpened(meta: Meta, data: Buffer): void;
-  /** The session is over: in order (no failure), refused, aborted or lost. Called once. */
-  onClosed(failure: Failure | undefined): void;
-}
-
 export type SessionState =
-  | { readonly kind: 'opening'; readonly deadline: number }
-  | { readonly kind: 'pending'; readonly deadline: number; endSeen: boolean }
+  | { readonly kind: 'opening' }
+  | { readonly kind: 'pending'; endSeen: boolean }
   | { readonly kind: 'open' }
   | {
       readonly kind: 'ending';
-      /** Whether the acceptor has accepted; else it must do so until `deadline`. */
+      /** Whether the acceptor has accepted. */
       accepted: boolean;
-      readonly deadline: number;
       endSent: boolean;
       endSeen: boolean;
     }
@@ -71,8 +65,14 @@ export class SessionMachine {
   #id = 0;
   #receiver: SessionReceiver | undefined;
   /** OPEN, where this side writes it. */
-  #open: ControlUnit | undefined;
+  #open: OpenUnit | undefined;
+  /** END(0), after this side has pushed it. */
+  #end: ControlUnit | undefined;
   #state: SessionState;
+  /** Milliseconds that the acceptor has to decide; `Infinity` = no limit. */
+  readonly #timeout: number;
+  /** See `deadline`. */
+  #deadline: number;
 
   private constructor(
     owner: SessionOwner,
@@ -80,12 +80,17 @@ export class SessionMachine {
     meta: Meta,
     data: Buffer,
     state: SessionState,
+    timeout: number,
+    deadline: number,
   ) {
     this.name = name;
     this.openMeta = meta;
     this.openData = data;
     this.#owner = owner;
     this.#state = state;
+    this.#timeout = timeout;
+    this.#deadline = deadline;
+    if (deadline !== Infinity) owner.arm(deadline);
     this.sender = new SessionSender(owner, () => this.#progress());
     if (state.kind === 'opening') return;
     // OPEN's own credit, where it bears one, replaces the default of the connection. [IC-6.15]
@@ -94,19 +99,20 @@ export class SessionMachine {
     if (meta.sessionCredit !== undefined) this.sender.lane.replace(meta.sessionCredit.items);
   }
 
-  /** A session of this side. It has no number until `start`. */
+  /**
+   * A session of this side. It has no number until `start`. `timeout`: milliseconds that the acceptor has from
+   * the moment in which OPEN is written; `Infinity` = no limit.
+   */
   static opening(
     owner: SessionOwner,
     name: string,
     meta: Meta,
     data: Buffer,
-    deadline: number,
+    timeout: number,
   ): SessionMachine {
-    // Where its opener can be told; OPEN is written later.
+    // Here its opener can be told; OPEN is written later.
     encodeFitting(owner.peer, { ...meta, name }, data, DEADLINE_LENGTH);
-    if (deadline !== Infinity) owner.arm(deadline);
-    const session = new SessionMachine(owner, name, meta, data, { kind: 'opening', deadline });
-    return session;
+    return new SessionMachine(owner, name, meta, data, { kind: 'opening' }, timeout, Infinity);
   }
 
   /** A session that the other side has opened. */
@@ -117,10 +123,10 @@ export class SessionMachine {
     data: Buffer,
     deadline: number,
   ): SessionMachine {
-    const state: SessionState = { kind: 'pending', deadline, endSeen: false };
-    const session = new SessionMachine(owner, meta.name ?? '', meta, data, state);
+    const { name = '' } = meta;
+    const state: SessionState = { kind: 'pending', endSeen: false };
+    const session = new SessionMachine(owner, name, meta, data, state, Infinity, deadline);
     session.#setId(id);
-    if (deadline !== Infinity) owner.arm(deadline);
     return session;
   }
 
@@ -138,10 +144,37 @@ export class SessionMachine {
     return this.#state.kind === 'pending' && this.#receiver?.isUnused === true;
   }
 
+  /** Whether the session is over. Closed sessions do not wait for a place. */
+  get isRevoked(): boolean {
+    return this.#state.kind === 'closed';
+  }
+
+  /** Whether this side opened the session, and has not written OPEN: the other side knows nothing of it. */
+  get isUnwritten(): boolean {
+    return this.#id === 0 || this.#open?.started === false;
+  }
+
+  /** The instant at which the acceptor's time is over; `Infinity` = never, or its clock has not started. */
+  get deadline(): number {
+    return this.#deadline;
+  }
+
+  /** Milliseconds that are left to the acceptor at `now`; `Infinity` = no limit. */
+  timeLeft(now: number): number {
+    return this.#deadline === Infinity ? this.#timeout : this.#deadline - now;
+  }
+
+  /** Starts the acceptor's time, if it has not started: OPEN is written, or waits for nothing but a place. */
+  startClock(now: number): void {
+    if (this.#deadline !== Infinity || this.#timeout === Infinity) return;
+    this.#deadline = now + this.#timeout;
+    this.#owner.arm(this.#deadline);
+  }
+
   /** Messages of both sides that are not settled; the session itself counts until it is decided. */
   get unsettled(): number {
-    const undecided = this.#state.kind === 'pending' ? 1 : 0;
-    return undecided + this.sender.unsettled + (this.#receiver?.unsettled ?? 0);
+    const itself = this.#state.kind === 'pending' ? 1 : 0;
+    return itself + this.sender.unsettled + (this.#receiver?.unsettled ?? 0);
   }
 
   /** Exists once the session has its number. */
@@ -154,14 +187,17 @@ export class SessionMachine {
     this.sender.allow(creditOf(this.#owner.peer));
     this.#setId(id);
     const meta: Meta = { ...this.openMeta, name: this.name };
-    const deadline = 'deadline' in this.#state ? this.#state.deadline : Infinity;
+    const reserved = this.#timeout === Infinity ? 0 : DEADLINE_LENGTH;
     try {
-      this.#open = this.#push(FrameType.OPEN, meta, this.openData, deadline);
+      const fields = encodeFitting(this.#owner.peer, meta, this.openData, reserved);
+      this.#open = new OpenUnit(this, id, fields, this.openData);
     } catch (error) {
       // It was opened before the other side told its limits.
       if (!(error instanceof ProtocolError)) throw error;
       return this.#close({ kind: 'too-large', executed: 'no', message: error.message });
     }
+    this.#owner.output.push(this.#open);
+    this.#owner.wake();
     this.sender.start(id);
   }
 
@@ -214,21 +250,31 @@ export class SessionMachine {
     this.sender.announceItems();
   }
 
-  /** The other side takes nothing new: what has not begun fails. */
-  refuseUnsent(): void {
-    // Without a number, it never began itself.
-    if (this.#id === 0) this.#close(DRAINING);
-    else this.sender.refuseUnsent(DRAINING);
+  /**
+   * The other side takes nothing new: what is not written fails. The returned function tells so; before it is
+   * called, the output is to let go of what was revoked.
+   */
+  refuseUnwritten(): () => void {
+    if (this.isUnwritten) return () => this.#close(DRAINING);
+    const messages = this.sender.takeUnwritten();
+    return () => this.sender.refuse(messages, DRAINING);
+  }
+
+  /** Gives the session up if OPEN is not written, and `failure` is there; else the same for each of its messages. */
+  giveUpUnwritten(
+    failure: Failure | undefined,
+    failureOf: (message: OutgoingMessage) => Failure | undefined,
+  ): void {
+    this.sender.giveUpUnwritten(failureOf);
+    if (failure !== undefined && this.isUnwritten) this.#close(failure);
   }
 
   /** Ends the session in order: what was sent is still settled, nothing new begins. */
   end(): void {
     switch (this.#state.kind) {
-      case 'opening': {
-        const { deadline } = this.#state;
-        this.#state = { ...ENDING, accepted: false, deadline };
+      case 'opening':
+        this.#state = { ...ENDING, accepted: false };
         return this.#progress();
-      }
       case 'open':
         this.#state = { ...ENDING };
         return this.#progress();
@@ -271,7 +317,7 @@ export class SessionMachine {
     const state = this.#state;
     if (this.#isUnanswered) {
       const inOrder = state.kind === 'ending' && code === Code.OK;
-      return this.#close(inOrder ? undefined : this.#refusal(code, meta, data));
+      return this.#close(inOrder ? undefined : refused(this.name, code, meta, data));
     }
     // [IC-6.23]
     if ('endSeen' in state && state.endSeen && code === Code.OK) {
@@ -350,40 +396,26 @@ export class SessionMachine {
   onTime(now: number): number {
     const next = Math.min(this.sender.onTime(now), this.#receiver?.onTime(now) ?? Infinity);
     const state = this.#state;
-    const undecided = state.kind === 'pending' || this.#isUnanswered;
-    if (!undecided || !('deadline' in state)) return next;
+    if (state.kind !== 'pending' && !this.#isUnanswered) return next;
     // After its END, the clock of the acceptor counts: it may have accepted meanwhile.
     if (state.kind === 'ending' && state.endSent) return next;
-    if (state.deadline > now) return Math.min(next, state.deadline);
+    if (this.#deadline > now) return Math.min(next, this.#deadline);
     this.#expire();
     return next;
   }
 
-  /** The connection is over. */
-  fail(failure: Failure): void {
-    this.#close(failure);
+  /** The connection is over. `leaving`: the output still writes what is ready. */
+  fail(failure: Failure, leaving: boolean): void {
+    this.#close(failure, leaving);
   }
 
   #expire(): void {
+    if (this.isUnwritten) return this.#close(noPlace(this.name, this.#owner.peer.sessions));
     // Without the name, which may be as long as a TEXT alone.
     const text = 'The session was neither accepted nor rejected in time.';
     // [IC-10.4]
-    if (this.#id !== 0) this.#push(FrameType.END, { code: Code.SESSION_TIMEOUT, text }, EMPTY);
-    const message = `The session ${quote(this.name, 256)} was neither accepted nor rejected in time.`;
-    this.#close({ kind: 'session-timeout', executed: 'maybe', message });
-  }
-
-  #refusal(code: number, meta: Meta, data: Buffer): Failure {
-    if (code === Code.DRAINING) return { ...DRAINING, code };
-    const reason = meta.text ?? '';
-    return {
-      kind: code === Code.SESSION_TIMEOUT ? 'session-timeout' : 'session-rejected',
-      executed: 'no',
-      message: `The session ${quote(this.name, 256)} was rejected: ${saidAs(code, reason)}.`,
-      code,
-      reason,
-      data,
-    };
+    this.#push(FrameType.END, { code: Code.SESSION_TIMEOUT, text }, EMPTY);
+    this.#close(undecided(this.name));
   }
 
   /** Whether this side opened the session and has no answer yet. */
@@ -421,30 +453,41 @@ export class SessionMachine {
     if (state.kind !== 'ending') return;
     // [IC-6.19]
     if (!state.endSent && this.sender.isFlushed) {
-      // One that never got its number is nothing to the other side.
-      if (this.#id === 0) return this.#close(undefined);
-      this.#push(FrameType.END, {}, EMPTY);
+      // The other side need not hear of a session that carried nothing.
+      if (this.isUnwritten && this.sender.isUnused) return this.#close(undefined);
+      this.#end = this.#push(FrameType.END, {}, EMPTY);
       state.endSent = true;
     }
     // [IC-6.21]
     if (state.endSent && state.endSeen && unsettled === 0) this.#close(undefined);
   }
 
-  #close(failure: Failure | undefined): void {
+  #close(failure: Failure | undefined, leaving = false): void {
     if (this.#state.kind === 'closed') return;
+    const isUnheard = this.isUnwritten && !leaving;
+    const reason = isUnheard && failure !== undefined ? withExecuted(failure, 'no') : failure;
+    if (isUnheard) this.#revokeFrames();
     this.#state = { kind: 'closed' };
     this.#owner.forget(this);
     this.#receiver?.close();
-    this.sender.fail(failure ?? ENDED);
+    if (reason === undefined) this.sender.finish(ENDED);
+    else this.sender.fail(reason, leaving);
     this.#receiver?.fail(() => this.#owner.vacate(this));
-    this.listener.onClosed(failure);
+    this.listener.onClosed(reason);
     this.#owner.progressed();
   }
 
-  #push(type: number, meta: Meta, data: Buffer, deadline = Infinity): ControlUnit {
-    const reserved = deadline === Infinity ? 0 : DEADLINE_LENGTH;
-    const fields = encodeFitting(this.#owner.peer, meta, data, reserved);
-    const unit = new ControlUnit(type, this.#id, 0, fields, data, deadline);
+  /** OPEN is not written: the other side shall never hear of this session. */
+  #revokeFrames(): void {
+    const { output } = this.#owner;
+    if (output.isCleared) return;
+    if (this.#open !== undefined) output.revoke(this.#open);
+    if (this.#end !== undefined) output.revoke(this.#end);
+  }
+
+  #push(type: number, meta: Meta, data: Buffer): ControlUnit {
+    const fields = encodeFitting(this.#owner.peer, meta, data, 0);
+    const unit = new ControlUnit(type, this.#id, 0, fields, data);
     this.#owner.output.push(unit);
     this.#owner.wake();
     return unit;
@@ -454,6 +497,13 @@ export class SessionMachine {
 function creditOf({ messages, sessionBytes, items }: Limits): NonNullable<Meta['sessionCredit']> {
   return { messages, bytes: sessionBytes, items };
 }
+
+const ENDING = {
+  kind: 'ending',
+  accepted: true,
+  endSent: false,
+  endSeen: false,
+} as const;
 
 /** @throws ProtocolError for what the other side would end the connection for. */
 function encodeFitting(peer: Limits, meta: Meta, data: Buffer, reserved: number): Buffer {
@@ -468,35 +518,3 @@ function encodeFitting(peer: Limits, meta: Meta, data: Buffer, reserved: number)
       `and ${peer.maxMeta} that the other side takes.`,
   );
 }
-
-function aborted(code: number, meta: Meta, data: Buffer): Failure {
-  return {
-    kind: 'session-closed',
-    executed: 'maybe',
-    message: `The other side ended the session: ${saidAs(code, meta.text ?? '')}.`,
-    code,
-    reason: meta.text ?? '',
-    data,
-  };
-}
-
-const ENDING = {
-  kind: 'ending',
-  accepted: true,
-  deadline: Infinity,
-  endSent: false,
-  endSeen: false,
-} as const;
-
-const ENDED: Failure = {
-  kind: 'session-closed',
-  executed: 'no',
-  message: 'The session was closed.',
-};
-
-const UNHEARD: SessionListener = {
-  onOpened: () => undefined,
-  onClosed: () => undefined,
-  onMessage: () => undefined,
-  onMessageTimeout: () => undefined,
-};

@@ -25,7 +25,7 @@ import {
   ProtocolError,
   VERSION,
 } from '../wire/index.js';
-import type { ConnectionMachine, ResumeToken } from './connection.js';
+import type { ConnectionMachine } from './connection.js';
 import type { SocketEffects, SocketSettings } from './socket-effects.js';
 import {
   CLOSED_HERE,
@@ -162,12 +162,7 @@ export class SocketMachine implements FrameSink {
    * The listener's application takes the dialer in. `token`: with what the connection can be resumed, where
    * the dialer can do that; `code`: why what it asked to be resumed is not. Nothing happens if it has gone meanwhile.
    */
-  accept(
-    data: Buffer,
-    token: ResumeToken | undefined,
-    code: number | undefined,
-    now: number,
-  ): void {
+  accept(data: Buffer, token: Greeting['token'], code: number | undefined, now: number): void {
     if (this.#state.kind !== 'judging') return;
     this.#now = now;
     // [IC-2.5]
@@ -363,7 +358,7 @@ export class SocketMachine implements FrameSink {
     this.#effects.resumed(welcome);
   }
 
-  #open(peer: Greeting, token: ResumeToken | undefined): void {
+  #open(peer: Greeting, token: Greeting['token']): void {
     const connection = this.#effects.begin(peer);
     connection.begin(peer.limits, token);
     this.#carry(connection);

@@ -21,6 +21,8 @@ export abstract class Unit {
   written = 0;
   /** True once the first frame has been written. */
   started = false;
+  /** The unit was given up before its first frame was written: no octet of it may leave. */
+  isRevoked = false;
   /** The session's byte credit, for units that consume it. */
   window: SendWindow | undefined;
 
@@ -52,6 +54,11 @@ export abstract class Unit {
     return 0;
   }
 
+  /** The first frame is written next, for the first time. */
+  onStart(_now: number): void {
+    // Only some units wait for that.
+  }
+
   /** The last octet has been handed to the socket, for the first time. */
   abstract onWritten(): void;
 
@@ -61,23 +68,8 @@ export abstract class Unit {
 
 /** A frame that nobody waits for. */
 export class ControlUnit extends Unit {
-  readonly #deadline: number;
-
-  /** `deadline`: the instant of which DEADLINE tells the distance; none = it bears none. */
-  constructor(
-    type: number,
-    sessionId: number,
-    id: number,
-    meta: Buffer,
-    payload: Buffer,
-    deadline = Infinity,
-  ) {
+  constructor(type: number, sessionId: number, id: number, meta: Buffer, payload: Buffer) {
     super(type, 0, sessionId, id, meta, payload, undefined);
-    this.#deadline = deadline;
-  }
-
-  override remaining(now: number): number {
-    return remainingUntil(this.#deadline, now);
   }
 
   onWritten(): void {

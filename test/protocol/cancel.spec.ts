@@ -39,16 +39,17 @@ describe('Cancelling', () => {
     expect(dialer.machine.sender.unsettled).toBe(0);
   });
 
-  it('a message that is not written yet still sends it as it was', () => {
+  it('a message of which nothing is written leaves no trace, and its id goes to the next [IC-10.13]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
-    const send = dialer.send('as it was');
+    const sends = ['1', '2', '3'].map((text) => dialer.send(text));
 
-    send.cancel();
+    sends[1]?.cancel();
+    expect(sends[1]?.outcome).toBe('failed cancelled no');
     pair.run();
 
-    expect(pair.dialer.log.lines().slice(1)).toEqual(['SEND s=1 id=1 9 B', 'CANCEL s=1 id=1']);
-    expect(listener.last.text).toBe('as it was');
+    expect(pair.dialer.log.lines().slice(1)).toEqual(['SEND s=1 id=1 1 B', 'SEND s=1 id=2 1 B']);
+    expect(listener.messages.map(({ text }) => text)).toEqual(['1', '3']);
   });
 
   it('twice, or after the outcome, does nothing [IC-6.41]', () => {
@@ -96,7 +97,7 @@ describe('Cancelling', () => {
     expect(listener.last.aborted).toBeUndefined();
   });
 
-  it('a one-way message that is not written yet is told, though it may still run', () => {
+  it('a one-way message of which nothing is written leaves no trace [IC-10.13]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     const send = dialer.send('x', { oneWay: true });
@@ -104,8 +105,8 @@ describe('Cancelling', () => {
     send.cancel();
     pair.run();
 
-    expect(send.outcome).toBe('failed cancelled maybe');
-    expect(listener.last.text).toBe('x');
+    expect(send.outcome).toBe('failed cancelled no');
+    expect(listener.messages).toEqual([]);
   });
 });
 

@@ -215,17 +215,18 @@ describe('A side whose other side drains', () => {
     expect(dialer.last.text).toBe('of the drainer');
   });
 
-  it('answers the PING behind it after all that it had ready [IC-12.15]', () => {
+  it('writes nothing of what had not begun, and answers the PING behind it [IC-12.10] [IC-12.15]', () => {
     const peer = listener();
     const [session] = peer.side.incoming;
-    peer.side.room = 2000;
     const sends = Array.from({ length: 20 }, () => session?.send('x'.repeat(500)));
+    const opened = peer.side.session('unwritten');
 
     peer.burst([{ type: GOAWAY }, { type: PING, id: 5 }]);
     const lines = peer.lines();
 
-    expect(sends.map((send) => send?.outcome)).toEqual(sends.map(() => 'pending'));
-    expect(lines.filter((line) => line.startsWith('SEND'))).toHaveLength(20);
+    expect(sends.map((send) => send?.outcome)).toEqual(sends.map(() => 'failed draining no'));
+    expect(opened.status).toBe('closed draining');
+    expect(lines.filter((line) => /^(SEND|OPEN)/u.test(line))).toEqual([]);
     expect(lines.filter((line) => !line.startsWith('CREDIT')).at(-1)).toBe('PONG token=5');
   });
 

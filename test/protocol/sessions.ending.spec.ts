@@ -123,7 +123,9 @@ describe('A session that is ended', () => {
   it('waits for a message that its caller no longer waits for', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
-    dialer.send('x').cancel();
+    const send = dialer.send('x');
+    pair.run();
+    send.cancel();
     dialer.end();
     pair.run();
     expect(dialer.status).toBe('ending');
@@ -212,9 +214,21 @@ describe('A session that is ended before it is accepted', () => {
     expect(session.status).toBe('closed session-rejected');
   });
 
+  it('is unknown to the other side if nothing of it was written', () => {
+    const pair = undecided();
+    const session = pair.dialer.session('a');
+    session.end();
+    expect(session.closed).toEqual({ failure: undefined });
+
+    pair.run();
+
+    expect(pair.listener.incoming).toEqual([]);
+  });
+
   it('closes at once where nothing was sent in it', () => {
     const pair = undecided();
     const session = pair.dialer.session('a');
+    pair.run();
     session.end();
 
     pair.run();

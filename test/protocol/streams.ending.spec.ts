@@ -386,6 +386,7 @@ describe('The end of a session', () => {
     }
     const [one, other] = peer.side.incoming;
     const stream = one!.send('', { items: [Buffer.alloc(400_000)] });
+    peer.flush();
     other!.send(Buffer.alloc(400_000));
     peer.flush();
     expect(peer.lines().some((line) => line.startsWith('SEND s=3'))).toBe(false);

@@ -517,6 +517,7 @@ describe('The credit of a session', () => {
     const sessionCredit = { messages: 256, bytes: 4_194_304, items: 4 };
     peer.send({ type: OPENED, session: 2, meta: { sessionCredit } });
     const later = session.send('', { items });
+    peer.flush();
 
     expect([begun.source?.given, later.source?.given]).toEqual([5, 5]);
   });

@@ -338,8 +338,9 @@ export class AppSession {
   move(half: Half, connection: ConnectionMachine): void {
     if (this.byPeer || !this.isOpen) return;
     const { name, openMeta, openData, state } = this.channel.machine;
-    const deadline = state.kind === 'opening' ? state.deadline : Infinity;
-    const machine = connection.openSession(name, openMeta, openData, deadline);
+    const isOpening = state.kind === 'opening';
+    const timeout = isOpening ? this.channel.machine.timeLeft(half.end.world.now()) : Infinity;
+    const machine = connection.openSession(name, openMeta, openData, timeout);
     this.channel = new Channel(this, half, machine);
   }
 }
@@ -349,8 +350,6 @@ export class Channel implements SessionListener {
   readonly session: AppSession;
   readonly half: Half;
   readonly machine: SessionMachine;
-  /** When it must have been answered, at its opener. */
-  readonly deadline: number;
   /** Messages whose handlers have started, in that order. */
   readonly deliveries: Delivery[] = [];
   readonly timeouts: IncomingMessage[] = [];
@@ -363,11 +362,14 @@ export class Channel implements SessionListener {
     this.session = session;
     this.half = half;
     this.machine = machine;
-    const { state } = machine;
-    this.deadline = 'deadline' in state ? state.deadline : Infinity;
     half.channels.push(this);
     machine.listener = this;
     if (machine.state.kind === 'closed') this.closed = { failure: undefined };
+  }
+
+  /** When it must have been answered, at its opener. */
+  get deadline(): number {
+    return this.machine.deadline;
   }
 
   /** The other side's end of it. */

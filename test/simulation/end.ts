@@ -148,9 +148,8 @@ export class End implements ContinuityListener {
   }
 
   open(name: string, data: Buffer, timeout: number): AppSession {
-    const now = this.world.now();
     const { half } = this;
-    const machine = half.machine.openSession(name, {}, data, now + timeout);
+    const machine = half.machine.openSession(name, {}, data, timeout);
     return new AppSession(this, half, machine, false);
   }
 

@@ -139,9 +139,8 @@ export class SimSide {
 
   session(name: string, options: OpenOptions = {}): SimSession {
     const { metadata, data = EMPTY, timeout = Infinity } = options;
-    const now = this.clock.now();
     const meta = metadata === undefined ? {} : { metadata };
-    const machine = this.connection.openSession(name, meta, data, now + timeout);
+    const machine = this.connection.openSession(name, meta, data, timeout);
     const session = new SimSession(this, machine);
     this.sessions.push(session);
     return session;
