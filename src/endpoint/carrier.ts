@@ -35,6 +35,8 @@ export class Carrier implements ConnectionEffects, DriverOwner {
   readonly #sockets = new Set<Driver>();
   #driver: Driver | undefined;
   #isOver = false;
+  /** What `hasProgressed` saw the last time. */
+  #acknowledged = 0;
   #timerAt = Infinity;
   #stopTimer: (() => void) | undefined;
 
@@ -56,6 +58,16 @@ export class Carrier implements ConnectionEffects, DriverOwner {
 
   now(): number {
     return this.#driver?.now() ?? this.#clock.now();
+  }
+
+  /** Whether one side has taken in sequenced frames of the other since the last call. */
+  hasProgressed(): boolean {
+    const { received, output } = this.machine;
+    // Modulo 2^31 both; all that matters is whether it is the same number.
+    const acknowledged = received + output.sent.acknowledged;
+    const hasProgressed = acknowledged !== this.#acknowledged;
+    this.#acknowledged = acknowledged;
+    return hasProgressed;
   }
 
   /** Another socket carries the connection from here on: what still arrives on the former does not count. */

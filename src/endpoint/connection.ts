@@ -12,21 +12,31 @@ import {
 import { Code, MAX_NAME, MAX_TEXT, type Meta } from '../wire/index.js';
 import { type Bytes, flawOf, type Metadata, toBufferOrEmpty, toEntries } from './bytes.js';
 import { checkCode, checkReason } from './codes.js';
-import { Continuity, type ContinuityListener } from './continuity.js';
+import { Continuity, type ContinuityListener, type ReconnectorFactory } from './continuity.js';
+import { type Address, namesOf, withoutPeriod } from './dial-errors.js';
 import type { Driver } from './driver.js';
-import { closedError, errorOf, type InterconnectError, optionError, shown } from './errors.js';
+import {
+  closedError,
+  errorOf,
+  InterconnectError,
+  isInterconnectError,
+  optionError,
+  shown,
+} from './errors.js';
 import { checkInteger, deadlineOf, type Settings } from './options.js';
+import { type Outage, OutageWatch } from './outage.js';
 import type { Peer } from './peer.js';
-import type { Reconnector, ReconnectListener } from './reconnector.js';
 import { report, warn } from './report.js';
 import { Session } from './session.js';
 import type { Timing } from './streaming-send.js';
 
 /**
- * `open`; `detached`: it has no socket at the moment, and what is sent waits for one; `draining`: this side
- * takes nothing new; `closing`: nothing more is sent or delivered; `closed`: the socket is gone.
+ * `connecting`: the other side has not accepted it yet, and what is sent waits; `open`; `detached`: it has no socket at
+ * the moment, and what is sent waits for one; `draining`: this side takes nothing new; `closing`: nothing more is sent or
+ * delivered; `closed`: the socket is gone.
  */
-export type ConnectionStatus = 'open' | 'detached' | 'draining' | 'closing' | 'closed';
+export type ConnectionStatus =
+  'connecting' | 'open' | 'detached' | 'draining' | 'closing' | 'closed';
 
 /** What a connection emits. Each listener is called synchronously, before the next frame is looked at. */
 export interface ConnectionEvents {
@@ -34,6 +44,13 @@ export interface ConnectionEvents {
   session: [session: Session];
   /** Every change of `connection.status`. */
   status: [status: ConnectionStatus];
+  /** The other side has accepted it. Told once, of a connection that `createConnection` made. */
+  open: [];
+  /**
+   * At a dialer, all addresses were tried in vain, for the reasons that the error names. Another round follows after a
+   * pause, unless `'close'` comes next.
+   */
+  connectError: [error: InterconnectError];
   /** The socket was lost; the connection goes on with the next one. */
   detach: [error: InterconnectError];
   /** Another socket carries it, and nothing was lost. */
@@ -79,9 +96,9 @@ export interface CloseOptions {
 }
 
 /**
- * One connection. `connect` resolves with it at the dialer, `Listener` emits it; both ends are alike: either
- * opens sessions, and either may close. It outlives its sockets: the dialer comes back with another one, and
- * both go on where they were. Where the other process is not the same any more, the dialer's end goes on with
+ * One connection. A dialer has it from `connect` or `createConnection`, and `Listener` emits it. Both ends are alike:
+ * either opens sessions, and either may close. A connection outlives its sockets: the dialer comes back with another
+ * one, and both go on where they were. If the other process is not the same any more, the dialer's end goes on with
  * a new connection of the other side, and the listener's end closes.
  */
 export class Connection extends EventEmitter<ConnectionEvents> {
@@ -101,34 +118,41 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   #peer: Peer | undefined;
   #data: Buffer = EMPTY;
   #socket: Socket | undefined;
-  #status: ConnectionStatus = 'open';
+  #status: ConnectionStatus;
+  readonly #outage: OutageWatch;
   #isDraining = false;
   /** @internal Resolves when its last socket is gone. */
   readonly gone: Promise<void>;
   #resolveGone: () => void = () => undefined;
   readonly #pings = new Set<(error: InterconnectError) => void>();
 
-  /** @internal `reconnector`: makes what brings sockets back, at a dialer. */
+  /** @internal At a dialer: the addresses at which the other side can be, and what brings sockets to them. */
   constructor(
     role: 'dialer' | 'listener',
     settings: Settings,
     principal: string,
-    reconnector?: (listener: ReconnectListener) => Reconnector | undefined,
+    addresses: readonly Address[] = [],
+    reconnector?: ReconnectorFactory,
   ) {
     super({ captureRejections: true });
     this.id = `connection-${++count}`;
     this.principal = principal;
     this.#settings = settings;
+    this.#status = role === 'dialer' ? 'connecting' : 'open';
+    this.#outage = new OutageWatch(settings.clock, () =>
+      role === 'dialer' ? namesOf(addresses) : nameOfPeer(this.peer),
+    );
+    if (role === 'dialer') this.#outage.begin('the first attempt has not ended yet', undefined);
     this.continuity = new Continuity(role, settings, this.#listener(), reconnector);
     this.gone = new Promise((resolve) => (this.#resolveGone = resolve));
   }
 
-  /** Who is on the other side, as its newest socket tells. */
+  /** Who is on the other side, as its newest socket tells. While there has been none, all of it is empty. */
   get peer(): Peer {
     return this.#peer ?? NOBODY;
   }
 
-  /** What the other side provided: the dialer's `data`, or the listener's at its acceptance. */
+  /** What the other side provided: the dialer's `data`, or the listener's at its acceptance. Empty before that. */
   get data(): Buffer {
     return this.#data;
   }
@@ -138,9 +162,17 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#status;
   }
 
-  /** The newest socket. It belongs to the connection: look, do not touch. */
+  /** How long there has been no socket, and why; undefined while there is one, and after the end. */
+  get outage(): Outage | undefined {
+    return this.isOver ? undefined : this.#outage.current;
+  }
+
+  /**
+   * The newest socket. It belongs to the connection: look, do not touch.
+   * @throws IC_ERR_OFFLINE before there has been one.
+   */
   get socket(): Socket {
-    if (this.#socket === undefined) throw closedError();
+    if (this.#socket === undefined) throw this.#withoutSocket();
     return this.#socket;
   }
 
@@ -186,11 +218,14 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return session;
   }
 
-  /** The round trip to the other side and back, in milliseconds; answered by its library. */
+  /**
+   * The round trip to the other side and back, in milliseconds; answered by its library.
+   * @throws IC_ERR_OFFLINE if there is no socket at the moment, IC_ERR_CLOSED.
+   */
   ping(): Promise<number> {
     return new Promise((resolve, reject) => {
       const driver = this.continuity.driver;
-      if (driver === undefined || this.isOver) return reject(closedError());
+      if (driver === undefined || this.isOver) return reject(this.#withoutSocket());
       this.#pings.add(reject);
       const done = (milliseconds: number): void => {
         this.#pings.delete(reject);
@@ -235,6 +270,27 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     await this.gone;
   }
 
+  /**
+   * @internal Resolves once the other side has accepted the connection.
+   * @throws What the connection ended with before.
+   */
+  opened(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.isOver) return reject(closedError());
+      if (this.continuity.wasAttached) return resolve();
+      const onOpen = (): void => {
+        this.off('close', onClose);
+        resolve();
+      };
+      const onClose = (error: InterconnectError | undefined): void => {
+        this.off('open', onOpen);
+        reject(error ?? closedError());
+      };
+      this.once('open', onOpen);
+      this.once('close', onClose);
+    });
+  }
+
   /** @internal Whether nothing more can be sent. */
   get isOver(): boolean {
     return this.#status === 'closing' || this.#status === 'closed';
@@ -263,6 +319,14 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** @internal */
   deadline(timeout: number | undefined): number {
     return deadlineOf(timeout, this.#settings.messageTimeout, this.continuity.now());
+  }
+
+  /** @internal Who waited in vain while there was no socket learns for how long that was, and why. */
+  explained(failure: Failure): Failure {
+    const { outage } = this;
+    if (outage === undefined || !WAITED_FOR.has(failure.kind)) return failure;
+    const message = `${failure.message} ${this.#outage.sentence}.`;
+    return { ...failure, message, cause: outage.error };
   }
 
   /** @internal A stream without a timeout of its own may take for ever, as long as it makes progress. */
@@ -328,10 +392,13 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   #listener(): ContinuityListener {
     return {
+      isWanted: true,
       onSession: (machine) => this.#onSession(machine),
       onAttached: (how, driver, greeting, peer) => this.#onAttached(how, driver, greeting, peer),
       onDetached: (failure) => {
         const error = failure && errorOf(failure);
+        // One that is sent elsewhere may find another socket at once.
+        if (failure !== undefined) this.#outage.begin(withoutPeriod(failure.message), error);
         this.#failPings(error ?? errorOf(PING_LOST));
         if (!this.#isDraining) this.#toStatus('detached');
         if (error !== undefined) this.guard(() => this.emit('detach', error));
@@ -339,10 +406,14 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       onRenewing: (machine) => {
         for (const session of this.#sessions) session.move(machine);
       },
+      onRoundFailed: (failure) => {
+        this.#outage.onRoundFailed(failure);
+        this.guard(() => this.emit('connectError', failure.error));
+      },
       onDrained: () => void this.close(),
       onClosed: (failure) => {
         this.#toStatus('closing');
-        const error = failure && errorOf(failure);
+        const error = failure && this.#endOf(failure);
         this.#failPings(error ?? closedError());
         this.guard(() => this.emit('close', error));
       },
@@ -362,11 +433,27 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#peer = peer;
     this.#socket = driver.socket;
     this.#data = data;
-    if (how === 'first') return;
+    this.#outage.end();
+    if (how === 'first') {
+      if (!this.#isDraining) this.#toStatus('open');
+      return this.guard(() => this.emit('open'));
+    }
     // They were on their way on a socket that this one has superseded.
     this.#failPings(errorOf(PING_LOST));
     if (!this.#isDraining) this.#toStatus('open');
     this.guard(() => this.emit(how === 'resumed' ? 'resume' : 'renew'));
+  }
+
+  /** Of a connection that never was one, the very error of its attempts. */
+  #endOf(failure: Failure): InterconnectError {
+    const { cause } = failure;
+    return isInterconnectError(cause) && !this.continuity.wasAttached ? cause : errorOf(failure);
+  }
+
+  #withoutSocket(): InterconnectError {
+    if (this.isOver) return closedError();
+    const cause = this.#outage.current?.error;
+    return new InterconnectError('IC_ERR_OFFLINE', `${this.#outage.sentence}.`, { cause });
   }
 
   #failPings(error: InterconnectError): void {
@@ -386,6 +473,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 }
 
+function nameOfPeer({ address, port }: Peer): string {
+  return port === undefined ? address : `${address}:${port}`;
+}
+
 function checkName(name: string): void {
   const size = typeof name === 'string' ? Buffer.byteLength(name) : 0;
   if (size >= 1 && size <= MAX_NAME && flawOf(name) === undefined) return;
@@ -394,6 +485,13 @@ function checkName(name: string): void {
       `surrogate pairs, and is ${shown(name)}.`,
   );
 }
+
+/** What a missing socket may have brought about. */
+const WAITED_FOR: ReadonlySet<Failure['kind']> = new Set([
+  'timeout',
+  'session-timeout',
+  'queue-full',
+]);
 
 const PING_LOST: Failure = {
   kind: 'connection-lost',

@@ -1,6 +1,7 @@
 /**
  * Keeps a connection going while sockets come and go.
  *
+ *     connecting ──first socket──► open
  *     open ──socket lost──► detached ──resumed──► open           the same machine, nothing lost
  *       │                      │  └──begun anew──► open          another machine: sessions and what
  *       └──GOAWAY──► detached ─┘                                 certainly did not run move to it
@@ -18,14 +19,17 @@ import {
 } from '../protocol/index.js';
 import { Code } from '../wire/index.js';
 import { Carrier, type CarrierListener } from './carrier.js';
+import type { DialFailure } from './dial-errors.js';
 import type { Driver } from './driver.js';
-import { messageOf } from './errors.js';
+import { failureOf, type InterconnectError } from './errors.js';
 import type { Settings } from './options.js';
 import type { Peer } from './peer.js';
 import type { ReconnectListener, Reconnector } from './reconnector.js';
 
 /** Who is told how the connection fares. */
 export interface ContinuityListener {
+  /** Whether anybody waits for a socket, so that the process should not end before the next attempt. */
+  readonly isWanted: boolean;
   onSession(machine: SessionMachine): void;
   /** A socket carries it: the first, the same connection again, or a new one in its place. */
   onAttached(
@@ -34,8 +38,10 @@ export interface ContinuityListener {
     welcome: Greeting,
     peer: Peer,
   ): void;
-  /** No socket carries it now; `failure`: one was lost. */
+  /** No socket carries it now. A failure says how one was lost; without one, the other side has sent this one away. */
   onDetached(failure: Failure | undefined): void;
+  /** A dialer has tried all addresses in vain. */
+  onRoundFailed(failure: DialFailure): void;
   /** `machine` takes the place of the one before: sessions go on there. */
   onRenewing(machine: ConnectionMachine): void;
   /** This side's drain has nothing left to wait for. May be told more than once. */
@@ -45,6 +51,9 @@ export interface ContinuityListener {
   /** And its last socket is gone. */
   onGone(): void;
 }
+
+/** Makes what brings sockets, at a dialer. */
+export type ReconnectorFactory = (listener: ReconnectListener) => Reconnector;
 
 export class Continuity implements CarrierListener, ReconnectListener {
   readonly #role: 'dialer' | 'listener';
@@ -57,22 +66,36 @@ export class Continuity implements CarrierListener, ReconnectListener {
   #wasAttached = false;
   #isGone = false;
   #drains = false;
-  /** No socket is to be had any more. */
+  /** No socket can be had any more. */
   #givenUp: Failure | undefined;
   #stopExpiry: (() => void) | undefined;
 
-  /** `reconnector`: makes what brings sockets back, at a dialer that wants that. */
   constructor(
     role: 'dialer' | 'listener',
     settings: Settings,
     listener: ContinuityListener,
-    reconnector?: (listener: ReconnectListener) => Reconnector | undefined,
+    reconnector?: ReconnectorFactory,
   ) {
     this.#role = role;
     this.#settings = settings;
     this.#listener = listener;
     this.#reconnector = reconnector?.(this);
-    this.#carrier = this.#newCarrier(DEFAULT_LIMITS);
+    this.#carrier = this.#newCarrier(role === 'dialer' ? UNKNOWN_LIMITS : DEFAULT_LIMITS);
+  }
+
+  /** Looks for the first socket, at a dialer. */
+  begin(): void {
+    this.#reconnector?.begin();
+  }
+
+  /** Somebody needs a socket now. */
+  hurry(): void {
+    this.#reconnector?.hurry();
+  }
+
+  /** Whether a socket has ever carried it. */
+  get wasAttached(): boolean {
+    return this.#wasAttached;
   }
 
   /** The connection of the moment. */
@@ -127,9 +150,16 @@ export class Continuity implements CarrierListener, ReconnectListener {
     this.#attach('resumed', driver, greeting, peer);
   }
 
-  onGivenUp(error: unknown): void {
-    const message = `The connection was lost, and could not be made anew: ${messageOf(error)}`;
-    this.#givenUp = { kind: 'connection-lost', executed: 'maybe', message };
+  get isWanted(): boolean {
+    return this.#listener.isWanted;
+  }
+
+  onRoundFailed(failure: DialFailure): void {
+    this.#listener.onRoundFailed(failure);
+  }
+
+  onGivenUp({ error, reason }: DialFailure): void {
+    this.#givenUp = this.#wasAttached ? lostForGood(error, reason) : failureOf(error);
     this.#endGivenUp();
   }
 
@@ -152,16 +182,21 @@ export class Continuity implements CarrierListener, ReconnectListener {
     // The application may have closed it upon that.
     if (carrier.isOver) return;
     if (this.#role === 'listener') return this.#expire(carrier, failure);
+    const hasProgressed = carrier.hasProgressed();
     if (this.resumable === undefined) this.#renew(failure);
     // Or upon what ended with the former.
-    if (!this.#carrier.isOver) this.#reconnector?.start(false);
+    if (this.#carrier.isOver) return;
+    const isSuperseded = failure.code === Code.SUPERSEDED;
+    this.#reconnector?.start(
+      isSuperseded ? { kind: 'superseded' } : { kind: 'lost', hasProgressed },
+    );
   }
 
   onDraining(carrier: Carrier): void {
-    if (carrier !== this.#carrier || this.#reconnector === undefined) return;
+    if (carrier !== this.#carrier || this.#reconnector?.comesBack !== true) return;
     this.#renew(undefined);
     this.#listener.onDetached(undefined);
-    if (!this.#carrier.isOver) this.#reconnector.start(true);
+    if (!this.#carrier.isOver) this.#reconnector.start({ kind: 'drained' });
   }
 
   onDrained(carrier: Carrier): void {
@@ -187,7 +222,8 @@ export class Continuity implements CarrierListener, ReconnectListener {
   }
 
   get #outlivesSockets(): boolean {
-    return this.#role === 'dialer' ? this.#reconnector !== undefined : this.resumable !== undefined;
+    if (this.#role === 'listener') return this.resumable !== undefined;
+    return this.#reconnector?.comesBack === true;
   }
 
   #attach(
@@ -240,6 +276,14 @@ export class Continuity implements CarrierListener, ReconnectListener {
     this.#stopExpiry = this.#settings.clock.setTimer(ttl, () => carrier.end(failure));
   }
 }
+
+function lostForGood(cause: InterconnectError, reason: string): Failure {
+  const message = `The connection was lost, and could not be made anew: ${reason}.`;
+  return { kind: 'connection-lost', executed: 'maybe', message, cause };
+}
+
+/** Until the other side says what it takes, nothing is too large: what does not fit fails when that is known. */
+const UNKNOWN_LIMITS: Limits = { ...DEFAULT_LIMITS, maxFrame: 1024 * 1024, maxMessage: Infinity };
 
 const FORGOTTEN: Failure = {
   kind: 'connection-lost',

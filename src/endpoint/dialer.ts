@@ -1,21 +1,21 @@
 /** Opens sockets to the addresses of one other side, and introduces this side on them. */
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, type NetConnectOpts, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions as TlsConnectOptions } from 'node:tls';
-import type { ConnectionMachine, Failure, Greeting } from '../protocol/index.js';
+import type { ConnectionMachine, Greeting } from '../protocol/index.js';
+import {
+  type Address,
+  type DialFailure,
+  noSocket,
+  noWelcome,
+  optionFailed,
+  roundOf,
+  socketClosed,
+  tooLate,
+} from './dial-errors.js';
 import { Driver } from './driver.js';
-import { errorOf, InterconnectError, messageOf, tame, tlsError } from './errors.js';
+import { tlsError } from './errors.js';
 import type { Settings } from './options.js';
 import { type Peer, peerOf, serverName } from './peer.js';
-
-/** Where the other side listens: a TCP address, or a Unix socket. */
-export interface Address {
-  /** Name or address. Default `localhost`. */
-  host?: string;
-  /** 1 … 65,535; required without `path`. */
-  port?: number;
-  /** A Unix socket, instead of host and port. */
-  path?: string;
-}
 
 /** What a dialer makes of a socket. */
 export interface DialListener {
@@ -30,8 +30,28 @@ export interface DialListener {
 /** What the dialer needs to know of the other side. */
 export interface DialTarget {
   readonly addresses: readonly Address[];
-  readonly tls: TlsConnectOptions | true | undefined;
+  /** Whether sockets are encrypted. */
+  readonly encrypts: boolean;
+  /** How, and what this side says of itself: asked for anew for each attempt. May throw. */
+  provide(): Provided | Promise<Provided>;
+  /** Milliseconds that each address of a name has but the last. */
+  readonly attemptTimeout: number;
+}
+
+/** What one attempt needs of the application. */
+export interface Provided {
+  readonly tls: TlsConnectOptions | undefined;
+  /** The connect data of HELLO. */
   readonly data: Buffer;
+}
+
+/** One attempt: it ends once, by a connection or by a failure. */
+interface Attempt {
+  readonly address: Address;
+  readonly listener: DialListener;
+  readonly signal: AbortSignal;
+  /** The instant at which the connection must stand. */
+  readonly deadline: number;
 }
 
 /** @internal */
@@ -49,84 +69,111 @@ export class Dialer {
     this.#canResume = canResume;
   }
 
+  /** Where it dials. */
+  get addresses(): readonly Address[] {
+    return this.#target.addresses;
+  }
+
   /** The address of the newest connection is about to be gone: try the others first. */
   avoid(): void {
     this.#first = (this.#first + 1) % this.#target.addresses.length;
   }
 
   /**
-   * Tries one address after the other, beginning with the last that was good.
-   * @throws what the first of them failed with, where none was good.
+   * Tries one address after the other, beginning with the last that was good. Resolves with what they failed with
+   * if none was good, and with nothing if there is a connection or the signal has aborted. Never rejects.
    */
-  async dial(listener: DialListener, signal: AbortSignal | undefined): Promise<void> {
+  async dial(listener: DialListener, signal: AbortSignal): Promise<DialFailure | undefined> {
     const { addresses } = this.#target;
-    let failure: unknown;
-    for (let tried = 0; tried < addresses.length; tried++) {
-      const at = (this.#first + tried) % addresses.length;
-      try {
-        await this.#try(addresses[at] ?? {}, listener, signal);
+    const tried: Address[] = [];
+    const failures: DialFailure[] = [];
+    while (tried.length < addresses.length) {
+      const at = (this.#first + tried.length) % addresses.length;
+      const address = addresses[at] ?? {};
+      tried.push(address);
+      const failure = await this.#try(address, listener, signal);
+      if (signal.aborted) return undefined;
+      if (failure === undefined) {
         this.#first = at;
-        return;
-      } catch (error) {
-        failure ??= error;
-        if (signal?.aborted === true) throw error;
+        return undefined;
       }
+      failures.push(failure);
     }
-    throw failure;
+    return roundOf(tried, failures);
   }
 
   async #try(
     address: Address,
     listener: DialListener,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    if (signal?.aborted === true) throw cancelledError();
+    signal: AbortSignal,
+  ): Promise<DialFailure | undefined> {
     const { clock, handshakeTimeout, network } = this.#settings;
-    const socket = network?.connect() ?? open(address, this.#target.tls);
-    // Whatever happens between those who listen for it: an unheard 'error' ends the process.
-    socket.on('error', () => undefined);
-    const cancel = (): void => void socket.destroy(cancelledError());
-    signal?.addEventListener('abort', cancel, { once: true });
-    const started = clock.now();
+    const deadline = clock.now() + handshakeTimeout;
+    const attempt: Attempt = { address, listener, signal, deadline };
+    let provided: Provided | DialFailure | undefined;
+    let socket: Socket;
     try {
-      await this.#established(socket, address);
-      if (socket.destroyed) throw connectError(address, socket.errored ?? socketClosed());
-      const spent = clock.now() - started;
-      const left = Math.ceil(Math.max(1, handshakeTimeout - spent));
-      await this.#introduce(socket, address, left, listener);
+      const given = this.#target.provide();
+      provided = 'then' in given ? await this.#provided(attempt, given) : given;
+      if (provided === undefined || 'error' in provided) return provided;
+      socket = network?.connect() ?? open(address, provided.tls, this.#target.attemptTimeout);
+    } catch (error) {
+      return optionFailed(address, error);
+    }
+    // Whatever happens between those who listen for it: an 'error' without a listener ends the process.
+    socket.on('error', () => undefined);
+    const cancel = (): void => void socket.destroy();
+    signal.addEventListener('abort', cancel, { once: true });
+    try {
+      const failure = await this.#established(attempt, socket);
+      if (failure !== undefined) return failure;
+      if (socket.destroyed) return noSocket(address, socket.errored ?? socketClosed());
+      return await this.#introduce(attempt, socket, provided.data);
     } finally {
-      signal?.removeEventListener('abort', cancel);
+      signal.removeEventListener('abort', cancel);
     }
   }
 
-  /** Waits for the socket, encrypted where it shall be. */
-  #established(socket: Socket, address: Address): Promise<void> {
-    return new Promise((resolve, reject) => {
+  /** Waits for the application, within the time that the whole attempt has. */
+  #provided(
+    { address, signal, deadline }: Attempt,
+    promise: Promise<Provided>,
+  ): Promise<Provided | DialFailure | undefined> {
+    return new Promise((resolve) => {
       const { clock, handshakeTimeout } = this.#settings;
-      const readyEvent = this.#target.tls === undefined ? 'connect' : 'secureConnect';
-      const stopTimer = clock.setTimer(handshakeTimeout, () => {
-        socket.destroy(
-          new InterconnectError(
-            'IC_ERR_HANDSHAKE_TIMEOUT',
-            `No connection to ${nameOf(address)} within ${handshakeTimeout} ms.`,
-          ),
-        );
+      const settle = (result: Provided | DialFailure | undefined): void => {
+        stopTimer();
+        signal.removeEventListener('abort', onAbort);
+        resolve(result);
+      };
+      const onAbort = (): void => settle(undefined);
+      const stopTimer = clock.setTimer(deadline - clock.now(), () => {
+        settle(tooLate(address, 'the functions in the options gave nothing', handshakeTimeout));
       });
-      const settle = (): void => {
+      signal.addEventListener('abort', onAbort, { once: true });
+      promise.then(settle, (error: unknown) => settle(optionFailed(address, error)));
+    });
+  }
+
+  /** Waits for the socket, and for TLS if the socket is to be encrypted. */
+  #established({ address, deadline }: Attempt, socket: Socket): Promise<DialFailure | undefined> {
+    return new Promise((resolve) => {
+      const { clock, handshakeTimeout } = this.#settings;
+      const readyEvent = this.#target.encrypts ? 'secureConnect' : 'connect';
+      const settle = (failure?: DialFailure): void => {
         stopTimer();
         socket.off(readyEvent, onReady);
         socket.off('error', onError);
         socket.off('close', onClose);
+        resolve(failure);
       };
-      const onReady = (): void => {
-        settle();
-        resolve();
-      };
-      const onError = (error: Error): void => {
-        settle();
-        reject(connectError(address, error));
-      };
+      const onReady = (): void => settle();
+      const onError = (error: Error): void => settle(noSocket(address, error));
       const onClose = (): void => onError(socketClosed());
+      const stopTimer = clock.setTimer(deadline - clock.now(), () => {
+        settle(tooLate(address, 'no socket', handshakeTimeout));
+        socket.destroy();
+      });
       socket.once(readyEvent, onReady);
       socket.once('error', onError);
       socket.once('close', onClose);
@@ -135,16 +182,16 @@ export class Dialer {
 
   /** The handshake: HELLO out, WELCOME or a refusal in. */
   #introduce(
+    { address, listener, deadline }: Attempt,
     socket: Socket,
-    address: Address,
-    handshakeTimeout: number,
-    listener: DialListener,
-  ): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const { limits, agent, clock } = this.#settings;
-      const greeting = { limits, agent, data: this.#target.data, canResume: this.#canResume };
+    data: Buffer,
+  ): Promise<DialFailure | undefined> {
+    return new Promise((resolve) => {
+      const { limits, agent, clock, handshakeTimeout } = this.#settings;
+      const greeting = { limits, agent, data, canResume: this.#canResume };
+      const left = Math.ceil(Math.max(1, deadline - clock.now()));
       const resume = listener.resumable;
-      const settings = { role: 'dialer', greeting, handshakeTimeout, resume } as const;
+      const settings = { role: 'dialer', greeting, handshakeTimeout: left, resume } as const;
       const driver = new Driver(socket, settings, clock, {
         onHandshake: () => undefined,
         onBegin: () => listener.onBegin(),
@@ -152,18 +199,23 @@ export class Dialer {
           listener.onOpen(driver, welcome, peerOf(socket, welcome.agent, address.path));
           // Who awaits the connection attaches listeners before the next frame is looked at.
           driver.hold();
-          resolve();
+          resolve(undefined);
         },
         onResumed: (welcome) => {
           listener.onResumed(driver, welcome, peerOf(socket, welcome.agent, address.path));
-          resolve();
+          resolve(undefined);
         },
         onFailed: (failure) => {
+          if (failure?.kind === 'handshake-timeout') {
+            return resolve(tooLate(address, 'no answer to the handshake', handshakeTimeout));
+          }
           // Lost before there was a connection: to the caller, there never was a socket.
-          const lost = failure === undefined || failure.kind === 'connection-lost';
-          const cause =
-            driver.error ?? socket.errored ?? new Error('it ended before the handshake');
-          reject(lost ? connectError(address, cause) : errorOf(named(failure, address)));
+          if (failure === undefined || failure.kind === 'connection-lost') {
+            const cause =
+              driver.error ?? socket.errored ?? new Error('it ended before the handshake');
+            return resolve(noSocket(address, cause));
+          }
+          resolve(noWelcome(address, failure));
         },
         onSocketClosed: () => undefined,
       });
@@ -171,18 +223,22 @@ export class Dialer {
   }
 }
 
-function open({ host = 'localhost', port = 0, path }: Address, tls: DialTarget['tls']): Socket {
-  const target = path === undefined ? { host, port } : { path };
-  const common = { ...target, allowHalfOpen: true, noDelay: true };
+function open(
+  address: Address,
+  tls: TlsConnectOptions | undefined,
+  attemptTimeout: number,
+): Socket {
+  const common = socketOptions(address, attemptTimeout);
   // [IC-2.1]
   if (tls === undefined) return connectTcp(common);
+  const { host = 'localhost', path } = address;
   const servername = serverName(host);
   try {
     return connectTls({
       // [IC-2.2]
       ALPNProtocols: ['intc/1'],
       ...(servername === undefined || path !== undefined ? {} : { servername }),
-      ...(tls === true ? {} : tls),
+      ...tls,
       ...common,
     });
   } catch (cause) {
@@ -190,37 +246,13 @@ function open({ host = 'localhost', port = 0, path }: Address, tls: DialTarget['
   }
 }
 
-/** What the other side said, or did not say in time, with its address. */
-function named(failure: Failure, address: Address): Failure {
-  if (failure.kind === 'connection-rejected') return failure;
-  return { ...failure, message: `${nameOf(address)}: ${failure.message}` };
-}
-
-function nameOf({ host = 'localhost', port, path }: Address): string {
-  return path ?? `${host}:${port}`;
-}
-
-function connectError(address: Address, cause: Error): InterconnectError {
-  // The signal, or the clock.
-  if (cause instanceof InterconnectError) return cause;
-  // Node's text may quote names in the other side's certificate.
-  tame(cause);
-  // Several addresses were tried: the reasons are inside.
-  const causes: unknown[] =
-    'errors' in cause && Array.isArray(cause.errors) ? cause.errors : [cause];
-  const reasons = causes.map(messageOf).join('; ').trim().replace(/\.$/u, '');
-  const remedy = cause.message.includes('alert') ? ' Does it want a client certificate?' : '';
-  const message = `No connection to ${nameOf(address)}: ${reasons}.${remedy}`;
-  return new InterconnectError('IC_ERR_CONNECT', message, { cause });
-}
-
-function cancelledError(): InterconnectError {
-  return new InterconnectError(
-    'IC_ERR_CANCELLED',
-    'The attempt to connect was aborted by its signal.',
-  );
-}
-
-function socketClosed(): Error {
-  return new Error('the socket was closed');
+/** @internal What Node is told about an address. */
+export function socketOptions(
+  { host = 'localhost', port = 0, path }: Address,
+  autoSelectFamilyAttemptTimeout: number,
+): NetConnectOpts {
+  const common = { allowHalfOpen: true, noDelay: true };
+  if (path !== undefined) return { ...common, path };
+  // A host on another continent answers later than Node's default of 250 ms allows.
+  return { ...common, host, port, autoSelectFamilyAttemptTimeout };
 }

@@ -11,7 +11,8 @@ export type { Executed };
  * | --- | --- |
  * | `IC_ERR_OPTION` | a bad option or argument: the text names the value, the limit and the remedy |
  * | `IC_ERR_LISTEN` | the listener could not bind; `cause` is the system's error |
- * | `IC_ERR_CONNECT` | no socket to the other side; `cause` is the system's error |
+ * | `IC_ERR_CONNECT` | no socket to the other side; `cause` is the system's error, or of several addresses an `AggregateError` |
+ * | `IC_ERR_OFFLINE` | there has been no connection for longer than `whenOffline` allows; `cause` is what the last attempt failed with |
  * | `IC_ERR_HANDSHAKE_TIMEOUT` | the connection was not established in time |
  * | `IC_ERR_CONNECTION_REJECTED` | the other side refused: see `status`, `reason`, `data` |
  * | `IC_ERR_CONNECTION_LOST` | the connection ended without being closed in order, and could not be resumed |
@@ -33,6 +34,7 @@ export type ErrorCode =
   | 'IC_ERR_OPTION'
   | 'IC_ERR_LISTEN'
   | 'IC_ERR_CONNECT'
+  | 'IC_ERR_OFFLINE'
   | 'IC_ERR_HANDSHAKE_TIMEOUT'
   | 'IC_ERR_CONNECTION_REJECTED'
   | 'IC_ERR_CONNECTION_LOST'
@@ -213,7 +215,22 @@ export function errorOf(failure: Failure): InterconnectError {
     status: failure.code,
     reason: failure.reason,
     data: failure.data,
+    cause: failure.cause,
   });
+}
+
+/** @internal The other way: what is pending fails with the code and the details of this error, and with the error as cause. */
+export function failureOf(error: InterconnectError): Failure {
+  const { code, executed, message, status, reason, data } = error;
+  return {
+    kind: KINDS.get(code) ?? 'connection-lost',
+    executed,
+    message,
+    ...(status !== undefined && { code: status }),
+    ...(reason !== undefined && { reason }),
+    ...(data !== undefined && { data }),
+    cause: error,
+  };
 }
 
 /** Characters of an error's message. */
@@ -239,4 +256,17 @@ const CODES: Readonly<Record<FailureKind, ErrorCode>> = {
   'handshake-timeout': 'IC_ERR_HANDSHAKE_TIMEOUT',
   idle: 'IC_ERR_IDLE_TIMEOUT',
   protocol: 'IC_ERR_PROTOCOL',
+  offline: 'IC_ERR_OFFLINE',
+  'no-socket': 'IC_ERR_CONNECT',
+  'bad-option': 'IC_ERR_OPTION',
 };
+
+const KINDS: ReadonlyMap<ErrorCode, FailureKind> = new Map([
+  ['IC_ERR_CONNECT', 'no-socket'],
+  ['IC_ERR_OFFLINE', 'offline'],
+  ['IC_ERR_OPTION', 'bad-option'],
+  ['IC_ERR_HANDSHAKE_TIMEOUT', 'handshake-timeout'],
+  ['IC_ERR_CONNECTION_REJECTED', 'connection-rejected'],
+  ['IC_ERR_PROTOCOL', 'protocol'],
+  ['IC_ERR_CANCELLED', 'cancelled'],
+]);

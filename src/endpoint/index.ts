@@ -1,7 +1,7 @@
 // `nestjs-interconnect/core`: the standalone API, usable without Nest.
 
 export { Code } from '../wire/index.js';
-export { connect } from './connect.js';
+export { connect, createConnection } from './connect.js';
 export { Connection } from './connection.js';
 export { InterconnectError, isInterconnectError } from './errors.js';
 export { Handshake } from './handshake.js';
@@ -22,8 +22,8 @@ export { whenAborted } from './pending-send.js';
 
 export type { ListenAddress, PathAddress, TcpAddress } from './bind.js';
 export type { Bytes, Metadata } from './bytes.js';
-export type { ConnectOptions } from './connect.js';
-export type { Address } from './dialer.js';
+export type { ConnectOptions, TlsSetup } from './connect.js';
+export type { Address } from './dial-errors.js';
 export type {
   CloseOptions,
   ConnectionEvents,
@@ -37,6 +37,7 @@ export type { ListenerEvents, ListenerOptions } from './listener.js';
 export type { ItemsRejection, ItemsSettleOptions, SettleOptions } from './message.js';
 export type { Network } from './network.js';
 export type { EndpointLimits, EndpointOptions } from './options.js';
+export type { Outage } from './outage.js';
 export type { Peer } from './peer.js';
 export type { Outcome } from './outcome.js';
 export type { ReconnectOptions } from './reconnector.js';

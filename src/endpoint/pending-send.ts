@@ -18,7 +18,11 @@ import { isRefusedUnseen, type Outcome, outcomeOf } from './outcome.js';
 export interface Sender {
   /** The session of the moment. */
   readonly machine: SessionMachine;
-  readonly connection: { now(): number; readonly messageTimeout: number };
+  readonly connection: {
+    now(): number;
+    readonly messageTimeout: number;
+    explained(failure: Failure): Failure;
+  };
 }
 
 /** @internal What of the options of a `send` concerns it after it was sent. */
@@ -175,21 +179,25 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
   }
 }
 
-/** @internal A timeout says of what, and after how long: the protocol knows instants only. */
+/**
+ * @internal A timeout says of what it was, and after how long, since the protocol knows instants only. If there is no
+ * socket, the failure says why.
+ */
 export function detailed(
   failure: Failure,
   message: OutgoingMessage,
   { machine, connection }: Sender,
   timeout: number | undefined,
 ): Failure {
-  if (failure.kind !== 'timeout') return failure;
+  if (failure.kind !== 'timeout') return connection.explained(failure);
   const hasStream = (message.flags & Flag.STREAM) !== 0 || message.replyItems !== undefined;
   const what =
     timeout === undefined && hasStream
       ? 'made no progress within'
       : 'was neither accepted nor rejected within its';
   const limit = timeout ?? connection.messageTimeout;
-  return { ...failure, message: `A message of ${quote(machine.name, 256)} ${what} ${limit} ms.` };
+  const sentence = `A message of ${quote(machine.name, 256)} ${what} ${limit} ms.`;
+  return connection.explained({ ...failure, message: sentence });
 }
 
 /** @internal Calls `cancel` when the signal aborts, unless the returned function was called before. */

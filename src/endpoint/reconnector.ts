@@ -1,11 +1,11 @@
 /**
- * Gives a connection another socket when it has lost the one it had, as often as it takes. The pauses between
- * the attempts grow, and are random: a thousand dialers that lost the same listener must not come back as one.
+ * Gives a connection its sockets: the first, and another whenever it has lost the one that it had. The pauses between
+ * the attempts are random, and grow while nothing comes of the attempts: a thousand dialers that lost the same listener
+ * must not come back as one.
  */
 import type { Clock } from './clock.js';
+import type { DialFailure } from './dial-errors.js';
 import type { Dialer, DialListener } from './dialer.js';
-import { isInterconnectError } from './errors.js';
-import { Code } from '../wire/index.js';
 
 /** How a dialer comes back after it has lost its socket. */
 export interface ReconnectOptions {
@@ -21,13 +21,33 @@ export interface ReconnectOptions {
 export interface ReconnectSettings {
   readonly minDelay: number;
   readonly maxDelay: number;
+  /** Rounds without success after a loss. */
   readonly attempts: number;
+  /** Rounds without success before the first connection. */
+  readonly firstAttempts: number;
+  /** Whether there is to be another socket after the first. */
+  readonly comesBack: boolean;
+  /** Milliseconds to wait before the first attempt of all. */
+  readonly startDelay: number;
 }
+
+/** @internal Why another socket is wanted. */
+export type Occasion =
+  /** The socket is lost. `hasProgressed`: since the loss before, one side has acknowledged frames of the other. */
+  | { readonly kind: 'lost'; readonly hasProgressed: boolean }
+  /** The other side says that somebody else goes on with this connection. */
+  | { readonly kind: 'superseded' }
+  /** The other side drains: the address of the moment is about to be gone. */
+  | { readonly kind: 'drained' };
 
 /** @internal What becomes of the attempts. */
 export interface ReconnectListener extends DialListener {
+  /** Whether it is worth keeping the process alive for the next attempt. */
+  readonly isWanted: boolean;
+  /** All addresses have failed, and another round follows after a pause, unless `onGivenUp` does. */
+  onRoundFailed(failure: DialFailure): void;
   /** It is of no use to go on. */
-  onGivenUp(error: unknown): void;
+  onGivenUp(failure: DialFailure): void;
 }
 
 /** @internal */
@@ -36,15 +56,21 @@ export class Reconnector {
   readonly #settings: ReconnectSettings;
   readonly #clock: Clock;
   readonly #listener: ReconnectListener;
-  #attempt: AbortController | undefined;
-  #stopPause: (() => void) | undefined;
+  #round: AbortController | undefined;
+  #pause: { readonly end: number; readonly stop: () => void } | undefined;
   /** Rounds without success, since the last one. */
   #failures = 0;
-  /** Pauses since a connection lasted: one that is taken in and thrown out again comes back ever later. */
+  /** Pauses since a connection was of use: one that is taken in and thrown out again comes back ever later. */
   #pauses = 0;
+  /** A drain has had its attempt without a pause, since a connection lasted. */
+  #hasMoved = false;
+  /** The other side has said that somebody else has taken this one's place. */
+  #mustKeepAway = false;
   /** Whether the last attempt was refused for a reason that time alone does not mend. */
   #wasRefused = false;
-  #connectedAt: number;
+  /** When the socket of the moment stood; before the first, undefined. */
+  #connectedAt: number | undefined;
+  #hurriedAt = -Infinity;
 
   constructor(
     dialer: Dialer,
@@ -56,93 +82,146 @@ export class Reconnector {
     this.#settings = settings;
     this.#clock = clock;
     this.#listener = listener;
-    this.#connectedAt = clock.now();
   }
 
-  /** Begins, unless it is at it. `elsewhere`: the address of the moment is about to be gone. */
-  start(elsewhere: boolean): void {
-    if (this.#attempt !== undefined) return;
-    this.#attempt = new AbortController();
+  /** Whether the connection outlives its sockets. */
+  get comesBack(): boolean {
+    return this.#settings.comesBack;
+  }
+
+  /** Looks for the first socket. */
+  begin(): void {
+    const { startDelay } = this.#settings;
+    this.#round = new AbortController();
+    if (startDelay > 0) this.#wait(startDelay, this.#round.signal);
+    else void this.#dial(this.#round.signal);
+  }
+
+  /** Looks for another socket, unless it does so already. */
+  start(occasion: Occasion): void {
+    if (this.#round !== undefined) return;
+    this.#round = new AbortController();
     this.#failures = 0;
-    if (this.#clock.now() - this.#connectedAt >= HEALTHY) this.#pauses = 0;
-    if (elsewhere) this.#dialer.avoid();
-    // At once, but not again and again: whoever sends everybody away would be asked without end.
-    if (!elsewhere || this.#pauses > 0) return this.#pause(this.#attempt.signal);
-    this.#pauses = 1;
-    void this.#dial(this.#attempt.signal);
+    const { signal } = this.#round;
+    const hasLasted = this.#clock.now() - (this.#connectedAt ?? -Infinity) >= HEALTHY;
+    if (hasLasted) this.#hasMoved = false;
+    // [IC-17.31]
+    if (hasLasted || (occasion.kind === 'lost' && occasion.hasProgressed)) this.#pauses = 0;
+    switch (occasion.kind) {
+      case 'lost':
+        return this.#waitLonger(signal);
+      case 'superseded':
+        return this.#keepAway(signal);
+      case 'drained':
+        this.#dialer.avoid();
+        // At once, but not again and again: whoever sends everybody away would be asked without end.
+        if (this.#hasMoved || this.#pauses > 0) return this.#waitLonger(signal);
+        this.#hasMoved = true;
+        this.#pauses = 1;
+        void this.#dial(signal);
+    }
+  }
+
+  /** Somebody needs the connection now: a long pause ends, at most once a second. */
+  hurry(): void {
+    const now = this.#clock.now();
+    const pause = this.#pause;
+    if (pause === undefined || this.#round === undefined || this.#mustKeepAway) return;
+    if (pause.end - now <= LONG_PAUSE || now - this.#hurriedAt < LONG_PAUSE) return;
+    this.#hurriedAt = now;
+    pause.stop();
+    void this.#dial(this.#round.signal);
   }
 
   /** Ends what is under way. */
   stop(): void {
-    this.#stopPause?.();
-    this.#attempt?.abort();
-    this.#attempt = undefined;
+    this.#pause?.stop();
+    this.#pause = undefined;
+    this.#round?.abort();
+    this.#round = undefined;
   }
 
-  #pause(signal: AbortSignal): void {
+  /** Each time a random part of twice as much as the time before. */
+  #waitLonger(signal: AbortSignal): void {
     const { minDelay, maxDelay } = this.#settings;
     const most = Math.min(maxDelay, minDelay * 2 ** Math.min(this.#pauses, MOST_DOUBLINGS));
     this.#pauses += 1;
     // [IC-17.12]
-    this.#stopPause = this.#clock.setAlarm(this.#clock.random() * most, () => {
-      void this.#dial(signal);
-    });
+    this.#wait(this.#clock.random() * most, signal);
+  }
+
+  /** To come back at once would take the connection away from who has it now, and so on in turns. [IC-17.32] */
+  #keepAway(signal: AbortSignal): void {
+    const longest = Math.max(this.#settings.maxDelay, LEAST_ABSENCE);
+    this.#mustKeepAway = true;
+    this.#pauses += 1;
+    this.#wait(Math.max(LEAST_ABSENCE, (longest * (1 + this.#clock.random())) / 2), signal);
+  }
+
+  #wait(delay: number, signal: AbortSignal): void {
+    const end = this.#clock.now() + delay;
+    const begin = (): void => void this.#dial(signal);
+    const stop = this.#listener.isWanted
+      ? this.#clock.setAlarm(delay, begin)
+      : this.#clock.setTimer(delay, begin);
+    this.#pause = { end, stop };
   }
 
   async #dial(signal: AbortSignal): Promise<void> {
+    this.#pause = undefined;
+    this.#mustKeepAway = false;
     const listener = this.#listener;
     // Not when the promise resolves: by then the socket may be lost again.
     const succeeded = (): void => {
-      this.#attempt = undefined;
+      this.#round = undefined;
       this.#wasRefused = false;
       this.#connectedAt = this.#clock.now();
     };
-    try {
-      await this.#dialer.dial(
-        {
-          get resumable() {
-            return listener.resumable;
-          },
-          onBegin: () => listener.onBegin(),
-          onOpen: (...connected) => {
-            succeeded();
-            listener.onOpen(...connected);
-          },
-          onResumed: (...connected) => {
-            succeeded();
-            listener.onResumed(...connected);
-          },
+    const failure = await this.#dialer.dial(
+      {
+        get resumable() {
+          return listener.resumable;
         },
-        signal,
-      );
-    } catch (error) {
-      if (!signal.aborted) this.#onFailure(error, signal);
-    }
+        onBegin: () => listener.onBegin(),
+        onOpen: (...connected) => {
+          succeeded();
+          listener.onOpen(...connected);
+        },
+        onResumed: (...connected) => {
+          succeeded();
+          listener.onResumed(...connected);
+        },
+      },
+      signal,
+    );
+    if (failure !== undefined) this.#onFailure(failure, signal);
   }
 
-  #onFailure(error: unknown, signal: AbortSignal): void {
+  #onFailure(failure: DialFailure, signal: AbortSignal): void {
     this.#failures += 1;
-    const refused = isRefusal(error);
-    const hopeless = (refused && this.#wasRefused) || isUseless(error);
-    this.#wasRefused = refused;
-    if (!hopeless && this.#failures < this.#settings.attempts) return this.#pause(signal);
-    this.#attempt = undefined;
-    this.#listener.onGivenUp(error);
+    const isHopeless = this.#isHopeless(failure);
+    this.#wasRefused = failure.isRefusal;
+    this.#listener.onRoundFailed(failure);
+    // Whoever heard of it may have closed the connection.
+    if (signal.aborted) return;
+    if (!isHopeless) return this.#waitLonger(signal);
+    this.#round = undefined;
+    this.#listener.onGivenUp(failure);
+  }
+
+  #isHopeless({ error, isLasting, isRefusal }: DialFailure): boolean {
+    const { attempts, firstAttempts } = this.#settings;
+    // Nothing is lost but calls that never left, and whoever made a mistake learns it at once.
+    if (this.#connectedAt === undefined) return isLasting || this.#failures >= firstAttempts;
+    if (error.code === 'IC_ERR_OPTION') return true;
+    return (isRefusal && this.#wasRefused) || this.#failures >= attempts;
   }
 }
 
-/** Who is not let in twice in a row will not be at the third time. */
-function isRefusal(error: unknown): boolean {
-  if (!isInterconnectError(error)) return false;
-  if (error.code === 'IC_ERR_PROTOCOL') return true;
-  const { status } = error;
-  return status === Code.UNAUTHENTICATED || status === Code.FORBIDDEN || status === Code.VERSION;
-}
-
-function isUseless(error: unknown): boolean {
-  return isInterconnectError(error) && error.code === 'IC_ERR_OPTION';
-}
-
-/** Milliseconds after which a connection counts as a success. */
+/** Milliseconds after which a connection counts as a success, even if nothing was sent. */
 const HEALTHY = 10_000;
+/** Milliseconds of a pause that somebody who needs the connection may cut short, and between two such cuts. */
+const LONG_PAUSE = 1000;
+/** Milliseconds before which nobody comes back to a connection that somebody else has taken over. */
+const LEAST_ABSENCE = 1000;
 const MOST_DOUBLINGS = 20;

@@ -311,7 +311,7 @@ export class Session extends EventEmitter<SessionEvents> {
   #onClosed(failure: Failure | undefined): void {
     this.connection.forget(this);
     this.#resolveClosed?.();
-    const error = failure && errorOf(failure);
+    const error = failure && errorOf(this.connection.explained(failure));
     this.connection.guard(() => this.emit('close', error));
   }
 }

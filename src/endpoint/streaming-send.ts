@@ -15,6 +15,7 @@ export interface StreamingSession {
   readonly connection: {
     now(): number;
     readonly messageTimeout: number;
+    explained(failure: Failure): Failure;
     /** An error of the application's that nobody waits for. */
     reportHandlerError(error: unknown): void;
   };

@@ -50,6 +50,7 @@ export type {
   Message,
   Metadata,
   Network,
+  Outage,
   PathAddress,
   Peer,
   Session,

@@ -18,7 +18,11 @@ export type FailureKind =
   | 'connection-closed'
   | 'handshake-timeout'
   | 'idle'
-  | 'protocol';
+  | 'protocol'
+  /** Of the endpoint, which alone knows about sockets: none was to be had, for too long, or ever. */
+  | 'offline'
+  | 'no-socket'
+  | 'bad-option';
 
 export interface Failure {
   readonly kind: FailureKind;
@@ -29,6 +33,8 @@ export interface Failure {
   readonly code?: number;
   readonly reason?: string;
   readonly data?: Buffer;
+  /** The error underneath, where the endpoint knows one. */
+  readonly cause?: unknown;
 }
 
 export function withExecuted(failure: Failure, executed: Executed): Failure {

@@ -1,11 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { connect, type Connection, type ListenerOptions } from 'nestjs-interconnect/core';
-import { Code } from '../../src/wire/index.js';
+import { Capability, Code, FrameType } from '../../src/wire/index.js';
 import { afterTest } from '../support/after-test.js';
 import { listening, tcpAddressOf } from '../support/connected.js';
-import { next, turn, until } from '../support/events.js';
+import { failure, next, turn, until } from '../support/events.js';
 import { FaultyWire } from '../support/faulty-wire.js';
 import { ManualClock } from '../support/manual-clock.js';
+import { RawListener, type RawPeer } from '../support/raw-peer.js';
 
 /** A clock that remembers how long the pauses were, and lets each of them pass at once when told to. */
 class PauseClock extends ManualClock {
@@ -36,6 +37,40 @@ async function abandoned(
   await listener.close();
   await detached;
   return { connection, clock, port };
+}
+
+/** A connection whose other side is written by hand, and lets its dialer resume each time. */
+async function resumable(reconnect: object = {}) {
+  const clock = new PauseClock();
+  clock.chance = 1;
+  const raw = await RawListener.listen();
+  const connecting = connect({ ...raw.address, clock, reconnect, ...quiet });
+  let peer: RawPeer | undefined = await raw.accepted();
+  const token = { token: Buffer.alloc(32, 7), ttl: 60_000 };
+  await peer.welcome({ caps: Capability.RESUME, token });
+  const connection = await connecting;
+  afterTest(() => connection.close());
+  let opened = 0;
+
+  const resumed = async (): Promise<RawPeer> => {
+    const next_ = await raw.accepted();
+    const isResumed = next(connection, 'resume');
+    await next_.welcome({ caps: Capability.RESUME, resumed: 0 });
+    await isResumed;
+    return next_;
+  };
+  /** The next socket, on which so many frames of the listener arrive. */
+  const socket = async (pushes: number): Promise<RawPeer> => {
+    const current = peer ?? (await resumed());
+    peer = undefined;
+    for (let count = 0; count < pushes; count++) {
+      opened += 1;
+      current.send({ type: FrameType.OPEN, session: 2 * opened, meta: { name: 'push' } });
+    }
+    await until(() => connection.machine.received === opened);
+    return current;
+  };
+  return { connection, clock, accepted: socket };
 }
 
 /** Lets the next pause pass, until the attempt that follows it has failed or ended all. */
@@ -79,6 +114,83 @@ describe('the pauses between attempts to come back', () => {
 
     expect(clock.pauses).toEqual([100, 200, 400, 100, 200]);
   });
+
+  it('are short again after a socket on which something was acknowledged [IC-17.31]', async () => {
+    const clock = new PauseClock();
+    clock.chance = 1;
+    const listener = await listening({ idleTimeout: 0 });
+    listener.on('connection', (accepted) => {
+      accepted.on('session', (session) => {
+        session.on('message', (message) => message.accept());
+        session.accept();
+      });
+    });
+    const connection = await connect({ ...tcpAddressOf(listener), clock, ...quiet });
+    afterTest(() => connection.close());
+    const session = connection.openSession('s');
+    const lose = async (calls: number): Promise<void> => {
+      for (let call = 0; call < calls; call++) await session.send(Buffer.from('x'));
+      connection.socket.destroy();
+      await next(connection, 'detach');
+      clock.advance(clock.pauses.at(-1) ?? 0);
+      await until(() => connection.status === 'open');
+    };
+
+    for (const calls of [1, 1, 0, 0, 0, 1, 0, 0]) await lose(calls);
+
+    // What was sent last is acknowledged by the resume itself.
+    expect(clock.pauses).toEqual([100, 100, 100, 200, 400, 100, 100, 200]);
+  });
+
+  it('are short again when only the other side has sent something [IC-17.31]', async () => {
+    const { connection, clock, accepted } = await resumable();
+
+    for (const pushes of [1, 1, 0, 1]) {
+      const peer = await accepted(pushes);
+      peer.socket.destroy();
+      await next(connection, 'detach');
+      clock.advance(clock.pauses.at(-1) ?? 0);
+    }
+
+    expect(clock.pauses).toEqual([100, 100, 200, 100]);
+  });
+
+  it('grow while nothing is acknowledged, however much is written again [IC-17.31]', async () => {
+    const { connection, clock, accepted } = await resumable();
+    void failure(connection.openSession('s', { timeout: 0 }).send(Buffer.alloc(1000)));
+
+    for (let round = 0; round < 5; round++) {
+      const peer = await accepted(0);
+      await peer.frame(FrameType.SEND);
+      peer.socket.destroy();
+      await next(connection, 'detach');
+      clock.advance(clock.pauses.at(-1) ?? 0);
+    }
+
+    expect(clock.pauses).toEqual([100, 200, 400, 800, 1600]);
+  });
+
+  it.each([
+    [0, 10_000, 5000],
+    [1, 10_000, 10_000],
+    [0, 100, 1000],
+    [1, 100, 1000],
+  ])(
+    'are long for who is told that somebody else goes on: chance %d, at most %d ms [IC-17.32]',
+    async (chance, maxDelay, pause) => {
+      const { connection, clock, accepted } = await resumable({ maxDelay });
+      clock.chance = chance;
+
+      for (let round = 0; round < 3; round++) {
+        const peer = await accepted(1);
+        peer.send({ type: FrameType.CLOSE, meta: { code: Code.SUPERSEDED } });
+        await next(connection, 'detach');
+        clock.advance(clock.pauses.at(-1) ?? 0);
+      }
+
+      expect(clock.pauses).toEqual([pause, pause, pause]);
+    },
+  );
 
   it('end when there is a listener again', async () => {
     const { connection, clock, port } = await abandoned({ minDelay: 10 }, 0.5);

@@ -182,6 +182,12 @@ export class End implements ContinuityListener {
     if (how === 'first') this.onReady();
   }
 
+  readonly isWanted = true;
+
+  onRoundFailed(): void {
+    // The world tells when an attempt fails.
+  }
+
   onDetached(failure: Failure | undefined): void {
     this.world.trace(`the ${this.role} is detached: ${failure?.message ?? 'to go elsewhere'}`);
     this.isDetached = true;

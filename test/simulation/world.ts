@@ -5,7 +5,7 @@
 import { Driver } from '../../src/endpoint/driver.js';
 import type { Settings } from '../../src/endpoint/options.js';
 import type { Peer } from '../../src/endpoint/peer.js';
-import type { Reconnector, ReconnectListener } from '../../src/endpoint/reconnector.js';
+import type { Occasion, Reconnector, ReconnectListener } from '../../src/endpoint/reconnector.js';
 import {
   DEFAULT_LIMITS,
   type ConnectionMachine,
@@ -307,6 +307,7 @@ interface DialListener {
 
 /** Brings sockets back, as `Reconnector` does, which awaits promises and so cannot be driven by this time. */
 class Redialler {
+  readonly comesBack = true;
   readonly #world: World;
   readonly #listener: ReconnectListener;
   #isAtIt = false;
@@ -317,10 +318,10 @@ class Redialler {
     this.#listener = listener;
   }
 
-  start(elsewhere: boolean): void {
+  start({ kind }: Occasion): void {
     if (this.#isAtIt) return;
     this.#isAtIt = true;
-    if (elsewhere) this.#dial();
+    if (kind === 'drained') this.#dial();
     else this.#pause();
   }
 

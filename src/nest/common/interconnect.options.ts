@@ -1,5 +1,4 @@
 import type {
-  Bytes,
   Connection,
   ConnectOptions,
   EndpointOptions,
@@ -89,10 +88,18 @@ export interface InterconnectClientOptions extends EndpointOptions, Interconnect
   path?: string;
   /** Several addresses of the same service, instead of one: they are tried in turn. */
   addresses?: NonNullable<ConnectOptions['addresses']>;
-  /** With it, the connection is TLS; `true` takes Node's defaults. */
+  /**
+   * With it, the connection is TLS; `true` takes Node's defaults. A function, also `async`, gives the options anew for each
+   * attempt to connect: for certificates that are renewed.
+   */
   tlsOptions?: NonNullable<ConnectOptions['tls']>;
-  /** Shown to the server's `authenticate` at every connect. At most 15 KiB. */
-  data?: Bytes;
+  /**
+   * Shown to the server's `authenticate` at every connect. At most 15 KiB. A function, also `async`, gives the bytes anew for
+   * each attempt to connect: for tokens that expire. If it throws, that attempt has failed.
+   */
+  data?: NonNullable<ConnectOptions['data']>;
+  /** As the core's: milliseconds for each address of a name but the last. Default: a quarter of `handshakeTimeout`. */
+  autoSelectFamilyAttemptTimeout?: ConnectOptions['autoSelectFamilyAttemptTimeout'];
   /**
    * Sent with every call, for the handler's `ctx.getMetadata()`. An entry of the same name that a dispatch hook, a
    * record or a request gives is more specific, and wins.

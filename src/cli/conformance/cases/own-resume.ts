@@ -3,13 +3,15 @@ import { Capability, Code, encodePreface, FrameType, type Meta } from '../../../
 import type { ConformanceCase } from '../conformance-case.js';
 import { GENEROUS } from '../limits.js';
 import { demand, Skip } from '../mismatch.js';
-import { accept, frame, opened } from '../octets.js';
+import { accept, close, frame, opened } from '../octets.js';
 import type { Peer } from '../peer.js';
 import type { Subject } from '../subject.js';
 import { RESUMABLE } from './resuming.js';
 
 const { HELLO, OPEN, SEND, WELCOME } = FrameType;
 const TOKEN = Buffer.alloc(32, 9);
+/** Milliseconds: a little less than the time that a dialer has to keep away. */
+const ABSENCE = 900;
 
 function welcome(peer: Peer, meta: Meta): void {
   const all = { ...GENEROUS, ...RESUMABLE, ...meta };
@@ -35,6 +37,21 @@ async function returned(subject: Subject, former: Peer): Promise<{ peer: Peer; m
   const peer = await subject.connect();
   const hello = await peer.frame(HELLO);
   return { peer, meta: hello.meta };
+}
+
+/** Whether the dialer opens another socket within so many milliseconds. */
+function returnsWithin(subject: Subject, milliseconds: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), milliseconds);
+    const settle = (isBack: boolean): void => {
+      clearTimeout(timer);
+      resolve(isBack);
+    };
+    subject.connect().then(
+      () => settle(true),
+      () => settle(false),
+    );
+  });
 }
 
 function ofDialer(
@@ -102,6 +119,17 @@ export const ownResumeCases: readonly ConformanceCase[] = [
       const { peer } = await returned(subject, first);
       welcome(peer, { resumed: 1 });
       await peer.closes(Code.PROTOCOL);
+    },
+  ),
+  ofDialer(
+    'resume/superseded',
+    ['17.32'],
+    'a dialer that is told that somebody else goes on with its connection does not come straight back',
+    async (subject) => {
+      const first = await begun(subject);
+      first.write(close(Code.SUPERSEDED));
+      await first.ends('the end of the stream after CLOSE(SUPERSEDED)');
+      demand(!(await returnsWithin(subject, ABSENCE)), 'no socket within 1 s', 'a socket');
     },
   ),
   ofDialer(
