@@ -117,7 +117,7 @@ export class Carrier implements ConnectionEffects, DriverOwner {
 
   drained(): void {
     // The machine is amid a frame or a flush.
-    queueMicrotask(() => this.#listener.onDrained(this));
+    this.#clock.microtask(() => this.#listener.onDrained(this));
   }
 
   // What becomes of its sockets.

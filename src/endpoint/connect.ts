@@ -9,6 +9,7 @@ import { Dialer, type DialTarget, type Provided } from './dialer.js';
 import { checkObject, closedError, failureOf, optionError, shown } from './errors.js';
 import { checkInteger, type EndpointOptions, resolveOptions, type Settings } from './options.js';
 import { type ReconnectOptions, type ReconnectSettings, Reconnector } from './reconnector.js';
+import { microtask } from './runtime.js';
 
 /** Where to connect to, and how. */
 export interface ConnectOptions extends EndpointOptions, Address {
@@ -92,7 +93,7 @@ function giveUpUpon(signal: AbortSignal, connection: Connection): void {
     if (connection.status === 'connecting') connection.continuity.end(failureOf(cancelledError()));
   };
   // Whoever has just made the connection listens for its end first.
-  if (signal.aborted) return queueMicrotask(onAbort);
+  if (signal.aborted) return microtask(onAbort);
   signal.addEventListener('abort', onAbort, { once: true });
   const unlisten = (): void => signal.removeEventListener('abort', onAbort);
   connection.once('open', unlisten);

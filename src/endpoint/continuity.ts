@@ -16,9 +16,11 @@ import {
   type Greeting,
   type Limits,
   type SessionMachine,
+  TimeBudget,
 } from '../protocol/index.js';
 import { Code } from '../wire/index.js';
 import { Carrier, type CarrierListener } from './carrier.js';
+import { whenUsedUp } from './clock.js';
 import type { DialFailure } from './dial-errors.js';
 import type { Driver } from './driver.js';
 import { failureOf, type InterconnectError } from './errors.js';
@@ -273,7 +275,9 @@ export class Continuity implements CarrierListener, ReconnectListener {
   /** The dialer has so much time to come back. [IC-17.11] */
   #expire(carrier: Carrier, failure: Failure): void {
     const ttl = carrier.machine.token?.ttl ?? 0;
-    this.#stopExpiry = this.#settings.clock.setTimer(ttl, () => carrier.end(failure));
+    const { clock } = this.#settings;
+    const budget = new TimeBudget(ttl, clock.now());
+    this.#stopExpiry = whenUsedUp(budget, clock, () => carrier.end(failure));
   }
 }
 

@@ -1,7 +1,8 @@
 /** Opens sockets to the addresses of one other side, and introduces this side on them. */
 import { connect as connectTcp, type NetConnectOpts, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions as TlsConnectOptions } from 'node:tls';
-import type { ConnectionMachine, Greeting } from '../protocol/index.js';
+import { type ConnectionMachine, type Greeting, TimeBudget } from '../protocol/index.js';
+import { whenUsedUp } from './clock.js';
 import {
   type Address,
   type DialFailure,
@@ -50,8 +51,8 @@ interface Attempt {
   readonly address: Address;
   readonly listener: DialListener;
   readonly signal: AbortSignal;
-  /** The instant at which the connection must stand. */
-  readonly deadline: number;
+  /** How long the connection may take until it stands. */
+  readonly patience: TimeBudget;
 }
 
 /** @internal */
@@ -108,8 +109,8 @@ export class Dialer {
     signal: AbortSignal,
   ): Promise<DialFailure | undefined> {
     const { clock, handshakeTimeout, network } = this.#settings;
-    const deadline = clock.now() + handshakeTimeout;
-    const attempt: Attempt = { address, listener, signal, deadline };
+    const patience = new TimeBudget(handshakeTimeout, clock.now());
+    const attempt: Attempt = { address, listener, signal, patience };
     let provided: Provided | DialFailure | undefined;
     let socket: Socket;
     try {
@@ -136,7 +137,7 @@ export class Dialer {
 
   /** Waits for the application, within the time that the whole attempt has. */
   #provided(
-    { address, signal, deadline }: Attempt,
+    { address, signal, patience }: Attempt,
     promise: Promise<Provided>,
   ): Promise<Provided | DialFailure | undefined> {
     return new Promise((resolve) => {
@@ -147,7 +148,7 @@ export class Dialer {
         resolve(result);
       };
       const onAbort = (): void => settle(undefined);
-      const stopTimer = clock.setTimer(deadline - clock.now(), () => {
+      const stopTimer = whenUsedUp(patience, clock, () => {
         settle(tooLate(address, 'the functions in the options gave nothing', handshakeTimeout));
       });
       signal.addEventListener('abort', onAbort, { once: true });
@@ -156,7 +157,7 @@ export class Dialer {
   }
 
   /** Waits for the socket, and for TLS if the socket is to be encrypted. */
-  #established({ address, deadline }: Attempt, socket: Socket): Promise<DialFailure | undefined> {
+  #established({ address, patience }: Attempt, socket: Socket): Promise<DialFailure | undefined> {
     return new Promise((resolve) => {
       const { clock, handshakeTimeout } = this.#settings;
       const readyEvent = this.#target.encrypts ? 'secureConnect' : 'connect';
@@ -170,7 +171,7 @@ export class Dialer {
       const onReady = (): void => settle();
       const onError = (error: Error): void => settle(noSocket(address, error));
       const onClose = (): void => onError(socketClosed());
-      const stopTimer = clock.setTimer(deadline - clock.now(), () => {
+      const stopTimer = whenUsedUp(patience, clock, () => {
         settle(tooLate(address, 'no socket', handshakeTimeout));
         socket.destroy();
       });
@@ -182,16 +183,15 @@ export class Dialer {
 
   /** The handshake: HELLO out, WELCOME or a refusal in. */
   #introduce(
-    { address, listener, deadline }: Attempt,
+    { address, listener, patience }: Attempt,
     socket: Socket,
     data: Buffer,
   ): Promise<DialFailure | undefined> {
     return new Promise((resolve) => {
       const { limits, agent, clock, handshakeTimeout } = this.#settings;
       const greeting = { limits, agent, data, canResume: this.#canResume };
-      const left = Math.ceil(Math.max(1, deadline - clock.now()));
       const resume = listener.resumable;
-      const settings = { role: 'dialer', greeting, handshakeTimeout: left, resume } as const;
+      const settings = { role: 'dialer', greeting, handshakeTimeout, patience, resume } as const;
       const driver = new Driver(socket, settings, clock, {
         onHandshake: () => undefined,
         onBegin: () => listener.onBegin(),

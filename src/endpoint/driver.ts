@@ -14,6 +14,7 @@ import {
 } from '../protocol/index.js';
 import type { Clock } from './clock.js';
 import { traceFrames } from './trace.js';
+import { traffic } from './traffic.js';
 
 /** Who is told what becomes of a connection's socket: its carrier. */
 export interface DriverOwner {
@@ -51,7 +52,7 @@ export class Driver implements SocketEffects {
   readonly #chunks: Buffer[] = [];
   readonly #gather = (chunk: Buffer): void => void this.#chunks.push(chunk);
   readonly #flush = (): void => this.#write();
-  readonly #afterMicrotasks = (): void => process.nextTick(this.#flush);
+  readonly #afterMicrotasks = (): void => this.#clock.tick(this.#flush);
   #flushScheduled = false;
   #wokenAt = 0;
   #ending = false;
@@ -65,6 +66,7 @@ export class Driver implements SocketEffects {
     this.#clock = clock;
     this.#listener = listener;
     this.#trace = traceFrames(settings.role);
+    traffic.count += 1;
     socket.setNoDelay(true);
     // First of all: an 'error' that nobody listens for ends the process.
     socket.on('error', (error) => (this.#error ??= error));
@@ -80,7 +82,8 @@ export class Driver implements SocketEffects {
   hold(): void {
     this.machine.hold();
     // A tick that is queued from a microtask runs after the last of them.
-    queueMicrotask(() => process.nextTick(() => this.machine.release(this.#clock.now())));
+    const release = (): void => this.machine.release(this.#clock.now());
+    this.#clock.microtask(() => this.#clock.tick(release));
   }
 
   /** One instant per tick is enough for deadlines; asking the system costs as much as sending. */
@@ -98,7 +101,7 @@ export class Driver implements SocketEffects {
     this.#flushScheduled = true;
     this.#wokenAt = this.#clock.now();
     // After every microtask of now: what awaited a frame of this chunk goes out with what answers it.
-    queueMicrotask(this.#afterMicrotasks);
+    this.#clock.microtask(this.#afterMicrotasks);
   }
 
   arm(at: number): void {
@@ -156,6 +159,7 @@ export class Driver implements SocketEffects {
   readonly #destroy = (): void => void this.socket.destroy();
 
   #onData(chunk: Buffer): void {
+    traffic.count += 1;
     this.#trace?.in(chunk);
     this.machine.onBytes(chunk, this.#clock.now());
   }
@@ -190,6 +194,7 @@ export class Driver implements SocketEffects {
     writer.begin(this.#gather);
     this.machine.flush(writer, LARGEST_UNSENT - socket.writableLength, this.#clock.now());
     writer.finish();
+    if (chunks.length > 0) traffic.count += 1;
     if (chunks.length > 1) socket.cork();
     for (const chunk of chunks) {
       this.#trace?.out(chunk);

@@ -17,6 +17,10 @@ export { messageOf, stackOf, tame } from './errors.js';
 export { printable, quote } from '../wire/index.js';
 /** @internal For the streams of the floor above. */
 export { isReadable } from './items.js';
+/** @internal The time of the floor above, and the order of its events, whatever a test fakes. */
+export { systemClock } from './clock.js';
+/** @internal */
+export { nextTick } from './runtime.js';
 /** @internal For what waits there. */
 export { whenAborted } from './pending-send.js';
 

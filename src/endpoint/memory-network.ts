@@ -1,9 +1,8 @@
 /** A network within this process: what connects and listens through it takes no port and no file. */
 import { Server, Socket } from 'node:net';
-// Not the global ones, which a test may have replaced.
-import { clearInterval, setImmediate, setInterval } from 'node:timers';
 import { MemorySocket, resetError } from './memory-socket.js';
 import type { Network } from './network.js';
+import { clearInterval, nextTick, setImmediate, setInterval } from './runtime.js';
 
 /**
  * For tests: `new Listener({ network })` and `connect({ network })`, `new InterconnectServer({ network })` and
@@ -93,7 +92,7 @@ class MemoryServer extends Server {
       this.once('listening', () => void Reflect.apply(callback, this, []));
     const error = this.#network.bind(this);
     this.listening = error === undefined;
-    process.nextTick(() => {
+    nextTick(() => {
       if (error !== undefined) this.emit('error', error);
       else if (this.listening) this.emit('listening');
     });
@@ -114,7 +113,7 @@ class MemoryServer extends Server {
   }
 
   override getConnections(callback: (error: Error | null, count: number) => void): this {
-    process.nextTick(() => callback(null, this.#sockets.size));
+    nextTick(() => callback(null, this.#sockets.size));
     return this;
   }
 
@@ -130,7 +129,7 @@ class MemoryServer extends Server {
   }
 
   #closeIfDrained(): void {
-    if (this.#sockets.size === 0) process.nextTick(() => this.emit('close'));
+    if (this.#sockets.size === 0) nextTick(() => this.emit('close'));
   }
 }
 

@@ -5,8 +5,7 @@
  * error.
  */
 import { Socket } from 'node:net';
-// Not the global one, which a test may have replaced.
-import { setImmediate } from 'node:timers';
+import { setImmediate } from './runtime.js';
 
 type Done = (error?: Error | null) => void;
 

@@ -1,11 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import type { Observable } from 'rxjs';
-import { InterconnectError, isInterconnectError, messageOf } from '../endpoint/index.js';
+import {
+  InterconnectError,
+  isInterconnectError,
+  messageOf,
+  systemClock,
+} from '../endpoint/index.js';
 import type { ErrorCode } from '../endpoint/index.js';
 import { InterconnectClient } from './client/interconnect.client.js';
 import { InterconnectStatus } from './common/interconnect.events.js';
 import { InterconnectServer } from './server/interconnect.server.js';
-import { systemTimers } from './common/timers.js';
 import type { Timers } from './common/timers.js';
 
 const TIMEOUT = 1000;
@@ -60,7 +64,7 @@ export class InterconnectHealthIndicator {
     client: Pick<InterconnectClient, 'connect' | 'status'>,
     options: InterconnectHealthOptions = {},
   ): Promise<InterconnectHealthResult<Key>> {
-    const { timeout = TIMEOUT, clock = systemTimers } = options;
+    const { timeout = TIMEOUT, clock = systemClock } = options;
     let stopTimer = () => {};
     const late = new Promise<never>((_resolve, reject) => {
       stopTimer = clock.setAlarm(timeout, () => reject(silent(timeout)));

@@ -2,6 +2,7 @@
 import type { ConnectionMachine } from './connection.js';
 import type { Failure } from './failure.js';
 import type { Greeting } from './handshake.js';
+import type { TimeBudget } from './time-budget.js';
 
 export interface SocketSettings {
   readonly role: 'dialer' | 'listener';
@@ -9,6 +10,8 @@ export interface SocketSettings {
   readonly greeting: Greeting;
   /** Milliseconds from the socket to the established connection. */
   readonly handshakeTimeout: number;
+  /** The part of that time that is left, if the handshake began before there was a socket. */
+  readonly patience?: TimeBudget | undefined;
   /** The dialer's: the connection that this socket is to continue. */
   readonly resume?: ConnectionMachine | undefined;
 }

@@ -41,6 +41,7 @@ import {
 } from './socket-failures.js';
 import { STALL_TIMEOUT, StallWatch } from './stall-watch.js';
 import { cutText } from './text.js';
+import { TimeBudget } from './time-budget.js';
 import { EMPTY } from './unit.js';
 import { violation } from './violation.js';
 import type { Failure } from './failure.js';
@@ -58,9 +59,9 @@ import { Keepalive } from './keepalive.js';
 import { Pings } from './pings.js';
 
 type SocketState =
-  | { readonly kind: 'preface'; readonly deadline: number }
-  | { readonly kind: 'greeting'; readonly deadline: number }
-  | { readonly kind: 'judging'; readonly deadline: number; readonly hello: Greeting }
+  | { readonly kind: 'preface' }
+  | { readonly kind: 'greeting' }
+  | { readonly kind: 'judging'; readonly hello: Greeting }
   | {
       readonly kind: 'open';
       readonly connection: ConnectionMachine;
@@ -82,6 +83,8 @@ export class SocketMachine implements FrameSink {
   /** Frames that wait until the application has seen what came before them. */
   #held: Parameters<FrameSink['onFrame']>[] | undefined;
   readonly #stalls = new StallWatch();
+  /** How long the handshake may take. */
+  readonly #patience: TimeBudget;
 
   constructor(effects: SocketEffects, settings: SocketSettings, now: number) {
     this.#effects = effects;
@@ -89,8 +92,9 @@ export class SocketMachine implements FrameSink {
     this.#now = now;
     // Who has not been greeted knows no limits. [IC-2.7] [IC-6.7]
     this.#frames = new FrameDecoder(this, { maxFrame: MAX_GREETING, maxMeta: DEFAULT_META_SIZE });
-    this.#state = { kind: 'preface', deadline: now + settings.handshakeTimeout };
-    effects.arm(this.#state.deadline);
+    this.#state = { kind: 'preface' };
+    this.#patience = settings.patience ?? new TimeBudget(settings.handshakeTimeout, now);
+    effects.arm(this.#patience.nextLook);
     if (settings.role === 'listener') return;
     // [IC-2.8] [IC-17.14]
     const hello = { ...settings.greeting, resume: resumptionOf(settings.resume) };
@@ -144,18 +148,10 @@ export class SocketMachine implements FrameSink {
   onTime(now: number): void {
     this.#now = now;
     const state = this.#state;
-    switch (state.kind) {
-      case 'preface':
-      case 'greeting':
-      case 'judging':
-        if (now < state.deadline) return this.#effects.arm(state.deadline);
-        return this.#onHandshakeTimeout(state.kind);
-      case 'open':
-        return this.#onOpenTime(state.connection, state.keepalive, now);
-      case 'closing':
-      case 'closed':
-        return;
-    }
+    if (state.kind === 'closing' || state.kind === 'closed') return;
+    if (state.kind === 'open') return this.#onOpenTime(state.connection, state.keepalive, now);
+    if (this.#patience.spend(now)) this.#onHandshakeTimeout(state.kind);
+    else this.#effects.arm(this.#patience.nextLook);
   }
 
   /**
@@ -294,7 +290,7 @@ export class SocketMachine implements FrameSink {
     const frame = decodeFrame(type, flags, session, id, bytes, start, metaLength, end);
     const { role } = this.#settings;
     if (role === 'listener' && type === FrameType.HELLO) {
-      this.#state = { kind: 'judging', deadline: state.deadline, hello: readGreeting(frame) };
+      this.#state = { kind: 'judging', hello: readGreeting(frame) };
       this.#effects.handshake(this.#state.hello);
     } else if (role === 'dialer' && type === FrameType.WELCOME) {
       this.#onWelcome(readGreeting(frame));
@@ -310,7 +306,7 @@ export class SocketMachine implements FrameSink {
       case 'preface': {
         const taken = this.#preface.push(chunk);
         if (this.#preface.version === undefined) return;
-        this.#onPreface(this.#preface.version, this.#state.deadline);
+        this.#onPreface(this.#preface.version);
         return this.#frames.push(chunk.subarray(taken));
       }
       case 'open':
@@ -327,8 +323,8 @@ export class SocketMachine implements FrameSink {
     }
   }
 
-  #onPreface(version: number, deadline: number): void {
-    this.#state = { kind: 'greeting', deadline };
+  #onPreface(version: number): void {
+    this.#state = { kind: 'greeting' };
     if (this.#settings.role === 'dialer') {
       // [IC-3.6]
       if (version === VERSION) return;

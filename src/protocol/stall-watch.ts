@@ -1,22 +1,28 @@
 /**
- * Progress in both directions. A peer that reads nothing, or that sends one frame octet by octet, is
- * alive by the keepalive's measure and still holds memory here for as long as it likes.
+ * Watches that both directions of a socket make progress. A peer that reads nothing, or that sends one frame octet by
+ * octet, is alive by the keepalive's measure, and still holds memory here for as long as it likes.
  */
+import { TimeBudget } from './time-budget.js';
+
 export class StallWatch {
-  /** Since when the socket has taken nothing although output waits. */
-  #blockedSince = Infinity;
-  /** Since when the same frame has been incomplete. */
-  #partialSince = Infinity;
+  /** How long the socket may take nothing although output waits. */
+  readonly #output = new TimeBudget(STALL_TIMEOUT, 0);
+  #isBlocked = false;
+  /** How long the same frame may be incomplete. */
+  readonly #input = new TimeBudget(STALL_TIMEOUT, 0);
+  #isPartial = false;
   #frames = 0;
   #framesAtCheck = -1;
 
   /** The socket takes nothing now. */
   onBlocked(now: number): void {
-    if (this.#blockedSince === Infinity) this.#blockedSince = now;
+    if (this.#isBlocked) return;
+    this.#isBlocked = true;
+    this.#output.refill(now);
   }
 
   onUnblocked(): void {
-    this.#blockedSince = Infinity;
+    this.#isBlocked = false;
   }
 
   /** A frame is complete. */
@@ -24,31 +30,24 @@ export class StallWatch {
     this.#frames += 1;
   }
 
-  /** What has stood still for too long; `pending`: octets of a frame that is not complete. */
+  /** Which direction has stood still for too long; `pending`: octets of a frame that is not complete. */
   check(now: number, pending: number): 'output' | 'input' | undefined {
-    if (pending === 0) this.#partialSince = Infinity;
-    else if (this.#framesAtCheck !== this.#frames) this.#partialSince = now;
+    if (this.#isBlocked && this.#output.spend(now)) return 'output';
+    const isSameFrame = this.#isPartial && this.#framesAtCheck === this.#frames;
+    this.#isPartial = pending > 0;
     this.#framesAtCheck = this.#frames;
-    if (now >= this.nextCheck + LATE) {
-      // This process stood still, not the other: what happened meanwhile is not known yet.
-      this.#blockedSince = forgive(this.#blockedSince, now);
-      this.#partialSince = forgive(this.#partialSince, now);
-    }
-    if (now >= this.#blockedSince + STALL_TIMEOUT) return 'output';
-    return now >= this.#partialSince + STALL_TIMEOUT ? 'input' : undefined;
+    if (!this.#isPartial) return undefined;
+    if (isSameFrame) return this.#input.spend(now) ? 'input' : undefined;
+    this.#input.refill(now);
+    return undefined;
   }
 
   /** When to look again. */
   get nextCheck(): number {
-    return Math.min(this.#blockedSince, this.#partialSince) + STALL_TIMEOUT;
+    const output = this.#isBlocked ? this.#output.nextLook : Infinity;
+    return this.#isPartial ? Math.min(output, this.#input.nextLook) : output;
   }
-}
-
-function forgive(since: number, now: number): number {
-  return since === Infinity ? since : Math.max(since, now - STALL_TIMEOUT + LATE);
 }
 
 /** Milliseconds. */
 export const STALL_TIMEOUT = 30_000;
-/** A look that comes so much later than it was due is late; as much time is given after it. */
-const LATE = 4000;

@@ -279,6 +279,27 @@ describe('A handshake that takes too long', () => {
     slow.expectClose(Code.HANDSHAKE_TIMEOUT);
   });
 
+  it('has its whole time after a standstill of this thread', () => {
+    const peer = new SimPeer('listener', { handshakeTimeout: 100 });
+    peer.clock.skip(60_000);
+    expect(peer.side.aborted).toBe(false);
+
+    peer.advance(99);
+    peer.greet();
+    peer.advance(1000);
+
+    expect(peer.side.status).toBe('open');
+  });
+
+  it('ends after a standstill of this thread where nothing comes', () => {
+    const peer = new SimPeer('listener', { handshakeTimeout: 100 });
+    peer.clock.skip(60_000);
+
+    peer.advance(100);
+
+    expect(peer.side.aborted).toBe(true);
+  });
+
   it('does not count once the connection stands', () => {
     const pair = SimPair.open({ dialer: { handshakeTimeout: 100 } });
 

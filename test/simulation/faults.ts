@@ -248,8 +248,8 @@ export const faults: readonly Fault[] = [
   {
     name: 'a detached connection never expires',
     file: 'endpoint/continuity.ts',
-    find: 'this.#stopExpiry = this.#settings.clock.setTimer(ttl, () => carrier.end(failure));',
-    replace: 'void ttl;',
+    find: 'this.#stopExpiry = whenUsedUp(budget, clock, () => carrier.end(failure));',
+    replace: 'void [budget, whenUsedUp];',
   },
   {
     name: 'a connection expires although its dialer came back',

@@ -53,6 +53,14 @@ export class VirtualTime implements Clock {
     return this.setTimer(delay, callback);
   }
 
+  microtask(callback: () => void): void {
+    this.#microtasks.push(callback);
+  }
+
+  tick(callback: () => void): void {
+    this.#ticks.push(callback);
+  }
+
   random(): number {
     return this.#random.next();
   }

@@ -1,4 +1,7 @@
-/** Time in the test's hand: nothing passes, and no timer fires, but by `advance`. */
+/**
+ * Time in the test's hand: nothing passes, and no timer fires, but by `advance`. A timer fires as the endpoint's clock has
+ * it: after everything has been read that has arrived. So a test delivers first, and then lets time pass.
+ */
 export class ManualClock {
   /** What `random` gives. */
   chance = 0.5;
@@ -22,6 +25,15 @@ export class ManualClock {
 
   setAlarm(delay: number, callback: () => void): () => void {
     return this.setTimer(delay, callback);
+  }
+
+  /** What follows the code of now follows at once: no time passes for it. */
+  microtask(callback: () => void): void {
+    queueMicrotask(callback);
+  }
+
+  tick(callback: () => void): void {
+    process.nextTick(callback);
   }
 
   /** Chance is in the test's hand as well. */

@@ -1,4 +1,4 @@
-/** Time as this floor needs it; the endpoint's clock is one. */
+/** Time and chance, as this floor needs them. The endpoint's clock is one. */
 export interface Timers {
   now(): number;
   /** Calls `callback` once after `delay` milliseconds, unless the returned function was called before. */
@@ -8,17 +8,3 @@ export interface Timers {
   /** 0 ≤ n < 1, at random. */
   random(): number;
 }
-
-export const systemTimers: Timers = {
-  now: () => performance.now(),
-  setTimer(delay, callback) {
-    const timer = setTimeout(callback, delay);
-    timer.unref();
-    return () => clearTimeout(timer);
-  },
-  setAlarm(delay, callback) {
-    const timer = setTimeout(callback, delay);
-    return () => clearTimeout(timer);
-  },
-  random: () => Math.random(),
-};

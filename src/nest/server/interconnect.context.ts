@@ -105,6 +105,8 @@ export class InterconnectContext extends BaseRpcContext<InterconnectContextArgs>
   /** The same as an instant of this machine's clock (as `Date.now()`), or `undefined`. */
   getDeadline(): number | undefined {
     const remaining = this.getRemaining();
+    // That of the application, which may be faked: the application compares it with that.
+    // eslint-disable-next-line no-restricted-properties
     return remaining === undefined ? undefined : Date.now() + remaining;
   }
 

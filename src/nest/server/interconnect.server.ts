@@ -7,7 +7,7 @@ import type {
   MsPattern,
   Transport,
 } from '@nestjs/microservices';
-import { Code, InterconnectError, quote } from '../../endpoint/index.js';
+import { Code, InterconnectError, quote, systemClock } from '../../endpoint/index.js';
 import type { Connection, ListenAddress, Message, Session } from '../../endpoint/index.js';
 import { serverCodec } from '../common/codec.js';
 import type { ConnectionSource, SourceListener } from './connection-source.js';
@@ -31,7 +31,6 @@ import type { InterconnectServerEvents } from './interconnect.server-events.js';
 import { Listening } from './listening.js';
 import { lineOf, logError } from '../common/log-lines.js';
 import { Notifier } from '../common/notifier.js';
-import { systemTimers } from '../common/timers.js';
 import type { Timers } from '../common/timers.js';
 
 const NOTHING = () => {};
@@ -76,7 +75,7 @@ export class InterconnectServer
   constructor(options: InterconnectServerOptions = {}) {
     super();
     this.options = options;
-    this.timers = options.clock ?? systemTimers;
+    this.timers = options.clock ?? systemClock;
     this.transportId = options.transportId ?? INTERCONNECT_TRANSPORT;
     this.initializeSerializer(options);
     this.initializeDeserializer(options);

@@ -1,5 +1,6 @@
 import type { Observable, Observer, Subscription } from 'rxjs';
 import { takeWhile } from 'rxjs';
+import { nextTick } from '../../endpoint/index.js';
 import type { Message } from '../../endpoint/index.js';
 import type { HandlerLimit } from './handler-limit.js';
 import { isInterconnectRecord } from '../common/interconnect.record.js';
@@ -103,7 +104,7 @@ export class ObservableResult implements Observer<unknown> {
   }
 
   private waitForEnd(): void {
-    if (this.sendsValues) process.nextTick(release, this);
+    if (this.sendsValues) nextTick(release, this);
   }
 
   /** The end has not come with the first value. */
