@@ -152,6 +152,11 @@ export class Continuity implements CarrierListener, ReconnectListener {
     this.#attach('resumed', driver, greeting, peer);
   }
 
+  onUnresumable(failure: Failure): void {
+    // [IC-17.20]
+    this.#renew(failure);
+  }
+
   get isWanted(): boolean {
     return this.#listener.isWanted;
   }

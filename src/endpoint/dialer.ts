@@ -1,7 +1,12 @@
 /** Opens sockets to the addresses of one other side, and introduces this side on them. */
 import { connect as connectTcp, type NetConnectOpts, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions as TlsConnectOptions } from 'node:tls';
-import { type ConnectionMachine, type Greeting, TimeBudget } from '../protocol/index.js';
+import {
+  type ConnectionMachine,
+  type Failure,
+  type Greeting,
+  TimeBudget,
+} from '../protocol/index.js';
 import { whenUsedUp } from './clock.js';
 import {
   type Address,
@@ -26,6 +31,8 @@ export interface DialListener {
   onBegin(): ConnectionMachine;
   onOpen(driver: Driver, greeting: Greeting, peer: Peer): void;
   onResumed(driver: Driver, greeting: Greeting, peer: Peer): void;
+  /** The connection that was to be continued is over: the two sides do not agree on what has arrived. */
+  onUnresumable(failure: Failure): void;
 }
 
 /** What the dialer needs to know of the other side. */
@@ -205,6 +212,7 @@ export class Dialer {
           listener.onResumed(driver, welcome, peerOf(socket, welcome.agent, address.path));
           resolve(undefined);
         },
+        onUnresumable: (failure) => listener.onUnresumable(failure),
         onFailed: (failure) => {
           if (failure?.kind === 'handshake-timeout') {
             return resolve(tooLate(address, 'no answer to the handshake', handshakeTimeout));

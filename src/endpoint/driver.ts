@@ -35,6 +35,8 @@ export interface DriverListener {
   onOpen(greeting: Greeting): void;
   /** So does the one that was to be resumed. */
   onResumed(greeting: Greeting): void;
+  /** The connection that was to be resumed is over: the two sides do not agree on what has arrived. */
+  onUnresumable(failure: Failure): void;
   /** There will be no connection. */
   onFailed(failure: Failure | undefined): void;
   /** The socket is gone. */
@@ -125,6 +127,10 @@ export class Driver implements SocketEffects {
 
   resumed(greeting: Greeting): void {
     this.#listener.onResumed(greeting);
+  }
+
+  unresumable(failure: Failure): void {
+    this.#listener.onUnresumable(failure);
   }
 
   end(): void {

@@ -270,6 +270,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
         this.#onConnection(connection, identityOf(peer, principal));
       },
       onResumed: () => undefined,
+      onUnresumable: () => undefined,
       onFailed: () => undefined,
       onSocketClosed: () => void this.#drivers.delete(driver),
     });

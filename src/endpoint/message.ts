@@ -156,10 +156,14 @@ export class Message {
    * Rejects. `code` is `Code.REFUSED` (the default), `Code.FAILED`, `Code.DEADLINE` (the handler took longer than it may:
    * at the sender, a timeout as if the message's own time were over) or an application's own
    * (0x8000–0xbfff: it was processed, 0xc000–0xffff: it was not); `reason` is for people, at most 1024
-   * bytes; `data` is for the sender's application.
+   * bytes; `data` is for the sender's application. If `respond` has thrown IC_ERR_TOO_LARGE before, FAILED becomes
+   * `Code.REPLY_TOO_LARGE`: the sender learns that a larger `maxMessageSize` of its own would help.
    */
   reject(code: number = Code.REFUSED, reason = '', data?: Bytes, options?: SettleOptions): void {
-    const meta = rejectionMeta(code, reason, options);
+    const given = rejectionMeta(code, reason, options);
+    const isTooLarge = this.#isTooLarge && code === Code.FAILED;
+    // [IC-6.36]
+    const meta = isTooLarge ? { ...given, code: Code.REPLY_TOO_LARGE } : given;
     this.#settle(FrameType.REJECT, meta, data === undefined ? EMPTY : this.#payload(data));
   }
 

@@ -191,6 +191,7 @@ export class Reconnector {
           succeeded();
           listener.onResumed(...connected);
         },
+        onUnresumable: (unresumable) => listener.onUnresumable(unresumable),
       },
       signal,
     );

@@ -34,6 +34,7 @@ import { SettlementDebt } from './settlement-debt.js';
 import type { CreditSource } from './session-host.js';
 import type { ItemReceiver } from './item-receiver.js';
 import { EMPTY, type Unit } from './unit.js';
+import { violation } from './violation.js';
 import { ReceiveWindow, SendWindow } from './windows.js';
 
 export class ConnectionMachine implements SessionOwner {
@@ -134,7 +135,7 @@ export class ConnectionMachine implements SessionOwner {
     this.output.sent.rewind(received);
     // None of what is not counted is sure to have arrived. [IC-12.12]
     this.goaway.onSocket();
-    this.#grants.ofConnection = true;
+    this.#grants.announceConnection();
     const sessions = this.#sessions.all();
     // The other side says again what it granted: for itself, each session and each stream.
     this.#flood.pardon(1 + sessions.reduce((sum, { unsettled }) => sum + 1 + unsettled, 0));
@@ -158,9 +159,10 @@ export class ConnectionMachine implements SessionOwner {
 
   /** GOAWAY. */
   onGoaway(now: number): void {
-    if (this.goaway.theirs) return this.flood(now);
-    this.goaway.theirs = true;
-    // It waits for the acknowledgement of what it has written before.
+    const heard = this.goaway.hear();
+    if (heard === 'before') return this.flood(now);
+    if (heard === 'again') return;
+    // The other side waits for the acknowledgement of the frames that it has written before.
     this.connectionCreditDue();
     // First: what has not begun may go to another connection.
     this.effects.draining();
@@ -207,6 +209,7 @@ export class ConnectionMachine implements SessionOwner {
 
   /** Writes what waits, until `room` octets are written or nothing has credit. */
   flush(writer: FrameWriter, room: number, now: number): void {
+    // Before all that waits: a refusal because of the drain is understood by a side that has read GOAWAY.
     this.goaway.flush(writer);
     this.#blocked.pump();
     this.#sessions.startClocks(now);
@@ -292,9 +295,8 @@ export class ConnectionMachine implements SessionOwner {
   /** Pays for a useless frame. @throws ProtocolError CALM when there are too many. */
   flood(now: number): void {
     // [IC-15.1]
-    if (!this.#flood.spend(now)) {
-      throw new ProtocolError(Code.CALM, 'Too many frames that change nothing.');
-    }
+    if (this.#flood.spend(now)) return;
+    throw new ProtocolError(Code.CALM, 'Too many frames that change nothing.');
   }
 
   creditDue(receiver: CreditSource): void {
@@ -397,16 +399,8 @@ export class ConnectionMachine implements SessionOwner {
     end: number,
     now: number,
   ): void {
-    const { meta, payload } = decodeFrame(
-      type,
-      flags,
-      sessionId,
-      id,
-      bytes,
-      start,
-      metaLength,
-      end,
-    );
+    const frame = decodeFrame(type, flags, sessionId, id, bytes, start, metaLength, end);
+    const { meta, payload } = frame;
     const data = Buffer.from(payload);
     if (type === FrameType.OPEN) {
       this.#sessions.checkOpen(sessionId);
@@ -463,9 +457,7 @@ export class ConnectionMachine implements SessionOwner {
     const wasFull = sent.isFull;
     const news = sent.acknowledge(count);
     // [IC-6.13]
-    if (news < 0) {
-      throw new ProtocolError(Code.PROTOCOL, 'CREDIT acknowledges frames that were never sent.');
-    }
+    if (news < 0) violation('CREDIT acknowledges frames that were never sent.');
     // Sessions may be granted again.
     if (wasFull) this.connectionCreditDue();
     this.progressed();
@@ -497,11 +489,16 @@ export class ConnectionMachine implements SessionOwner {
   #writeCredits(writer: FrameWriter): void {
     this.#grants.flush(writer);
     if (!this.#grants.ofConnection) return;
+    // Who acknowledges nothing opens no further sessions, whose answers would only pile up.
+    const mayRaise = !this.output.sent.isFull;
+    const isNews =
+      this.#receipts.isDue || this.receiveWindow.freed > 0 || (mayRaise && this.#sessions.hasFreed);
+    // A CREDIT without effect would cost the other side's flood budget. After a resume none costs. [IC-8.13]
+    if (!this.#grants.takeConnection(isNews)) return;
     // [IC-6.12]
     const received = this.#receipts.acknowledge();
-    // Who acknowledges nothing opens no further sessions, whose answers would only pile up.
-    const opens = this.#sessions.grant(!this.output.sent.isFull);
-    this.#grants.flushConnection(writer, opens, this.receiveWindow.grant(), received);
+    const opens = this.#sessions.grant(mayRaise);
+    this.#grants.writeConnection(writer, opens, this.receiveWindow.grant(), received);
     // What was settled meanwhile may have been all that was not stuck.
     this.#relieve();
   }

@@ -8,8 +8,9 @@ import { Code, encodeFrame, FrameType } from '../wire/index.js';
 import type { FrameWriter } from './frame-writer.js';
 
 export class Drain {
-  /** The other side drains. */
-  theirs = false;
+  #theirs = false;
+  /** Whether the other side has said so on the socket of now. */
+  #isHeardHere = false;
   #own = false;
   /** How far this side has come on the socket of now. */
   #step: 'due' | 'said' | 'asked' | 'read' = 'due';
@@ -26,6 +27,11 @@ export class Drain {
     return this.#step === 'read';
   }
 
+  /** The other side drains. */
+  get theirs(): boolean {
+    return this.#theirs;
+  }
+
   begin(): void {
     this.#own = true;
   }
@@ -33,6 +39,15 @@ export class Drain {
   /** Another socket: what was said on the former may not have arrived. */
   onSocket(): void {
     this.#step = 'due';
+    this.#isHeardHere = false;
+  }
+
+  /** GOAWAY of the other side: the first, the first on this socket, or one after that. [IC-12.12] */
+  hear(): 'first' | 'again' | 'before' {
+    const heard = this.#theirs ? 'again' : 'first';
+    if (this.#isHeardHere) return 'before';
+    this.#theirs = this.#isHeardHere = true;
+    return heard;
   }
 
   /** Writes GOAWAY where it is due. */

@@ -11,6 +11,7 @@ import { EMPTY } from './unit.js';
 export class Grants {
   /** The connection's is due: sessions and octets, and the acknowledgement of what has arrived. */
   ofConnection = false;
+  #isAnnounced = false;
   readonly #sessions = new Set<CreditSource>();
   readonly #streams = new Set<ItemReceiver>();
 
@@ -30,10 +31,22 @@ export class Grants {
     this.#streams.delete(items);
   }
 
+  /** The connection's is due although it may say nothing new: the socket is another. */
+  announceConnection(): void {
+    this.ofConnection = this.#isAnnounced = true;
+  }
+
+  /** What is due of the connection's is due no longer. Returns false if it is not worth a frame. */
+  takeConnection(isNews: boolean): boolean {
+    const isWorthIt = isNews || this.#isAnnounced;
+    this.ofConnection = this.#isAnnounced = false;
+    return isWorthIt;
+  }
+
   clear(): void {
     this.#sessions.clear();
     this.#streams.clear();
-    this.ofConnection = false;
+    this.ofConnection = this.#isAnnounced = false;
   }
 
   /** Writes those of sessions and streams. */
@@ -51,8 +64,7 @@ export class Grants {
   }
 
   /** Writes the connection's. */
-  flushConnection(writer: FrameWriter, opens: number, bytes: number, received: number): void {
-    this.ofConnection = false;
+  writeConnection(writer: FrameWriter, opens: number, bytes: number, received: number): void {
     write(writer, 0, 0, received, creditPayload(opens, bytes));
   }
 }

@@ -115,6 +115,11 @@ export class ItemReceiver {
     return this.isComplete && this.#items.size === 0 && this.#state !== 'dropped';
   }
 
+  /** Whether more is to come, and somebody wants it. */
+  get isOpen(): boolean {
+    return this.#state === 'open' && !this.isComplete;
+  }
+
   /** Whether everything has come. */
   get isComplete(): boolean {
     return this.#endSeen && this.#partial === undefined;

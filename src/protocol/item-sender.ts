@@ -34,6 +34,8 @@ export class ItemSender implements WaitingStream {
   /** A large item that the output has and has not written whole. */
   #leaving: OutgoingItem | undefined;
   #hasBegun = false;
+  /** Whether END is on its way. */
+  #hasEnd = false;
   /** Waits until no item is left half written. */
   #onClear: (() => void) | undefined;
 
@@ -54,6 +56,11 @@ export class ItemSender implements WaitingStream {
   /** Whether nothing more can be given: ended, settled, cancelled or lost. */
   get isOver(): boolean {
     return this.#state === 'over';
+  }
+
+  /** Whether it is over without an END. */
+  get isCut(): boolean {
+    return this.isOver && !this.#hasEnd;
   }
 
   /** The message itself is on its way: items may follow, and `source` is told so. */
@@ -160,7 +167,9 @@ export class ItemSender implements WaitingStream {
     this.#sent = addBytes(this.#sent, 1);
     if (this.#lane.isLarge(item)) this.#leaving = item;
     else this.#hasBegun = true;
-    if ((item.flags & Flag.END) !== 0) this.#finish();
+    if ((item.flags & Flag.END) === 0) return;
+    this.#hasEnd = true;
+    this.#finish();
   }
 
   #tell(): void {

@@ -77,15 +77,20 @@ export function limitsFromMeta(meta: Meta): Limits {
   };
 }
 
-/** @throws ProtocolError META where a session could not live on this credit. */
-export function checkCredit(credit: NonNullable<Meta['sessionCredit']>, peer: FrameSize): void {
+type SessionCredit = NonNullable<Meta['sessionCredit']>;
+
+/** @throws ProtocolError META if a session could not live on this credit, or a value of it is too large. */
+export function checkCredit(credit: SessionCredit, peer: FrameSize): void {
   checkWindow(credit.bytes, peer);
-  if (credit.messages > MAX_WINDOW) {
-    throw new ProtocolError(Code.META, `A credit of ${credit.messages} messages is too large.`);
-  }
-  // [IC-6.6]
-  if (credit.items > MAX_WINDOW) {
-    throw new ProtocolError(Code.META, `A credit of ${credit.items} items is too large.`);
+  checkCeiling(credit);
+}
+
+/** @throws ProtocolError META if a value is larger than serial arithmetic can compare. [IC-6.6] */
+export function checkCeiling(credit: SessionCredit): void {
+  for (const [unit, value] of Object.entries(credit)) {
+    if (value <= MAX_WINDOW) continue;
+    const text = `A SESSION_CREDIT of ${value} ${unit} exceeds the largest one, ${MAX_WINDOW}.`;
+    throw new ProtocolError(Code.META, text);
   }
 }
 

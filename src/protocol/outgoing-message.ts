@@ -95,6 +95,11 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
     return this.hasDeadline ? remainingUntil(this.deadline, now) : 0;
   }
 
+  /** Whether its request stream stopped before its end. */
+  get isCut(): boolean {
+    return this.requestItems?.isCut === true;
+  }
+
   /** Its streams have made progress. */
   touch(now: number): void {
     if (this.patience === 0) return;

@@ -26,6 +26,11 @@ export class Receipts {
     return this.#dueAt;
   }
 
+  /** Whether frames have arrived that are not acknowledged. */
+  get isDue(): boolean {
+    return this.#frames > 0;
+  }
+
   /** A frame has taken effect. Returns true where that is to be acknowledged now. */
   count(octets: number, now: number): boolean {
     // [IC-17.4]

@@ -21,6 +21,8 @@ export interface StreamReceiver extends ItemHolder {
   find(id: number): IncomingMessage | undefined;
   /** The id that came last. */
   readonly lastId: number;
+  /** The id of the SEND whose last FRAG is still to come, refused or not; 0 = there is none. */
+  readonly unfinishedId: number;
   /** Settles a message of which an item is larger than this side takes. */
   refuseItem(message: IncomingMessage): void;
   /** Settles a message whose answer has an item that the other side does not take. */
@@ -87,7 +89,7 @@ export class ReceiverStreams {
       return false;
     }
     // [IC-6.48]
-    if (message?.body !== undefined) violation(`An item before message ${id} is complete.`);
+    if (this.#receiver.unfinishedId === id) violation(`An item before message ${id} is complete.`);
     const fits = items.onItem(flags, bytes, start, metaLength, end);
     // [IC-8.21]
     if (message !== undefined) this.#onPart(message, items, fits);
@@ -141,9 +143,11 @@ export class ReceiverStreams {
    */
   retire({ id, requestItems, replyItems }: IncomingMessage): void {
     const isComplete = requestItems === undefined || requestItems.isComplete;
-    if (isComplete && replyItems === undefined) return;
+    // Nobody gives credit for items of which none was sent.
+    const answer = replyItems?.hasBegun === true ? replyItems : undefined;
+    if (isComplete && answer === undefined) return;
     this.#late.delete(id);
-    this.#late.set(id, { requestItems, replyItems });
+    this.#late.set(id, { requestItems, replyItems: answer });
     // [IC-8.22]
     if (this.#late.size <= this.#host.limits.messages) return;
     for (const [oldest] of this.#late) return void this.#late.delete(oldest);

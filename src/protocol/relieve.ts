@@ -1,7 +1,7 @@
 /**
- * Makes room when messages that are all incomplete have filled the memory: none of them could ever be
- * completed. The one of which least has come is rejected, and may be sent again. Our own sender never
- * brings it that far; others may.
+ * Makes room when requests and items that are all unfinished have filled the memory: none of them could ever
+ * become whole. Of the other side's messages, the one of which least has come is rejected, and may be sent
+ * again. Our own sender never brings it that far; others may.
  */
 import { MIN_FRAGMENT } from '../wire/index.js';
 import type { IncomingMessage } from './incoming-message.js';
@@ -21,6 +21,12 @@ export function relieve(
   let least: IncomingMessage | undefined;
   let where: SessionMachine | undefined;
   for (const session of sessions.all()) {
+    // Items of answers hold room as well. Their messages are this side's own: it does not give them up.
+    for (const answer of session.sender.streams.unfinished()) {
+      if (answer.stuck === 0) continue;
+      stuck += answer.stuck;
+      count += 1;
+    }
     for (const message of session.receiver?.unfinished() ?? []) {
       if (message.stuck === 0) continue;
       stuck += message.stuck;

@@ -30,6 +30,8 @@ export class SenderStreams {
   readonly #sender: StreamSender;
   /** Set as the session gets its number: nothing arrives before. */
   holder: ItemHolder | undefined;
+  /** Answers of which an item is not whole. */
+  readonly #unfinished = new Set<ItemReceiver>();
 
   constructor(host: SessionHost, sender: StreamSender) {
     this.#host = host;
@@ -75,7 +77,7 @@ export class SenderStreams {
     }
     const items = (message.replyItems ??= this.#receive(message));
     message.touch(now);
-    if (!items.onItem(flags, bytes, start, metaLength, end)) this.#refuse(message);
+    this.#onPart(message, items, items.onItem(flags, bytes, start, metaLength, end));
   }
 
   /** FRAG with REPLY. False where it continues no item. */
@@ -91,8 +93,13 @@ export class SenderStreams {
     const items = message?.replyItems;
     if (message === undefined || items?.isPartial !== true) return false;
     message.touch(now);
-    if (!items.onFragment(flags, bytes, start, end)) this.#refuse(message);
+    this.#onPart(message, items, items.onFragment(flags, bytes, start, end));
     return true;
+  }
+
+  /** Answers of which an item is not whole, for whoever must make room. */
+  unfinished(): Iterable<{ readonly stuck: number }> {
+    return this.#unfinished;
   }
 
   /** CREDIT for the items of a request. False where it is of no use. */
@@ -127,6 +134,13 @@ export class SenderStreams {
     // [IC-6.38]
     requestItems?.stop(true);
     replyItems?.drop();
+    if (replyItems !== undefined) this.#unfinished.delete(replyItems);
+  }
+
+  #onPart(message: OutgoingMessage, items: ItemReceiver, fits: boolean): void {
+    if (!fits) this.#refuse(message);
+    else if (items.isPartial && message.state === 'sent') this.#unfinished.add(items);
+    else this.#unfinished.delete(items);
   }
 
   #receive(message: OutgoingMessage): ItemReceiver {

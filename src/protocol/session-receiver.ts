@@ -89,9 +89,20 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     return this.#lastId;
   }
 
+  /** The id of the SEND whose last FRAG is still to come, refused or not; 0 = there is none. */
+  get unfinishedId(): number {
+    return this.#partial?.id ?? this.#refusedId;
+  }
+
   /** A message of the other side whose settlement is not written. */
   find(id: number): IncomingMessage | undefined {
     return this.#received.get(id);
+  }
+
+  /** Whether a request has begun and has neither come to its end nor been cancelled or settled. */
+  get hasOpenRequest(): boolean {
+    if (this.#partial !== undefined) return true;
+    return this.#received.values().some(({ requestItems }) => requestItems?.isOpen === true);
   }
 
   /** Whether nothing has ever arrived. */

@@ -10,6 +10,7 @@ import {
   FrameType,
   GrowingBuffer,
   idsAhead,
+  MAX_ID,
   type Meta,
   nextId,
   ProtocolError,
@@ -83,9 +84,10 @@ export class SessionSender implements ItemCarrier, StreamSender {
 
   /** Whether nothing waits to be written, so that END may follow. */
   get isFlushed(): boolean {
-    const { uploads } = this.lane;
-    if (uploads > 0 || this.#large !== undefined) return false;
-    return this.#unwritten.queued === 0 && this.#settlements.size === 0;
+    const waiting = this.lane.uploads + this.#unwritten.queued + this.#settlements.size;
+    if (waiting > 0 || this.#large !== undefined) return false;
+    // Nothing ends a request stream that its own DEADLINE has cut, until the other side settles the message.
+    return this.#sent.values().every((message) => message.isCancelled || !message.isCut);
   }
 
   get lastId(): number {
@@ -149,6 +151,8 @@ export class SessionSender implements ItemCarrier, StreamSender {
 
   /** CREDIT for this session. False where it allows nothing new. */
   onCredit(count: number, bytes: number): boolean {
+    // [IC-4.9]
+    if (count > MAX_ID) violation(`CREDIT allows messages up to ${count}, which is no id.`);
     const gain = idsAhead(this.#limit, count);
     const moreMessages = gain > 0 && gain < MAX_WINDOW;
     if (moreMessages && idsAhead(this.#lastId, count) >= MAX_WINDOW) {
@@ -198,17 +202,14 @@ export class SessionSender implements ItemCarrier, StreamSender {
       this.#stopLarge(message);
       this.pump();
     }
+    const { maxMessage } = this.#host.limits;
     if ((flags & Flag.MORE) === 0) {
       const size = end - start - metaLength;
-      if (meta.total !== undefined && meta.total !== size) {
-        violation(`The settlement of message ${id} has ${size} bytes and announced ${meta.total}.`);
-      }
-      const limit = this.#host.limits.maxMessage;
-      if (size > limit) this.#abandon(message, tooLarge(type, size, limit));
+      checkTotal(id, meta.total, size);
+      if (size > maxMessage) this.#abandon(message, tooLarge(type, size, maxMessage));
       this.#finish(message, type, meta, keepPayload(bytes, start + metaLength, end));
       return true;
     }
-    const { maxMessage } = this.#host.limits;
     const wanted = message.state === 'sent' && (meta.total ?? 0) <= maxMessage;
     message.reply = {
       type,
@@ -230,11 +231,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
     this.#append(message, bytes, start, end);
     if ((flags & Flag.MORE) !== 0) return;
     const { type, meta, body, arrived } = message.reply;
-    if (meta.total !== undefined && meta.total !== arrived) {
-      violation(
-        `The settlement of message ${id} has ${arrived} bytes and announced ${meta.total}.`,
-      );
-    }
+    checkTotal(id, meta.total, arrived);
     this.#finish(message, type, meta, body?.take() ?? EMPTY);
   }
 
@@ -429,11 +426,12 @@ export class SessionSender implements ItemCarrier, StreamSender {
       this.#revoke(message, withExecuted(failure, 'no'));
       this.pump();
     } else if (message === this.#large) {
-      // The other side starts no handler before it has the whole message.
+      // The other side starts no handler before it has the whole message. An item of an answer says that it did.
+      const reason = withExecuted(failure, message.replyItems === undefined ? 'no' : 'maybe');
       this.#stopLarge(message);
       this.cancelOnWire(message);
-      if (message.oneWay) this.#settleLocally(message, withExecuted(failure, 'no'));
-      else this.#abandon(message, withExecuted(failure, 'no'));
+      if (message.oneWay) this.#settleLocally(message, reason);
+      else this.#abandon(message, reason);
       this.pump();
     } else if (message.oneWay) {
       this.#settleLocally(message, failure);
@@ -500,4 +498,9 @@ export class SessionSender implements ItemCarrier, StreamSender {
   #age({ state, id }: OutgoingMessage): number {
     return state === 'sent' ? idsAhead(id, this.#lastId) : -1;
   }
+}
+
+function checkTotal(id: number, total: number | undefined, size: number): void {
+  if (total === undefined || total === size) return;
+  violation(`The settlement of message ${id} has ${size} bytes and announced ${total}.`);
 }

@@ -87,6 +87,11 @@ export class SessionTable {
     return this.#isDue;
   }
 
+  /** Whether places are free that the other side does not know of. */
+  get hasFreed(): boolean {
+    return this.#freed > 0;
+  }
+
   /** The other side allows so many sessions in all. False where that is not more than before. */
   raise(mayOpen: number): boolean {
     if (mayOpen <= this.#mayOpen) return false;

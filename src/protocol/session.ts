@@ -20,7 +20,7 @@ import {
   quote,
 } from '../wire/index.js';
 import { DRAINING, type Failure, withExecuted } from './failure.js';
-import { checkCredit, type Limits } from './limits.js';
+import { checkCeiling, checkCredit, type Limits } from './limits.js';
 import { OpenUnit } from './open-unit.js';
 import type { OutgoingMessage } from './outgoing-message.js';
 import { SessionReceiver } from './session-receiver.js';
@@ -293,6 +293,7 @@ export class SessionMachine {
     const credit = meta.sessionCredit;
     if (credit !== undefined) {
       // [IC-6.17]
+      checkCeiling(credit);
       this.sender.onCredit(credit.messages, credit.bytes);
       this.sender.raiseItems(credit.items);
     }
@@ -328,6 +329,11 @@ export class SessionMachine {
       // An abort is answered, so that both sides know that nothing follows. [IC-6.22]
       if (state.kind !== 'ending' || !state.endSent) this.#push(FrameType.END, {}, EMPTY);
       return this.#close(aborted(code, meta, data));
+    }
+    // [IC-6.19]
+    if (this.#receiver?.hasOpenRequest === true) {
+      const { id } = this;
+      throw new ProtocolError(Code.PROTOCOL, `END of session ${id} amid a request of its writer.`);
     }
     if ('endSeen' in state) state.endSeen = true;
     // [IC-6.20]

@@ -33,6 +33,8 @@ export interface SocketEffects {
   open(connection: ConnectionMachine, greeting: Greeting): void;
   /** The connection that this socket was to resume goes on. */
   resumed(greeting: Greeting): void;
+  /** The connection that this socket was to resume is over: WELCOME gave a count that cannot be. `closed` follows. */
+  unresumable(failure: Failure): void;
   /** The last frame is on its way: end the socket, and discard what still comes. */
   end(): void;
   /** Destroy the socket; there is nothing to say. */

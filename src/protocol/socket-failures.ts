@@ -17,6 +17,12 @@ export const SUPERSEDED: Failure = {
   code: Code.SUPERSEDED,
 };
 
+export const UNRESUMABLE: Failure = {
+  kind: 'connection-lost',
+  executed: 'maybe',
+  message: 'The connection was lost: the two sides do not agree on which frames have arrived.',
+};
+
 /** `open`: there was a connection. */
 export function lostBy(reason: string, open: boolean): Failure {
   return {

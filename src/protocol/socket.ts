@@ -37,6 +37,7 @@ import {
   silentFor,
   stalled,
   SUPERSEDED,
+  UNRESUMABLE,
   violated,
 } from './socket-failures.js';
 import { STALL_TIMEOUT, StallWatch } from './stall-watch.js';
@@ -328,10 +329,8 @@ export class SocketMachine implements FrameSink {
     if (this.#settings.role === 'dialer') {
       // [IC-3.6]
       if (version === VERSION) return;
-      throw new ProtocolError(
-        Code.VERSION,
-        `The other side speaks version ${version}, not ${VERSION}.`,
-      );
+      const text = `The other side speaks version ${version}, not ${VERSION}.`;
+      throw new ProtocolError(Code.VERSION, text);
     }
     // [IC-2.4] [IC-3.4]
     // A dialer of a later version is answered with ours, and decides itself.
@@ -348,6 +347,8 @@ export class SocketMachine implements FrameSink {
     }
     // [IC-6.39] [IC-17.20]
     if (resume?.canResume(welcome.resumed) !== true) {
+      // The counts of the two sides will never agree again.
+      if (resume !== undefined) this.#effects.unresumable(UNRESUMABLE);
       violation(`WELCOME resumes a connection at frame ${welcome.resumed}, which it has not.`);
     }
     this.#goOn(resume, welcome.resumed);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { connect, type Message } from 'nestjs-interconnect/core';
+import { Code, connect, type Message } from 'nestjs-interconnect/core';
 import { addressOf, connected, dial, echo, inSession, listening } from '../support/connected.js';
 import { failure, next, thrown, until } from '../support/events.js';
 
@@ -31,6 +31,22 @@ describe('a message that is too large', () => {
       expect(error).toMatchObject({ code: 'IC_ERR_TOO_LARGE' });
       expect(error.message).toMatch(/1001 bytes exceeds the 1000 bytes .*maxMessageSize/);
     }
+  });
+
+  it('is REPLY_TOO_LARGE to its sender, also where the handler rejects it itself [IC-6.36]', async () => {
+    const { session, accepted } = await inSession({}, { maxMessageSize: 1000 });
+    accepted.on('message', (message) => {
+      try {
+        message.respond(Buffer.alloc(1001));
+      } catch {
+        message.reject(Code.FAILED, 'It does not fit.', Buffer.from('so'));
+      }
+    });
+
+    const outcome = await session.send(Buffer.from('x'));
+
+    expect(outcome).toMatchObject({ code: Code.REPLY_TOO_LARGE, reason: 'It does not fit.' });
+    expect(outcome.data.toString()).toBe('so');
   });
 
   it.each([0, 1])('is none of %d bytes where one byte is allowed', async (size) => {

@@ -230,7 +230,9 @@ describe('a token in the hands of two', () => {
     for (let attempt = 0; attempt < 2; attempt++) {
       if (attempt === 0) first.socket.destroy();
       const peer = await raw.accepted();
-      await peer.frame(FrameType.HELLO);
+      const { meta } = await peer.frame(FrameType.HELLO);
+      // The connection is over with the first impossible count: the second HELLO begins another.
+      expect(meta.resume === undefined).toBe(attempt === 1);
       peer.write(
         encodePreface(),
         frame({

@@ -348,10 +348,21 @@ describe('A CREDIT', () => {
     peer.send(credit(2));
     peer.lines();
 
-    peer.send(credit(2), credit(1), credit(1, 100), credit(0xffffffff));
+    peer.send(credit(2), credit(1), credit(1, 100), credit(2 ** 31 - 1));
 
     peer.expectSilence();
   });
+
+  it.each([2 ** 31, 2 ** 31 + 9, 2 ** 32 - 1])(
+    'whose messages limit %i is no id ends the connection (M126) [IC-4.9]',
+    (count) => {
+      const peer = sending();
+
+      peer.send(credit(count));
+
+      peer.expectClose(Code.PROTOCOL);
+    },
+  );
 
   it('that jumps too far ahead ends the connection (M79) [IC-8.4]', () => {
     const bytes = sending();

@@ -151,6 +151,39 @@ describe('A side that drains', () => {
     expect(peer.side.drained).toBe(true);
   });
 
+  it('says so before the frames that wait, so that its refusals come behind GOAWAY [IC-12.8]', () => {
+    const pair = SimPair.open();
+    const { dialer, listener: acceptor } = pair.join();
+    dialer.send('1');
+    pair.run();
+    dialer.send('2');
+    pair.there.flush();
+    pair.listener.log.lines();
+
+    acceptor.last.accept();
+    pair.listener.connection.drain();
+    pair.there.deliver();
+    pair.run();
+
+    const [first, ...others] = pair.listener.log.lines();
+    expect(first).toBe('GOAWAY code=DRAINING');
+    expect(others[0]).toBe('ACCEPT s=1 id=1 REPLY');
+    expect(others[1]).toContain('REJECT s=1 id=2 REPLY code=MESSAGE_DRAINING');
+  });
+
+  it('says so although nothing else may be written, for nothing is acknowledged', () => {
+    const peer = listener();
+    const [session] = peer.side.incoming;
+    for (let count = 0; count < 400; count++) session?.send(Buffer.alloc(50_000));
+    peer.flush();
+    peer.lines();
+
+    peer.side.connection.drain();
+    peer.flush();
+
+    expect(peer.lines()).toEqual(['GOAWAY code=DRAINING', 'PING token=1']);
+  });
+
   it('goes on when it has another socket, and says so there again [IC-12.12]', () => {
     const peer = listener();
     peer.send({ type: SEND, session: 1, id: 1 });
@@ -175,6 +208,38 @@ describe('A side that drains', () => {
 });
 
 describe('A side whose other side drains', () => {
+  const goaway = { type: GOAWAY, meta: { code: Code.DRAINING } };
+
+  it('does not pay for the GOAWAY of each further socket, and pays for a second one on it [IC-12.12]', () => {
+    const peer = listener();
+    peer.send(goaway);
+    for (let socket = 0; socket < 1100; socket++) {
+      peer.side.lose();
+      peer.side.renew();
+      const resume = { token: TOKEN.token, received: 1 };
+      peer.greet({ ...limitsToMeta(DEFAULT_LIMITS), caps: Capability.RESUME, resume });
+      peer.send(goaway);
+    }
+    expect(peer.side.status).toBe('open');
+
+    peer.burst(Array.from({ length: 1000 }, () => goaway));
+    expect(peer.side.status).toBe('open');
+    peer.send(goaway);
+
+    expect(peer.closeCode).toBe('CALM');
+  });
+
+  it('answers GOAWAY by no CREDIT that would say nothing new (M78) [IC-8.13]', () => {
+    const peer = SimPeer.greeted('listener');
+
+    peer.send(goaway);
+    peer.expectSilence();
+    peer.send({ type: OPEN, session: 1, meta: { name: 'a' } });
+
+    // What comes afterwards is acknowledged at once: the drainer waits for that.
+    expect(peer.lines()).toEqual(['OPENED s=1', 'CREDIT received=1 opens=1024 bytes=67108864']);
+  });
+
   it('begins nothing any more, and finishes what it began [IC-12.10]', () => {
     const pair = SimPair.open({ limits: { messages: 2, sessions: 1 } });
     const { dialer, listener: acceptor } = pair.join();

@@ -332,6 +332,53 @@ describe('Memory that is full of incomplete messages', () => {
     expect(peer.side.connection.receiveWindow.room).toBeGreaterThanOrEqual(32 * KIB);
   });
 
+  /** As `stuck`, beside an answer of which an item is not whole: that is this side's own message. */
+  function stuckBeside(items: number): SimPeer {
+    const peer = SimPeer.greeted('listener', { limits });
+    const ours = peer.side.session('ours');
+    const sends = Array.from({ length: items }, () => ours.send('x', { takesItems: true }));
+    peer.flush();
+    peer.send({ type: FrameType.OPENED, session: 2 });
+    const payload = Buffer.alloc(15 * KIB);
+    for (const { id } of sends) {
+      const meta = { total: 90 * KIB };
+      const flags = REPLY | MORE;
+      peer.send({ type: FrameType.ITEM, session: 2, id, flags, meta, payload });
+    }
+    for (let at = 0; at < 7 - items; at++) {
+      const session = 2 * at + 1;
+      peer.send({ type: FrameType.OPEN, session, meta: { name: `${at}` } });
+      peer.send({ ...SEND, session, flags: MORE, payload });
+    }
+    return peer;
+  }
+
+  it.each([1, 6])(
+    'is relieved of a message where %i unfinished items of answers fill it too [IC-8.14]',
+    (items) => {
+      const peer = stuckBeside(items);
+      const flags = REPLY | MORE;
+      const payload = Buffer.alloc(4 * KIB);
+      expect(peer.lines().filter((line) => line.startsWith('REJECT'))).toEqual([]);
+
+      peer.send({ ...FRAG, session: 2, flags, payload });
+
+      const rejected = peer.lines().filter((line) => line.startsWith('REJECT'));
+      expect(rejected).toEqual([expect.stringContaining('s=1 id=1 REPLY code=BUSY')]);
+    },
+  );
+
+  it('is left to its own messages where only items of answers fill it [IC-8.14]', () => {
+    const peer = stuckBeside(7);
+
+    peer.send({ ...FRAG, session: 2, flags: REPLY | MORE, payload: Buffer.alloc(4 * KIB) });
+
+    const lines = peer.lines().map((line) => line.split(' ')[0]);
+    expect(lines).not.toContain('REJECT');
+    expect(lines).not.toContain('CANCEL');
+    expect(peer.side.status).toBe('open');
+  });
+
   it('is not relieved while something else will be settled', () => {
     const peer = stuck(6, 15 * KIB);
     peer.send({ type: FrameType.OPEN, session: 99, meta: { name: 'whole' } });

@@ -1,7 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { Code, FrameType } from '../../src/wire/index.js';
+import { Code, Flag, FrameType } from '../../src/wire/index.js';
+import type { FrameInit } from '../support/frame-log.js';
 import { SimPeer } from '../support/sim-peer.js';
 import { SimPair } from '../support/sim-pair.js';
+
+const LEAST = Buffer.alloc(4096);
 
 describe('A session that is ended', () => {
   it('closes on both sides when each has said END [IC-6.20]', () => {
@@ -66,6 +69,89 @@ describe('A session that is ended', () => {
 
     expect(sends.map(({ outcome }) => outcome)).toEqual(['accepted', 'accepted']);
     expect(dialer.status).toBe('closed');
+  });
+
+  it('waits with END for the outcome of a stream that its DEADLINE has cut [IC-6.19]', () => {
+    const pair = SimPair.open();
+    const { dialer, listener } = pair.join();
+    const send = dialer.send('', { items: ['a'], end: false, timeout: 100 });
+    pair.run();
+    pair.there.blocked = true;
+    pair.dialer.clock.advance(90);
+    pair.back.blocked = true;
+    pair.dialer.clock.advance(10);
+    expect(send.outcome).toBe('failed timeout maybe');
+    dialer.end();
+    pair.dialer.log.lines();
+    pair.flush();
+    expect(pair.dialer.log.lines()).toEqual([]);
+
+    pair.silence(false);
+    pair.run();
+
+    expect(pair.dialer.log.lines().filter((line) => line.startsWith('END'))).toEqual(['END s=1']);
+    expect(pair.listener.log.transcript()).toContain('REJECT s=1 id=1 REPLY code=DEADLINE');
+    listener.last.accept();
+    pair.run();
+    expect([dialer.status, listener.status]).toEqual(['closed', 'closed']);
+  });
+
+  it.each<[string, FrameInit[]]>([
+    ['a SEND', [{ type: FrameType.SEND, session: 1, id: 1, flags: Flag.MORE, payload: LEAST }]],
+    ['a request stream', [{ type: FrameType.SEND, session: 1, id: 1, flags: Flag.STREAM }]],
+    [
+      'an item',
+      [
+        { type: FrameType.SEND, session: 1, id: 1, flags: Flag.STREAM },
+        {
+          type: FrameType.ITEM,
+          session: 1,
+          id: 1,
+          flags: Flag.MORE | Flag.END,
+          payload: LEAST,
+        },
+      ],
+    ],
+  ])('ends the connection where END comes amid %s (M127) [IC-6.19]', (_what, frames) => {
+    const peer = SimPeer.greeted('listener');
+    peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } }, ...frames);
+
+    peer.send({ type: FrameType.END, session: 1 });
+
+    peer.expectClose(Code.PROTOCOL);
+  });
+
+  it.each<[string, FrameInit[]]>([
+    [
+      'a SEND that was cancelled',
+      [
+        { type: FrameType.SEND, session: 1, id: 1, flags: Flag.MORE, payload: LEAST },
+        { type: FrameType.CANCEL, session: 1, id: 1 },
+      ],
+    ],
+    [
+      'a stream that was cancelled',
+      [
+        { type: FrameType.SEND, session: 1, id: 1, flags: Flag.STREAM },
+        { type: FrameType.CANCEL, session: 1, id: 1 },
+      ],
+    ],
+    [
+      'a stream whose items are unread',
+      [
+        { type: FrameType.SEND, session: 1, id: 1, flags: Flag.STREAM },
+        { type: FrameType.ITEM, session: 1, id: 1, payload: LEAST },
+        { type: FrameType.ITEM, session: 1, id: 1, flags: Flag.END },
+      ],
+    ],
+  ])('takes END behind %s [IC-6.19]', (_what, frames) => {
+    const peer = SimPeer.greeted('listener');
+    peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } }, ...frames);
+
+    peer.send({ type: FrameType.END, session: 1 });
+
+    expect(peer.lines()).toContain('END s=1');
+    expect(peer.side.status).toBe('open');
   });
 
   it('takes nothing new at the side that ended it', () => {

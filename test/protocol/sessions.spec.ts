@@ -370,7 +370,8 @@ describe('The credit in a session’s own frames', () => {
   it.each([
     ['too few bytes', { ...credit, bytes: 65_535 }],
     ['too many bytes', { ...credit, bytes: 2 ** 30 + 1 }],
-    ['too many messages', { ...credit, messages: 2 ** 31 }],
+    ['too many messages', { ...credit, messages: 2 ** 30 + 1 }],
+    ['too many items', { ...credit, items: 2 ** 30 + 1 }],
   ])('of OPEN with %s is refused [IC-6.15]', (_, sessionCredit) => {
     const peer = SimPeer.greeted('listener');
 
@@ -378,4 +379,18 @@ describe('The credit in a session’s own frames', () => {
 
     peer.expectClose(Code.META);
   });
+
+  it.each(['messages', 'bytes', 'items'])(
+    'of OPENED with more than 2^30 %s is refused [IC-6.6] [IC-6.17]',
+    (unit) => {
+      const peer = SimPeer.greeted('dialer');
+      peer.side.session('a');
+      peer.flush();
+
+      const sessionCredit = { ...credit, [unit]: 2 ** 30 + 1 };
+      peer.send({ type: FrameType.OPENED, session: 1, meta: { sessionCredit } });
+
+      peer.expectClose(Code.META);
+    },
+  );
 });

@@ -324,6 +324,23 @@ describe('The time of a stream', () => {
   });
 });
 
+describe('An answer that begins before its message is whole', () => {
+  it('is taken, and says that the handler may have run [IC-6.47]', () => {
+    const peer = SimPeer.greeted('dialer', {}, { sessionBytes: 2 * 65_536 });
+    const send = peer.side.session('a').send(Buffer.alloc(500_000), { takesItems: true });
+    peer.flush();
+    peer.send({ type: FrameType.OPENED, session: 1 });
+    const flags = Flag.REPLY;
+
+    const payload = Buffer.from('early');
+    peer.send({ type: FrameType.ITEM, session: 1, id: 1, flags, payload });
+    expect([send.texts, send.written < send.payload.length]).toEqual([['early'], true]);
+    send.cancel();
+
+    expect(send.outcome).toBe('failed cancelled maybe');
+  });
+});
+
 describe('The end of a session', () => {
   it('waits for the streams in it [IC-6.19]', () => {
     const { pair, dialer, listener, send, message } = streaming();

@@ -521,15 +521,4 @@ describe('The credit of a session', () => {
 
     expect([begun.source?.given, later.source?.given]).toEqual([5, 5]);
   });
-
-  it('in OPENED allows no more than 2^30 items, as no CREDIT does: FLOW [IC-8.4]', () => {
-    const peer = SimPeer.greeted('listener');
-    peer.side.session('ours');
-    peer.flush();
-
-    const sessionCredit = { messages: 256, bytes: 4_194_304, items: 2 ** 30 + 1 };
-    peer.send({ type: OPENED, session: 2, meta: { sessionCredit } });
-
-    expect(peer.closeCode).toBe('FLOW');
-  });
 });

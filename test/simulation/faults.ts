@@ -150,7 +150,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'no CREDIT for the connection after a resume',
     file: 'protocol/connection.ts',
-    find: 'this.#grants.ofConnection = true;\n    this.#pardons = 1;',
+    find: 'this.#grants.announceConnection();\n    this.#pardons = 1;',
     replace: 'this.#pardons = 1;',
   },
   {

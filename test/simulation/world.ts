@@ -10,6 +10,7 @@ import {
   DEFAULT_LIMITS,
   type ConnectionMachine,
   EMPTY,
+  type Failure,
   type Greeting,
   type Limits,
   type QueueLimits,
@@ -178,6 +179,7 @@ export class World {
         isOver = true;
         listener.onResumed(driver, welcome, NOBODY);
       },
+      onUnresumable: (failure) => listener.onUnresumable(failure),
       onFailed: fail,
       onSocketClosed: fail,
     });
@@ -219,6 +221,7 @@ export class World {
         if (token !== undefined && end !== undefined) this.#resumables.set(keyOf(token.token), end);
       },
       onResumed: () => undefined,
+      onUnresumable: () => undefined,
       onFailed: () => undefined,
       onSocketClosed: () => undefined,
     });
@@ -303,6 +306,7 @@ interface DialListener {
   onBegin(): ConnectionMachine;
   onOpen(driver: Driver, greeting: Greeting, peer: Peer): void;
   onResumed(driver: Driver, greeting: Greeting, peer: Peer): void;
+  onUnresumable(failure: Failure): void;
 }
 
 /** Brings sockets back, as `Reconnector` does, which awaits promises and so cannot be driven by this time. */
@@ -355,6 +359,7 @@ class Redialler {
           succeeded();
           listener.onResumed(...connected);
         },
+        onUnresumable: (failure) => listener.onUnresumable(failure),
       },
       () => {
         if (this.#isAtIt) this.#pause();

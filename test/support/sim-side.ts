@@ -217,6 +217,7 @@ export class SimSide {
         this.greeting = greeting;
       },
       resumed: (greeting) => (this.greeting = greeting),
+      unresumable: (failure) => this.#connection?.fail(failure, false),
       end: () => {
         if (this.ended) throw new Error(`The ${this.role} ends its socket twice.`);
         this.ended = true;

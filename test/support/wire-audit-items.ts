@@ -25,6 +25,11 @@ export class AuditedItems {
     return this.#unfinished !== undefined;
   }
 
+  /** Nothing of it may follow, or is wanted. */
+  get isOver(): boolean {
+    return this.#over || this.#settled;
+  }
+
   get hasBegun(): boolean {
     return this.#written !== 0;
   }

@@ -43,6 +43,8 @@ interface AuditedWay {
   /** END of who sends these requests: written, and arrived. */
   ended: boolean;
   endArrived: boolean;
+  /** Its END with a code has arrived. */
+  isAborted: boolean;
   /** Requests without a settlement, and how much of their body has been written and has arrived. */
   readonly unsettled: Map<number, AuditedMessage>;
   readonly cancelled: Set<number>;
@@ -112,7 +114,10 @@ export class WireAudit {
     }
     const ways = this.#sessions.get(frame.session)?.ways;
     if (ways === undefined) return;
-    if (frame.type === FrameType.END) ways[way].endArrived = true;
+    if (frame.type === FrameType.END) {
+      ways[way].endArrived = true;
+      ways[way].isAborted ||= (frame.meta.code ?? Code.OK) !== Code.OK;
+    }
     if (!isMessageFrame(frame.type)) return;
     other.arrived = addBytes(other.arrived, frame.size);
     if (frame.type === FrameType.ITEM) return this.#items(ways, way, frame)?.onArrived();
@@ -173,9 +178,17 @@ export class WireAudit {
         return;
       }
       case FrameType.END: {
-        const own = this.#session(way, frame).ways[way];
+        const { ways } = this.#session(way, frame);
+        const own = ways[way];
         assert(!own.ended, 'a second time.');
         own.ended = true;
+        // What answers an abort ends nothing: the session is closed for its reader.
+        const { isAborted } = ways[1 - way]!;
+        if (isAborted || (frame.meta.code ?? Code.OK) !== Code.OK) return;
+        assert(own.unfinished === undefined, `amid message ${own.unfinished?.id}.`);
+        for (const [id, items] of own.requestItems) {
+          assert(items.isOver || !own.unsettled.has(id), `amid the items of message ${id}.`);
+        }
         return;
       }
       default:
@@ -208,6 +221,7 @@ export class WireAudit {
       lastId: this.#lastId,
       ended: false,
       endArrived: false,
+      isAborted: false,
       unsettled: new Map(),
       cancelled: new Set(),
       settled: 0,
