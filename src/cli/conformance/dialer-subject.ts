@@ -90,6 +90,8 @@ function firstOf(accepted: Promise<Socket>, started: StartedDialer): Promise<Soc
       reject(new Mismatch('the dialer connects', actual));
     };
     const timer = setTimeout(() => fail(`nobody within ${START_TIMEOUT} ms`), START_TIMEOUT);
+    // A case may end without the dialer, and then nothing waits for this timer.
+    timer.unref();
     void started.ended.then(fail);
     void accepted.then((socket) => {
       clearTimeout(timer);

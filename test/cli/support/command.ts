@@ -3,7 +3,7 @@ import { fixtureDialer } from '../../../src/cli/fixture/dialer.js';
 import { fixtureListener } from '../../../src/cli/fixture/listener.js';
 import { conformance, type DialerStarter } from '../../../src/cli/conformance/command.js';
 import { interconnect } from '../../../src/cli/interconnect.js';
-import type { Listener, ListenerOptions } from 'nestjs-interconnect/core';
+import type { ConnectOptions, Listener, ListenerOptions } from 'nestjs-interconnect/core';
 import { afterTest } from '../../support/after-test.js';
 import { tcpAddressOf } from '../../support/connected.js';
 
@@ -47,19 +47,21 @@ export async function runAgainst(dialer: DialerStarter, ...cases: string[]): Pro
   return { code, out, error: '' };
 }
 
-/** The fixture's dialer, as a program of its own would be. */
-export const ourDialer: DialerStarter = () => (address) => {
-  const end = new AbortController();
-  const options = { ...address, ...SOON, signal: end.signal };
-  const dialing = fixtureDialer(options).catch(() => undefined);
-  return Promise.resolve({
-    ended: new Promise<string>(() => undefined),
-    stop: async () => {
-      end.abort();
-      await (await dialing)?.close();
-    },
-  });
-};
+/** The fixture's dialer with these options, as a program of its own would be. */
+export function dialerOf(options: Partial<ConnectOptions> = {}): DialerStarter {
+  return () => (address) => {
+    const end = new AbortController();
+    const all = { ...address, ...SOON, ...options, signal: end.signal };
+    const dialing = fixtureDialer(all).catch(() => undefined);
+    return Promise.resolve({
+      ended: new Promise<string>(() => undefined),
+      stop: async () => {
+        end.abort();
+        await (await dialing)?.close();
+      },
+    });
+  };
+}
 
 /** The fixture's listener, until the test is over. */
 export async function ourListener(options: ListenerOptions = {}): Promise<Listener> {

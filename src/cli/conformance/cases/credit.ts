@@ -113,6 +113,13 @@ export const creditCases: readonly ConformanceCase[] = [
     'FLOW',
   ),
   violation(
+    'malformed/M126',
+    ['4.9'],
+    'CREDIT for a session with a messages limit of 2^31',
+    ({ session }) => [credit(session, 2 ** 31, 2 ** 26)],
+    'PROTOCOL',
+  ),
+  violation(
     'malformed/M80.a',
     ['6.13'],
     'CREDIT that acknowledges frames that were never sent',

@@ -86,6 +86,27 @@ export const drainCases: readonly ConformanceCase[] = [
     },
   },
   {
+    id: 'drain/waits-for-one-way',
+    clauses: ['12.11'],
+    sentence: 'a drain goes on while the handler of a one-way message runs',
+    run: async (subject) => {
+      const conversation = await converse(subject);
+      const { peer } = conversation;
+      const slow = await conversation.open('t.slow');
+      const session = await conversation.open('t.close');
+      peer.write(send(slow, 1, { flags: Flag.ONEWAY }), send(session, 1, { payload: 'drain' }));
+      await peer.frame(GOAWAY);
+      await conversation.accepts(session, 1, '');
+      await peer.fence();
+      peer.acknowledge();
+      await peer.fence();
+      await peer.fence();
+      peer.write(cancel(slow, 1));
+      peer.acknowledge();
+      await peer.closes(Code.OK);
+    },
+  },
+  {
     id: 'drain/waits-for-acknowledgement',
     clauses: ['12.11'],
     sentence: 'a drain does not close before what it has written is acknowledged',

@@ -4,7 +4,7 @@ import type { ConformanceCase } from '../conformance-case.js';
 import { converse, type Conversation } from '../conversation.js';
 import { GENEROUS, NARROW } from '../limits.js';
 import { demand, Skip } from '../mismatch.js';
-import { accept, credit, end, frame, opened, pattern, ping, send } from '../octets.js';
+import { accept, cancel, credit, end, frame, opened, pattern, ping, send } from '../octets.js';
 
 const { CREDIT, SEND, OPEN, ACCEPT, FRAG } = FrameType;
 const ABORT = 0x9001;
@@ -115,6 +115,8 @@ export const flowCases: readonly ConformanceCase[] = [
       for (let id = 1; id <= messages; id += 1)
         peer.write(send(session, id, { meta: { deadline } }));
       for (let id = 1; id <= messages; id += 1) await conversation.rejects(session, id);
+      // They are settled: CANCEL does not reach their handlers any more.
+      for (let id = 1; id <= messages; id += 1) peer.write(cancel(session, id));
       await peer.fence();
       const { messages: before } = peer.ledger.grantedIn(session);
       demand(before === messages, `a limit of ${messages} messages as long as they run`, before);

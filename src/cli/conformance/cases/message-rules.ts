@@ -3,7 +3,7 @@ import { Code, Flag, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse } from '../conversation.js';
 import { Skip } from '../mismatch.js';
-import { accept, cancel, frame, inFragments, reject, send } from '../octets.js';
+import { accept, cancel, frag, frame, inFragments, reject, send } from '../octets.js';
 import { harmless, violation } from './rows.js';
 
 const { ACCEPT, REJECT } = FrameType;
@@ -75,6 +75,31 @@ export const messageRuleCases: readonly ConformanceCase[] = [
     async ({ conversation }) => {
       const { back } = await conversation.reversed();
       return [accept(back, 1, { flags: MORE, payload: Buffer.alloc(4096) }), accept(back, 1)];
+    },
+    'PROTOCOL',
+  ),
+  violation(
+    'malformed/M67.d',
+    ['6.32', '7.1'],
+    'a second settlement in fragments: it costs, and its FRAG continues nothing',
+    async ({ conversation }) => {
+      const { back } = await conversation.reversed();
+      return [
+        accept(back, 1),
+        accept(back, 1, { flags: MORE, payload: Buffer.alloc(4096) }),
+        frag(back, 1, { flags: REPLY, payload: 'x' }),
+      ];
+    },
+    'PROTOCOL',
+  ),
+  violation(
+    'malformed/M56.e',
+    ['6.32'],
+    'FRAG of a message that was whole when it was settled',
+    async ({ conversation, peer, session }) => {
+      peer.write(send(session, 1));
+      await conversation.accepts(session, 1, '');
+      return [frag(session, 1, { payload: 'x' })];
     },
     'PROTOCOL',
   ),

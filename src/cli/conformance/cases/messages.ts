@@ -2,8 +2,19 @@
 import { Code, Flag, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse, type Conversation, describeUnit } from '../conversation.js';
-import { demand } from '../mismatch.js';
-import { accept, cancel, field, open, opened, pattern, reject, send } from '../octets.js';
+import { limitsOf, NARROW } from '../limits.js';
+import { demand, Skip } from '../mismatch.js';
+import {
+  accept,
+  cancel,
+  field,
+  inFragments,
+  open,
+  opened,
+  pattern,
+  reject,
+  send,
+} from '../octets.js';
 
 const { ACCEPT, REJECT } = FrameType;
 const { MORE, ONEWAY } = Flag;
@@ -234,8 +245,9 @@ export const messageCases: readonly ConformanceCase[] = [
       const conversation = await converse(subject);
       const { own, back } = await conversation.reverse();
       conversation.peer.write(opened(back), send(own, 1, { flags: ONEWAY, payload: 'x' }));
-      const { flags } = await conversation.message(back);
+      const { flags, meta } = await conversation.message(back);
       demand((flags & ONEWAY) !== 0, 'SEND with ONEWAY', `flags ${flags}`);
+      demand(meta.deadline === undefined, 'no DEADLINE', `DEADLINE ${meta.deadline}`);
       await conversation.stillWorks();
       demandUnsettled(conversation, own);
     },
@@ -251,6 +263,26 @@ export const messageCases: readonly ConformanceCase[] = [
       await conversation.rejects(session, 1, Code.REPLY_TOO_LARGE);
       conversation.peer.write(send(session, 2, { payload: pattern(1000) }));
       await conversation.accepts(session, 2, pattern(1000));
+    },
+  },
+  {
+    id: 'messages/reply-effective',
+    clauses: ['6.30', '6.36'],
+    sentence: 'a response above the effective MAX_MESSAGE of its reader: REJECT(REPLY_TOO_LARGE)',
+    run: async (subject) => {
+      const connectionCredit = { opens: 1024, bytes: 49_152 };
+      const conversation = await converse(subject, { ...NARROW, connectionCredit });
+      const { limits } = conversation.peer;
+      const most = limitsOf({ ...NARROW, connectionCredit }).effectiveMaxMessage;
+      if (limits.effectiveMaxMessage <= most) throw new Skip('it takes no larger message itself');
+      const session = await conversation.open('t.echo');
+      const sizes = [most + 1, most];
+      for (const [index, size] of sizes.entries()) {
+        const units = inFragments(FrameType.SEND, session, index + 1, pattern(size), 16_384);
+        await conversation.deliver(units);
+      }
+      await conversation.rejects(session, 1, Code.REPLY_TOO_LARGE);
+      await conversation.accepts(session, 2, pattern(most));
     },
   },
   {

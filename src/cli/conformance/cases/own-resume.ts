@@ -39,18 +39,15 @@ async function returned(subject: Subject, former: Peer): Promise<{ peer: Peer; m
   return { peer, meta: hello.meta };
 }
 
-/** Whether the dialer opens another socket within so many milliseconds. */
-function returnsWithin(subject: Subject, milliseconds: number): Promise<boolean> {
+/** The next socket of the dialer, if it opens one within so many milliseconds. */
+function returnedWithin(subject: Subject, milliseconds: number): Promise<Peer | undefined> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(false), milliseconds);
-    const settle = (isBack: boolean): void => {
+    const timer = setTimeout(() => resolve(undefined), milliseconds);
+    const settle = (peer?: Peer): void => {
       clearTimeout(timer);
-      resolve(isBack);
+      resolve(peer);
     };
-    subject.connect().then(
-      () => settle(true),
-      () => settle(false),
-    );
+    subject.connect().then(settle, () => settle());
   });
 }
 
@@ -129,7 +126,40 @@ export const ownResumeCases: readonly ConformanceCase[] = [
       const first = await begun(subject);
       first.write(close(Code.SUPERSEDED));
       await first.ends('the end of the stream after CLOSE(SUPERSEDED)');
-      demand(!(await returnsWithin(subject, ABSENCE)), 'no socket within 1 s', 'a socket');
+      const peer = await returnedWithin(subject, ABSENCE);
+      demand(peer === undefined, 'no socket within 1 s', 'a socket');
+    },
+  ),
+  ofDialer(
+    'resume/impossible',
+    ['17.20'],
+    'after RESUMED with an impossible count the dialer does not resume that connection again',
+    async (subject) => {
+      const { peer } = await returned(subject, await begun(subject));
+      welcome(peer, { resumed: 99 });
+      await peer.closes(Code.PROTOCOL);
+      const { meta } = await returned(subject, peer);
+      demand(meta.resume === undefined, 'HELLO without RESUME', 'HELLO with RESUME');
+    },
+  ),
+  ofDialer(
+    'malformed/M121',
+    ['17.3'],
+    'TOKEN on a WELCOME to a dialer that has not offered RESUME: the connection ends with its socket',
+    async (subject) => {
+      const first = await subject.connect();
+      const hello = await first.frame(HELLO);
+      if (((hello.meta.caps ?? 0) & Capability.RESUME) !== 0) {
+        throw new Skip('RESUME is in the CAPS of the dialer');
+      }
+      welcome(first, { token: { token: TOKEN, ttl: 60_000 } });
+      await first.frame(SEND, 1);
+      first.socket.destroy();
+      // It need not come back at all.
+      const next = await returnedWithin(subject, ABSENCE);
+      if (next === undefined) return;
+      const { meta } = await next.frame(HELLO);
+      demand(meta.resume === undefined, 'HELLO without RESUME', 'HELLO with RESUME');
     },
   ),
   ofDialer(

@@ -3,12 +3,13 @@ import { Code, encodePreface, Flag, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse } from '../conversation.js';
 import { GENEROUS } from '../limits.js';
-import { demand, Skip } from '../mismatch.js';
+import { demand, demandCode, Skip } from '../mismatch.js';
 import {
   accept,
   cancel,
   close,
   credit,
+  end,
   frag,
   frame,
   open,
@@ -109,6 +110,37 @@ export const resumeCases: readonly ConformanceCase[] = [
       await conversation.peer.closes(Code.SUPERSEDED);
       next.peer.write(send(session, 1, { payload: 'second' }));
       await next.accepts(session, 1, 'second');
+    },
+  ),
+  ofListener(
+    'malformed/M20',
+    ['17.16', '17.28', '17.29'],
+    "RESUME with the token of another principal's connection: WELCOME(RESUME_UNKNOWN), a new connection",
+    async (subject) => {
+      const { conversation, token } = await resumable(subject, {}, 'as one');
+      cut(conversation);
+      const other = await resume(subject, token, 0, {}, undefined, 'as another');
+      const { resumed: count, code } = other.welcome.meta;
+      demand(count === undefined, 'WELCOME without RESUMED', `RESUMED ${count}`);
+      demandCode('WELCOME', code, Code.RESUME_UNKNOWN);
+      const own = await resume(subject, token, 0, {}, conversation, 'as one');
+      demand(own.welcome.meta.resumed === 0, 'RESUMED 0 for its own principal', 'none');
+    },
+  ),
+  ofListener(
+    'malformed/M122',
+    ['17.6', '17.18'],
+    'frames on a socket that another has replaced: nothing takes effect',
+    async (subject) => {
+      const { conversation, token } = await resumable(subject);
+      const session = await conversation.open('t.echo');
+      const next = await resumed(subject, conversation, token, 1);
+      // If this one took effect, the same id would come twice.
+      conversation.peer.socket.write(send(session, 1, { payload: 'former' }));
+      await conversation.peer.closes(Code.SUPERSEDED);
+      next.peer.write(send(session, 1, { payload: 'latter' }));
+      await next.accepts(session, 1, 'latter');
+      await next.stillWorks();
     },
   ),
   ofListener(
@@ -289,6 +321,25 @@ export const resumeCases: readonly ConformanceCase[] = [
       await peer.next(
         'CREDIT with the count 2',
         (each) => each.type === CREDIT && each.session === 0 && each.id === 2,
+      );
+    },
+  ),
+  ofListener(
+    'resume/acknowledged-together',
+    ['17.7'],
+    '640 sequenced frames in one piece: all of them are acknowledged, in one CREDIT or more',
+    async (subject) => {
+      const { conversation } = await resumable(subject);
+      const { peer } = conversation;
+      const session = await conversation.open('t.echo');
+      peer.write(end(session));
+      await peer.frame(FrameType.END, session);
+      const many = Array.from({ length: 640 }, () => end(session));
+      peer.write(...many);
+      const count = peer.ledger.written;
+      await peer.next(
+        `CREDIT with the count ${count}`,
+        (each) => each.type === CREDIT && each.session === 0 && each.id === count,
       );
     },
   ),

@@ -20,8 +20,9 @@ export const RESUMABLE: Meta = { caps: Capability.RESUME };
 export async function resumable(
   subject: Subject,
   meta: Meta = {},
+  data = '',
 ): Promise<{ readonly conversation: Conversation; readonly token: Buffer }> {
-  const conversation = await converse(subject, { ...RESUMABLE, ...meta });
+  const conversation = await converse(subject, { ...RESUMABLE, ...meta }, data);
   const { caps = 0, token } = conversation.greeting.meta;
   if ((caps & Capability.RESUME) === 0)
     throw new Skip('RESUME is not in the CAPS of the other side');
@@ -36,11 +37,12 @@ export async function resume(
   received: number,
   meta: Meta = {},
   former?: Conversation,
+  payload = '',
 ): Promise<{ readonly peer: Peer; readonly welcome: Frame }> {
   const peer = await subject.connect();
   if (former !== undefined) peer.learn(former.greeting);
   const hello = { ...GENEROUS, ...RESUMABLE, ...meta, resume: { token, received } };
-  peer.write(encodePreface(), frame(FrameType.HELLO, { meta: hello }));
+  peer.write(encodePreface(), frame(FrameType.HELLO, { meta: hello, payload }));
   const welcome = await peer.frame(FrameType.WELCOME);
   return { peer, welcome };
 }

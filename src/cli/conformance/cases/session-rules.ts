@@ -1,5 +1,5 @@
 /** Frames that a session does not take, and some that it ignores. */
-import { FrameType, Tag } from '../../../wire/index.js';
+import { Flag, FrameType, Tag } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { accept, cancel, credit, end, field, frame, open, opened, send, u32 } from '../octets.js';
 import { harmless, violation } from './rows.js';
@@ -151,6 +151,68 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
       return [frame(FrameType.OPEN, { session: conversation.nextSession(), meta })];
     },
     'META',
+  ),
+  violation(
+    'malformed/M99.i',
+    ['6.6', '6.15'],
+    'OPEN with a credit of more than 2^30 items',
+    ({ conversation }) => {
+      const meta = Buffer.concat([
+        field(Tag.NAME, 't.echo'),
+        field(Tag.SESSION_CREDIT, u32(1, 2 ** 20, 2 ** 30 + 1)),
+      ]);
+      return [frame(FrameType.OPEN, { session: conversation.nextSession(), meta })];
+    },
+    'META',
+  ),
+  ...[
+    ['j', 'messages', [2 ** 30 + 1, 2 ** 20, 1]] as const,
+    ['k', 'octets', [1, 2 ** 30 + 1, 1]] as const,
+    ['l', 'items', [1, 2 ** 20, 2 ** 30 + 1]] as const,
+  ].map(([letter, unit, values]) =>
+    violation(
+      `malformed/M99.${letter}`,
+      ['6.6', '6.17'],
+      `OPENED with a credit of more than 2^30 ${unit}`,
+      async ({ conversation }) => {
+        const { back } = await conversation.reverse();
+        const meta = field(Tag.SESSION_CREDIT, u32(...values));
+        return [frame(FrameType.OPENED, { session: back, meta })];
+      },
+      'META',
+    ),
+  ),
+  violation(
+    'malformed/M127.a',
+    ['6.19'],
+    'END amid a SEND in fragments',
+    ({ session }) => [
+      send(session, 1, { flags: Flag.MORE, payload: Buffer.alloc(4096) }),
+      end(session),
+    ],
+    'PROTOCOL',
+  ),
+  violation(
+    'malformed/M127.b',
+    ['6.19'],
+    'END amid a request stream',
+    async ({ conversation }) => {
+      const session = await conversation.open('t.slow');
+      return [send(session, 1, { flags: Flag.STREAM }), end(session)];
+    },
+    'PROTOCOL',
+  ),
+  harmless(
+    'malformed/M127.c',
+    ['6.19', '6.38'],
+    'END behind the CANCEL of a request stream that has not ended',
+    async ({ conversation, peer }) => {
+      const session = await conversation.open('t.slow');
+      peer.write(send(session, 1, { flags: Flag.STREAM }), cancel(session, 1), end(session));
+      await conversation.rejects(session, 1);
+      await peer.frame(END, session);
+      return [];
+    },
   ),
   harmless(
     'malformed/M81.b',

@@ -1,9 +1,9 @@
 /** Sessions: who numbers them, how they are answered, and the three ways in which they end. */
-import { Code, describeFrame, type Frame, FrameType } from '../../../wire/index.js';
+import { Code, describeFrame, Flag, type Frame, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse, type Conversation } from '../conversation.js';
 import { demand } from '../mismatch.js';
-import { cancel, end, open, send } from '../octets.js';
+import { cancel, end, open, opened, send } from '../octets.js';
 import { harmless } from './rows.js';
 
 const { OPENED, END } = FrameType;
@@ -117,6 +117,26 @@ export const sessionCases: readonly ConformanceCase[] = [
       await ended(conversation, session, 0);
       await conversation.peer.fence();
       demandQuiet(conversation, session, OPENED, END, FrameType.ACCEPT, FrameType.REJECT);
+    },
+  },
+  {
+    id: 'sessions/ahead-one-way',
+    clauses: ['6.20', '6.21', '6.29'],
+    sentence: 'OPEN, a one-way message and END in one piece: OPENED, and the handler runs',
+    run: async (subject) => {
+      const conversation = await converse(subject);
+      const session = conversation.nextSession();
+      conversation.peer.write(
+        open(session, 't.reverse'),
+        send(session, 1, { flags: Flag.ONEWAY, payload: 'x' }),
+        end(session),
+      );
+      await conversation.peer.frame(OPENED, session);
+      const { session: back } = await conversation.peer.frame(FrameType.OPEN);
+      conversation.peer.write(opened(back));
+      const { payload } = await conversation.message(back);
+      demand(payload.toString() === 'x', 'the message in t.back', `${payload.length} octets`);
+      await ended(conversation, session, 0);
     },
   },
   {
@@ -270,8 +290,13 @@ export const sessionCases: readonly ConformanceCase[] = [
         );
         const session = conversation.nextSession();
         peer.write(open(session, 't.sink'), end(session));
-        await peer.frame(OPENED, session);
-        await ended(conversation, session, 0);
+        // An application that has not decided when END comes need not decide any more: END alone answers.
+        const answer = await peer.next(
+          `OPENED or END for session ${session}`,
+          (each) => each.session === session && (each.type === OPENED || each.type === END),
+        );
+        if (answer.type === OPENED) await ended(conversation, session, 0);
+        else demand((answer.meta.code ?? 0) === 0, 'END with code 0', describeFrame(answer));
       }
     },
   },

@@ -24,6 +24,14 @@ async function held({ conversation, peer }: Ground): Promise<number> {
   return session;
 }
 
+/** A message with a request stream, settled before its stream has ended. */
+async function settledStream({ conversation, peer }: Ground): Promise<number> {
+  const session = await conversation.open('t.reject');
+  peer.write(send(session, 1, { flags: STREAM }));
+  await conversation.rejects(session, 1);
+  return session;
+}
+
 export const streamRuleCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M69.a',
@@ -126,10 +134,10 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M51.b',
     ['6.19'],
-    'ITEM after END of the session, of a stream that had not ended',
+    'ITEM after END of the session',
     async (ground) => {
       const session = await held(ground);
-      return [end(session), item(session, 1)];
+      return [item(session, 1, { flags: END }), end(session), item(session, 1)];
     },
     'PROTOCOL',
   ),
@@ -211,6 +219,62 @@ export const streamRuleCases: readonly ConformanceCase[] = [
       return [send(session, 1, { flags: STREAM | MORE, payload: LEAST }), item(session, 1)];
     },
     'PROTOCOL',
+  ),
+  violation(
+    'malformed/M116.d',
+    ['6.48'],
+    'ITEM of a message that was refused before its last FRAG',
+    async ({ conversation, peer }) => {
+      const session = await conversation.open('t.slow');
+      const total = peer.limits.maxMessage + 1;
+      const flags = STREAM | MORE;
+      peer.write(send(session, 1, { flags, meta: { total }, payload: LEAST }));
+      await conversation.rejects(session, 1, Code.TOO_LARGE);
+      return [item(session, 1)];
+    },
+    'PROTOCOL',
+  ),
+  violation(
+    'malformed/M116.e',
+    ['6.48', '8.21'],
+    'a second late item before the first is whole',
+    async (ground) => {
+      const session = await settledStream(ground);
+      return [item(session, 1, { flags: MORE, payload: LEAST }), item(session, 1)];
+    },
+    'PROTOCOL',
+  ),
+  violation(
+    'malformed/M71.d',
+    ['6.46', '8.21'],
+    'a late item after the one with END',
+    async (ground) => {
+      const session = await settledStream(ground);
+      return [item(session, 1, { flags: END }), item(session, 1)];
+    },
+    'PROTOCOL',
+  ),
+  violation(
+    'malformed/M70.c',
+    ['8.1', '8.21', '8.22'],
+    'one late item more than the item credit',
+    async (ground) => {
+      const session = await settledStream(ground);
+      const { items } = ground.peer.limits;
+      return Array.from({ length: items + 1 }, () => item(session, 1, { payload: 'x' }));
+    },
+    'FLOW',
+  ),
+  harmless(
+    'malformed/M69.d',
+    ['6.46', '15.1'],
+    'ITEM of a settled message without STREAM',
+    async ({ conversation, peer }) => {
+      const session = await conversation.open('t.sink');
+      peer.write(send(session, 1));
+      await conversation.accepts(session, 1, '');
+      return [item(session, 1), item(session, 1)];
+    },
   ),
   violation(
     'malformed/M58.c',

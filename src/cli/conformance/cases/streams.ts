@@ -2,8 +2,19 @@
 import { Code, Flag, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse } from '../conversation.js';
+import { NARROW } from '../limits.js';
 import { demand } from '../mismatch.js';
-import { accept, cancel, frame, type FrameParts, send, u32 } from '../octets.js';
+import {
+  accept,
+  cancel,
+  frame,
+  type FrameParts,
+  inFragments,
+  opened,
+  pattern,
+  send,
+  u32,
+} from '../octets.js';
 
 const { ACCEPT, CREDIT, ITEM } = FrameType;
 const { END, REPLY, STREAM } = Flag;
@@ -68,6 +79,43 @@ export const streamCases: readonly ConformanceCase[] = [
         item(session, 1, { flags: END }),
       );
       await conversation.accepts(session, 1, 'a');
+    },
+  },
+  {
+    id: 'streams/collected-too-large',
+    clauses: ['6.36'],
+    sentence:
+      't.collect: items that are together above the MAX_MESSAGE of the suite: REJECT(REPLY_TOO_LARGE)',
+    run: async (subject) => {
+      const conversation = await converse(subject, { maxMessage: 1000 });
+      const session = await conversation.open('t.collect');
+      const payload = 'x'.repeat(501);
+      conversation.peer.write(
+        send(session, 1, { flags: STREAM }),
+        item(session, 1, { payload }),
+        item(session, 1, { flags: END, payload }),
+      );
+      await conversation.rejects(session, 1, Code.REPLY_TOO_LARGE);
+    },
+  },
+  {
+    id: 'streams/amid-upload',
+    clauses: ['6.47', '7.1'],
+    sentence:
+      'ITEM with REPLY and ACCEPT, before the message of the implementation is whole: taken',
+    run: async (subject) => {
+      const conversation = await converse(subject, NARROW);
+      const { peer } = conversation;
+      const { own, back } = await conversation.reverse();
+      const size = Math.min(50_000, peer.limits.effectiveMaxMessage);
+      peer.write(opened(back));
+      await conversation.deliver(inFragments(FrameType.SEND, own, 1, pattern(size), 16_384));
+      const first = await peer.frame(FrameType.SEND, back);
+      const isCut = (first.flags & Flag.MORE) !== 0;
+      demand(isCut, 'SEND with MORE: the credit is 32768 octets', first.flags);
+      peer.write(item(back, 1, { flags: REPLY, payload: 'early' }), accept(back, 1));
+      await conversation.settlement(own, 1);
+      await conversation.stillWorks();
     },
   },
   {
