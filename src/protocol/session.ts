@@ -29,6 +29,7 @@ import { SessionSender } from './session-sender.js';
 import { aborted, ENDED, noPlace, refused, undecided } from './session-failures.js';
 import type { SessionHost } from './session-host.js';
 import { ControlUnit, EMPTY } from './unit.js';
+import { violation } from './violation.js';
 
 export type SessionState =
   | { readonly kind: 'opening' }
@@ -309,7 +310,7 @@ export class SessionMachine {
         return this.#receiver?.start(now);
       default:
     }
-    throw new ProtocolError(Code.PROTOCOL, `OPENED for session ${this.#id}, which is open.`);
+    violation(`OPENED for session ${this.#id}, which is open.`);
   }
 
   onEnd(meta: Meta, data: Buffer): void {
@@ -321,9 +322,8 @@ export class SessionMachine {
       return this.#close(inOrder ? undefined : refused(this.name, code, meta, data));
     }
     // [IC-6.23]
-    if ('endSeen' in state && state.endSeen && code === Code.OK) {
-      throw new ProtocolError(Code.PROTOCOL, `Session ${this.#id} ends twice.`);
-    }
+    const isTwice = 'endSeen' in state && state.endSeen && code === Code.OK;
+    if (isTwice) violation(`Session ${this.#id} ends twice.`);
     // Also what has begun to end in order may be aborted.
     if (code !== Code.OK) {
       // An abort is answered, so that both sides know that nothing follows. [IC-6.22]
@@ -331,10 +331,8 @@ export class SessionMachine {
       return this.#close(aborted(code, meta, data));
     }
     // [IC-6.19]
-    if (this.#receiver?.hasOpenRequest === true) {
-      const { id } = this;
-      throw new ProtocolError(Code.PROTOCOL, `END of session ${id} amid a request of its writer.`);
-    }
+    if (this.#receiver?.hasOpenRequest === true)
+      violation(`END of session ${this.#id} amid a request.`);
     if ('endSeen' in state) state.endSeen = true;
     // [IC-6.20]
     else this.#state = { ...ENDING, endSeen: true };
@@ -343,18 +341,15 @@ export class SessionMachine {
 
   /** Only what a handler gave is accepted, and no handler starts before OPENED. [IC-6.34] [IC-6.49] */
   checkAnswered(what: string): void {
-    if (!this.#isUnanswered) return;
-    throw new ProtocolError(Code.PROTOCOL, `${what} on session ${this.#id} before OPENED.`);
+    if (this.#isUnanswered) violation(`${what} on session ${this.#id} before OPENED.`);
   }
 
   /** What is part of a request is illegal before OPENED, and after the other side's END. */
   checkOpen(what: string): void {
+    this.checkAnswered(what);
     const state = this.#state;
-    if (this.#isUnanswered) {
-      throw new ProtocolError(Code.PROTOCOL, `${what} on session ${this.#id} before OPENED.`);
-    }
     if ('endSeen' in state && state.endSeen) {
-      throw new ProtocolError(Code.PROTOCOL, `${what} on session ${this.#id} after its END.`);
+      violation(`${what} on session ${this.#id} after its END.`);
     }
   }
 

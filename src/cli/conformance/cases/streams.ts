@@ -113,7 +113,8 @@ export const streamCases: readonly ConformanceCase[] = [
       const first = await peer.frame(FrameType.SEND, back);
       const isCut = (first.flags & Flag.MORE) !== 0;
       demand(isCut, 'SEND with MORE: the credit is 32768 octets', first.flags);
-      peer.write(item(back, 1, { flags: REPLY, payload: 'early' }), accept(back, 1));
+      const early = item(back, 1, { flags: REPLY, payload: 'early' });
+      peer.write(early, accept(back, 1, { flags: STREAM }));
       await conversation.settlement(own, 1);
       await conversation.stillWorks();
     },
