@@ -2,7 +2,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { type Bytes, toBuffer } from './bytes.js';
 import { InterconnectError, messageOf } from './errors.js';
-import { isReadable, type Items } from './items.js';
+import type { ItemSource } from './item-source.js';
 
 /** The stream that is fed. */
 export interface FedStream {
@@ -18,26 +18,28 @@ export interface FedStream {
 }
 
 export class Feeder {
-  readonly #items: Items;
+  readonly #source: ItemSource<Bytes>;
   readonly #stream: FedStream;
   /** The source runs in the scope of who gave it, and not of what frees its way: that is another's socket or answer. */
   readonly #scope = new AsyncResource('InterconnectStream');
-  #iterator: AnyIterator | undefined;
   #state: 'new' | 'feeding' | 'exhausted' | 'stopped' = 'new';
   /** Continues when the stream may be ready, or is stopped. */
   #resume: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor(items: Items, stream: FedStream) {
-    this.#items = items;
+  constructor(source: ItemSource<Bytes>, stream: FedStream) {
+    this.#source = source;
     this.#stream = stream;
-    // An 'error' that nobody listens for ends the process, also after the reader has left.
-    if (isReadable(items)) items.on('error', () => undefined);
   }
 
   /** Whether anything has been asked of the source. */
   get isTouched(): boolean {
     return this.#state !== 'new';
+  }
+
+  /** Called before anything is written of a request: see `ItemSource.begin`. */
+  begin(): void {
+    this.#scope.runInAsyncScope(() => this.#source.begin((error) => this.#stream.fail(error)));
   }
 
   /** The stream may take an item. */
@@ -59,13 +61,12 @@ export class Feeder {
 
   async #feed(): Promise<void> {
     try {
-      this.#iterator = iteratorOf(this.#items);
       while (this.#isFeeding()) {
         if (!this.#stream.isReady) {
           await new Promise<void>((resolve) => (this.#resume = resolve));
           continue;
         }
-        const result = await this.#iterator.next();
+        const result = await this.#source.next();
         if (!this.#isFeeding()) return;
         if (result.done === true) {
           this.#state = 'exhausted';
@@ -106,18 +107,9 @@ export class Feeder {
     this.wake();
     if (isOver) return;
     try {
-      // What waits in `next` of a Readable or a generator would hold back `return`.
-      if (isReadable(this.#items)) this.#items.destroy();
-      this.#iterator ??= iteratorOf(this.#items);
-      await this.#iterator.return?.();
+      await this.#source.end();
     } catch (error) {
       this.#stream.report(error);
     }
   }
-}
-
-type AnyIterator = AsyncIterator<Bytes> | Iterator<Bytes>;
-
-function iteratorOf(items: Items): AnyIterator {
-  return Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
 }

@@ -16,7 +16,7 @@ export { messageOf, stackOf, tame } from './errors.js';
 /** @internal For the other side's words, wherever it shows them. */
 export { printable, quote } from '../wire/index.js';
 /** @internal For the streams of the floor above. */
-export { isReadable } from './items.js';
+export { ItemSource, UnreadableSource } from './item-source.js';
 /** @internal The time of the floor above, and the order of its events, whatever a test fakes. */
 export { systemClock } from './clock.js';
 /** @internal */

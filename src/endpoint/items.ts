@@ -1,5 +1,4 @@
 /** The two ends of a stream in the public API: what is sent item by item, and how items are read. */
-import type { Readable } from 'node:stream';
 import type { Bytes } from './bytes.js';
 import { optionError } from './errors.js';
 
@@ -8,7 +7,10 @@ import { optionError } from './errors.js';
  * the other side's `maxMessageSize`, and belongs to the connection from when it is yielded: do not change it
  * any more. The next is asked for only when the reader's credit allows it, or one ahead of that.
  *
- * It is used once. If the stream ends early, the iterator's `return` is called, or the `Readable` destroyed.
+ * It is read once. A stream that was read already, or that somebody else reads, is refused with `IC_ERR_OPTION` and
+ * `executed: 'no'`; an array, or another iterable that begins anew each time, may be sent again. A generator that ends at once
+ * without an item is refused as a request too, since a generator that was read looks the same. If the reader needs no more, the
+ * iterator's `return` is called, or the `Readable` destroyed.
  */
 export type Items = AsyncIterable<Bytes> | Iterable<Bytes>;
 
@@ -20,13 +22,27 @@ export function isItems(data: unknown): data is Items {
   return Symbol.asyncIterator in data || Symbol.iterator in data;
 }
 
-/** @internal By its shape: there are streams of other packages and versions. */
-export function isReadable(items: object): items is Readable {
+/** @internal A Node stream of whatever package and version: what is optional here is missing in old ones. */
+export interface AnyReadable {
+  destroy(): unknown;
+  on(event: 'error', listener: () => void): unknown;
+  listenerCount(event: 'data' | 'readable'): number;
+  readonly errored?: Error | null | undefined;
+  readonly destroyed?: boolean | undefined;
+  readonly readable?: boolean | undefined;
+  readonly readableDidRead?: boolean | undefined;
+  readonly readableFlowing?: boolean | null | undefined;
+}
+
+/** @internal By its shape. */
+export function isReadable(items: object): items is AnyReadable {
   return (
     'destroy' in items &&
     typeof items.destroy === 'function' &&
     'on' in items &&
-    typeof items.on === 'function'
+    typeof items.on === 'function' &&
+    'listenerCount' in items &&
+    typeof items.listenerCount === 'function'
   );
 }
 
@@ -115,7 +131,9 @@ export class ReadOnce implements AsyncIterable<Buffer> {
   [Symbol.asyncIterator](): AsyncIterator<Buffer, undefined> {
     const reader = this.#reader;
     if (reader === undefined) {
-      throw optionError(`${this.#what} can be read once. Keep the items that are needed again.`);
+      throw optionError(
+        `${this.#what} was read already. It can be read once: keep the items that are needed again.`,
+      );
     }
     this.#reader = undefined;
     return reader;

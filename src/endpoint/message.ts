@@ -4,6 +4,7 @@ import { Code, EMPTY_META, FrameType, MAX_TEXT, type Meta, quote } from '../wire
 import { type Bytes, type Metadata, toBuffer, toEntries, toMetadata } from './bytes.js';
 import { checkCode, checkReason } from './codes.js';
 import { InterconnectError } from './errors.js';
+import { ItemSource } from './item-source.js';
 import { isItems, type Items } from './items.js';
 import { MessageBody } from './message-body.js';
 import { ReplyStream } from './reply-stream.js';
@@ -206,7 +207,9 @@ export class Message {
 
   #stream(items: Items, options: ItemsSettleOptions = {}): Promise<void> {
     const meta = metaOf(options);
-    this.#answer();
+    this.#checkUnanswered();
+    const source = new ItemSource(items);
+    this.#answered = true;
     const { session } = this;
     const incoming = this.#incoming;
     const { connection } = session;
@@ -218,7 +221,7 @@ export class Message {
         report: (error) => connection.reportHandlerError(error),
         rejectionOf: (error) => this.#rejectionOf(error, options.toRejection),
       },
-      items,
+      source,
       meta,
       options.signal,
     );
@@ -245,13 +248,17 @@ export class Message {
   }
 
   #answer(): void {
+    this.#checkUnanswered();
+    this.#answered = true;
+  }
+
+  #checkUnanswered(): void {
     if (this.#answered) {
       throw new InterconnectError(
         'IC_ERR_ALREADY_SETTLED',
         `Message ${this.id} of session ${quote(this.session.name, 256)} is settled already. Settle a message once.`,
       );
     }
-    this.#answered = true;
   }
 
   #payload(data: Bytes): Buffer {

@@ -3,7 +3,8 @@ import { EMPTY, type IncomingMessage, type ItemSender } from '../protocol/index.
 import { Code, FrameType, type Meta } from '../wire/index.js';
 import { InterconnectError } from './errors.js';
 import { type FedStream, Feeder } from './feeder.js';
-import type { Items } from './items.js';
+import type { Bytes } from './bytes.js';
+import type { ItemSource } from './item-source.js';
 import { whenAborted } from './pending-send.js';
 
 /** What it needs of its message. */
@@ -28,10 +29,15 @@ export class ReplyStream implements FedStream {
   #isOver = false;
   #resolve: () => void = () => undefined;
 
-  constructor(message: RepliedMessage, items: Items, meta: Meta, signal?: AbortSignal) {
+  constructor(
+    message: RepliedMessage,
+    source: ItemSource<Bytes>,
+    meta: Meta,
+    signal?: AbortSignal,
+  ) {
     this.#message = message;
     this.#meta = meta;
-    this.#feeder = new Feeder(items, this);
+    this.#feeder = new Feeder(source, this);
     this.done = new Promise((resolve) => (this.#resolve = resolve));
     const onAbort = (): void => void this.#abort(signal?.reason);
     this.#unlisten = signal && whenAborted(signal, onAbort);

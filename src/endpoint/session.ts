@@ -20,6 +20,7 @@ import {
 import { checkCode, checkReason } from './codes.js';
 import type { Connection } from './connection.js';
 import { closedError, errorOf, InterconnectError, optionError, shown } from './errors.js';
+import { ItemSource } from './item-source.js';
 import { isItems, ItemReader, type Items, ReadOnce } from './items.js';
 import { Message } from './message.js';
 import { deadlineOf } from './options.js';
@@ -245,14 +246,11 @@ export class Session extends EventEmitter<SessionEvents> {
   #streaming(data: Bytes | Items, options: StreamOptions, takesItems: boolean): StreamingSend {
     const { metadata, timeout } = options;
     if (timeout !== undefined) deadlineOf(timeout, 0, 0);
-    const items = isItems(data) ? data : undefined;
-    return new StreamingSend(
-      this,
-      isItems(data) ? EMPTY : toBuffer(data, 'A message'),
-      metadata === undefined ? EMPTY : encodeMeta({ metadata: toEntries(metadata) }),
-      items,
-      takesItems,
-    );
+    const payload = isItems(data) ? EMPTY : toBuffer(data, 'A message');
+    const meta = metadata === undefined ? EMPTY : encodeMeta({ metadata: toEntries(metadata) });
+    // Last of all: a claimed stream is to be read, or ended.
+    const source = isItems(data) ? sourceOf(data) : undefined;
+    return new StreamingSend(this, payload, meta, source, takesItems);
   }
 
   #start(message: StreamingSend, { timeout, signal }: StreamOptions): void {
@@ -314,6 +312,11 @@ export class Session extends EventEmitter<SessionEvents> {
     const error = failure && errorOf(this.connection.explained(failure));
     this.connection.guard(() => this.emit('close', error));
   }
+}
+
+/** A stream that the floor above has claimed, or one that is claimed here. @throws UnreadableSource */
+function sourceOf(items: Items): ItemSource<Bytes> {
+  return items instanceof ItemSource ? (items as ItemSource<Bytes>) : new ItemSource(items);
 }
 
 /** For a message with a stream, or one that takes it. */

@@ -1,10 +1,12 @@
 /** One message with a stream in its request or its answer, on the way. */
 import { DRAINING, type Failure, OutgoingMessage, type SessionMachine } from '../protocol/index.js';
 import { Flag, type Meta } from '../wire/index.js';
+import type { Bytes } from './bytes.js';
 import { errorOf, InterconnectError } from './errors.js';
 import { type FedStream, Feeder } from './feeder.js';
 import { type DeliveredMessage, ItemDelivery, type OnItem } from './item-delivery.js';
-import type { ItemOrigin, Items } from './items.js';
+import { type ItemSource, UnreadableSource } from './item-source.js';
+import type { ItemOrigin } from './items.js';
 import { isRefusedUnseen, type Outcome, outcomeOf, rejectedError } from './outcome.js';
 import { cancelledAfter, detailed, MOVING, whenAborted } from './pending-send.js';
 
@@ -39,21 +41,23 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
   #machine: SessionMachine | undefined;
   #unlisten: (() => void) | undefined;
   #timeout: number | undefined;
+  /** Why the request has no items: told with what the protocol knows of the message. */
+  #unreadable: UnreadableSource | undefined;
 
-  /** `items`: those of the request, if it is a stream. `takesItems`: whether the answer may be one. */
+  /** `source`: the items of the request, if it is a stream. `takesItems`: whether the answer may be one. */
   constructor(
     session: StreamingSession,
     payload: Buffer,
     meta: Buffer,
-    items: Items | undefined,
+    source: ItemSource<Bytes> | undefined,
     takesItems: boolean,
   ) {
     super(payload, meta, Infinity, false);
     this.#session = session;
     this.takesItems = takesItems;
-    if (items === undefined) return;
+    if (source === undefined) return;
     this.flags |= Flag.STREAM;
-    this.#feeder = new Feeder(items, this);
+    this.#feeder = new Feeder(source, this);
   }
 
   /** What became of it, while items may still be there to take. */
@@ -69,6 +73,8 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
     if (signal !== undefined) {
       this.#unlisten = whenAborted(signal, () => this.#onAbort());
     }
+    this.#feeder?.begin();
+    if (this.#result !== undefined) return;
     this.#machine = this.#session.machine;
     this.#machine.send(this);
   }
@@ -133,6 +139,9 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
 
   onFailure(failure: Failure): void {
     if (this.#result !== undefined) return;
+    if (this.#unreadable !== undefined) {
+      return this.#end({ error: this.#unreadable.executedAs(failure.executed) });
+    }
     if (!this.#mayGoAgain(failure)) {
       return this.#end({ error: errorOf(detailed(failure, this, this.#session, this.#timeout)) });
     }
@@ -160,6 +169,10 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
   }
 
   fail(error: unknown): void {
+    if (error instanceof UnreadableSource) {
+      this.#unreadable = error;
+      this.#machine?.sender.cancel(this);
+    }
     this.abandon(error);
   }
 

@@ -1,7 +1,7 @@
 /** One message of a `FakeInterconnectClient`, and its answer. */
 import { isObservable, Subject, takeUntil } from 'rxjs';
 import type { Observable } from 'rxjs';
-import { Code, InterconnectError } from '../endpoint/index.js';
+import { Code, InterconnectError, UnreadableSource } from '../endpoint/index.js';
 import type { Bytes, Items, Metadata, Outcome, SendOptions } from '../endpoint/index.js';
 import { toBuffer } from '../nest/common/bytes.js';
 import { encodeAnswer, UnfitValue } from '../nest/common/codec.js';
@@ -79,6 +79,7 @@ export class FakeExchange {
     const { codec, replies, calls } = this.server;
     const { metadata = {}, timeout, oneWay = false, idempotent = false } = this.options;
     const { signal } = this.controller;
+    if (data instanceof EncodedItems) await beginning(data);
     const given = data instanceof EncodedItems ? this.bodyOf(data) : toBuffer(data as Bytes);
     const value = codec === undefined ? given : await this.decode(given, codec);
     const call = {
@@ -162,6 +163,12 @@ export class FakeExchange {
     encodeAnswer(value, this.server.codec, this.pattern);
 
   private rejectionOf(error: unknown): Outcome {
+    if (error instanceof UnreadableSource) {
+      return rejected(
+        Code.FAILED,
+        `The reply to "${this.pattern}" cannot be sent: ${error.message}`,
+      );
+    }
     if (error instanceof UnfitItem || error instanceof UnfitValue) {
       return rejected(Code.FAILED, `The reply to "${this.pattern}" is, or has, ${error.message}`);
     }
@@ -199,6 +206,14 @@ function observe(
       error: (error: unknown) => queued().fail(error),
     });
   });
+}
+
+/** @throws UnreadableSource where `session.send` would: before anything is sent. */
+async function beginning(items: EncodedItems): Promise<void> {
+  let fault: UnreadableSource | undefined;
+  items.begin((error) => (fault = error));
+  await Promise.resolve();
+  if (fault !== undefined) throw fault;
 }
 
 function accepted(data: Buffer, metadata: Metadata = {}): Outcome & { accepted: true } {

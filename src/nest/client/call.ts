@@ -13,6 +13,7 @@ import type { CallPath } from './connection-slot.js';
 import { isInterconnectRecord } from '../common/interconnect.record.js';
 import type { InterconnectRecord } from '../common/interconnect.record.js';
 import { EncodedItems, isStream, UnfitItem } from '../common/item-stream.js';
+import type { EncodeItem } from '../common/item-stream.js';
 import { isPromiseLike } from '../common/promises.js';
 
 const EMPTY = Buffer.alloc(0);
@@ -26,12 +27,14 @@ export interface CallSettings {
 
 /** Sends it over an open connection. Never throws: every failure is the call's. */
 export function transmit(open: CallPath, call: Call, settings: CallSettings): void {
+  let { body } = call;
   try {
     const { packet } = call;
     const record = isInterconnectRecord(packet.data) ? packet.data : undefined;
     const value: unknown = record === undefined ? packet.data : record.data;
+    if (body === undefined && isStream(value)) body = bodyOf(call, value, settings);
     const session = open.session(nameOf(packet.pattern, settings));
-    if (isStream(value)) return sendStream(session, value, record, call, settings.codec);
+    if (body !== undefined) return sendStream(session, body, record, call, settings.codec);
     if (settings.codec === undefined) {
       return send(session, toBytes(packet.pattern, value), record, call, undefined);
     }
@@ -42,20 +45,62 @@ export function transmit(open: CallPath, call: Call, settings: CallSettings): vo
       (error: unknown) => fail(call, unencodable(packet.pattern, error)),
     );
   } catch (error) {
-    holdBody(call)();
-    fail(call, isInterconnectError(error) ? error : unencodable(call.packet.pattern, error));
+    end(body);
+    failUnsent(call, error);
   }
 }
 
 /**
- * For a call that waits to be sent: where its data is a stream, that may fail meanwhile, with nobody else listening. The
- * returned function ends it, for when it is not sent.
+ * For a call that waits until it can be sent: claims its data if that is a stream, so that nobody else sends it meanwhile.
+ * Returns the call to be sent, or given up by `giveUp`; `undefined` if the call has failed.
  */
-export function holdBody({ packet: { data } }: Call): () => void {
-  const value: unknown = isInterconnectRecord(data) ? data.data : data;
-  if (!isStream(value)) return () => {};
-  const items = new EncodedItems(value, () => EMPTY);
-  return () => void items.return().catch(() => undefined);
+export function hold(call: Call, settings: CallSettings): Call | undefined {
+  try {
+    const { data } = call.packet;
+    const value: unknown = isInterconnectRecord(data) ? data.data : data;
+    return isStream(value) ? { ...call, body: bodyOf(call, value, settings) } : call;
+  } catch (error) {
+    failUnsent(call, error);
+    return undefined;
+  }
+}
+
+/** A call that waited is not sent: it fails with the error, and its stream ends. */
+export function giveUp(call: Call, error: unknown): void {
+  end(call.body);
+  fail(call, error);
+}
+
+function failUnsent(call: Call, error: unknown): void {
+  fail(call, isInterconnectError(error) ? error : unencodable(call.packet.pattern, error));
+}
+
+function end(body: EncodedItems | undefined): void {
+  body?.return().catch(() => undefined);
+}
+
+/**
+ * Claims the stream that a call is to send.
+ * @throws UnreadableSource if it was read already; IC_ERR_OPTION if such a call sends no stream, which ends it.
+ */
+function bodyOf(
+  { packet: { pattern, data }, isEvent, oneWay }: Call,
+  stream: AsyncIterable<unknown>,
+  { codec }: CallSettings,
+): EncodedItems {
+  const encode: EncodeItem = (value) => {
+    if (codec !== undefined) return codec.encode(value, pattern);
+    if (isBytes(value)) return value;
+    throw notBytes(value);
+  };
+  const items = new EncodedItems(stream, encode);
+  const isOneWay = (isInterconnectRecord(data) ? data.oneWay : undefined) ?? oneWay;
+  if (!isEvent && !isOneWay) return items;
+  end(items);
+  const what = `The data for ${describePattern(pattern)} is a stream`;
+  throw refused(
+    `${what}, which emit() and oneWay do not send: nobody would tell how far it came. Use send().`,
+  );
 }
 
 function send(
@@ -86,23 +131,12 @@ function send(
 /** The body of a request: it may take as long as it makes progress, unless the record says otherwise. */
 function sendStream(
   session: Pick<Session, 'send'>,
-  source: AsyncIterable<unknown>,
+  items: EncodedItems,
   record: InterconnectRecord<unknown> | undefined,
   call: Call,
   codec: Codec | undefined,
 ): void {
   const { pattern } = call.packet;
-  if (call.isEvent || (record?.oneWay ?? call.oneWay)) {
-    const what = `The data for ${describePattern(pattern)} is a stream`;
-    throw refused(
-      `${what}, which emit() and oneWay do not send: nobody would tell how far it came. Use send().`,
-    );
-  }
-  const items = new EncodedItems(source, (value) => {
-    if (codec !== undefined) return codec.encode(value, pattern);
-    if (isBytes(value)) return value;
-    throw notBytes(value);
-  });
   const answer = answerOf(call, codec);
   const onItem = (item: Buffer) => answer.take(item);
   session.send(items, { ...toSendOptions(call, record), onItem }).then(

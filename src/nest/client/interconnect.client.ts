@@ -5,9 +5,9 @@ import type { ReadPacket, WritePacket } from '@nestjs/microservices';
 import { AsyncSubject, Observable } from 'rxjs';
 import { connect, InterconnectError, messageOf, whenAborted } from '../../endpoint/index.js';
 import type { Connection, ConnectionStatus, Metadata } from '../../endpoint/index.js';
-import { holdBody, transmit } from './call.js';
+import { giveUp, hold, transmit } from './call.js';
 import type { CallSettings } from './call.js';
-import { describePattern, fail, refused } from './caller.js';
+import { describePattern, refused } from './caller.js';
 import type { Call, Caller } from './caller.js';
 import { Cancellation } from './cancellation.js';
 import { clientCodec } from '../common/codec.js';
@@ -181,7 +181,8 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
    *
    * `data` is bytes or an `InterconnectRecord` of bytes. They are not copied: leave them alone until
    * the outcome is there. Or it is a stream of them, a `Readable` or an async iterable, for a handler with the extra
-   * `{ stream: true }`: it is read at the pace of the handler, and once, so that it cannot be subscribed to again.
+   * `{ stream: true }`: it is read at the pace of the handler. A stream that can be read once is refused with `IC_ERR_OPTION` the
+   * second time; an iterable that begins anew each time may be subscribed to again.
    */
   override send<TResult = Buffer, TInput = Data>(
     pattern: unknown,
@@ -286,17 +287,18 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   }
 
   /** Who gives up need not wait until the attempt to connect has come to its end. */
-  private dispatchConnected(call: Call): void {
+  private dispatchConnected(asked: Call): void {
+    const call = hold(asked, this.settings);
+    if (call === undefined) return;
     const { signal } = call;
-    const endBody = holdBody(call);
+    if (signal?.aborted === true) return giveUp(call, cancelled());
     let isDecided = false;
-    const giveUp = (error: unknown) => {
-      isDecided = true;
-      endBody();
-      fail(call, error);
-    };
-    if (signal?.aborted === true) return giveUp(cancelled());
-    const unlisten = signal && whenAborted(signal, () => giveUp(cancelled()));
+    const unlisten =
+      signal &&
+      whenAborted(signal, () => {
+        isDecided = true;
+        giveUp(call, cancelled());
+      });
     const decide = (then: () => void) => {
       if (isDecided) return;
       unlisten?.();
@@ -304,7 +306,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     };
     this.holder.connect().then(
       (opened) => decide(() => transmit(opened, call, this.settings)),
-      (error: unknown) => decide(() => giveUp(error)),
+      (error: unknown) => decide(() => giveUp(call, error)),
     );
   }
 

@@ -1,5 +1,5 @@
 /** Streams of values, between what applications hold and the items that travel. */
-import { isReadable } from '../../endpoint/index.js';
+import { ItemSource } from '../../endpoint/index.js';
 import type { Bytes } from '../../endpoint/index.js';
 import { UnfitValue } from './codec.js';
 import { isInterconnectRecord } from './interconnect.record.js';
@@ -31,19 +31,16 @@ export function encodeItem(value: unknown, encode: EncodeItem): Bytes | PromiseL
 }
 
 /**
- * The values of a source as items: each is encoded when it is asked for, so that the source goes at the pace of the
- * reader. It is read once. Whoever reads no more calls `return()`, which ends the source.
+ * The values of a stream as items: each is encoded when it is asked for, so that the stream goes at the pace of the
+ * reader. The stream belongs to this object, and is read once. Whoever reads no more calls `return()`, which ends the stream.
  */
-export class EncodedItems implements AsyncIterableIterator<Bytes> {
-  private readonly source: AsyncIterable<unknown>;
+export class EncodedItems extends ItemSource<unknown> implements AsyncIterableIterator<Bytes> {
   private readonly encode: EncodeItem;
-  private iterator: AsyncIterator<unknown> | undefined;
 
-  constructor(source: AsyncIterable<unknown>, encode: EncodeItem) {
-    this.source = source;
+  /** @throws UnreadableSource for a stream that was read already, or that somebody else reads. */
+  constructor(stream: AsyncIterable<unknown>, encode: EncodeItem) {
+    super(stream);
     this.encode = encode;
-    // An 'error' that nobody listens for ends the process, also after the reader has left.
-    if (isReadable(source)) source.on('error', () => undefined);
   }
 
   [Symbol.asyncIterator](): this {
@@ -51,8 +48,8 @@ export class EncodedItems implements AsyncIterableIterator<Bytes> {
   }
 
   /** @throws UnfitItem for a value that no bytes can be made of; the source is then ended. */
-  async next(): Promise<IteratorResult<Bytes, undefined>> {
-    const result = await this.open().next();
+  override async next(): Promise<IteratorResult<Bytes, undefined>> {
+    const result = await super.next();
     if (result.done === true) return { done: true, value: undefined };
     try {
       return { done: false, value: await encodeItem(result.value, this.encode) };
@@ -64,14 +61,8 @@ export class EncodedItems implements AsyncIterableIterator<Bytes> {
   }
 
   async return(): Promise<IteratorResult<Bytes, undefined>> {
-    // What waits in `next` of a Readable would hold back its `return`.
-    if (isReadable(this.source)) this.source.destroy();
-    await this.open().return?.();
+    await this.end();
     return { done: true, value: undefined };
-  }
-
-  private open(): AsyncIterator<unknown> {
-    return (this.iterator ??= this.source[Symbol.asyncIterator]());
   }
 }
 

@@ -1,6 +1,13 @@
 import type { Logger } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
-import { Code, cutText, messageOf, quote, stackOf } from '../../endpoint/index.js';
+import {
+  Code,
+  UnreadableSource,
+  cutText,
+  messageOf,
+  quote,
+  stackOf,
+} from '../../endpoint/index.js';
 import type { Bytes, ItemsRejection, Message, Metadata } from '../../endpoint/index.js';
 import { describeType, isBytes } from '../common/bytes.js';
 import { encodeAnswer, UnfitValue } from '../common/codec.js';
@@ -66,7 +73,13 @@ export class Settler {
     const given: unknown = record === undefined ? value : record.data;
     if (!isStream(given)) return this.answer(message, given, record, done);
     if (message.oneWay) return this.exhaust(message, [given], done, limit);
-    const items = new EncodedItems(given, this.encodeItem);
+    let items: EncodedItems;
+    try {
+      items = new EncodedItems(given, this.encodeItem);
+    } catch (error) {
+      this.refuseUnsendable(message, error);
+      return done();
+    }
     this.stream(message, { items, isFiltered: false, metadata: record?.metadata, limit }, done);
   }
 
@@ -182,7 +195,9 @@ export class Settler {
   }
 
   private rejectFailed(message: Message, end: PromiseSettledResult<void>): void {
-    if (end.status === 'rejected') this.rejectThrown(message, end.reason);
+    if (end.status === 'fulfilled') return;
+    if (end.reason instanceof UnreadableSource) this.refuseUnsendable(message, end.reason);
+    else this.rejectThrown(message, end.reason);
   }
 
   /** A stream that nobody reads: what it holds open is closed. */
