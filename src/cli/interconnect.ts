@@ -93,6 +93,7 @@ function runFixture(args: string[], around: Surroundings): Promise<number> {
         port: { type: 'string' },
         path: { type: 'string' },
         connect: { type: 'string' },
+        delay: { type: 'string' },
       },
     }),
   );

@@ -12,6 +12,8 @@ export const USAGE = `interconnect: tools for the Interconnect wire protocol
       the fixture as a listener, until it is interrupted
   interconnect fixture --connect HOST:PORT
       the fixture as a dialer; "env" stands for INTERCONNECT_HOST and INTERCONNECT_PORT
+  interconnect fixture ... --delay MS
+      the fixture decides MS milliseconds later than it could, as applications do
 
 Options of conformance:
   --group GROUP     only this group; may be repeated

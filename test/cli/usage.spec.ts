@@ -52,6 +52,8 @@ describe('interconnect', () => {
     ],
     ['a fixture on both', ['fixture', '--path', 'x', '--port', '1'], '--path stands for'],
     ['a fixture that is both', ['fixture', '--connect', 'a:1', '--port', '1'], '--connect makes'],
+    ['a delay that is none', ['fixture', '--delay', '5s'], '--delay is "5s"'],
+    ['a delay beyond all', ['fixture', '--delay', '1001'], 'give an integer from 0 to 1000'],
     ['no surroundings', ['fixture', '--connect', 'env'], 'INTERCONNECT_PORT are not both set'],
   ])('says what is wrong with %s', async (_what, args, sentence) => {
     const { code, out, error } = await run(...args);

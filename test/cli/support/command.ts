@@ -48,11 +48,11 @@ export async function runAgainst(dialer: DialerStarter, ...cases: string[]): Pro
 }
 
 /** The fixture's dialer with these options, as a program of its own would be. */
-export function dialerOf(options: Partial<ConnectOptions> = {}): DialerStarter {
+export function dialerOf(options: Partial<ConnectOptions> = {}, delay?: number): DialerStarter {
   return () => (address) => {
     const end = new AbortController();
     const all = { ...address, ...SOON, ...options, signal: end.signal };
-    const dialing = fixtureDialer(all).catch(() => undefined);
+    const dialing = fixtureDialer(all, delay).catch(() => undefined);
     return Promise.resolve({
       ended: new Promise<string>(() => undefined),
       stop: async () => {
@@ -64,12 +64,12 @@ export function dialerOf(options: Partial<ConnectOptions> = {}): DialerStarter {
 }
 
 /** The fixture's listener, until the test is over. */
-export async function ourListener(options: ListenerOptions = {}): Promise<Listener> {
-  const listener = fixtureListener({
-    ...SOON,
-    ...(options.path === undefined ? { host: '127.0.0.1', port: 0 } : {}),
-    ...options,
-  });
+export async function ourListener(
+  options: ListenerOptions = {},
+  delay?: number,
+): Promise<Listener> {
+  const address = options.path === undefined ? { host: '127.0.0.1', port: 0 } : {};
+  const listener = fixtureListener({ ...SOON, ...address, ...options }, delay);
   afterTest(() => listener.close());
   await listener.listen();
   return listener;
