@@ -6,8 +6,17 @@ import { type Bytes, toBufferOrEmpty } from './bytes.js';
 import { Connection } from './connection.js';
 import { type Address, cancelledError } from './dial-errors.js';
 import { Dialer, type DialTarget, type Provided } from './dialer.js';
-import { checkObject, closedError, failureOf, optionError, shown } from './errors.js';
+import {
+  checkObject,
+  closedError,
+  errorOf,
+  failureOf,
+  type InterconnectError,
+  optionError,
+  shown,
+} from './errors.js';
 import { checkInteger, type EndpointOptions, resolveOptions, type Settings } from './options.js';
+import { patienceOf, type WhenOffline } from './outage.js';
 import { type ReconnectOptions, type ReconnectSettings, Reconnector } from './reconnector.js';
 import { microtask } from './runtime.js';
 
@@ -35,6 +44,11 @@ export interface ConnectOptions extends EndpointOptions, Address {
    * The last has what is left of `handshakeTimeout`. Default: a quarter of `handshakeTimeout`, which is 2,500.
    */
   autoSelectFamilyAttemptTimeout?: number | undefined;
+  /**
+   * What becomes of calls while there is no socket, the first included: a call may have a `whenOffline` of its own. Default
+   * `'wait'`.
+   */
+  whenOffline?: WhenOffline | undefined;
   /** @internal Milliseconds before the first attempt. */
   startDelay?: number;
 }
@@ -52,7 +66,12 @@ export type TlsSetup = TlsConnectOptions | true;
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const connection = dialing(options, 1);
-  await connection.opened();
+  try {
+    await whenOpen(connection);
+  } catch (error) {
+    void connection.close();
+    throw error;
+  }
   // Lost within the same tick, and not to be had again.
   if (connection.status === 'closed') throw closedError();
   return connection;
@@ -64,10 +83,40 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
  * A round of attempts that fails is told by `'connectError'`, and another follows, as after a lost socket; with
  * `reconnect: false`, none does. What waiting does not mend ends the connection at the first round: TLS, the other side's
  * refusal, another protocol, an option. `'close'` then has the error, and what waited fails with that as `cause`.
+ * While there is no socket, `whenOffline` says how long calls wait.
  * @throws IC_ERR_OPTION.
  */
 export function createConnection(options: ConnectOptions): Connection {
   return dialing(options, undefined);
+}
+
+/**
+ * @internal Resolves once the other side has accepted the connection.
+ * @throws What the connection ended with before; IC_ERR_OFFLINE as its `whenOffline` says.
+ */
+export function whenOpen(connection: Connection): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (connection.isOver) return reject(closedError());
+    if (connection.continuity.wasAttached) return resolve();
+    const refusal = connection.refusal(undefined);
+    if (refusal !== undefined) return reject(errorOf(refusal));
+    const settle = (): void => {
+      connection.off('open', onOpen);
+      connection.off('offline', onFailure);
+      connection.off('close', onFailure);
+    };
+    const onOpen = (): void => {
+      settle();
+      resolve();
+    };
+    const onFailure = (error: InterconnectError | undefined): void => {
+      settle();
+      reject(error ?? closedError());
+    };
+    connection.once('open', onOpen);
+    connection.once('offline', onFailure);
+    connection.once('close', onFailure);
+  });
 }
 
 /** `rounds`: after how many rounds the first connection is given up. */
@@ -75,14 +124,12 @@ function dialing(options: ConnectOptions, rounds: number | undefined): Connectio
   const settings = resolveOptions(options);
   const reconnect = reconnectSettings(options, rounds);
   const dialer = new Dialer(targetOf(options, settings), settings, reconnect.comesBack);
-  const connection = new Connection(
-    'dialer',
-    settings,
-    '',
-    dialer.addresses,
-    (listener) => new Reconnector(dialer, reconnect, settings.clock, listener),
-  );
-  const { signal } = options;
+  const { signal, whenOffline } = options;
+  const connection = new Connection(settings, '', {
+    addresses: dialer.addresses,
+    patience: whenOffline === undefined ? Infinity : patienceOf(whenOffline),
+    reconnector: (listener) => new Reconnector(dialer, reconnect, settings.clock, listener),
+  });
   if (signal !== undefined) giveUpUpon(signal, connection);
   connection.continuity.begin();
   return connection;

@@ -24,11 +24,12 @@ import {
   shown,
 } from './errors.js';
 import { checkInteger, deadlineOf, type Settings } from './options.js';
-import { type Outage, OutageWatch } from './outage.js';
+import { type Outage, OutageWatch, type WhenOffline } from './outage.js';
 import type { Peer } from './peer.js';
 import { report, warn } from './report.js';
+import { PendingSend } from './pending-send.js';
 import { Session } from './session.js';
-import type { Timing } from './streaming-send.js';
+import { StreamingSend, type Timing } from './streaming-send.js';
 
 /**
  * `connecting`: the other side has not accepted it yet, and what is sent waits; `open`; `detached`: it has no socket at
@@ -53,6 +54,11 @@ export interface ConnectionEvents {
   connectError: [error: InterconnectError];
   /** The socket was lost; the connection goes on with the next one. */
   detach: [error: InterconnectError];
+  /**
+   * There has been no socket for longer than the connection's `whenOffline`. What was not written has failed, and what is
+   * sent from now on fails at once, until `'open'`, `'resume'` or `'renew'`.
+   */
+  offline: [error: InterconnectError];
   /** Another socket carries it, and nothing was lost. */
   resume: [];
   /**
@@ -77,6 +83,20 @@ export interface SessionOptions {
    * is written to a socket. Default: `sessionTimeout`; 0 = no limit.
    */
   timeout?: number;
+  /**
+   * Of `createSession`: for how long it waits while there is no socket. Default: the connection's. `openSession` does not
+   * wait at all.
+   */
+  whenOffline?: WhenOffline | undefined;
+}
+
+/** @internal What a dialer's connection is made of beside its settings. */
+export interface DialerParts {
+  /** Where the other side can be. */
+  readonly addresses: readonly Address[];
+  /** Milliseconds. */
+  readonly patience: number;
+  readonly reconnector: ReconnectorFactory;
 }
 
 /** How long a drain may take. */
@@ -115,6 +135,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   readonly #settings: Settings;
   /** Sessions of this side, to be opened again where the other side begins anew. */
   readonly #sessions = new Set<Session>();
+  /** Those that `createSession` waits for, and with how much patience. */
+  readonly #awaited = new Map<Session, WhenOffline | undefined>();
   #peer: Peer | undefined;
   #data: Buffer = EMPTY;
   #socket: Socket | undefined;
@@ -126,24 +148,22 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   #resolveGone: () => void = () => undefined;
   readonly #pings = new Set<(error: InterconnectError) => void>();
 
-  /** @internal At a dialer: the addresses at which the other side can be, and what brings sockets to them. */
-  constructor(
-    role: 'dialer' | 'listener',
-    settings: Settings,
-    principal: string,
-    addresses: readonly Address[] = [],
-    reconnector?: ReconnectorFactory,
-  ) {
+  /** @internal `dialer`: at that end. */
+  constructor(settings: Settings, principal: string, dialer?: DialerParts) {
     super({ captureRejections: true });
     this.id = `connection-${++count}`;
     this.principal = principal;
     this.#settings = settings;
-    this.#status = role === 'dialer' ? 'connecting' : 'open';
-    this.#outage = new OutageWatch(settings.clock, () =>
-      role === 'dialer' ? namesOf(addresses) : nameOfPeer(this.peer),
-    );
-    if (role === 'dialer') this.#outage.begin('the first attempt has not ended yet', undefined);
-    this.continuity = new Continuity(role, settings, this.#listener(), reconnector);
+    this.#status = dialer === undefined ? 'open' : 'connecting';
+    this.#outage = new OutageWatch(settings.clock, dialer?.patience ?? Infinity, {
+      whom: dialer === undefined ? () => nameOfPeer(this.peer) : () => namesOf(dialer.addresses),
+      giveUp: (patience, failure) => this.#giveUp(patience, failure),
+      onOffline: (error) => this.guard(() => this.emit('offline', error)),
+      hurry: () => this.continuity.hurry(),
+    });
+    const role = dialer === undefined ? 'listener' : 'dialer';
+    this.continuity = new Continuity(role, settings, this.#listener(), dialer?.reconnector);
+    if (dialer !== undefined) this.#outage.beginUntried();
     this.gone = new Promise((resolve) => (this.#resolveGone = resolve));
   }
 
@@ -179,17 +199,26 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /**
    * Opens a session and waits until the other side has accepted it.
    * @throws IC_ERR_SESSION_REJECTED with its status, reason and data; IC_ERR_TIMEOUT where it does
-   * neither; IC_ERR_CLOSED; IC_ERR_OPTION.
+   * neither; IC_ERR_OFFLINE as `whenOffline` says; IC_ERR_CLOSED; IC_ERR_OPTION.
    */
-  async createSession(name: string, options?: SessionOptions): Promise<Session> {
+  async createSession(name: string, options: SessionOptions = {}): Promise<Session> {
+    const { whenOffline } = options;
+    const refusal = this.isOver ? undefined : this.refusal(whenOffline);
+    if (refusal !== undefined) throw errorOf(refusal);
     const session = this.openSession(name, options);
+    this.#awaited.set(session, whenOffline);
     return new Promise((resolve, reject) => {
-      const onOpen = (): void => {
+      const settle = (): void => {
+        session.off('open', onOpen);
         session.off('close', onClose);
+        this.#awaited.delete(session);
+      };
+      const onOpen = (): void => {
+        settle();
         resolve(session);
       };
       const onClose = (error: InterconnectError | undefined): void => {
-        session.off('open', onOpen);
+        settle();
         reject(error ?? closedError());
       };
       session.once('open', onOpen);
@@ -270,25 +299,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     await this.gone;
   }
 
-  /**
-   * @internal Resolves once the other side has accepted the connection.
-   * @throws What the connection ended with before.
-   */
-  opened(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.isOver) return reject(closedError());
-      if (this.continuity.wasAttached) return resolve();
-      const onOpen = (): void => {
-        this.off('close', onClose);
-        resolve();
-      };
-      const onClose = (error: InterconnectError | undefined): void => {
-        this.off('open', onOpen);
-        reject(error ?? closedError());
-      };
-      this.once('open', onOpen);
-      this.once('close', onClose);
-    });
+  /** @internal Why a call fails at once, if it does: see `WhenOffline`. @throws IC_ERR_OPTION */
+  refusal(whenOffline: WhenOffline | undefined): Failure | undefined {
+    return this.#outage.refusal(whenOffline);
   }
 
   /** @internal Whether nothing more can be sent. */
@@ -392,7 +405,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   #listener(): ContinuityListener {
     return {
-      isWanted: true,
+      isWanted: () => this.#isWanted(),
       onSession: (machine) => this.#onSession(machine),
       onAttached: (how, driver, greeting, peer) => this.#onAttached(how, driver, greeting, peer),
       onDetached: (failure) => {
@@ -412,6 +425,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       },
       onDrained: () => void this.close(),
       onClosed: (failure) => {
+        this.#outage.end();
         this.#toStatus('closing');
         const error = failure && this.#endOf(failure);
         this.#failPings(error ?? closedError());
@@ -442,6 +456,32 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#failPings(errorOf(PING_LOST));
     if (!this.#isDraining) this.#toStatus('open');
     this.guard(() => this.emit(how === 'resumed' ? 'resume' : 'renew'));
+  }
+
+  /** What `OutageOwner` asks for. */
+  #giveUp(patience: number, failure: Failure): number {
+    let least = Infinity;
+    const isDue = (whenOffline: WhenOffline | undefined): boolean => {
+      const own = this.#outage.patienceOf(whenOffline);
+      if (own > patience) least = Math.min(least, own);
+      return own <= patience;
+    };
+    this.machine.giveUpUnwritten(none, (message) => {
+      const isOurs = message instanceof PendingSend || message instanceof StreamingSend;
+      return isDue(isOurs ? message.whenOffline : undefined) ? failure : undefined;
+    });
+    for (const [session, whenOffline] of this.#awaited) {
+      if (isDue(whenOffline)) session.machine.giveUpUnwritten(failure, none);
+    }
+    return least;
+  }
+
+  /** Whoever only tried to connect, and has been told that it failed, need not keep the process alive. */
+  #isWanted(): boolean {
+    if (this.continuity.wasAttached || !this.#outage.isOffline) return true;
+    let isWanted = this.#awaited.size > 0;
+    this.machine.giveUpUnwritten(none, () => void (isWanted = true));
+    return isWanted;
   }
 
   /** Of a connection that never was one, the very error of its attempts. */
@@ -485,6 +525,8 @@ function checkName(name: string): void {
       `surrogate pairs, and is ${shown(name)}.`,
   );
 }
+
+const none = (): undefined => undefined;
 
 /** What a missing socket may have brought about. */
 const WAITED_FOR: ReadonlySet<Failure['kind']> = new Set([

@@ -31,7 +31,7 @@ import type { ReconnectListener, Reconnector } from './reconnector.js';
 /** Who is told how the connection fares. */
 export interface ContinuityListener {
   /** Whether anybody waits for a socket, so that the process should not end before the next attempt. */
-  readonly isWanted: boolean;
+  isWanted(): boolean;
   onSession(machine: SessionMachine): void;
   /** A socket carries it: the first, the same connection again, or a new one in its place. */
   onAttached(
@@ -157,8 +157,8 @@ export class Continuity implements CarrierListener, ReconnectListener {
     this.#renew(failure);
   }
 
-  get isWanted(): boolean {
-    return this.#listener.isWanted;
+  isWanted(): boolean {
+    return this.#listener.isWanted();
   }
 
   onRoundFailed(failure: DialFailure): void {

@@ -9,6 +9,8 @@ export { Listener } from './listener.js';
 export { MemoryNetwork } from './memory-network.js';
 export { Message } from './message.js';
 export { Session } from './session.js';
+/** @internal For who makes a connection and waits for it. */
+export { whenOpen } from './connect.js';
 /** @internal For the reasons that the floor above gives. */
 export { cutText } from '../protocol/index.js';
 /** @internal For what it logs. */
@@ -41,7 +43,7 @@ export type { ListenerEvents, ListenerOptions } from './listener.js';
 export type { ItemsRejection, ItemsSettleOptions, SettleOptions } from './message.js';
 export type { Network } from './network.js';
 export type { EndpointLimits, EndpointOptions } from './options.js';
-export type { Outage } from './outage.js';
+export type { Outage, WhenOffline } from './outage.js';
 export type { Peer } from './peer.js';
 export type { Outcome } from './outcome.js';
 export type { ReconnectOptions } from './reconnector.js';

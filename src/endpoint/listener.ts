@@ -261,7 +261,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
         this.#judge(new Handshake(hello.data, caller, driver.machine, admit));
       },
       onBegin: () => {
-        connection = new Connection('listener', this.#settings, principal);
+        connection = new Connection(this.#settings, principal);
         return connection.machine;
       },
       onOpen: (hello) => {

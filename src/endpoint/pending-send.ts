@@ -12,6 +12,7 @@ import {
 import { Flag, type Meta, quote } from '../wire/index.js';
 import { errorOf, InterconnectError } from './errors.js';
 import { type DeliveredMessage, ItemDelivery, type OnItem } from './item-delivery.js';
+import type { WhenOffline } from './outage.js';
 import { isRefusedUnseen, type Outcome, outcomeOf } from './outcome.js';
 
 /** @internal Where a message can go once more. */
@@ -22,6 +23,7 @@ export interface Sender {
     now(): number;
     readonly messageTimeout: number;
     explained(failure: Failure): Failure;
+    refusal(whenOffline: WhenOffline | undefined): Failure | undefined;
   };
 }
 
@@ -31,6 +33,7 @@ export interface PendingOptions {
   readonly signal?: AbortSignal;
   readonly oneWay?: boolean;
   readonly idempotent?: boolean;
+  readonly whenOffline?: WhenOffline | undefined;
   readonly onItem?: OnItem;
 }
 
@@ -71,11 +74,17 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     this.#scope = new AsyncResource('InterconnectItems');
   }
 
+  get whenOffline(): WhenOffline | undefined {
+    return this.#options.whenOffline;
+  }
+
   /** Sends it; the signal cancels it while nothing has been decided. */
   submit(): void {
-    const machine = this.#from.machine;
-    const { signal } = this.#options;
+    const { machine, connection } = this.#from;
+    const { signal, whenOffline } = this.#options;
     this.#machine = machine;
+    const refusal = connection.refusal(whenOffline);
+    if (refusal !== undefined) return this.onFailure(refusal);
     if (signal !== undefined) {
       this.#unlisten = whenAborted(signal, () => this.#onAbort());
     }

@@ -43,7 +43,7 @@ export type Occasion =
 /** @internal What becomes of the attempts. */
 export interface ReconnectListener extends DialListener {
   /** Whether it is worth keeping the process alive for the next attempt. */
-  readonly isWanted: boolean;
+  isWanted(): boolean;
   /** All addresses have failed, and another round follows after a pause, unless `onGivenUp` does. */
   onRoundFailed(failure: DialFailure): void;
   /** It is of no use to go on. */
@@ -161,7 +161,7 @@ export class Reconnector {
   #wait(delay: number, signal: AbortSignal): void {
     const end = this.#clock.now() + delay;
     const begin = (): void => void this.#dial(signal);
-    const stop = this.#listener.isWanted
+    const stop = this.#listener.isWanted()
       ? this.#clock.setAlarm(delay, begin)
       : this.#clock.setTimer(delay, begin);
     this.#pause = { end, stop };

@@ -24,6 +24,7 @@ import { ItemSource } from './item-source.js';
 import { isItems, ItemReader, type Items, ReadOnce } from './items.js';
 import { Message } from './message.js';
 import { deadlineOf } from './options.js';
+import { patienceOf, type WhenOffline } from './outage.js';
 import type { Outcome } from './outcome.js';
 import { PendingSend } from './pending-send.js';
 import { answerOf, StreamingSend } from './streaming-send.js';
@@ -40,6 +41,8 @@ export interface StreamOptions {
   metadata?: Metadata;
   /** Cancels: the other side's handler sees its own signal abort. */
   signal?: AbortSignal;
+  /** For how long the message waits while there is no socket: see `WhenOffline`. Default: the connection's. */
+  whenOffline?: WhenOffline | undefined;
 }
 
 /** How one message is sent. */
@@ -244,13 +247,14 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 
   #streaming(data: Bytes | Items, options: StreamOptions, takesItems: boolean): StreamingSend {
-    const { metadata, timeout } = options;
+    const { metadata, timeout, whenOffline } = options;
     if (timeout !== undefined) deadlineOf(timeout, 0, 0);
+    if (whenOffline !== undefined) patienceOf(whenOffline);
     const payload = isItems(data) ? EMPTY : toBuffer(data, 'A message');
     const meta = metadata === undefined ? EMPTY : encodeMeta({ metadata: toEntries(metadata) });
     // Last of all: a claimed stream is to be read, or ended.
     const source = isItems(data) ? sourceOf(data) : undefined;
-    return new StreamingSend(this, payload, meta, source, takesItems);
+    return new StreamingSend(this, payload, meta, source, takesItems, whenOffline);
   }
 
   #start(message: StreamingSend, { timeout, signal }: StreamOptions): void {

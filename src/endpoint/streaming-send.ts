@@ -7,6 +7,7 @@ import { type FedStream, Feeder } from './feeder.js';
 import { type DeliveredMessage, ItemDelivery, type OnItem } from './item-delivery.js';
 import { type ItemSource, UnreadableSource } from './item-source.js';
 import type { ItemOrigin } from './items.js';
+import type { WhenOffline } from './outage.js';
 import { isRefusedUnseen, type Outcome, outcomeOf, rejectedError } from './outcome.js';
 import { cancelledAfter, detailed, MOVING, whenAborted } from './pending-send.js';
 
@@ -18,6 +19,7 @@ export interface StreamingSession {
     now(): number;
     readonly messageTimeout: number;
     explained(failure: Failure): Failure;
+    refusal(whenOffline: WhenOffline | undefined): Failure | undefined;
     /** An error of the application's that nobody waits for. */
     reportHandlerError(error: unknown): void;
   };
@@ -34,6 +36,8 @@ export interface Timing {
 export class StreamingSend extends OutgoingMessage implements FedStream, DeliveredMessage {
   /** Told when an item can be taken, or `result` is there. */
   onChange: () => void = () => undefined;
+  /** For how long it waits while there is no socket; undefined: as the connection says. */
+  readonly whenOffline: WhenOffline | undefined;
   readonly #session: StreamingSession;
   readonly #feeder: Feeder | undefined;
   #result: { readonly outcome: Outcome } | { readonly error: unknown } | undefined;
@@ -51,9 +55,11 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
     meta: Buffer,
     source: ItemSource<Bytes> | undefined,
     takesItems: boolean,
+    whenOffline: WhenOffline | undefined,
   ) {
     super(payload, meta, Infinity, false);
     this.#session = session;
+    this.whenOffline = whenOffline;
     this.takesItems = takesItems;
     if (source === undefined) return;
     this.flags |= Flag.STREAM;
@@ -75,8 +81,7 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
     }
     this.#feeder?.begin();
     if (this.#result !== undefined) return;
-    this.#machine = this.#session.machine;
-    this.#machine.send(this);
+    this.#submit();
   }
 
   take(): Buffer | undefined {
@@ -146,8 +151,7 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
       return this.#end({ error: errorOf(detailed(failure, this, this.#session, this.#timeout)) });
     }
     this.renew();
-    this.#machine = this.#session.machine;
-    this.#machine.send(this);
+    this.#submit();
   }
 
   onSent(): void {
@@ -178,6 +182,14 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
 
   report(error: unknown): void {
     this.#session.connection.reportHandlerError(error);
+  }
+
+  #submit(): void {
+    const { machine, connection } = this.#session;
+    this.#machine = machine;
+    const refusal = connection.refusal(this.whenOffline);
+    if (refusal === undefined) machine.send(this);
+    else this.#end({ error: errorOf(refusal) });
   }
 
   /** Whether there is another connection to send it on, and nothing of it has been used. */

@@ -182,7 +182,9 @@ export class End implements ContinuityListener {
     if (how === 'first') this.onReady();
   }
 
-  readonly isWanted = true;
+  isWanted(): boolean {
+    return true;
+  }
 
   onRoundFailed(): void {
     // The world tells when an attempt fails.
