@@ -11,6 +11,7 @@ import { NO_HANDLER_MESSAGE } from '../nest/common/interconnect.constants.js';
 import { isInterconnectRecord } from '../nest/common/interconnect.record.js';
 import { decodeItems, EncodedItems, isStream, UnfitItem } from '../nest/common/item-stream.js';
 import type { EncodeItem } from '../nest/common/item-stream.js';
+import { DEFAULT_QUEUED_BYTES, ValueBudget } from '../nest/server/value-budget.js';
 import { ValueQueue } from '../nest/server/value-queue.js';
 
 const EMPTY: Buffer = Buffer.alloc(0);
@@ -183,7 +184,10 @@ function observe(
   encode: EncodeItem,
 ): Promise<ValueQueue | { readonly whole: unknown }> {
   const stopped = new Subject<void>();
-  const queue = new ValueQueue(encode, () => stopped.next());
+  const queue = new ValueQueue(encode, () => stopped.next(), {
+    budget: new ValueBudget(DEFAULT_QUEUED_BYTES),
+    maxItemSize: Infinity,
+  });
   return new Promise((resolve) => {
     let held: { readonly whole: unknown } | undefined;
     const queued = (): ValueQueue => {

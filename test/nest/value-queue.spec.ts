@@ -2,20 +2,26 @@ import { describe, expect, it } from '@jest/globals';
 import { Buffer } from 'node:buffer';
 import type { Bytes } from '../../src/endpoint/index.js';
 import { UnfitItem } from '../../src/nest/common/item-stream.js';
-import { MAX_WAITING_BYTES, QueueOverflow, ValueQueue } from '../../src/nest/server/value-queue.js';
+import { ValueBudget } from '../../src/nest/server/value-budget.js';
+import { QueueOverflow, ValueQueue } from '../../src/nest/server/value-queue.js';
 import { deferred } from './support/async.js';
 
 const MIB = 1024 * 1024;
 const COST = 128;
+const LIMIT = 16 * MIB;
 
 /** A queue of buffers of these sizes, and how often it wanted no more. */
-function queueOf(encode: (value: unknown) => Bytes | PromiseLike<Bytes>) {
+function queueOf(
+  encode: (value: unknown) => Bytes | PromiseLike<Bytes>,
+  bounds: { readonly budget?: ValueBudget; readonly maxItemSize?: number } = {},
+) {
   const seen = { stopped: 0 };
-  const queue = new ValueQueue(encode, () => (seen.stopped += 1));
+  const { budget = new ValueBudget(LIMIT), maxItemSize = Infinity } = bounds;
+  const queue = new ValueQueue(encode, () => (seen.stopped += 1), { budget, maxItemSize });
   return { queue, seen };
 }
 
-const sized = () => queueOf((size) => Buffer.alloc(Number(size)));
+const sized = (bounds = {}) => queueOf((size) => Buffer.alloc(Number(size)), bounds);
 
 async function rest(queue: ValueQueue): Promise<number[]> {
   const sizes: number[] = [];
@@ -36,9 +42,53 @@ describe('ValueQueue', () => {
     await expect(queue.next()).rejects.toThrow(QueueOverflow);
   });
 
+  it('shares what may wait with the other queues of its connection', async () => {
+    const budget = new ValueBudget(3 * MIB);
+    const one = sized({ budget });
+    const other = sized({ budget });
+    one.queue.push(MIB);
+    one.queue.push(MIB - 2 * COST);
+    other.queue.push(MIB - COST);
+    expect([one.seen.stopped, other.seen.stopped]).toEqual([0, 0]);
+
+    other.queue.push(0);
+
+    expect(other.seen.stopped).toBe(1);
+    await expect(other.queue.next()).rejects.toMatchObject({ limit: 3 * MIB });
+    // What the other one held is free again.
+    one.queue.push(MIB - COST);
+    expect(one.seen.stopped).toBe(0);
+  });
+
+  it.each<[string, (queue: ValueQueue) => Promise<unknown>]>([
+    ['is read', (queue) => rest(queue)],
+    ['is left', (queue) => queue.return()],
+    ['has overflowed', async (queue) => queue.push(LIMIT)],
+  ])('holds nothing of the budget when it %s', async (_, leave) => {
+    const budget = new ValueBudget(LIMIT);
+    const { queue } = sized({ budget });
+    for (let count = 0; count < 10; count += 1) queue.push(MIB);
+    queue.push(5);
+    if (_ === 'is read') queue.complete();
+
+    await leave(queue);
+
+    expect(budget.take(LIMIT)).toBe(true);
+  });
+
+  it('has an item larger than its reader takes be the last: the reader refuses it', async () => {
+    const { queue, seen } = sized({ budget: new ValueBudget(MIB), maxItemSize: 2 * MIB });
+    queue.push(10);
+    queue.push(2 * MIB + 1);
+    expect(seen.stopped).toBe(1);
+    queue.push(20);
+
+    expect(await rest(queue)).toEqual([10, 2 * MIB + 1]);
+  });
+
   it('counts values of no octets too', () => {
     const { queue, seen } = sized();
-    const most = MAX_WAITING_BYTES / COST;
+    const most = LIMIT / COST;
     for (let count = 0; count < most; count += 1) queue.push(0);
     expect(seen.stopped).toBe(0);
 
@@ -50,8 +100,8 @@ describe('ValueQueue', () => {
   it('has room again for what is taken', async () => {
     const { queue, seen } = sized();
     for (let count = 0; count < 5; count += 1) {
-      queue.push(MAX_WAITING_BYTES / 2 - COST);
-      queue.push(MAX_WAITING_BYTES / 2 - COST);
+      queue.push(LIMIT / 2 - COST);
+      queue.push(LIMIT / 2 - COST);
       await queue.next();
       await queue.next();
     }
@@ -61,10 +111,10 @@ describe('ValueQueue', () => {
 
   it('takes one value that is larger than all may be', async () => {
     const { queue, seen } = sized();
-    queue.push(MAX_WAITING_BYTES + 1);
+    queue.push(LIMIT + 1);
     queue.complete();
 
-    expect(await rest(queue)).toEqual([MAX_WAITING_BYTES + 1]);
+    expect(await rest(queue)).toEqual([LIMIT + 1]);
     expect(seen.stopped).toBe(0);
   });
 

@@ -47,7 +47,8 @@ export interface InterconnectServerConnectOptions extends Omit<
 
 /**
  * Options of `InterconnectServer`: `host`, `port` and `tlsOptions` mean what they mean for Nest's TCP
- * transport; `path`, `authenticate`, `maxConnections`, the limits and the timeouts are the core's.
+ * transport; `path`, `authenticate`, `maxConnections`, the limits and the timeouts are the core's. `maxQueuedBytes` also
+ * bounds, for each connection and counted apart, the values of Observables that wait for their callers.
  */
 export interface InterconnectServerOptions
   extends Omit<ListenerOptions, 'tls'>, InterconnectPayloadOptions {

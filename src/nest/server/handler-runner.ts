@@ -1,4 +1,3 @@
-import type { Logger } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
 import { isObservable } from 'rxjs';
 import type { Message } from '../../endpoint/index.js';
@@ -12,14 +11,13 @@ import { decodeItems } from '../common/item-stream.js';
 import { ObservableResult } from './observable-result.js';
 import { isPromiseLike } from '../common/promises.js';
 import { Settler } from './settler.js';
+import type { SettlerEnvironment } from './settler.js';
 import type { Timers } from '../common/timers.js';
 
 const NOTHING = () => {};
 
 /** What every handler of a server runs with. */
-export interface HandlerEnvironment {
-  readonly codec: Codec | undefined;
-  readonly logger: Logger;
+export interface HandlerEnvironment extends SettlerEnvironment {
   readonly timers: Timers;
 }
 
@@ -67,7 +65,7 @@ export class HandlerRunner {
     this.isEvent = handler.isEventHandler === true;
     this.codec = environment.codec;
     this.timers = environment.timers;
-    this.settler = new Settler(pattern, handler, environment.codec, environment.logger);
+    this.settler = new Settler(pattern, handler, environment);
     const { concurrency, timeout, stream } = extrasOf(pattern, handler);
     this.timeout = timeout;
     this.takesStream = stream;

@@ -29,6 +29,7 @@ import type {
 import { InterconnectPeer, InterconnectPeers } from './interconnect.peers.js';
 import type { InterconnectServerEvents } from './interconnect.server-events.js';
 import { Listening } from './listening.js';
+import { ValueBudgets } from './value-budget.js';
 import { lineOf, logError } from '../common/log-lines.js';
 import { Notifier } from '../common/notifier.js';
 import type { Timers } from '../common/timers.js';
@@ -79,7 +80,12 @@ export class InterconnectServer
     this.transportId = options.transportId ?? INTERCONNECT_TRANSPORT;
     this.initializeSerializer(options);
     this.initializeDeserializer(options);
-    this.environment = { codec: serverCodec(options), logger: this.logger, timers: this.timers };
+    this.environment = {
+      codec: serverCodec(options),
+      logger: this.logger,
+      timers: this.timers,
+      budgets: new ValueBudgets(options),
+    };
   }
 
   /**

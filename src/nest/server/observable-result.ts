@@ -6,7 +6,7 @@ import type { HandlerLimit } from './handler-limit.js';
 import { isInterconnectRecord } from '../common/interconnect.record.js';
 import { isStream } from '../common/item-stream.js';
 import type { Settler } from './settler.js';
-import { ValueQueue } from './value-queue.js';
+import type { ValueQueue } from './value-queue.js';
 
 /** Whose message it answers. */
 export interface ObservedRun {
@@ -125,7 +125,7 @@ export class ObservableResult implements Observer<unknown> {
   private stream(): ValueQueue {
     const { settler } = this;
     const { message, limit } = this.run;
-    const queue = new ValueQueue(settler.encodeItem, () => this.stop());
+    const queue = settler.queueFor(message, () => this.stop());
     this.queue = queue;
     this.isSettling = true;
     if (this.hasFirst) queue.push(this.first);

@@ -22,7 +22,8 @@ import { EncodedItems, exhaust, isStream, UnfitItem } from '../common/item-strea
 import type { EncodeItem } from '../common/item-stream.js';
 import { lineOf, logError } from '../common/log-lines.js';
 import { isPromiseLike } from '../common/promises.js';
-import { MAX_WAITING_BYTES, QueueOverflow } from './value-queue.js';
+import type { ValueBudgets } from './value-budget.js';
+import { QueueOverflow, ValueQueue } from './value-queue.js';
 
 const EMPTY = Buffer.alloc(0);
 
@@ -43,6 +44,13 @@ export interface StreamedResult {
   readonly limit: HandlerLimit | undefined;
 }
 
+/** What the settlers of a server have in common. */
+export interface SettlerEnvironment {
+  readonly codec: Codec | undefined;
+  readonly logger: Logger;
+  readonly budgets: ValueBudgets;
+}
+
 /**
  * Settles the messages of one pattern, each with what came of its handler. A handler may have settled it
  * itself, through the context: then nothing is sent. After a timeout there is no outcome to give any more,
@@ -54,13 +62,19 @@ export class Settler {
   private readonly isEvent: boolean;
   private readonly codec: Codec | undefined;
   private readonly logger: Logger;
+  private readonly budgets: ValueBudgets;
 
-  constructor(pattern: string, handler: MessageHandler, codec: Codec | undefined, logger: Logger) {
+  constructor(
+    pattern: string,
+    handler: MessageHandler,
+    { codec, logger, budgets }: SettlerEnvironment,
+  ) {
     this.pattern = pattern;
     this.handler = handler;
     this.isEvent = handler.isEventHandler === true;
     this.codec = codec;
     this.logger = logger;
+    this.budgets = budgets;
   }
 
   /**
@@ -100,8 +114,16 @@ export class Settler {
     }
   }
 
+  /** For the values of an Observable, to be streamed; `stop` unsubscribes from it. */
+  queueFor({ session: { connection } }: Message, stop: () => void): ValueQueue {
+    const budget = this.budgets.of(connection);
+    const maxItemSize = connection.peerMaxMessageSize;
+    return new ValueQueue(this.encodeItem, stop, { budget, maxItemSize });
+  }
+
   /** One value of a stream as bytes. */
-  readonly encodeItem: EncodeItem = (value) => encodeAnswer(value, this.codec, this.pattern);
+  private readonly encodeItem: EncodeItem = (value) =>
+    encodeAnswer(value, this.codec, this.pattern);
 
   /** With an error that Nest's filters let through. */
   reject(message: Message, error: unknown): void {
@@ -212,8 +234,9 @@ export class Settler {
     if (error instanceof UnfitItem) return this.blame(`gave a stream with ${error.message}`);
     if (error instanceof QueueOverflow) {
       return this.blame(
-        `returned an Observable that is faster than its caller: more than ${MAX_WAITING_BYTES >> 20} MiB wait. ` +
-          'Return an async iterable or a Readable, which can be held back.',
+        'returned an Observable that is faster than its caller: of such values, more than the ' +
+          `${error.limit} bytes of maxQueuedBytes would wait on this connection. Return an async iterable or a Readable, ` +
+          'which can be held back, or raise maxQueuedBytes at this server.',
       );
     }
     if (limit !== undefined && error === limit.expired.reason) {

@@ -1,32 +1,46 @@
+/** What an Observable emits, as the items of an answer. */
 import type { Bytes } from '../../endpoint/index.js';
 import { encodeItem, UnfitItem } from '../common/item-stream.js';
 import type { EncodeItem } from '../common/item-stream.js';
 import { isPromiseLike } from '../common/promises.js';
+import type { ValueBudget } from './value-budget.js';
 
-/**
- * So many octets of an Observable's values may wait for their reader: as many as one message may have by default, so that
- * what fits into one answer may also come as a burst of values.
- */
-export const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** What a value takes beside its octets: Node makes an object of some 110 bytes for a small `Buffer`. */
 const VALUE_COST = 128;
-/** What a value counts for whose serializer takes its time, so that its size is not known: 1024 of these may wait. */
+/** What a value counts if its serializer takes its time, so that its size is not known. */
 const UNENCODED_COST = 16 * 1024;
 
-/** More waits than may. */
-export class QueueOverflow extends Error {}
+/** More would wait than `maxQueuedBytes` allows. */
+export class QueueOverflow extends Error {
+  /** `maxQueuedBytes`. */
+  readonly limit: number;
+
+  constructor(limit: number) {
+    super(`More than ${limit} bytes wait.`);
+    this.limit = limit;
+  }
+}
 
 /** An item, or what makes it when its turn has come. */
 type Waiting = Bytes | (() => Bytes | PromiseLike<Bytes>);
 
+/** What bounds the values that wait. */
+export interface QueueBounds {
+  /** What all queues of a connection share. */
+  readonly budget: ValueBudget;
+  /** Bytes of the largest item that the reader takes. */
+  readonly maxItemSize: number;
+}
+
 /**
- * What an Observable emits, as items. An Observable cannot be held back: what its reader has not taken waits here, and
- * when that is too much the rest is given up. Values are encoded as they come: then their size is known, and
- * what they were made of need not be kept. A serializer that gives promises has one value at a time, when it is read.
+ * An Observable cannot be held back: what its reader has not taken waits here, and when that is too much the rest is given
+ * up. Values are encoded as they come: then their size is known, and what they were made of need not be kept. A
+ * serializer that gives promises has one value at a time, when it is read.
  */
 export class ValueQueue implements AsyncIterableIterator<Bytes> {
   private readonly encode: EncodeItem;
   private readonly stop: () => void;
+  private readonly bounds: QueueBounds;
   private values: (Waiting | undefined)[] = [];
   /** Of `values`, those that were taken. */
   private taken = 0;
@@ -37,9 +51,10 @@ export class ValueQueue implements AsyncIterableIterator<Bytes> {
   private wake: (() => void) | undefined;
 
   /** `stop` unsubscribes: nothing more is wanted. */
-  constructor(encode: EncodeItem, stop: () => void) {
+  constructor(encode: EncodeItem, stop: () => void, bounds: QueueBounds) {
     this.encode = encode;
     this.stop = stop;
+    this.bounds = bounds;
   }
 
   [Symbol.asyncIterator](): this {
@@ -105,25 +120,32 @@ export class ValueQueue implements AsyncIterableIterator<Bytes> {
     return () => encoded;
   }
 
-  /** One value always may wait, however large: it is what the reader asks for. */
   private add(waiting: Waiting): void {
+    const { budget, maxItemSize } = this.bounds;
     const cost = costOf(waiting);
-    if (this.held > 0 && this.held + cost > MAX_WAITING_BYTES) {
-      this.clear();
-      this.fail(new QueueOverflow());
-      this.stop();
-      return;
-    }
+    const isTooLarge = typeof waiting !== 'function' && waiting.byteLength > maxItemSize;
+    // One value always may wait, however large: it is what the reader asks for.
+    if (isTooLarge || this.held === 0) budget.force(cost);
+    else if (!budget.take(cost)) return this.overflow(budget.limit);
     this.held += cost;
     this.values.push(waiting);
     this.wake?.();
+    // The reader refuses it for its size, and takes nothing after it: that is the failure to tell, and no other.
+    if (isTooLarge) this.giveUp({});
+  }
+
+  private overflow(limit: number): void {
+    this.clear();
+    this.giveUp({ error: new QueueOverflow(limit) });
   }
 
   private take(): Waiting {
     const waiting = this.values[this.taken] as Waiting;
     this.values[this.taken] = undefined;
     this.taken += 1;
-    this.held -= costOf(waiting);
+    const cost = costOf(waiting);
+    this.held -= cost;
+    this.bounds.budget.give(cost);
     // Moved in one go and not with every value, which would cost their square.
     if (this.taken * 2 >= this.values.length) {
       this.values = this.values.slice(this.taken);
@@ -133,8 +155,14 @@ export class ValueQueue implements AsyncIterableIterator<Bytes> {
   }
 
   private clear(): void {
+    this.bounds.budget.give(this.held);
     this.values = [];
     this.taken = this.held = 0;
+  }
+
+  private giveUp(end: { readonly error?: unknown }): void {
+    this.finish(end);
+    this.stop();
   }
 
   private finish(end: { readonly error?: unknown }): void {
