@@ -58,7 +58,8 @@ export type TlsSetup = TlsConnectOptions | true;
 
 /**
  * Connects, and resolves once the other side has accepted. Each address is tried once. From then on the connection
- * outlives its sockets, as `reconnect` says.
+ * outlives its sockets, as `reconnect` says. Its events and handlers run outside of the caller's async scope: in that in
+ * which this package was loaded.
  * @throws IC_ERR_CONNECT if there is no socket to be had, IC_ERR_HANDSHAKE_TIMEOUT, IC_ERR_CONNECTION_REJECTED with the
  * other side's status, reason and data, IC_ERR_PROTOCOL if the other side speaks something else, IC_ERR_CANCELLED by the
  * signal, IC_ERR_OPTION. If several addresses were tried, the message has the reason of each, and `cause.errors` has
@@ -122,6 +123,15 @@ export function whenOpen(connection: Connection): Promise<void> {
 /** `rounds`: after how many rounds the first connection is given up. */
 function dialing(options: ConnectOptions, rounds: number | undefined): Connection {
   const settings = resolveOptions(options);
+  // Not in that of the caller, which may be a request.
+  return settings.scope.runInAsyncScope(begun, undefined, options, settings, rounds);
+}
+
+function begun(
+  options: ConnectOptions,
+  settings: Settings,
+  rounds: number | undefined,
+): Connection {
   const reconnect = reconnectSettings(options, rounds);
   const dialer = new Dialer(targetOf(options, settings), settings, reconnect.comesBack);
   const { signal, whenOffline } = options;

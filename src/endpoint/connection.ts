@@ -358,15 +358,23 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     );
   }
 
+  /** @internal What of others the call may set going belongs to the connection, and not to the caller of the moment. */
+  inScope(call: () => void): void {
+    this.#settings.scope.runInAsyncScope(call);
+  }
+
   /** @internal Lets awaiting code attach its listeners before the next frame is looked at. */
   hold(): void {
     this.continuity.driver?.hold();
   }
 
-  /** @internal Runs listeners that have nothing to decide: if one throws, all else goes on. */
+  /**
+   * @internal Runs listeners that have nothing to decide: if one throws, all else goes on. They run in the connection's
+   * scope, also when a caller of the moment brings the event about.
+   */
   guard(listeners: () => void): void {
     try {
-      listeners();
+      this.#settings.scope.runInAsyncScope(listeners);
     } catch (error) {
       this.reportHandlerError(error);
     }
@@ -374,7 +382,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** @internal */
   reportHandlerError(error: unknown): void {
-    report(error, () => this.emit('handlerError', error));
+    this.inScope(() => report(error, () => this.emit('handlerError', error)));
   }
 
   /** A listener that returned a promise, and it rejected. */

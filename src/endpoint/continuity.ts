@@ -92,7 +92,7 @@ export class Continuity implements CarrierListener, ReconnectListener {
 
   /** Somebody needs a socket now. */
   hurry(): void {
-    this.#reconnector?.hurry();
+    this.#settings.scope.runInAsyncScope(() => this.#reconnector?.hurry());
   }
 
   /** Whether a socket has ever carried it. */

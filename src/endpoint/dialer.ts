@@ -18,7 +18,7 @@ import {
   socketClosed,
   tooLate,
 } from './dial-errors.js';
-import { Driver } from './driver.js';
+import { Driver, type DriverListener } from './driver.js';
 import { tlsError } from './errors.js';
 import type { Settings } from './options.js';
 import { type Peer, peerOf, serverName } from './peer.js';
@@ -91,7 +91,12 @@ export class Dialer {
    * Tries one address after the other, beginning with the last that was good. Resolves with what they failed with
    * if none was good, and with nothing if there is a connection or the signal has aborted. Never rejects.
    */
-  async dial(listener: DialListener, signal: AbortSignal): Promise<DialFailure | undefined> {
+  dial(listener: DialListener, signal: AbortSignal): Promise<DialFailure | undefined> {
+    // Whoever is in a hurry: the socket is not that one's.
+    return this.#settings.scope.runInAsyncScope(() => this.#dial(listener, signal));
+  }
+
+  async #dial(listener: DialListener, signal: AbortSignal): Promise<DialFailure | undefined> {
     const { addresses } = this.#target;
     const tried: Address[] = [];
     const failures: DialFailure[] = [];
@@ -195,11 +200,11 @@ export class Dialer {
     data: Buffer,
   ): Promise<DialFailure | undefined> {
     return new Promise((resolve) => {
-      const { limits, agent, clock, handshakeTimeout } = this.#settings;
+      const { limits, agent, clock, scope, handshakeTimeout } = this.#settings;
       const greeting = { limits, agent, data, canResume: this.#canResume };
       const resume = listener.resumable;
       const settings = { role: 'dialer', greeting, handshakeTimeout, patience, resume } as const;
-      const driver = new Driver(socket, settings, clock, {
+      const owner: DriverListener = {
         onHandshake: () => undefined,
         onBegin: () => listener.onBegin(),
         onOpen: (welcome) => {
@@ -226,7 +231,8 @@ export class Dialer {
           resolve(noWelcome(address, failure));
         },
         onSocketClosed: () => undefined,
-      });
+      };
+      const driver: Driver = new Driver(socket, settings, clock, owner, scope);
     });
   }
 }

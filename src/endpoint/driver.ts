@@ -13,6 +13,7 @@ import {
   type SocketSettings,
 } from '../protocol/index.js';
 import type { Clock } from './clock.js';
+import { OUTSIDE, type Scope } from './scope.js';
 import { traceFrames } from './trace.js';
 import { traffic } from './traffic.js';
 
@@ -49,11 +50,12 @@ export class Driver implements SocketEffects {
   /** Set once there is a connection. */
   owner: DriverOwner | undefined;
   readonly #clock: Clock;
+  readonly #scope: Scope;
   readonly #listener: DriverListener;
   readonly #trace: ReturnType<typeof traceFrames>;
   readonly #chunks: Buffer[] = [];
   readonly #gather = (chunk: Buffer): void => void this.#chunks.push(chunk);
-  readonly #flush = (): void => this.#write();
+  readonly #flush = (): void => this.#scope.runInAsyncScope(this.#write);
   readonly #afterMicrotasks = (): void => this.#clock.tick(this.#flush);
   #flushScheduled = false;
   #wokenAt = 0;
@@ -63,9 +65,17 @@ export class Driver implements SocketEffects {
   #stopTimer: (() => void) | undefined;
   #stopLinger: (() => void) | undefined;
 
-  constructor(socket: Socket, settings: SocketSettings, clock: Clock, listener: DriverListener) {
+  /** Whoever opened the socket, or has something to write to it: all that comes of it runs in `scope`. */
+  constructor(
+    socket: Socket,
+    settings: SocketSettings,
+    clock: Clock,
+    listener: DriverListener,
+    scope: Scope = OUTSIDE,
+  ) {
     this.socket = socket;
     this.#clock = clock;
+    this.#scope = scope;
     this.#listener = listener;
     this.#trace = traceFrames(settings.role);
     traffic.count += 1;
@@ -73,10 +83,10 @@ export class Driver implements SocketEffects {
     // First of all: an 'error' that nobody listens for ends the process.
     socket.on('error', (error) => (this.#error ??= error));
     // [IC-8.7]
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('data', (chunk: Buffer) => scope.runInAsyncScope(this.#onData, undefined, chunk));
     socket.on('drain', this.#flush);
-    socket.on('end', () => this.#onEnd());
-    socket.on('close', () => this.#onClose());
+    socket.on('end', () => scope.runInAsyncScope(this.#onEnd));
+    socket.on('close', () => scope.runInAsyncScope(this.#onClose));
     this.machine = new SocketMachine(this, settings, clock.now());
   }
 
@@ -85,7 +95,7 @@ export class Driver implements SocketEffects {
     this.machine.hold();
     // A tick that is queued from a microtask runs after the last of them.
     const release = (): void => this.machine.release(this.#clock.now());
-    this.#clock.microtask(() => this.#clock.tick(release));
+    this.#clock.microtask(() => this.#clock.tick(() => this.#scope.runInAsyncScope(release)));
   }
 
   /** One instant per tick is enough for deadlines; asking the system costs as much as sending. */
@@ -164,27 +174,27 @@ export class Driver implements SocketEffects {
 
   readonly #destroy = (): void => void this.socket.destroy();
 
-  #onData(chunk: Buffer): void {
+  readonly #onData = (chunk: Buffer): void => {
     traffic.count += 1;
     this.#trace?.in(chunk);
     this.machine.onBytes(chunk, this.#clock.now());
-  }
+  };
 
   /** The other side's FIN. Ours follows, unless CLOSE brought it about already. */
-  #onEnd(): void {
+  readonly #onEnd = (): void => {
     const reason = this.#error?.message ?? 'the other side ended the stream without CLOSE';
     this.machine.onLost(reason, this.#clock.now());
     this.end();
-  }
+  };
 
-  #onClose(): void {
+  readonly #onClose = (): void => {
     const reason = this.#error?.message ?? 'the socket was closed';
     this.machine.onLost(reason, this.#clock.now());
     this.#stopTimer?.();
     this.#stopLinger?.();
     this.owner?.onSocketClosed(this);
     this.#listener.onSocketClosed();
-  }
+  };
 
   #onTimer(): void {
     this.#timerAt = Infinity;
@@ -192,7 +202,7 @@ export class Driver implements SocketEffects {
     this.machine.onTime(this.#clock.now());
   }
 
-  #write(): void {
+  readonly #write = (): void => {
     this.#flushScheduled = false;
     const { socket } = this;
     if (socket.destroyed || socket.writableEnded) return;
@@ -214,7 +224,7 @@ export class Driver implements SocketEffects {
     if (socket.writableLength >= LARGEST_UNSENT) this.machine.flush(writer, 0, this.#clock.now());
     // Half-closing lets the other side read CLOSE; destroying would discard it.
     if (this.#ending) socket.end();
-  }
+  };
 }
 
 const writer = new FrameWriter();

@@ -6,7 +6,7 @@ import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { EMPTY, type Failure, type Greeting } from '../protocol/index.js';
 import { Code, TOKEN_LENGTH } from '../wire/index.js';
 import { Connection, type DrainOptions } from './connection.js';
-import { Driver, LINGER } from './driver.js';
+import { Driver, type DriverListener, LINGER } from './driver.js';
 import { checkObject, InterconnectError, optionError, shown, tame, tlsError } from './errors.js';
 import { Handshake } from './handshake.js';
 import { bind, checkListenTarget, type ListenAddress } from './bind.js';
@@ -14,6 +14,7 @@ import { checkInteger, type EndpointOptions, resolveOptions, type Settings } fro
 import { type Peer, peerOf } from './peer.js';
 import { report, warn } from './report.js';
 import { identityOf, Resumables } from './resumables.js';
+import { scopeOfNow } from './scope.js';
 
 /** Where to listen, whom to let in, and what to allow. */
 export interface ListenerOptions extends EndpointOptions {
@@ -82,7 +83,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   /** @throws IC_ERR_OPTION */
   constructor(options: ListenerOptions = {}) {
     super({ captureRejections: true });
-    this.#settings = resolveOptions(options);
+    this.#settings = resolveOptions(options, scopeOfNow());
     if (options.tls !== undefined) checkObject('tls', options.tls);
     const { network } = options;
     this.#options = { ...options, ...(network && { path: network.address }) };
@@ -126,9 +127,10 @@ export class Listener extends EventEmitter<ListenerEvents> {
     if (this.#server !== undefined) {
       throw new InterconnectError('IC_ERR_OPTION', 'The listener listens already. Close it first.');
     }
-    const server = this.#createServer();
+    const { scope } = this.#settings;
+    const server = scope.runInAsyncScope(() => this.#createServer());
     this.#server = server;
-    this.#binding = bind(server, this.#options);
+    this.#binding = scope.runInAsyncScope(() => bind(server, this.#options));
     try {
       const address = await this.#binding;
       if (this.#closes !== closes) throw closedMeanwhile();
@@ -246,10 +248,10 @@ export class Listener extends EventEmitter<ListenerEvents> {
     let connection: Connection | undefined;
     let principal = '';
     let peer: Peer | undefined;
-    const { limits, agent, handshakeTimeout, clock } = this.#settings;
+    const { limits, agent, handshakeTimeout, clock, scope } = this.#settings;
     const greeting = { limits, agent, data: EMPTY, canResume: this.#resumeTimeout > 0 };
     const settings = { role: 'listener', greeting, handshakeTimeout } as const;
-    const driver: Driver = new Driver(socket, settings, clock, {
+    const owner: DriverListener = {
       onHandshake: (hello) => {
         // Not asked anew later: by then the socket may be gone.
         const caller = (peer = peerOf(socket, hello.agent, this.#options.path));
@@ -273,7 +275,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
       onUnresumable: () => undefined,
       onFailed: () => undefined,
       onSocketClosed: () => void this.#drivers.delete(driver),
-    });
+    };
+    const driver: Driver = new Driver(socket, settings, clock, owner, scope);
     this.#drivers.add(driver);
   }
 
@@ -335,14 +338,15 @@ export class Listener extends EventEmitter<ListenerEvents> {
 
   #guard(listeners: () => void): void {
     try {
-      listeners();
+      this.#settings.scope.runInAsyncScope(listeners);
     } catch (error) {
       this.#report(error);
     }
   }
 
   #report(error: unknown): void {
-    report(error, () => this.emit('handlerError', error));
+    const tell = (): boolean => this.emit('handlerError', error);
+    this.#settings.scope.runInAsyncScope(() => report(error, tell));
   }
 }
 

@@ -10,6 +10,7 @@ import { type Clock, systemClock } from './clock.js';
 import { flawOf } from './bytes.js';
 import { checkObject, optionError, shown } from './errors.js';
 import { checkNetwork, type Network } from './network.js';
+import { OUTSIDE, type Scope, scopedClock } from './scope.js';
 
 /** What this side allows the other, and itself. All have defaults; none can be switched off. */
 export interface EndpointLimits {
@@ -55,6 +56,8 @@ export interface EndpointOptions extends EndpointLimits {
   network?: Network;
   /** @internal Tests own the clock. */
   clock?: Clock;
+  /** @internal Where what lives long runs. */
+  scope?: Scope;
 }
 
 /** @internal Options with every default filled in. */
@@ -68,10 +71,15 @@ export interface Settings {
   /** Undefined: the system's. */
   readonly network?: Network | undefined;
   readonly clock: Clock;
+  /** Where what lives long runs. The clock's timers do so already. */
+  readonly scope: Scope;
 }
 
-/** @internal @throws IC_ERR_OPTION naming the option, its value and its range. */
-export function resolveOptions(options: EndpointOptions): Settings {
+/**
+ * @internal `scope`: where what lives long runs, unless the options say so.
+ * @throws IC_ERR_OPTION naming the option, its value and its range.
+ */
+export function resolveOptions(options: EndpointOptions, scope: Scope = OUTSIDE): Settings {
   checkObject('The options', options);
   const { network } = options;
   if (network !== undefined) checkNetwork(network, options);
@@ -112,7 +120,8 @@ export function resolveOptions(options: EndpointOptions): Settings {
     messageTimeout: integer('messageTimeout', 60_000, 0, MAX_MILLISECONDS),
     agent,
     network,
-    clock: options.clock ?? systemClock,
+    clock: scopedClock(options.clock ?? systemClock, options.scope ?? scope),
+    scope: options.scope ?? scope,
   };
 }
 

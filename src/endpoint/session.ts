@@ -146,7 +146,8 @@ export class Session extends EventEmitter<SessionEvents> {
    */
   accept(data?: Bytes): void {
     const payload = this.connection.checkSessionData(toBufferOrEmpty(data, 'Session data'));
-    this.#machine.accept({}, payload, this.connection.now());
+    // Messages that came ahead start their handlers.
+    this.connection.inScope(() => this.#machine.accept({}, payload, this.connection.now()));
   }
 
   /**

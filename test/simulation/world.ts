@@ -5,6 +5,7 @@
 import { Driver } from '../../src/endpoint/driver.js';
 import type { Settings } from '../../src/endpoint/options.js';
 import type { Peer } from '../../src/endpoint/peer.js';
+import { OUTSIDE } from '../../src/endpoint/scope.js';
 import type { Occasion, Reconnector, ReconnectListener } from '../../src/endpoint/reconnector.js';
 import {
   DEFAULT_LIMITS,
@@ -268,6 +269,7 @@ export class World {
       messageTimeout: 0,
       agent: role,
       clock: this.time,
+      scope: OUTSIDE,
     };
   }
 

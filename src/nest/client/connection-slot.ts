@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { InterconnectError } from '../../endpoint/index.js';
 import type { Connection, ConnectionStatus, Session } from '../../endpoint/index.js';
 
@@ -78,6 +79,8 @@ export class OpenConnection implements CallPath {
  * nothing any more, whatever becomes of it.
  */
 export class ConnectionSlot implements ConnectionHolder {
+  /** Attempts belong to whoever made the slot, and not to the caller who happens to need it first. */
+  private readonly scope = new AsyncResource('InterconnectAttempts');
   private readonly dial: Dial;
   private readonly observer: ConnectionObserver;
   private state: State = IDLE;
@@ -101,12 +104,16 @@ export class ConnectionSlot implements ConnectionHolder {
       case 'connecting':
         return this.state.promise;
       case 'idle':
-        return this.start();
+        return this.scope.runInAsyncScope(() => this.start());
     }
   }
 
   /** Idempotent. What was pending has failed when it resolves. `connect()` may be called at once. */
   close(): Promise<void> {
+    return this.scope.runInAsyncScope(() => this.end());
+  }
+
+  private end(): Promise<void> {
     const { state } = this;
     this.state = IDLE;
     if (state.kind === 'connecting') {

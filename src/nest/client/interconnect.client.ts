@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { Logger } from '@nestjs/common';
 import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import { ClientProxy } from '@nestjs/microservices';
@@ -59,6 +60,8 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 {
   private readonly logger = new Logger(InterconnectClient.name);
   private readonly notifier = new Notifier<InterconnectClientEvents>(this.logger);
+  /** The connection belongs to the client, and not to the request that happens to need it first. */
+  private readonly scope = new AsyncResource('InterconnectClient');
   private readonly isOneWay: boolean;
   private readonly connectsOnBootstrap: boolean;
   private readonly metadata: Metadata | undefined;
@@ -87,10 +90,10 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   /** @internal Over a connection that is there already, opened by either side. */
   static over(connection: Connection, options: CodecOptions): InterconnectClient {
     const client = new InterconnectClient(options, new GivenConnection(connection));
-    client._status$.next(statusOf(connection.status));
+    client.changeStatus(statusOf(connection.status));
     connection.on('status', (status) => client.onConnectionStatus(connection, status));
     connection.once('close', (error) => {
-      client._status$.next(InterconnectStatus.DISCONNECTED);
+      client.changeStatus(InterconnectStatus.DISCONNECTED);
       client.notifier.notify('close', error);
     });
     return client;
@@ -327,7 +330,9 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 
   private createSlot(options: InterconnectClientOptions): ConnectionSlot {
     const target = toConnectOptions(options);
-    return new ConnectionSlot((signal) => connect({ ...target, signal }), {
+    const { scope } = this;
+    const dial = (signal: AbortSignal) => connect({ ...target, signal, scope });
+    return new ConnectionSlot(dial, {
       onOpened: (connection) => this.onOpened(connection),
       onStatus: (connection, status) => this.onConnectionStatus(connection, status),
       onFailed: (error) => this.onFailed(error),
@@ -335,29 +340,33 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     });
   }
 
+  private changeStatus(status: InterconnectStatus): void {
+    this.scope.runInAsyncScope(() => this._status$.next(status));
+  }
+
   private onOpened(connection: Connection): void {
-    this._status$.next(InterconnectStatus.CONNECTED);
+    this.changeStatus(InterconnectStatus.CONNECTED);
     this.notifier.notify('connect', connection);
   }
 
   private onConnectionStatus(connection: Connection, status: ConnectionStatus): void {
     if (status === 'detached') {
-      this._status$.next(InterconnectStatus.RECONNECTING);
+      this.changeStatus(InterconnectStatus.RECONNECTING);
       this.notifier.notify('reconnecting', connection);
     } else if (status === 'open') {
-      this._status$.next(InterconnectStatus.CONNECTED);
+      this.changeStatus(InterconnectStatus.CONNECTED);
       this.notifier.notify('reconnect', connection);
     }
   }
 
   private onFailed(error: unknown): void {
-    this._status$.next(InterconnectStatus.DISCONNECTED);
+    this.changeStatus(InterconnectStatus.DISCONNECTED);
     this.notifier.notify('error', error);
   }
 
   private onClosed(error: InterconnectError | undefined): void {
     if (error !== undefined) this.logger.warn(messageOf(error));
-    this._status$.next(InterconnectStatus.DISCONNECTED);
+    this.changeStatus(InterconnectStatus.DISCONNECTED);
     this.notifier.notify('close', error);
   }
 

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { LoggerService } from '@nestjs/common';
 import { logError } from './log-lines.js';
 
@@ -10,6 +11,8 @@ type Callback = (...args: never[]) => unknown;
 export class Notifier<Events extends Record<string, Callback>> {
   private readonly callbacks = new Map<keyof Events, Callback[]>();
   private readonly logger: LoggerService;
+  /** Whatever brings an event about, its listeners run where the client or server was made. */
+  private readonly scope = new AsyncResource('InterconnectEvents');
 
   constructor(logger: LoggerService) {
     this.logger = logger;
@@ -22,7 +25,7 @@ export class Notifier<Events extends Record<string, Callback>> {
   notify<Event extends keyof Events>(event: Event, ...args: Parameters<Events[Event]>): void {
     for (const callback of this.callbacks.get(event) ?? []) {
       try {
-        callback(...(args as never[]));
+        this.scope.runInAsyncScope(() => callback(...(args as never[])));
       } catch (error) {
         logError(this.logger, error);
       }

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { Connection, Peer } from '../../endpoint/index.js';
 import { lastValueFrom } from 'rxjs';
 import { InterconnectClient } from '../client/interconnect.client.js';
@@ -19,6 +20,8 @@ export class InterconnectPeer {
    */
   readonly identity: string;
   private readonly options: PeerClientOptions;
+  /** A request may be the first to ask for the client, and is not the last to use it. */
+  private readonly scope = new AsyncResource('InterconnectPeer');
   private ownClient: InterconnectClient | undefined;
 
   constructor(connection: Connection, identity: string, options: PeerClientOptions = {}) {
@@ -42,7 +45,9 @@ export class InterconnectPeer {
    * it does nothing; `peer.connection.close()` ends the connection.
    */
   get client(): InterconnectClient {
-    return (this.ownClient ??= InterconnectClient.over(this.connection, this.options));
+    return (this.ownClient ??= this.scope.runInAsyncScope(() =>
+      InterconnectClient.over(this.connection, this.options),
+    ));
   }
 }
 

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { Logger } from '@nestjs/common';
 import type { OnModuleDestroy } from '@nestjs/common';
 import { Server } from '@nestjs/microservices';
@@ -60,6 +61,8 @@ export class InterconnectServer
   /** Nest's own servers all log as `Server`. */
   protected override readonly logger = new Logger(InterconnectServer.name);
 
+  /** Whoever has it listen: what it does runs where it was made. */
+  private readonly scope = new AsyncResource('InterconnectServer');
   private readonly options: InterconnectServerOptions;
   private readonly timers: Timers;
   private readonly environment: HandlerEnvironment;
@@ -96,7 +99,7 @@ export class InterconnectServer
   async listen(callback: (error?: unknown, address?: ListenAddress) => unknown): Promise<void> {
     let address: ListenAddress | undefined;
     try {
-      address = await this.open();
+      address = await this.scope.runInAsyncScope(() => this.open());
     } catch (error) {
       callback(error);
       return;
@@ -112,8 +115,8 @@ export class InterconnectServer
     const { source } = this;
     if (source !== undefined) {
       this.source = undefined;
-      this._status$.next(InterconnectStatus.DRAINING);
-      this.closing = this.shut(source);
+      this.changeStatus(InterconnectStatus.DRAINING);
+      this.closing = this.scope.runInAsyncScope(() => this.shut(source));
     }
     return this.closing;
   }
@@ -192,7 +195,7 @@ export class InterconnectServer
       throw new InterconnectError('IC_ERR_CLOSED', 'The server was closed while it was binding.');
     }
     if (address !== undefined) {
-      this._status$.next(InterconnectStatus.CONNECTED);
+      this.changeStatus(InterconnectStatus.CONNECTED);
       this.notifier.notify('listening', address);
     }
     return address;
@@ -201,7 +204,7 @@ export class InterconnectServer
   private createSource(): ConnectionSource {
     const told: SourceListener = {
       onConnection: (connection, identity) => this.serve(connection, identity),
-      onStatus: (status) => this._status$.next(status),
+      onStatus: (status) => this.changeStatus(status),
       onError: (error) => this.onError(error),
       onWarning: (message) => this.warnSparingly(message),
     };
@@ -210,13 +213,17 @@ export class InterconnectServer
       : new Dialing(this.options, told, this.timers);
   }
 
+  private changeStatus(status: InterconnectStatus): void {
+    this.scope.runInAsyncScope(() => this._status$.next(status));
+  }
+
   private async shut(source: ConnectionSource): Promise<void> {
     try {
       await source.close(this.options.shutdownTimeout ?? SHUTDOWN_TIMEOUT);
     } catch (error) {
       logError(this.logger, error);
     }
-    this._status$.next(InterconnectStatus.DISCONNECTED);
+    this.changeStatus(InterconnectStatus.DISCONNECTED);
     this.notifier.notify('close');
   }
 
