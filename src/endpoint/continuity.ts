@@ -221,7 +221,10 @@ export class Continuity implements CarrierListener, ReconnectListener {
 
   onGone(carrier: Carrier): void {
     this.#former.delete(carrier);
+    // This may end the last carrier, which is then gone as well: all that follows is done by then.
+    const wasGone = this.#isGone;
     this.#endGivenUp();
+    if (this.#isGone && !wasGone) return;
     if (carrier === this.#carrier) this.#isGone = true;
     // Told at once, or from within what the drain of the last brings about.
     if (this.#isGone && this.#former.size === 0) this.#listener.onGone();

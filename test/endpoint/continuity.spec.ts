@@ -1,0 +1,38 @@
+import { describe, expect, it } from '@jest/globals';
+import { Carrier } from '../../src/endpoint/carrier.js';
+import { Continuity, type ContinuityListener } from '../../src/endpoint/continuity.js';
+import { resolveOptions } from '../../src/endpoint/options.js';
+import type { Reconnector } from '../../src/endpoint/reconnector.js';
+import { EMPTY } from '../../src/protocol/index.js';
+import { ManualClock } from '../support/manual-clock.js';
+
+describe('What keeps a connection going', () => {
+  it('says once that all is gone, when it has given up and the drained connection ends last', () => {
+    const told: string[] = [];
+    const continuity = newContinuity(told);
+    const former = continuity.machine.effects;
+    if (!(former instanceof Carrier)) throw new Error('The machine has no carrier.');
+    former.draining();
+    continuity.onGivenUp(new Error('nobody is there'));
+    expect(told).toEqual(['detached']);
+
+    former.close(0, '', EMPTY);
+
+    expect(told).toEqual(['detached', 'closed connection-lost', 'gone']);
+  });
+});
+
+function newContinuity(told: string[]): Continuity {
+  const listener: ContinuityListener = {
+    onSession: () => undefined,
+    onAttached: () => undefined,
+    onDetached: () => void told.push('detached'),
+    onRenewing: () => undefined,
+    onDrained: () => undefined,
+    onClosed: (failure) => void told.push(`closed ${failure?.kind}`),
+    onGone: () => void told.push('gone'),
+  };
+  const idle = { start: () => undefined, stop: () => undefined };
+  const settings = resolveOptions({ clock: new ManualClock() });
+  return new Continuity('dialer', settings, listener, () => idle as unknown as Reconnector);
+}
