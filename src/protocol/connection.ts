@@ -273,10 +273,12 @@ export class ConnectionMachine implements SessionOwner {
 
   /** Whether it drains, and nothing is left to wait for. */
   get isDrained(): boolean {
-    return this.goaway.own && this.#isDone();
+    return this.goaway.own && this.#isDone() && !this.#receipts.isOwing;
   }
 
   progressed(): void {
+    // CLOSE acknowledges nothing, and the other side may wait for that alone. [IC-12.11]
+    if (this.goaway.own && this.#receipts.isOwing && this.#isDone()) this.connectionCreditDue();
     if (this.goaway.isNews(this.isDrained)) this.effects.drained();
   }
 

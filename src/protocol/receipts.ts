@@ -21,6 +21,11 @@ export class Receipts {
     return this.#received;
   }
 
+  /** Whether frames have arrived that are not acknowledged. */
+  get isOwing(): boolean {
+    return this.#dueAt !== Infinity;
+  }
+
   /** When to acknowledge at the latest. */
   get dueAt(): number {
     return this.#dueAt;

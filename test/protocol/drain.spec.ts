@@ -116,6 +116,21 @@ describe('A side that drains', () => {
     expect(steps).toEqual([false, false, false, false, false, true]);
   });
 
+  it('acknowledges what it has read before it is through: CLOSE would not [IC-12.11]', () => {
+    const pair = SimPair.open({ listener: { token: TOKEN } });
+    const session = pair.join();
+    session.listener.onHandle = (message) => void message.accept();
+    const send = session.dialer.send('no copy', { oneWay: true, isCopied: false });
+    pair.run();
+    expect(send.outcome).toBe('pending');
+
+    pair.listener.connection.drain();
+    pair.run();
+
+    expect(pair.listener.drained).toBe(true);
+    expect(send.outcome).toBe('sent');
+  });
+
   it('is not through before what crosses its GOAWAY is here [IC-12.14]', () => {
     const peer = listener();
     peer.send({ type: CREDIT, id: 1, payload: creditPayload(0, 0) });

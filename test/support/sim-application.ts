@@ -31,6 +31,8 @@ export interface SendOptions {
   readonly timeout?: number;
   readonly metadata?: Entries;
   readonly oneWay?: boolean;
+  /** Whether the connection has a copy of a one-way message: then `sent` is told when the message is written. Default true. */
+  readonly isCopied?: boolean;
   /** The items of the request; none = it is no stream. */
   readonly items?: Iterable<Buffer | string>;
   /** Whether END follows the items by itself. */
@@ -61,9 +63,10 @@ export class SimSend extends OutgoingMessage {
 
   constructor(session: SimSession, payload: Buffer, options: SendOptions) {
     const { metadata, oneWay = false, items, end = true, takesItems = false } = options;
+    const { isCopied = true } = options;
     const { patience = 0, timeout = patience === 0 ? Infinity : patience } = options;
     const meta = metadata === undefined ? EMPTY : encodeMeta({ metadata });
-    super(payload, meta, session.side.clock.now() + timeout, oneWay, oneWay);
+    super(payload, meta, session.side.clock.now() + timeout, oneWay, oneWay && isCopied);
     this.#session = session;
     this.takesItems = takesItems;
     this.patience = patience;
