@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Carrier } from '../../src/endpoint/carrier.js';
 import { Continuity, type ContinuityListener } from '../../src/endpoint/continuity.js';
+import { InterconnectError } from '../../src/endpoint/errors.js';
 import { resolveOptions } from '../../src/endpoint/options.js';
 import type { Reconnector } from '../../src/endpoint/reconnector.js';
 import { EMPTY } from '../../src/protocol/index.js';
@@ -13,17 +14,20 @@ describe('What keeps a connection going', () => {
     const former = continuity.machine.effects;
     if (!(former instanceof Carrier)) throw new Error('The machine has no carrier.');
     former.draining();
-    continuity.onGivenUp(new Error('nobody is there'));
+    const error = new InterconnectError('IC_ERR_CONNECT', 'Nobody is there.');
+    continuity.onGivenUp({ error, reason: '', isLasting: false, isRefusal: false });
     expect(told).toEqual(['detached']);
 
     former.close(0, '', EMPTY);
 
-    expect(told).toEqual(['detached', 'closed connection-lost', 'gone']);
+    expect(told).toEqual(['detached', 'closed no-socket', 'gone']);
   });
 });
 
 function newContinuity(told: string[]): Continuity {
   const listener: ContinuityListener = {
+    isWanted: () => true,
+    onRoundFailed: () => undefined,
     onSession: () => undefined,
     onAttached: () => undefined,
     onDetached: () => void told.push('detached'),
@@ -32,7 +36,7 @@ function newContinuity(told: string[]): Continuity {
     onClosed: (failure) => void told.push(`closed ${failure?.kind}`),
     onGone: () => void told.push('gone'),
   };
-  const idle = { start: () => undefined, stop: () => undefined };
+  const idle = { comesBack: true, start: () => undefined, stop: () => undefined };
   const settings = resolveOptions({ clock: new ManualClock() });
   return new Continuity('dialer', settings, listener, () => idle as unknown as Reconnector);
 }

@@ -24,6 +24,8 @@ export type Direction = 0 | 1;
 /** What both ends may ask and tell of a connection. */
 export interface AuditHost {
   now(): number;
+  /** A sequenced frame leaves for the first time: its octets are with a socket. */
+  onFirst(way: Direction, frame: Frame): void;
   /** Whether the side that receives these requests has given up this one, or its session, and holds nothing of it. */
   isGone(way: Direction, session: number, id: number): boolean;
   /** Milliseconds until the message, or the session, that this side sends is given up; none = never. */
@@ -80,6 +82,15 @@ export class ConnectionAudit {
     return this.#frames[way].length;
   }
 
+  /** What this side may still write, and the last id that it has given, as the frames say: see `WireAudit`. */
+  room(way: Direction, session?: number): number | undefined {
+    return this.#wire.room(way, session);
+  }
+
+  lastIdOf(way: Direction, session: number): number | undefined {
+    return this.#wire.lastIdOf(way, session);
+  }
+
   onWelcome(welcome: Written): void {
     this.#greet(1, welcome);
   }
@@ -108,7 +119,8 @@ export class ConnectionAudit {
       if (this.#kept[way] >= ConnectionAudit.mostKept) fail(frame, 'and has kept too much before.');
       this.#kept[way] += written.size;
       frames.push({ ...written, deadline, at: now });
-      return this.#wire.onWritten(way, logged(written));
+      this.#wire.onWritten(way, logged(written));
+      return this.#host.onFirst(way, frame);
     }
     if (!isSame(kept, frame, written.body, written.metaLength)) {
       fail(frame, `and it was ${describeFrame(kept.frame)}, number ${place + 1}.`);
@@ -177,9 +189,10 @@ export class ConnectionAudit {
 export class SocketAudit {
   /** Called at every frame, for a transcript. */
   onFrame: ((way: Direction, frame: Frame) => void) | undefined;
-  /** The connection that HELLO wants to go on with, and the one that WELCOME gives. */
-  asked: ConnectionAudit | undefined;
+  /** The connection that WELCOME gives. */
   connection: ConnectionAudit | undefined;
+  /** Finds the connection that HELLO wants to go on with. */
+  readonly #find: (token: Buffer) => ConnectionAudit | undefined;
   /** Set by who accepts the dialer: begins the audit of a new connection. */
   readonly #begin: (hello: Written) => ConnectionAudit;
   readonly #taps: readonly [FrameTap, FrameTap];
@@ -196,9 +209,11 @@ export class SocketAudit {
   /** `drains`: whether GOAWAY was written on a socket before. */
   constructor(
     begin: (hello: Written) => ConnectionAudit,
+    find: (token: Buffer) => ConnectionAudit | undefined,
     drains: readonly [() => boolean, () => boolean],
   ) {
     this.#begin = begin;
+    this.#find = find;
     this.#drains = drains;
     this.#taps = [
       new FrameTap((written) => this.#onWritten(0, written)),
@@ -244,7 +259,7 @@ export class SocketAudit {
     this.#hello = written;
     const { resume } = written.frame.meta;
     if (resume === undefined) return;
-    const count = this.asked?.fed(1);
+    const count = this.#find(resume.token)?.fed(1);
     if (resume.received !== count) fail(written.frame, `and ${count} have taken effect.`);
   }
 

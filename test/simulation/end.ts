@@ -1,7 +1,10 @@
 /** One end of a connection in a simulated world: the endpoint's own `Continuity`, and what an application knows. */
-import { Continuity, type ContinuityListener } from '../../src/endpoint/continuity.js';
+import {
+  Continuity,
+  type ContinuityListener,
+  type ReconnectorFactory,
+} from '../../src/endpoint/continuity.js';
 import type { Settings } from '../../src/endpoint/options.js';
-import type { Reconnector, ReconnectListener } from '../../src/endpoint/reconnector.js';
 import {
   ConnectionMachine,
   EMPTY,
@@ -9,8 +12,11 @@ import {
   type FailureKind,
   type SessionMachine,
 } from '../../src/protocol/index.js';
-import { AppSession, type Attempt, type Channel, type Delivery } from './application.js';
+import { type Frame, Flag, FrameType } from '../../src/wire/index.js';
+import { AppSession, type Channel } from './app-session.js';
+import type { Attempt } from './attempt.js';
 import type { ConnectionAudit, Direction } from './connection-audit.js';
+import type { Delivery } from './delivery.js';
 import type { World } from './world.js';
 
 /** One connection, as both processes know it. */
@@ -75,19 +81,48 @@ export class Half {
     return this.end.role === 'dialer' ? bond?.listener : bond?.dialer;
   }
 
+  /** The session of this number. */
+  channelOf(id: number): Channel | undefined {
+    return this.channels.find(({ machine }) => machine.id === id);
+  }
+
+  /** The message of this side that left under this number and id. */
+  find(sessionId: number, id: number): Attempt | undefined {
+    return this.attempts.findLast(
+      (each) => each.hasLeft && each.id === id && each.sessionId === sessionId,
+    );
+  }
+
+  /** A sequenced frame leaves for the first time. */
+  onFirst(frame: Frame): void {
+    const { type, session, id, flags } = frame;
+    if (type === FrameType.OPEN) return this.channelOf(session)?.onFirst(frame);
+    if (type === FrameType.FRAG && (flags & Flag.REPLY) === 0) {
+      return this.find(session, id)?.onFragment(frame);
+    }
+    if (type !== FrameType.SEND) return;
+    const attempt = this.attempts.findLast(({ message, hasLeft, isReplaced }) => {
+      const isThis = message.id === id && message.sessionId === session;
+      return isThis && message.started && !hasLeft && !isReplaced;
+    });
+    if (attempt === undefined) throw new Error(`Nobody sends message ${id} of ${session}.`);
+    attempt.onFirst(frame);
+  }
+
   /** @throws where something fails that nobody has brought about. */
   checkFailure(failure: Failure, what: string): void {
     const { kind } = failure;
     if (!LOST.has(kind)) return;
     const { bond } = this;
-    const doom = bond?.doom ?? this.#doom(kind);
+    const doom = bond?.doom ?? this.#doom(kind) ?? (this.end.hasGivenUp ? 'given up' : undefined);
     if (doom === undefined && !this.end.isClosing) {
       throw new Error(`${what} fails without need: ${kind}, ${failure.message}`);
     }
   }
 
   #doom(kind: FailureKind): string | undefined {
-    const { bond } = this;
+    const { bond, end } = this;
+    if (!end.world.comesBack) return 'the dialer does not come back';
     if (bond === undefined) return undefined;
     if (bond.dialer === undefined) return 'the dialer never knew of it';
     if (bond.listener.end.isExpired) return 'nobody came back in time';
@@ -106,6 +141,8 @@ export class End implements ContinuityListener {
   onReady: () => void = () => undefined;
   /** The application has closed it, or has agreed to a drain that is over. */
   isClosing = false;
+  /** Its reconnector has no hope any more. */
+  hasGivenUp = false;
   isDetached = true;
   closed: { readonly failure: Failure | undefined } | undefined;
   isGone = false;
@@ -118,7 +155,7 @@ export class End implements ContinuityListener {
     world: World,
     role: 'dialer' | 'listener',
     settings: Settings,
-    reconnector?: (listener: ReconnectListener) => Reconnector,
+    reconnector?: ReconnectorFactory,
   ) {
     this.world = world;
     this.role = role;
@@ -141,6 +178,12 @@ export class End implements ContinuityListener {
     return half;
   }
 
+  /** Whether so much waits in its socket that nothing more is written. */
+  get isBlocked(): boolean {
+    const { socket } = this.continuity.driver ?? {};
+    return socket !== undefined && socket.writableLength >= LARGEST_UNSENT;
+  }
+
   /** Whether it has waited for its dialer as long as it promised. */
   get isExpired(): boolean {
     const ttl = this.continuity.machine.token?.ttl ?? 0;
@@ -159,27 +202,38 @@ export class End implements ContinuityListener {
 
   close(doom: string): void {
     this.isClosing = true;
-    for (const { bond } of this.#halves.values()) if (bond !== undefined) bond.doom ??= doom;
+    // When the dialer's connection ends, those that it has left for it end as well.
+    for (const { bond } of [...this.halves, ...this.world.dialer.halves]) {
+      if (bond !== undefined) bond.doom ??= doom;
+    }
     this.continuity.close(0, '', EMPTY);
   }
 
   // What the continuity tells.
 
   onSession(machine: SessionMachine): void {
-    // The one whose carrier told, which may be a former one.
-    const half = this.halves.find(({ peer }) =>
-      peer?.channels.some((channel) => isOther(channel, machine)),
-    );
-    if (half === undefined) throw new Error(`Nobody has opened "${machine.name}".`);
-    this.onPending(new AppSession(this, half, machine, true));
+    this.world.time.guard(() => {
+      // The one whose carrier told, which may be a former one.
+      const half = this.halves.find(({ peer }) =>
+        peer?.channels.some((channel) => isOther(channel, machine)),
+      );
+      if (half === undefined) throw new Error(`Nobody has opened "${machine.name}".`);
+      const session = new AppSession(this, half, machine, true);
+      const opener = session.channel.peer;
+      if (opener?.hasLeft !== true) throw new Error(`OPEN of "${machine.name}" never left.`);
+      if (opener.isNotOpened) throw new Error(`"${machine.name}" was told that it is not opened.`);
+      this.onPending(session);
+    });
   }
 
   onAttached(how: 'first' | 'resumed' | 'renewed'): void {
     this.world.trace(`the ${this.role} is attached: ${how}`);
     this.attached[how] += 1;
     this.isDetached = false;
-    if (how === 'first' && this.attached.first > 1) throw new Error('A second first socket.');
-    if (how === 'first') this.onReady();
+    this.world.time.guard(() => {
+      if (how === 'first' && this.attached.first > 1) throw new Error('A second first socket.');
+      if (how === 'first') this.onReady();
+    });
   }
 
   isWanted(): boolean {
@@ -204,21 +258,26 @@ export class End implements ContinuityListener {
   onDrained(): void {
     this.world.trace(`the ${this.role} has drained`);
     const { bond } = this.half;
-    if (bond !== undefined) this.#checkDrained(bond);
+    if (bond !== undefined) this.world.time.guard(() => this.#checkDrained(bond));
     this.isClosing = true;
     this.continuity.close(0, '', EMPTY);
   }
 
   onClosed(failure: Failure | undefined): void {
     this.world.trace(`the ${this.role} is closed: ${failure?.message ?? 'in order'}`);
-    if (this.closed !== undefined) throw new Error(`The ${this.role} is closed twice.`);
-    this.closed = { failure };
-    if (failure !== undefined) this.half.checkFailure(failure, `The ${this.role}'s connection`);
+    this.world.time.guard(() => {
+      if (this.closed !== undefined) throw new Error(`The ${this.role} is closed twice.`);
+      this.closed = { failure };
+      if (failure === undefined) return;
+      this.half.checkFailure(failure, `The ${this.role}'s connection`);
+    });
   }
 
   onGone(): void {
-    if (this.isGone) throw new Error(`The ${this.role} is gone twice.`);
-    this.isGone = true;
+    this.world.time.guard(() => {
+      if (this.isGone) throw new Error(`The ${this.role} is gone twice.`);
+      this.isGone = true;
+    });
   }
 
   #add(machine: ConnectionMachine): Half {
@@ -231,15 +290,17 @@ export class End implements ContinuityListener {
   #checkDrained(bond: Bond): void {
     if (bond.doom !== undefined) return;
     const half = this.half;
-    const pending = half.attempts.find(({ state }) => state === 'sent' || state === 'queued');
-    if (pending !== undefined)
-      throw new Error(`${pending.letter.name} is pending after the drain.`);
+    const pending = half.attempts.find(({ isOver }) => !isOver);
+    if (pending !== undefined) throw new Error(`${pending.name} is pending after the drain.`);
   }
 }
 
 function isOther(channel: Channel, machine: SessionMachine): boolean {
   return channel.machine.id === machine.id && channel.session.name === machine.name;
 }
+
+/** What a driver lets wait in its socket. */
+const LARGEST_UNSENT = 256 * 1024;
 
 /** What ends a message for the connection's sake. */
 const LOST: ReadonlySet<string> = new Set([

@@ -4,10 +4,12 @@
  * the same, wherever the cuts are.
  */
 import { EMPTY } from '../../src/protocol/index.js';
-import { frameName } from '../../src/wire/index.js';
+import { Code, frameName } from '../../src/wire/index.js';
 import { Random } from '../support/random.js';
-import type { AppSession, Delivery, Letter } from './application.js';
+import type { AppSession } from './app-session.js';
+import type { Delivery } from './delivery.js';
 import type { End } from './end.js';
+import type { Letter } from './letter.js';
 import type { VirtualLink } from './virtual-socket.js';
 import { World } from './world.js';
 
@@ -74,19 +76,17 @@ export class Exchange {
   /** @throws where a promise is broken, or it does not come to its end. */
   run(): void {
     const { world } = this;
-    world.time.own(() => {
-      this.#begin();
-      world.connect();
-      world.time.endTick();
-      while (!this.#isOver()) {
-        if (!world.time.step() || world.now() > 1_000_000 + PATIENCE) {
-          throw new Error(
-            `It does not end: ${[...this.#letters.values()].map(outcomeOf).join(', ')}.`,
-          );
-        }
-        this.#proceed();
+    this.#begin();
+    world.connect();
+    world.time.endTick();
+    while (!this.#isOver()) {
+      if (!world.time.step() || world.now() > 1_000_000 + PATIENCE) {
+        throw new Error(
+          `It does not end: ${[...this.#letters.values()].map(outcomeOf).join(', ')}.`,
+        );
       }
-    });
+      this.#proceed();
+    }
   }
 
   /** Octets that the other side has read of each side, on the first socket. */
@@ -98,8 +98,7 @@ export class Exchange {
   /** What the applications saw. */
   get history(): string {
     for (const letter of this.#letters.values()) {
-      const { attempts } = letter;
-      const taken = attempts.flatMap((each) => each.items.map(String));
+      const taken = letter.items.map(String);
       this.#note(`letter ${letter.payload.subarray(0, 2).toString()}`, letter.outcome, ...taken);
     }
     for (const session of [this.#sessionA, this.#sessionB]) {
@@ -152,25 +151,23 @@ export class Exchange {
     switch (name) {
       case 'A0':
         // Holds credit, so that the next one leaves in fragments.
-        this.#onLarge = () => delivery.settle('accepted', EMPTY);
+        this.#onLarge = () => delivery.settle(undefined, EMPTY);
         return;
       case 'A2':
         this.#onLarge?.();
-        return delivery.settle('accepted', bytes('re', this.#script.answer));
+        return delivery.settle(undefined, bytes('re', this.#script.answer));
       case 'A4':
       case 'B3':
-        return delivery.settle('rejected', Buffer.from('no'));
+        return delivery.settle(Code.FAILED, Buffer.from('no'));
       case 'A5':
       case 'A8':
         // Ends when it is told to.
         return;
       case 'A6':
       case 'B2':
-        return delivery.stream(items('r', 4), () =>
-          delivery.settle('accepted', Buffer.from('end')),
-        );
+        return delivery.stream(items('r', 4), () => delivery.settle(undefined, Buffer.from('end')));
       default:
-        return delivery.settle('accepted', Buffer.from(`to ${name}`));
+        return delivery.settle(undefined, Buffer.from(`to ${name}`));
     }
   }
 
@@ -184,7 +181,7 @@ export class Exchange {
       if (!letter.isCancelled) letter.cancel();
       if (delivery.aborted === undefined || delivery.hasEnded) continue;
       this.#note(`handler of ${name}`, delivery.aborted);
-      delivery.settle('rejected', Buffer.from('stopped'));
+      delivery.settle(Code.FAILED, Buffer.from('stopped'));
     }
     const ready = [...this.#letters.values()].every(({ oneWay, result, deliveries }) => {
       return result !== undefined && (oneWay || deliveries.every(({ hasEnded }) => hasEnded));

@@ -150,8 +150,8 @@ export const faults: readonly Fault[] = [
   {
     name: 'no CREDIT for the connection after a resume',
     file: 'protocol/connection.ts',
-    find: 'this.#grants.announceConnection();\n    this.#pardons = 1;',
-    replace: 'this.#pardons = 1;',
+    find: 'this.#grants.announceConnection();\n    const sessions',
+    replace: 'const sessions',
   },
   {
     name: 'no CREDIT for sessions after a resume',
@@ -190,11 +190,17 @@ export const faults: readonly Fault[] = [
     replace: '',
   },
   {
+    name: 'a drain does not acknowledge what it has read',
+    file: 'protocol/connection.ts',
+    find: 'return this.goaway.own && this.#isDone() && !this.#receipts.isOwing;',
+    replace: 'return this.goaway.own && this.#isDone();',
+  },
+  {
     name: 'OPEN has the DEADLINE of its first time',
-    file: 'protocol/unit.ts',
-    find: 'return remainingUntil(this.#deadline, now);',
+    file: 'protocol/open-unit.ts',
+    find: 'return remainingUntil(now + this.#session.timeLeft(now), now);',
     replace:
-      'return remainingUntil(this.#deadline, ((this as unknown as { at?: number }).at ??= now));',
+      'return ((this as unknown as { first?: number }).first ??= remainingUntil(now + this.#session.timeLeft(now), now));',
   },
   {
     name: 'CREDIT for a session comes before its OPEN',
@@ -230,8 +236,8 @@ export const faults: readonly Fault[] = [
   {
     name: 'the id of a cancelled message is used again',
     file: 'protocol/session-sender.ts',
-    find: 'else this.#takeBackId(message);',
-    replace: 'this.#takeBackId(message);',
+    find: "if (failure.kind !== 'timeout' || !isTimed) this.cancelOnWire(message);",
+    replace: 'this.cancelOnWire(message); this.#lastId -= 1;',
   },
   {
     name: 'ids do not come round',
@@ -242,8 +248,8 @@ export const faults: readonly Fault[] = [
   {
     name: 'what may have run is called not executed',
     file: 'protocol/session-sender.ts',
-    find: '(message.started || !isCleared);',
-    replace: '!isCleared;',
+    find: "const mayHaveRun = message.state === 'ready' ? leaving : message.state === 'sent';",
+    replace: 'const mayHaveRun = false;',
   },
   {
     name: 'a detached connection never expires',

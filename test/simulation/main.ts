@@ -2,7 +2,8 @@
  * `npm run simulate`: connections in every circumstance, longer than a test may take.
  *
  *     npm run simulate                                   200,000 random lives from a seed that it prints
- *     npm run simulate -- --runs 1000000 --seed 7
+ *     npm run simulate -- --runs 1000000 --workers 2     in two processes
+ *     npm run simulate -- --seed 7 --log FILE            from this seed on, everything kept there
  *     npm run simulate -- --seed 7 --runs 1 --trace      one life, told frame by frame
  *     npm run simulate -- --faults --runs 5000           how many lives each planted fault survives
  *     npm run simulate -- --faults "no fence"            one of them
@@ -12,15 +13,16 @@
  */
 import { register } from 'node:module';
 import { parseArgs } from 'node:util';
+import { Campaign } from './campaign.js';
 import { cutsOnce, cutsTwice, firstDifference } from './cuts.js';
 import { type Cut, FRAGMENTED, LARGE, type Script, SMALL } from './exchange.js';
 import { faults, variants } from './faults.js';
 import type * as copied from './life.js';
 import { Life } from './life.js';
+import { inMacrotask } from './virtual-node.js';
 
 const EVERY = 20_000;
 const MOST_SHOWN = 5;
-const LAST_LINES = 40;
 const text = { type: 'string' } as const;
 const flag = { type: 'boolean' } as const;
 const { values: flags, positionals } = parseArgs({
@@ -28,6 +30,8 @@ const { values: flags, positionals } = parseArgs({
     seed: text,
     runs: text,
     pairs: text,
+    workers: text,
+    log: text,
     faults: flag,
     variants: flag,
     cuts: flag,
@@ -44,24 +48,26 @@ const started = performance.now();
 
 if (isSeeking) {
   await seek();
-} else {
+} else if (flags.variants === true || flags.cuts === true || flags.trace === true) {
   if (flags.variants === true) await vary();
-  else if (flags.cuts === true) cut();
-  else live();
+  else if (flags.cuts === true) await inMacrotask(cut);
+  else await inMacrotask(trace);
   console.log(`${done} runs, ${violations} violations`);
   process.exitCode = violations > 0 ? 1 : 0;
+} else {
+  const workers = integer('workers', 1);
+  const campaign = new Campaign({ first, runs, workers, log: flags.log });
+  await campaign.run();
+  process.exitCode = campaign.violations > 0 ? 1 : 0;
 }
 
-function live(): void {
-  console.log(`seed ${first}`);
+/** Tells the lives frame by frame. */
+function trace(): void {
   for (let seed = first; seed < first + runs; seed++) {
-    count(failureOf(Life, seed), (reason) => {
-      const lines = transcript(seed);
-      const shown = flags.trace === true ? lines : lines.slice(-LAST_LINES);
-      console.log(`\nSIM_SEED=${seed}: ${reason}\n${shown.join('\n')}`);
-    });
+    console.log(`SIM_SEED=${seed}`);
+    const reason = failureOf(Life, seed, (line) => console.log(line));
+    count(reason, (why) => console.log(`SIM_SEED=${seed}: ${why}`));
   }
-  if (flags.trace === true && violations === 0) console.log(transcript(first).join('\n'));
 }
 
 function cut(): void {
@@ -90,7 +96,9 @@ async function seek(): Promise<void> {
     const copy = await load(name);
     let seed = first;
     let reason: string | undefined;
-    while (reason === undefined && seed < first + runs) reason = failureOf(copy.Life, seed++);
+    await inMacrotask(() => {
+      while (reason === undefined && seed < first + runs) reason = failureOf(copy.Life, seed++);
+    });
     if (reason !== undefined) found += 1;
     console.log(`${name}: ${reason === undefined ? 'NOT FOUND' : `found by life ${seed - first}`}`);
     if (reason !== undefined && chosen.length === 1) console.log(reason);
@@ -105,9 +113,13 @@ async function vary(): Promise<void> {
     const { Life: Copy, ConnectionAudit } = await load(name);
     if (mostKept !== undefined) ConnectionAudit.mostKept = mostKept;
     if (firstByte !== undefined) ConnectionAudit.firstByte = firstByte;
-    for (let seed = first; seed < first + runs; seed++) {
-      count(failureOf(Copy, seed), (reason) => console.log(`${name}, SIM_SEED=${seed}: ${reason}`));
-    }
+    await inMacrotask(() => {
+      for (let seed = first; seed < first + runs; seed++) {
+        count(failureOf(Copy, seed), (reason) => {
+          console.log(`${name}, SIM_SEED=${seed}: ${reason}`);
+        });
+      }
+    });
     console.log(`${name}: ${runs} runs from seed ${first}`);
   }
 }
@@ -135,27 +147,20 @@ function count(reason: string | undefined, show: (reason: string) => void): void
   console.log(`${done} runs, ${violations} violations, ${each.toFixed(2)} ms each`);
 }
 
-function failureOf(Kind: typeof Life, seed: number): string | undefined {
+function failureOf(
+  Kind: typeof Life,
+  seed: number,
+  onTrace?: (line: string) => void,
+): string | undefined {
   try {
-    new Kind(seed).run();
+    new Kind(seed, onTrace).run();
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
 }
 
-/** What happened in the life of this seed. */
-function transcript(seed: number): string[] {
-  const lines: string[] = [];
-  try {
-    new Life(seed, (line) => void lines.push(line)).run();
-  } catch {
-    // Why is known; here it is what came before.
-  }
-  return lines;
-}
-
-function integer(name: 'seed' | 'runs' | 'pairs', fallback: number): number {
+function integer(name: 'seed' | 'runs' | 'pairs' | 'workers', fallback: number): number {
   const value = Number(flags[name] ?? fallback);
   if (Number.isInteger(value) && value >= 0) return value;
   throw new Error(`--${name} takes a whole number, and is ${flags[name]}.`);

@@ -3,6 +3,7 @@
  * the process, then in the kernel and on its way, then until it is read; the network loses the end of it at
  * whatever octet, and one end, both, or for a time neither of them notices.
  */
+import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import type { VirtualTime } from './virtual-time.js';
 
@@ -39,7 +40,7 @@ class Way {
   lastAt = 0;
 }
 
-export class VirtualSocket {
+export class VirtualSocket extends EventEmitter {
   destroyed = false;
   writableEnded = false;
   errored: Error | undefined;
@@ -47,14 +48,15 @@ export class VirtualSocket {
   onWritten: ((chunk: Buffer) => void) | undefined;
   readonly #link: VirtualLink;
   readonly #side: 0 | 1;
-  readonly #listeners = new Map<string, ((argument?: unknown) => void)[]>();
   #corked = 0;
   #needsDrain = false;
   #isReading = true;
+  #isBlocked = false;
   #finSent = false;
   #finSeen = false;
 
   constructor(link: VirtualLink, side: 0 | 1) {
+    super();
     this.#link = link;
     this.#side = side;
   }
@@ -66,9 +68,20 @@ export class VirtualSocket {
 
   /** Octets that wait in the process; a network that lets few wait makes it look like more. */
   get writableLength(): number {
-    const { room } = this.#link.network;
+    const room = this.#isBlocked ? 0 : this.#link.network.room;
     const { unsentOctets } = this.#out;
     return room === Infinity ? unsentOctets : DRIVER_ROOM - room + unsentOctets;
+  }
+
+  /** Whether the process is to write nothing, since its socket takes nothing. */
+  get isBlocked(): boolean {
+    return this.#isBlocked;
+  }
+
+  setBlocked(isBlocked: boolean): void {
+    this.#isBlocked = isBlocked;
+    if (isBlocked) this.#needsDrain = true;
+    else this.take();
   }
 
   get isReading(): boolean {
@@ -77,18 +90,11 @@ export class VirtualSocket {
 
   /** Whether a driver has ever had it. */
   get isUsed(): boolean {
-    return this.#listeners.size > 0;
+    return this.eventNames().length > 0;
   }
 
   setNoDelay(): void {
     // Nothing here waits for more.
-  }
-
-  on(event: string, listener: (argument?: unknown) => void): this {
-    const listeners = this.#listeners.get(event);
-    if (listeners === undefined) this.#listeners.set(event, [listener]);
-    else listeners.push(listener);
-    return this;
   }
 
   cork(): void {
@@ -140,7 +146,7 @@ export class VirtualSocket {
   take(): void {
     const way = this.#out;
     const { network, isCut } = this.#link;
-    if (this.destroyed || isCut) return;
+    if (this.destroyed || isCut || this.#isBlocked) return;
     let room = network.capacity - way.held;
     while (room > 0 && way.unsent.length > 0) {
       const chunk = way.unsent[0]!;
@@ -154,7 +160,7 @@ export class VirtualSocket {
     if (way.unsentOctets > 0) return;
     if (this.#needsDrain) {
       this.#needsDrain = false;
-      process.nextTick(() => this.#emit('drain'));
+      this.#link.time.tick(() => this.emit('drain'));
     }
     this.#finish();
   }
@@ -169,7 +175,7 @@ export class VirtualSocket {
       way.unread = size < bytes.length ? [bytes.subarray(size)] : [];
       way.held -= size;
       way.delivered += size;
-      if (size > 0) this.#emit('data', bytes.subarray(0, size));
+      if (size > 0) this.emit('data', bytes.subarray(0, size));
       this.#link.time.endTick();
       if (way.delivered >= way.cutAt)
         return this.#link.cut(NOTHING_KEPT, 0, 0, this.#link.listenerNotices);
@@ -182,7 +188,7 @@ export class VirtualSocket {
   onFin(): void {
     if (this.#finSeen || this.destroyed) return;
     this.#finSeen = true;
-    this.#emit('end');
+    this.emit('end');
     this.#closeIfDone();
   }
 
@@ -209,14 +215,10 @@ export class VirtualSocket {
   #close(error: Error | undefined): void {
     this.destroyed = true;
     this.errored = error;
-    process.nextTick(() => {
-      if (error !== undefined) this.#emit('error', error);
-      this.#emit('close');
+    this.#link.time.tick(() => {
+      if (error !== undefined && this.isUsed) this.emit('error', error);
+      this.emit('close');
     });
-  }
-
-  #emit(event: string, argument?: unknown): void {
-    for (const listener of this.#listeners.get(event) ?? []) listener(argument);
   }
 }
 

@@ -1,9 +1,11 @@
 /**
  * Time, timers and ticks of one simulated world. Nothing happens by itself: `step` lets the next event
- * happen, and then everything that it has put off until the end of its tick, in Node's order.
+ * happen, and then everything that the event has put off: ticks and microtasks, in Node's order. The microtasks are
+ * Node's own, so that code which awaits promises runs in virtual time as well.
  */
 import type { Clock } from '../../src/endpoint/clock.js';
 import type { Random } from '../support/random.js';
+import { drainMicrotasks } from './virtual-node.js';
 
 interface Event {
   readonly at: number;
@@ -23,7 +25,8 @@ export class VirtualTime implements Clock {
   #timers = 0;
   #steps = 0;
   readonly #ticks: (() => void)[] = [];
-  readonly #microtasks: (() => void)[] = [];
+  /** What went wrong first, where nobody could be told at once: see `guard`. */
+  #fault: Error | undefined;
 
   constructor(random: Random) {
     this.#random = random;
@@ -53,8 +56,9 @@ export class VirtualTime implements Clock {
     return this.setTimer(delay, callback);
   }
 
-  microtask(callback: () => void): void {
-    this.#microtasks.push(callback);
+  /** In line with the reactions of promises; but what it throws does not end the process. */
+  microtask(task: () => void): void {
+    void SETTLED.then(() => this.guard(task));
   }
 
   tick(callback: () => void): void {
@@ -96,30 +100,30 @@ export class VirtualTime implements Clock {
     this.#now = end;
   }
 
-  /** What was put off until now happens: ticks first, then microtasks, and so on. */
+  /**
+   * Runs all ticks and microtasks that wait, also those that they add. Only in a macrotask: see `inMacrotask`.
+   * @throws What `guard` has kept.
+   */
   endTick(): void {
     const ticks = this.#ticks;
-    const microtasks = this.#microtasks;
-    while (ticks.length + microtasks.length > 0) {
-      // The arrays grow while they are walked.
-      for (let at = 0; at < ticks.length; at++) ticks[at]!();
+    do {
+      // The array grows while it is walked.
+      for (let at = 0; at < ticks.length && this.#fault === undefined; at++) this.guard(ticks[at]!);
       ticks.length = 0;
-      for (let at = 0; at < microtasks.length; at++) microtasks[at]!();
-      microtasks.length = 0;
-    }
+      drainMicrotasks();
+    } while (ticks.length > 0 && this.#fault === undefined);
+    if (this.#fault !== undefined) throw this.#fault;
   }
 
-  /** Runs `body` while Node's ticks and microtasks are this world's; the code in it must be synchronous. */
-  own<T>(body: () => T): T {
-    const nextTick = Object.getOwnPropertyDescriptor(process, 'nextTick') ?? {};
-    const microtask = Object.getOwnPropertyDescriptor(globalThis, 'queueMicrotask') ?? {};
-    process.nextTick = (callback: () => void) => void this.#ticks.push(callback);
-    globalThis.queueMicrotask = (callback) => void this.#microtasks.push(callback);
+  /**
+   * Runs what the code under test calls back. A fault that is found there fails the world at the end of the tick:
+   * thrown from within, a promise of the endpoint might swallow it, or a microtask might end the process.
+   */
+  guard(body: () => void): void {
     try {
-      return body();
-    } finally {
-      Object.defineProperty(process, 'nextTick', nextTick);
-      Object.defineProperty(globalThis, 'queueMicrotask', microtask);
+      body();
+    } catch (error) {
+      this.#fault ??= error as Error;
     }
   }
 
@@ -154,6 +158,7 @@ export class VirtualTime implements Clock {
   }
 }
 
+const SETTLED = Promise.resolve();
 const MOST_STEPS = 200_000;
 
 function isBefore(one: Event, other: Event): boolean {

@@ -1,26 +1,34 @@
 /**
- * Two processes and the network between them: the endpoint's `Driver`, `Carrier` and `Continuity` with all that
- * is below them, on sockets and in a time of this world. Only what opens and accepts sockets is the world's own.
+ * Two processes and the network between them: the endpoint's `Dialer`, `Reconnector`, `Continuity`, `Carrier` and
+ * `Driver` with all that is below them, on sockets and in a time of this world. Only the listener is the world's own.
  */
+import { Dialer, type Provided } from '../../src/endpoint/dialer.js';
+import type { ReconnectorFactory } from '../../src/endpoint/continuity.js';
 import { Driver } from '../../src/endpoint/driver.js';
+import type { Network as SocketSource } from '../../src/endpoint/network.js';
 import type { Settings } from '../../src/endpoint/options.js';
 import type { Peer } from '../../src/endpoint/peer.js';
 import { OUTSIDE } from '../../src/endpoint/scope.js';
-import type { Occasion, Reconnector, ReconnectListener } from '../../src/endpoint/reconnector.js';
+import {
+  type ReconnectListener,
+  type ReconnectSettings,
+  Reconnector,
+} from '../../src/endpoint/reconnector.js';
 import {
   DEFAULT_LIMITS,
-  type ConnectionMachine,
   EMPTY,
-  type Failure,
   type Greeting,
   type Limits,
   type QueueLimits,
 } from '../../src/protocol/index.js';
 import { Code, describeFrame, type Frame } from '../../src/wire/index.js';
 import type { Random } from '../support/random.js';
-import type { AppSession, Delivery, Letter } from './application.js';
+import type { AppSession } from './app-session.js';
 import { ConnectionAudit, type Direction, SocketAudit } from './connection-audit.js';
+import type { Delivery } from './delivery.js';
 import { Bond, End } from './end.js';
+import type { Letter } from './letter.js';
+import { Moments } from './moments.js';
 import { type Network, VirtualLink } from './virtual-socket.js';
 import { VirtualTime } from './virtual-time.js';
 
@@ -38,24 +46,34 @@ export interface WorldSettings {
   readonly handshakeTimeout?: number;
   /** The id before the first message's. */
   readonly lastId?: number;
-  /** Milliseconds until the dialer tries again. */
-  pause?(): number;
+  /** How the dialer comes back. */
+  readonly reconnect?: ReconnectSettings;
   /** Milliseconds that a handshake is judged for. */
   judging?(): number;
+  /** Milliseconds that the dialer's application takes for what it gives to each attempt. */
+  providing?(): number;
 }
+
+/** What becomes of an attempt to connect: it reaches the listener, is refused, or nobody ever answers. */
+export type Reach = 'reached' | 'refused' | 'silent';
 
 export class World {
   readonly time: VirtualTime;
   readonly letters: Letter[] = [];
   readonly lastId: number;
+  /** Whether the dialer wants another socket when it has lost one. */
+  readonly comesBack: boolean;
   readonly dialer: End;
   /** The listener's end of every connection that was begun. */
   readonly ends: End[] = [];
   /** All sockets, the newest last. */
   readonly links: VirtualLink[] = [];
+  /** In which circumstances messages ended without an outcome. */
+  readonly moments = new Moments();
   network: Network;
-  /** Nobody is reached. */
-  isDown = false;
+  reach: Reach = 'reached';
+  /** The letter on whose behalf the endpoint sends a message at the moment. */
+  sending: Letter | undefined;
   onDelivery: (delivery: Delivery) => void = () => undefined;
   onPending: (session: AppSession) => void = () => undefined;
   /** A connection stands, for the first time. */
@@ -67,16 +85,26 @@ export class World {
   onTrace: ((line: string) => void) | undefined;
   readonly #settings: WorldSettings;
   readonly #resumables = new Map<string, End>();
+  /** The connection that a socket carries, once its handshake was answered. */
+  readonly #bonds = new Map<VirtualLink, Bond>();
   #tokens = 0;
-  #giveUp: (() => void) | undefined;
 
   constructor(random: Random, settings: WorldSettings) {
     this.time = new VirtualTime(random);
     this.#settings = settings;
     this.network = settings.network;
     this.lastId = settings.lastId ?? 0;
+    const { reconnect = AT_ONCE } = settings;
+    this.comesBack = reconnect.comesBack;
+    const target = {
+      addresses: [{ path: 'virtual' }],
+      encrypts: false,
+      provide: () => this.#provide(),
+      attemptTimeout: 1000,
+    };
+    const dialer = new Dialer(target, this.#partySettings('dialer'), reconnect.comesBack);
     this.dialer = this.#newEnd('dialer', (listener) => {
-      return new Redialler(this, listener) as unknown as Reconnector;
+      return new Reconnector(dialer, reconnect, this.time, this.#observed(listener));
     });
   }
 
@@ -97,18 +125,9 @@ export class World {
     this.onTrace?.(`${this.now() - 1_000_000} ${line}`);
   }
 
-  /** The dialer's first socket. */
+  /** The dialer looks for its first socket. */
   connect(): void {
-    if (this.dialer.closed !== undefined) return;
-    this.#giveUp = this.dial(this.dialer.continuity, () => {
-      this.time.after(this.pause(), () => this.connect());
-    });
-  }
-
-  /** The dialer's application does not want it any more. */
-  close(doom: string): void {
-    this.#giveUp?.();
-    this.dialer.close(doom);
+    this.dialer.continuity.begin();
   }
 
   /** The listener does not know its connections any more: what comes back begins anew. */
@@ -121,91 +140,98 @@ export class World {
     this.#resumables.clear();
   }
 
-  pause(): number {
-    return this.#settings.pause?.() ?? 10;
+  /** Lets the world know which connection the newest socket carries, before the endpoint does. */
+  #observed(listener: ReconnectListener): ReconnectListener {
+    return {
+      isWanted: () => listener.isWanted(),
+      get resumable() {
+        return listener.resumable;
+      },
+      onBegin: () => {
+        const machine = listener.onBegin();
+        const bond = this.#bonds.get(this.links.at(-1)!);
+        if (bond === undefined) throw new Error('WELCOME from nobody.');
+        bond.join(this.dialer.halfOf(machine));
+        return machine;
+      },
+      onOpen: (...connected) => listener.onOpen(...connected),
+      onResumed: (...connected) => listener.onResumed(...connected),
+      onUnresumable: (failure) => listener.onUnresumable(failure),
+      onRoundFailed: (failure) => {
+        this.trace(`the dialer fails: ${failure.reason}`);
+        listener.onRoundFailed(failure);
+      },
+      onGivenUp: (failure) => {
+        this.trace('the dialer gives up');
+        this.dialer.hasGivenUp = true;
+        listener.onGivenUp(failure);
+      },
+    };
   }
 
-  /** Opens a socket; `onFailed`: it came to nothing. Returns how to give the attempt up. */
-  dial(listener: DialListener, onFailed: () => void): () => void {
+  /** What the dialer's application gives for each attempt, at once or later. */
+  #provide(): Provided | Promise<Provided> {
+    const provided = { tls: undefined, data: EMPTY };
+    const delay = this.#settings.providing?.() ?? 0;
+    if (delay === 0) return provided;
+    return new Promise((resolve) => this.time.after(delay, () => resolve(provided)));
+  }
+
+  /** A socket of the dialer's, on its way. */
+  #newSocket(): VirtualLink {
     const link = new VirtualLink(this.time, this.network);
     const number = this.links.push(link);
     this.onLink(link, number - 1);
-    const resume = listener.resumable;
-    let accepted: Bond | undefined;
+    this.trace(`socket ${number}`);
     const drains = (way: Direction) => () => {
-      const bond = accepted;
+      const bond = this.#bonds.get(link);
       const half = way === 0 ? bond?.dialer : bond?.listener;
       return half?.machine.drains === true;
     };
     const audit = new SocketAudit(
       (hello) => {
-        if (accepted === undefined) throw new Error('WELCOME to nobody.');
-        const bond = accepted;
+        const bond = this.#bonds.get(link);
+        if (bond === undefined) throw new Error('WELCOME to nobody.');
         bond.audit = new ConnectionAudit(this.#auditHost(bond), this.lastId, hello);
         return bond.audit;
       },
+      (token) => {
+        const half = this.dialer.halves.find((each) => each.machine.token?.token.equals(token));
+        return half?.bond?.audit;
+      },
       [drains(0), drains(1)],
     );
-    audit.asked = resume && this.dialer.halfOf(resume).bond?.audit;
     audit.onFrame = this.onFrame;
     if (this.onTrace !== undefined) {
       audit.onFrame = (way, frame) => this.#traceFrame(number, way, frame);
-      this.trace(`socket ${number}${resume === undefined ? '' : ' to resume'}`);
     }
+    for (const way of [0, 1] as const) {
+      link.socket(way).onWritten = (chunk) => this.time.guard(() => audit.write(way, chunk));
+    }
+    this.time.after(this.network.latency(), () => this.#arrive(link, audit));
+    return link;
+  }
+
+  #arrive(link: VirtualLink, audit: SocketAudit): void {
     const socket = link.socket(0);
-    socket.onWritten = (chunk) => audit.write(0, chunk);
-    const fail = (): void => {
-      if (isOver) return;
-      isOver = true;
-      onFailed();
-    };
-    let isOver = false;
-    const { limits, agent, handshakeTimeout } = this.#partySettings('dialer');
-    const greeting = { limits, agent, data: EMPTY, canResume: true };
-    const settings = { role: 'dialer', greeting, handshakeTimeout, resume } as const;
-    const driver: Driver = new Driver(socket.asSocket, settings, this.time, {
-      onHandshake: () => undefined,
-      onBegin: () => {
-        const machine = listener.onBegin();
-        if (accepted === undefined) throw new Error('WELCOME from nobody.');
-        accepted.join(this.dialer.halfOf(machine));
-        return machine;
-      },
-      onOpen: (welcome) => {
-        isOver = true;
-        listener.onOpen(driver, welcome, NOBODY);
-        driver.hold();
-      },
-      onResumed: (welcome) => {
-        isOver = true;
-        listener.onResumed(driver, welcome, NOBODY);
-      },
-      onUnresumable: (failure) => listener.onUnresumable(failure),
-      onFailed: fail,
-      onSocketClosed: fail,
-    });
-    if (this.isDown) link.cut([0, 0], 0, 5, undefined);
-    else this.#accept(link, audit, (bond) => (accepted = bond));
-    return () => {
-      isOver = true;
-      socket.destroy(new Error('given up'));
-    };
+    if (socket.destroyed || link.isCut || this.reach === 'silent') return;
+    if (this.reach === 'refused') return socket.destroy(new Error('connect ECONNREFUSED'));
+    this.#accept(link, audit);
+    socket.emit('connect');
   }
 
   /** As `Listener` does. */
-  #accept(link: VirtualLink, audit: SocketAudit, onBond: (bond: Bond) => void): void {
+  #accept(link: VirtualLink, audit: SocketAudit): void {
     const { resumeTimeout = 60_000 } = this.#settings;
     const { limits, agent, handshakeTimeout } = this.#partySettings('listener');
     const greeting = { limits, agent, data: EMPTY, canResume: resumeTimeout > 0 };
     const settings = { role: 'listener', greeting, handshakeTimeout } as const;
-    const socket = link.socket(1);
-    socket.onWritten = (chunk) => audit.write(1, chunk);
     let end: End | undefined;
-    const driver: Driver = new Driver(socket.asSocket, settings, this.time, {
+    const driver: Driver = new Driver(link.socket(1).asSocket, settings, this.time, {
       onHandshake: (hello) => {
         const delay = this.#settings.judging?.() ?? 0;
         const admit = (): void => {
-          if (driver.machine.isJudging) this.#admit(driver, hello, audit, onBond);
+          if (driver.machine.isJudging) this.#admit(driver, hello, link, audit);
         };
         if (delay === 0) admit();
         else this.time.after(delay, admit);
@@ -213,7 +239,7 @@ export class World {
       onBegin: () => {
         end = this.#newEnd('listener');
         this.ends.push(end);
-        onBond(new Bond(end.half));
+        this.#bonds.set(link, new Bond(end.half));
         return end.continuity.machine;
       },
       onOpen: (hello) => {
@@ -228,7 +254,7 @@ export class World {
     });
   }
 
-  #admit(driver: Driver, hello: Greeting, audit: SocketAudit, onBond: (bond: Bond) => void): void {
+  #admit(driver: Driver, hello: Greeting, link: VirtualLink, audit: SocketAudit): void {
     const { resume } = hello;
     const { resumeTimeout: ttl = 60_000 } = this.#settings;
     const known = resume && this.#resumables.get(keyOf(resume.token));
@@ -236,7 +262,7 @@ export class World {
     const bond = former?.half.bond;
     if (resume !== undefined && former?.continuity.machine.canResume(resume.received) === true) {
       audit.connection = bond?.audit;
-      if (bond !== undefined) onBond(bond);
+      if (bond !== undefined) this.#bonds.set(link, bond);
       former.continuity.takeOver(driver);
       driver.machine.resume(former.continuity.machine, EMPTY, this.now());
       return former.continuity.onResumed(driver, hello, NOBODY);
@@ -247,10 +273,7 @@ export class World {
     driver.machine.accept(EMPTY, ttl > 0 ? { token, ttl } : undefined, code, this.now());
   }
 
-  #newEnd(
-    role: 'dialer' | 'listener',
-    reconnector?: (listener: ReconnectListener) => Reconnector,
-  ): End {
+  #newEnd(role: 'dialer' | 'listener', reconnector?: ReconnectorFactory): End {
     const end = new End(this, role, this.#partySettings(role), reconnector);
     end.onDelivery = (delivery) => this.onDelivery(delivery);
     end.onPending = (session) => this.onPending(session);
@@ -261,6 +284,13 @@ export class World {
   #partySettings(role: 'dialer' | 'listener'): Settings {
     const { handshakeTimeout = 5_000 } = this.#settings;
     const { limits, queue } = this.#settings[role] ?? {};
+    const sockets: SocketSource = {
+      address: 'virtual',
+      connect: () => this.#newSocket().socket(0).asSocket,
+      createServer: () => {
+        throw new Error('The listener is the world itself.');
+      },
+    };
     return {
       limits: { ...DEFAULT_LIMITS, idle: 0, ...limits },
       queue: { messages: 1000, bytes: 1_000_000, ...queue },
@@ -268,6 +298,7 @@ export class World {
       sessionTimeout: 0,
       messageTimeout: 0,
       agent: role,
+      network: sockets,
       clock: this.time,
       scope: OUTSIDE,
     };
@@ -275,13 +306,10 @@ export class World {
 
   #auditHost(bond: Bond): ConstructorParameters<typeof ConnectionAudit>[0] {
     const halfOf = (way: number) => (way === 0 ? bond.dialer : bond.listener);
-    const find = (way: Direction, session: number, id: number) => {
-      return halfOf(way)?.attempts.findLast(
-        (each) => each.sessionId === session && each.id === id && each.started,
-      );
-    };
+    const find = (way: Direction, session: number, id: number) => halfOf(way)?.find(session, id);
     return {
       now: () => this.now(),
+      onFirst: (way, frame) => halfOf(way)?.onFirst(frame),
       isGone: (way, session, id) => {
         const reader = halfOf(1 - way);
         const channels = reader?.channels ?? [];
@@ -291,9 +319,9 @@ export class World {
         return delivery === undefined && (isOver === true || reader?.machine.drains === true);
       },
       timeLeft: (way, session, id) => {
-        const channel = halfOf(way)?.channels.find(({ machine }) => machine.id === session);
-        const { deadline = Infinity } = (id === 0 ? channel : find(way, session, id)) ?? {};
-        return deadline - this.now();
+        const half = halfOf(way);
+        if (id === 0) return (half?.channelOf(session)?.deadline ?? Infinity) - this.now();
+        return (find(way, session, id)?.deadline ?? Infinity) - this.now();
       },
     };
   }
@@ -303,76 +331,18 @@ export class World {
   }
 }
 
-interface DialListener {
-  readonly resumable: ConnectionMachine | undefined;
-  onBegin(): ConnectionMachine;
-  onOpen(driver: Driver, greeting: Greeting, peer: Peer): void;
-  onResumed(driver: Driver, greeting: Greeting, peer: Peer): void;
-  onUnresumable(failure: Failure): void;
-}
-
-/** Brings sockets back, as `Reconnector` does, which awaits promises and so cannot be driven by this time. */
-class Redialler {
-  readonly comesBack = true;
-  readonly #world: World;
-  readonly #listener: ReconnectListener;
-  #isAtIt = false;
-  #stop: (() => void) | undefined;
-
-  constructor(world: World, listener: ReconnectListener) {
-    this.#world = world;
-    this.#listener = listener;
-  }
-
-  start({ kind }: Occasion): void {
-    if (this.#isAtIt) return;
-    this.#isAtIt = true;
-    if (kind === 'drained') this.#dial();
-    else this.#pause();
-  }
-
-  stop(): void {
-    this.#isAtIt = false;
-    this.#stop?.();
-    this.#stop = undefined;
-  }
-
-  #pause(): void {
-    this.#stop = this.#world.time.setAlarm(this.#world.pause(), () => this.#dial());
-  }
-
-  #dial(): void {
-    const listener = this.#listener;
-    const succeeded = (): void => {
-      this.#isAtIt = false;
-      this.#stop = undefined;
-    };
-    this.#stop = this.#world.dial(
-      {
-        get resumable() {
-          return listener.resumable;
-        },
-        onBegin: () => listener.onBegin(),
-        onOpen: (...connected) => {
-          succeeded();
-          listener.onOpen(...connected);
-        },
-        onResumed: (...connected) => {
-          succeeded();
-          listener.onResumed(...connected);
-        },
-        onUnresumable: (failure) => listener.onUnresumable(failure),
-      },
-      () => {
-        if (this.#isAtIt) this.#pause();
-      },
-    );
-  }
-}
-
 function keyOf(token: Buffer): string {
   return token.toString('latin1');
 }
+
+const AT_ONCE: ReconnectSettings = {
+  minDelay: 10,
+  maxDelay: 10,
+  attempts: Infinity,
+  firstAttempts: Infinity,
+  comesBack: true,
+  startDelay: 0,
+};
 
 const NOBODY: Peer = {
   agent: '',

@@ -146,6 +146,18 @@ export class WireAudit {
     }
   }
 
+  /** Octets of message frames that this side may still write, as what it wrote and read says; of a session: in it. */
+  room(way: Way, session?: number): number | undefined {
+    const window =
+      session === undefined ? this.#ends[way].bytes : this.#sessions.get(session)?.ways[way].bytes;
+    return window && bytesBetween(window.used, window.limit);
+  }
+
+  /** The id of the last request that this side has written in a session. */
+  lastIdOf(way: Way, session: number): number | undefined {
+    return this.#sessions.get(session)?.ways[way].lastId;
+  }
+
   #check(way: Way, frame: Frame): void {
     const end = this.#ends[way];
     assert(!end.closed, 'it has written CLOSE before.');
@@ -342,7 +354,8 @@ export class WireAudit {
       if (!more) assert(unit.size === unit.total, 'the settlement is not what TOTAL announced.');
     } else {
       assert(message.reply === undefined, 'the settlement has begun before.');
-      const isLate = type === FrameType.REJECT && meta.code === Code.DEADLINE;
+      // An application may say so too, of a limit of its handler's own.
+      const isLate = type === FrameType.REJECT && meta.code === Code.DEADLINE && meta.text === LATE;
       const hasItems = theirs.replyItems.get(id)?.hasBegun === true;
       assert(!isLate || !hasItems, 'the answer has begun.');
       const endsStream = type === FrameType.REJECT || (flags & Flag.STREAM) !== 0;
@@ -458,6 +471,9 @@ class AuditedEnd {
   grantedOpens = 0;
   grantedBytes = 0;
 }
+
+/** What the library says where its own clock ran out. */
+const LATE = 'The handler neither accepted nor rejected the message in time.';
 
 function advance(id: number, count: number): number {
   return count === 0 ? id : ((id - 1 + count) % MAX_ID) + 1;

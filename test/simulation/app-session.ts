@@ -1,0 +1,260 @@
+/**
+ * Sessions as applications hold them, and each of them on one connection. Whatever the protocol floor tells is kept;
+ * what contradicts a promise fails the life.
+ */
+import type { StreamingSession } from '../../src/endpoint/streaming-send.js';
+import {
+  type ConnectionMachine,
+  EMPTY,
+  type Failure,
+  type IncomingMessage,
+  type OutgoingMessage,
+  type SessionListener,
+  SessionMachine,
+} from '../../src/protocol/index.js';
+import { Code, type Frame, idsAhead, type Meta } from '../../src/wire/index.js';
+import { Attempt } from './attempt.js';
+import { Delivery } from './delivery.js';
+import type { End, Half } from './end.js';
+import { Letter, type LetterOptions } from './letter.js';
+import { strictness } from './strictness.js';
+
+/** A session, through all connections that it takes. */
+export class AppSession {
+  readonly end: End;
+  readonly name: string;
+  readonly byPeer: boolean;
+  /** What the endpoint's messages need of it. */
+  readonly sender: StreamingSession;
+  channel: Channel;
+  hasEnded = false;
+
+  constructor(end: End, half: Half, machine: SessionMachine, byPeer: boolean) {
+    this.end = end;
+    this.name = machine.name;
+    this.byPeer = byPeer;
+    this.channel = new Channel(this, half, machine);
+    this.sender = this.#sender();
+    end.sessions.push(this);
+  }
+
+  get isOpen(): boolean {
+    const { kind } = this.channel.machine.state;
+    return kind === 'opening' || kind === 'open';
+  }
+
+  get isPending(): boolean {
+    return this.channel.machine.state.kind === 'pending';
+  }
+
+  send(payload: Buffer, options: LetterOptions = {}): Letter {
+    const letter = new Letter(this, payload, options);
+    letter.submit();
+    return letter;
+  }
+
+  accept(data: Buffer): void {
+    if (this.channel.machine.accept({}, data, this.end.world.now())) this.channel.answer = data;
+  }
+
+  reject(): void {
+    this.hasEnded = true;
+    this.channel.machine.reject(Code.SESSION_REFUSED, 'no', EMPTY);
+  }
+
+  close(): void {
+    this.hasEnded = true;
+    this.channel.machine.end();
+  }
+
+  /** As the endpoint's `Session.move`: it is opened again on the connection that takes the place of its own. */
+  move(half: Half, connection: ConnectionMachine): void {
+    if (this.byPeer || !this.isOpen) return;
+    const { name, openMeta, openData, state } = this.channel.machine;
+    const isOpening = state.kind === 'opening';
+    const timeout = isOpening ? this.channel.machine.timeLeft(half.end.world.now()) : Infinity;
+    const machine = connection.openSession(name, openMeta, openData, timeout);
+    this.channel = new Channel(this, half, machine);
+  }
+
+  #sender(): StreamingSession {
+    const { world } = this.end;
+    const machine = (): SessionMachine => this.channel.machine;
+    return {
+      get machine() {
+        return machine();
+      },
+      connection: {
+        now: () => world.now(),
+        messageTimeout: 0,
+        explained: (failure) => failure,
+        refusal: () => undefined,
+        reportHandlerError: (error) => {
+          world.time.guard(() => {
+            throw error;
+          });
+        },
+      },
+    };
+  }
+}
+
+/** A session on one connection. */
+export class Channel implements SessionListener {
+  readonly session: AppSession;
+  readonly half: Half;
+  readonly machine: SessionMachine;
+  /** Its OPEN has left, where this side writes it; see `Attempt`. */
+  hasLeft: boolean;
+  /** Messages whose handlers have started, in that order. */
+  readonly deliveries: Delivery[] = [];
+  readonly timeouts: IncomingMessage[] = [];
+  /** What it was accepted with here, and what was read of that. */
+  answer: Buffer | undefined;
+  opened: Buffer | undefined;
+  closed: { readonly failure: Failure | undefined } | undefined;
+
+  constructor(session: AppSession, half: Half, machine: SessionMachine) {
+    this.session = session;
+    this.half = half;
+    this.machine = machine;
+    this.hasLeft = session.byPeer;
+    half.channels.push(this);
+    machine.listener = this;
+    machine.send = (message) => this.#send(message);
+    if (machine.state.kind === 'closed') this.closed = { failure: undefined };
+  }
+
+  /** When it must have been answered, at its opener. */
+  get deadline(): number {
+    return this.machine.deadline;
+  }
+
+  /** The other side's end of it. */
+  get peer(): Channel | undefined {
+    const { id } = this.machine;
+    return id === 0 ? undefined : this.half.peer?.channelOf(id);
+  }
+
+  /** Its opener was told that the other side has not heard of it, and that no message of it ran. */
+  get isNotOpened(): boolean {
+    const { failure } = this.closed ?? {};
+    return failure?.executed === 'no' && failure.kind !== 'session-rejected';
+  }
+
+  /** Its OPEN leaves. */
+  onFirst(frame: Frame): void {
+    this.hasLeft = true;
+    if (this.closed !== undefined && strictness.isStrict) {
+      throw new Error(`OPEN of "${this.session.name}" leaves after its end, as ${frame.session}.`);
+    }
+  }
+
+  onOpened(_meta: Meta, data: Buffer): void {
+    const { end } = this.half;
+    end.world.time.guard(() => {
+      const answer = this.peer?.answer;
+      if (this.opened !== undefined || answer?.equals(data) !== true) {
+        throw new Error(`"${this.session.name}" is told to be open, and is not, or not so.`);
+      }
+      this.opened = data;
+    });
+    // As the endpoint does, for whoever awaits the session.
+    end.continuity.driver?.hold();
+  }
+
+  onClosed(failure: Failure | undefined): void {
+    this.half.end.world.time.guard(() => this.#close(failure));
+  }
+
+  onMessage(incoming: IncomingMessage): void {
+    const { end, peer } = this.half;
+    end.world.time.guard(() => {
+      const attempt = peer?.find(this.machine.id, incoming.id);
+      if (attempt === undefined) {
+        throw new Error(`Nobody sent message ${incoming.id} of session ${this.machine.id}.`);
+      }
+      const delivery = new Delivery(this, incoming, attempt);
+      attempt.onDelivery(delivery);
+      if (!attempt.letter.payload.equals(incoming.data)) {
+        throw new Error(`${attempt.name} has changed.`);
+      }
+      const earlier = this.deliveries.at(-1);
+      if (earlier !== undefined && idsAhead(incoming.id, earlier.incoming.id) < 2 ** 30) {
+        throw new Error(`${attempt.name} is handled after message ${earlier.incoming.id}.`);
+      }
+      this.deliveries.push(delivery);
+      end.world.trace(`${attempt.name} is handled`);
+      end.onDelivery(delivery);
+    });
+  }
+
+  onMessageTimeout(incoming: IncomingMessage): void {
+    this.half.end.world.time.guard(() => {
+      if (this.timeouts.includes(incoming))
+        throw new Error(`Message ${incoming.id} expires twice.`);
+      this.timeouts.push(incoming);
+    });
+  }
+
+  /** The endpoint sends a message in it: from here on, what becomes of that is held against what happened. */
+  #send(message: OutgoingMessage): void {
+    const { half, machine } = this;
+    const { sending } = half.end.world;
+    if (sending === undefined) throw new Error('Nobody is known to send this.');
+    const attempt = new Attempt(sending, this, message);
+    sending.attempts.push(attempt);
+    half.attempts.push(attempt);
+    watch(message, attempt);
+    SessionMachine.prototype.send.call(machine, message);
+  }
+
+  #close(failure: Failure | undefined): void {
+    const { name } = this.session;
+    if (this.closed !== undefined) throw new Error(`"${name}" is closed twice.`);
+    this.closed = { failure };
+    if (failure === undefined) return;
+    const { kind, executed } = failure;
+    if (!this.hasLeft && executed !== 'no' && strictness.isStrict) {
+      throw new Error(`"${name}" ends: ${kind}, ${executed}; and its OPEN has not left.`);
+    }
+    // A drain ends sessions in which nothing is left; messages it does not.
+    if (this.half.bond?.isDraining === true && kind === 'connection-closed') return;
+    this.half.checkFailure(failure, `"${name}"`);
+  }
+}
+
+/** Lets the attempt see what the protocol floor tells of its message, before the endpoint sees it. */
+function watch(message: OutgoingMessage, attempt: Attempt): void {
+  const former = watched.get(message);
+  watched.set(message, attempt);
+  if (former !== undefined) {
+    former.isReplaced = true;
+    return;
+  }
+  const onOutcome = message.onOutcome.bind(message);
+  const onFailure = message.onFailure.bind(message);
+  const onSent = message.onSent.bind(message);
+  const tell = (body: (attempt: Attempt) => void, then: () => void): void => {
+    const now = watched.get(message)!;
+    now.letter.session.end.world.time.guard(() => body(now));
+    now.letter.asSender(then);
+  };
+  message.onOutcome = (type, meta, data) => {
+    tell(
+      (now) => now.onOutcome(type, meta),
+      () => onOutcome(type, meta, data),
+    );
+  };
+  message.onFailure = (failure) => {
+    tell(
+      (now) => now.onFailure(failure),
+      () => onFailure(failure),
+    );
+  };
+  message.onSent = () => {
+    tell((now) => now.onSent(), onSent);
+  };
+}
+
+const watched = new WeakMap<OutgoingMessage, Attempt>();

@@ -1,0 +1,232 @@
+/**
+ * The calm at the end of a life: networks work, applications read and settle, and everything must come to its end by
+ * itself. Then nothing may be counted as held, queued, open or charged any more.
+ */
+import { ControlUnit, EMPTY } from '../../src/protocol/unit.js';
+import type { ConnectionMachine, FailureKind } from '../../src/protocol/index.js';
+import { FrameType } from '../../src/wire/index.js';
+import type { AppSession, Channel } from './app-session.js';
+import type { Direction } from './connection-audit.js';
+import type { Delivery } from './delivery.js';
+import type { End, Half } from './end.js';
+import type { Letter } from './letter.js';
+import type { Life } from './life.js';
+import { QUEUE_BYTES } from './life-settings.js';
+import { strictness } from './strictness.js';
+
+export class Calm {
+  readonly #life: Life;
+
+  constructor(life: Life) {
+    this.#life = life;
+  }
+
+  /** Decides and settles everything, however long the networks need for it. */
+  comeToRest(): void {
+    const { world, pending, running } = this.#life;
+    const end = world.now() + PATIENCE;
+    for (let quiet = 0; quiet < 3; quiet++) {
+      if (pending.length + running.length > 0) quiet = 0;
+      while (pending.length > 0) this.#life.decide(pending.shift());
+      this.#readAll();
+      const left = running.filter((each) => !this.#mustFlow(each) && !this.#mustLearn(each));
+      for (const delivery of left) this.#life.settle(running.indexOf(delivery));
+      world.time.endTick();
+      this.#makeRoom();
+      world.time.advance(120);
+      if (!this.#isAtRest()) quiet = 0;
+      if (world.now() > end) this.#reportStuck();
+    }
+    this.#expectEmpty();
+  }
+
+  /** Sessions that wait because the other side allows no more get their turn when others end. */
+  #makeRoom(): void {
+    for (const { isDetached, sessions, half } of this.#life.ends) {
+      if (isDetached || !sessions.some(isWaiting)) continue;
+      const own = sessions.filter(({ byPeer, channel: { machine, closed } }) => {
+        return !byPeer && machine.id !== 0 && closed === undefined;
+      });
+      if (own.length >= half.machine.peer.sessions) own.find(({ isOpen }) => isOpen)?.close();
+    }
+  }
+
+  /**
+   * Whether a stream of it must come to its end by itself. Large items may stand in each other's way where little
+   * memory is given, until a handler gives up.
+   */
+  #mustFlow(delivery: Delivery): boolean {
+    const { attempt, channel } = delivery;
+    const isWaited = attempt.letter.result === undefined && attempt.letter.last === attempt;
+    if (this.#life.isLarge || !isWaited) return false;
+    return this.#isHealthy(channel.half.end) && isFlowing(delivery);
+  }
+
+  /** Whether its handler is to be told by itself that its sender has given it up. */
+  #mustLearn({ attempt, channel, incoming, aborted }: Delivery): boolean {
+    const { letter, failure } = attempt;
+    const isGivenUp = failure !== undefined && GIVEN_UP.has(failure.kind);
+    const isTold = incoming.state !== 'dispatched' || aborted !== undefined;
+    if (!isGivenUp || letter.oneWay || isTold || letter.last !== attempt) return false;
+    return this.#isHealthy(channel.half.end);
+  }
+
+  #isAtRest(): boolean {
+    const { world, pending, running } = this.#life;
+    if (pending.length + running.length > 0 || this.#stuck() !== undefined) return false;
+    for (const end of world.all) {
+      if (end.closed !== undefined || !this.#isHealthy(end)) continue;
+      if (end.isDetached || end.sessions.some(isWaiting)) return false;
+      for (const { machine, isOver } of end.halves) {
+        if (isOver) continue;
+        if (!machine.output.isEmpty || !machine.output.sent.isEmpty) return false;
+      }
+    }
+    return true;
+  }
+
+  /** Whether it has another side that comes back to it. */
+  #isHealthy({ role, half: { bond } }: End): boolean {
+    const { dialer } = this.#life.world;
+    if (role === 'dialer') return true;
+    if (dialer.closed !== undefined || bond?.dialer === undefined) return false;
+    return bond.doom === undefined && !bond.isLeftBehind;
+  }
+
+  /** A letter without outcome, though there is somebody to give it one. */
+  #stuck(): Letter | undefined {
+    return this.#life.letters.find(
+      ({ result, session }) => result === undefined && this.#isHealthy(session.end),
+    );
+  }
+
+  #reportStuck(): void {
+    const letter = this.#stuck();
+    if (letter !== undefined) {
+      const { name, last, deliveries } = letter;
+      throw new Error(`${name} is stuck: ${last?.message.state}, ${deliveries.length} handlers.`);
+    }
+    const ends = this.#life.world.all.map(({ role, isDetached, closed, half }) => {
+      const { output } = half.machine;
+      const status = closed ? 'closed' : isDetached ? 'detached' : 'attached';
+      return `${role} ${status} ${output.isEmpty} ${output.sent.isEmpty}`;
+    });
+    throw new Error(`There is no rest: ${ends.join('; ')}.`);
+  }
+
+  /** Everything that can come of all streams is taken from here on. */
+  #readAll(): void {
+    for (const letter of this.#life.letters) letter.read(Infinity);
+    for (const delivery of this.#life.running) {
+      delivery.reads = true;
+      delivery.read();
+    }
+    this.#life.world.time.endTick();
+  }
+
+  /** Nothing is counted as held, queued, open or charged any more. */
+  #expectEmpty(): void {
+    for (const end of this.#life.world.all) {
+      if (end.closed !== undefined || !this.#isHealthy(end)) continue;
+      for (const half of end.halves) {
+        const { machine, peer, channels, isOver, bond } = half;
+        if (isOver || peer === undefined || peer.isOver || bond?.doom !== undefined) continue;
+        const { held } = machine.receiveWindow;
+        if (held !== 0) throw new Error(`The ${end.role} still holds ${held} octets.`);
+        for (const channel of channels) expectSessionEmpty(end.role, channel.machine);
+        if (channels.length > 0) expectQueueEmpty(end.role, machine);
+        expectCredit(half);
+      }
+    }
+    for (const letter of this.#life.letters) this.#expectNotLost(letter);
+  }
+
+  /** What was sent one way and never refused has been handled. */
+  #expectNotLost({ result, oneWay, last, deliveries, isCancelled, name, payload }: Letter): void {
+    if (!oneWay || result?.kind !== 'sent' || deliveries.length > 0 || last === undefined) return;
+    const { channel, deadline } = last;
+    const { half, peer } = channel;
+    const { bond } = half;
+    const isExpected =
+      peer !== undefined && peer.closed === undefined && half.peer?.machine.drains !== true;
+    const isGivenUp = deadline !== Infinity || isCancelled;
+    const fits = payload.length <= half.machine.peer.maxMessage;
+    const isWhole = bond?.doom === undefined && bond?.listener.isOver === false;
+    if (isExpected && !isGivenUp && fits && isWhole) {
+      throw new Error(`${name} was sent, and is lost.`);
+    }
+  }
+}
+
+/** A message as large as the whole queue fits, and after it no octet. */
+function expectQueueEmpty(role: string, machine: ConnectionMachine): void {
+  const fits = machine.enqueue(WHOLE) === undefined;
+  if (!fits || machine.enqueue(MORE) === undefined) {
+    throw new Error(`The queue of the ${role} is not counted right.`);
+  }
+  machine.dequeue(WHOLE);
+}
+
+function expectSessionEmpty(role: string, machine: AppSession['channel']['machine']): void {
+  if (machine.state.kind === 'closed') return;
+  const { sender, receiver } = machine;
+  const counts = [sender.unsettled, receiver?.unsettled ?? 0, receiver?.window.held ?? 0];
+  if (counts.some((count) => count !== 0)) {
+    throw new Error(`Session ${machine.id} of the ${role} still has ${counts.join()}.`);
+  }
+}
+
+/** What was charged for has left, and ids were given to nothing else. */
+function expectCredit({ end, machine, bond, channels }: Half): void {
+  const way: Direction = end.role === 'dialer' ? 0 : 1;
+  const { audit } = bond ?? {};
+  const room = audit?.room(way);
+  if (machine.sendWindow.room !== room) {
+    throw new Error(
+      `The ${end.role} may write ${room} octets, and takes it for ${machine.sendWindow.room}.`,
+    );
+  }
+  for (const channel of channels) expectSessionCredit(way, channel);
+}
+
+function expectSessionCredit(way: Direction, { half, machine, closed }: Channel): void {
+  if (closed !== undefined || machine.id === 0) return;
+  const { audit } = half.bond ?? {};
+  const name = `Session ${machine.id} of the ${half.end.role}`;
+  const room = audit?.room(way, machine.id);
+  const lastId = audit?.lastIdOf(way, machine.id);
+  const { sender } = machine;
+  if (sender.window.room !== room) {
+    throw new Error(`${name} may write ${room} octets, and takes it for ${sender.window.room}.`);
+  }
+  if (sender.lastId !== lastId && strictness.isStrict) {
+    throw new Error(`${name} has sent message ${lastId}, and gave the id ${sender.lastId}.`);
+  }
+}
+
+/** Whether it waits for the other side to allow one more. */
+function isWaiting({ channel: { machine, closed } }: AppSession): boolean {
+  return machine.id === 0 && closed === undefined;
+}
+
+/** Whether a stream of it goes on. */
+function isFlowing({ incoming, attempt, aborted, ...delivery }: Delivery): boolean {
+  if (incoming.state !== 'dispatched' || aborted !== undefined) return false;
+  if (delivery.isStreaming && !delivery.hasReplied) return true;
+  const { endsItems } = attempt.letter.options;
+  return incoming.requestItems !== undefined && !delivery.hasAllItems && endsItems !== false;
+}
+
+const [WHOLE, MORE] = [QUEUE_BYTES, 1].map(
+  (size) => new ControlUnit(FrameType.SEND, 0, 0, EMPTY, Buffer.alloc(size)),
+) as [ControlUnit, ControlUnit];
+
+const GIVEN_UP: ReadonlySet<FailureKind> = new Set([
+  'timeout',
+  'session-timeout',
+  'cancelled',
+  'unexpected-stream',
+]);
+
+/** Milliseconds in which everything comes to its end once nothing disturbs it any more. */
+const PATIENCE = 30_000;

@@ -1,0 +1,81 @@
+/** A message whose handler has started, and what the handler does with it. */
+import type { AbortReason, IncomingMessage } from '../../src/protocol/index.js';
+import { encodeMeta, FrameType } from '../../src/wire/index.js';
+import { SimSource } from '../support/sim-source.js';
+import type { Channel } from './app-session.js';
+import type { Attempt } from './attempt.js';
+
+export class Delivery {
+  readonly incoming: IncomingMessage;
+  readonly channel: Channel;
+  readonly attempt: Attempt;
+  aborted: AbortReason | undefined;
+  hasEnded = false;
+  /** What it was settled with, where it was not too late: its code in a rejection. */
+  answer: string | undefined;
+  code: number | undefined;
+  /** Whether items of the request are taken as they come; those that were; whether that is all. */
+  reads = false;
+  readonly items: Buffer[] = [];
+  hasAllItems = false;
+  /** The items of its answer, and whether it was settled after the last of them. */
+  replies: readonly Buffer[] = [];
+  isStreaming = false;
+  hasReplied = false;
+
+  constructor(channel: Channel, incoming: IncomingMessage, attempt: Attempt) {
+    this.channel = channel;
+    this.incoming = incoming;
+    this.attempt = attempt;
+    incoming.abortListener = this;
+    if (incoming.requestItems !== undefined) incoming.requestItems.sink = this;
+  }
+
+  onItem(): void {
+    if (this.reads) this.read();
+  }
+
+  /** Takes what is there, at most so many. */
+  read(count = Infinity): void {
+    const { requestItems } = this.incoming;
+    for (let left = count; left > 0; left--) {
+      const item = requestItems?.take();
+      if (item === undefined) break;
+      this.items.push(item);
+    }
+    if (requestItems?.isAtEnd === true) this.hasAllItems = true;
+  }
+
+  /** Answers by these items, and then as `then` does. */
+  stream(items: readonly Buffer[], then: () => void): void {
+    const streams = this.channel.machine.receiver?.streams;
+    if (streams === undefined || this.incoming.state !== 'dispatched') return;
+    this.replies = items;
+    this.isStreaming = true;
+    const source = new SimSource(items, (item) => void streams.send(this.incoming, item), then);
+    source.attach(streams.reply(this.incoming, { onReady: () => source.onReady() }));
+  }
+
+  /** The handler ends: it accepts, or rejects with a code. Only what it does first counts. */
+  settle(code: number | undefined, data: Buffer): void {
+    const { incoming, attempt } = this;
+    const kind = code === undefined ? 'accepted' : `rejected ${code}`;
+    const { world } = this.channel.half.end;
+    world.trace(`the handler of ${attempt.name} ${kind} ${data.length} B`);
+    this.hasEnded = true;
+    const meta = encodeMeta(code === undefined ? {} : { code, text: 'why' });
+    const type = code === undefined ? FrameType.ACCEPT : FrameType.REJECT;
+    const { code: former } = this;
+    // Before it is written: the other side may read it within this tick.
+    this.code ??= code;
+    if (!incoming.settle(type, meta, data)) this.code = former;
+    else if (!incoming.oneWay) this.answer = `${kind} ${data.toString('latin1')}`;
+  }
+
+  onAbort(reason: AbortReason): void {
+    this.channel.half.end.world.time.guard(() => {
+      if (this.aborted !== undefined) throw new Error(`${this.attempt.name} is aborted twice.`);
+      this.aborted = reason;
+    });
+  }
+}

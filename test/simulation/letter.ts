@@ -1,0 +1,266 @@
+/**
+ * What an application wants to have sent, through all connections that it takes: one `send` of the endpoint, whose
+ * own `PendingSend` or `StreamingSend` sends it, and sends it again elsewhere where that does no harm.
+ */
+import { isInterconnectError } from '../../src/endpoint/errors.js';
+import { ItemSource } from '../../src/endpoint/item-source.js';
+import type { Outcome } from '../../src/endpoint/outcome.js';
+import { PendingSend } from '../../src/endpoint/pending-send.js';
+import { StreamingSend } from '../../src/endpoint/streaming-send.js';
+import { EMPTY, type Executed } from '../../src/protocol/index.js';
+import { codeName, encodeMeta } from '../../src/wire/index.js';
+import type { AppSession } from './app-session.js';
+import type { Attempt } from './attempt.js';
+import type { Delivery } from './delivery.js';
+import { VirtualSignal } from './virtual-signal.js';
+
+export type Result =
+  | { readonly kind: 'accepted'; readonly data: Buffer }
+  | { readonly kind: 'rejected'; readonly code: number; readonly data: Buffer }
+  | { readonly kind: 'sent' }
+  | { readonly kind: 'failed'; readonly code: string; readonly executed: Executed };
+
+export interface LetterOptions {
+  /** Milliseconds; none = no deadline. */
+  readonly timeout?: number;
+  readonly metadata?: string;
+  readonly oneWay?: boolean;
+  /** Whether the connection has a copy: then one that is one-way has ended when it is written. */
+  readonly isCopied?: boolean;
+  readonly idempotent?: boolean;
+  /** The items of the request; none = it is no stream. */
+  readonly items?: readonly Buffer[];
+  /** Whether the last of them ends it; else only its settlement does. */
+  readonly endsItems?: boolean;
+  /** The source of the items fails after so many. */
+  readonly failsAfter?: number;
+  /** Whether the answer may be a stream. */
+  readonly takesItems?: boolean;
+  /** How many items of the answer are taken until `read` is called; none = all. */
+  readonly reads?: number;
+  /** Milliseconds without progress after which a stream is given up. */
+  readonly patience?: number;
+}
+
+export class Letter {
+  readonly number: number;
+  readonly session: AppSession;
+  readonly payload: Buffer;
+  readonly options: LetterOptions;
+  readonly attempts: Attempt[] = [];
+  /** Items of the answer that were taken. */
+  readonly items: Buffer[] = [];
+  result: Result | undefined;
+  isCancelled = false;
+  readonly #signal = new VirtualSignal();
+  /** Items that are still taken, of those that come. */
+  #reads: number;
+  #goOn: (() => void) | undefined;
+
+  constructor(session: AppSession, payload: Buffer, options: LetterOptions) {
+    this.number = session.end.world.letters.push(this);
+    this.session = session;
+    this.payload = payload;
+    this.options = options;
+    this.#reads = options.reads ?? Infinity;
+  }
+
+  get oneWay(): boolean {
+    return this.options.oneWay === true;
+  }
+
+  /** Handlers that started for it. */
+  get deliveries(): Delivery[] {
+    return this.attempts.flatMap(({ delivery }) => delivery ?? []);
+  }
+
+  /** None where it was refused before there was one. */
+  get last(): Attempt | undefined {
+    return this.attempts.at(-1);
+  }
+
+  /** Its application was told that no handler ran, and none will. */
+  get isNotExecuted(): boolean {
+    return this.result?.kind === 'failed' && this.result.executed === 'no';
+  }
+
+  /** `pending`, `sent`, `accepted "data"`, `rejected BUSY`, `failed IC_ERR_TIMEOUT maybe`. */
+  get outcome(): string {
+    const { result } = this;
+    switch (result?.kind) {
+      case undefined:
+        return 'pending';
+      case 'sent':
+        return 'sent';
+      case 'failed':
+        return `failed ${result.code} ${result.executed}`;
+      case 'accepted':
+        return `accepted ${shown(result.data)}`;
+      case 'rejected':
+        return `rejected ${codeName(result.code)} ${shown(result.data)}`;
+    }
+  }
+
+  get name(): string {
+    return this.last?.name ?? `Letter ${this.number} of ${this.session.name}`;
+  }
+
+  /** As the endpoint's `Session.send` does. */
+  submit(): void {
+    const { session, payload, options } = this;
+    const { metadata, items, oneWay = false, takesItems = false, idempotent = false } = options;
+    const { timeout, patience = 0, isCopied = true } = options;
+    const meta = metadata === undefined ? EMPTY : encodeMeta({ metadata: [['k', metadata]] });
+    const deadline = session.end.world.now() + (timeout ?? (patience > 0 ? patience : Infinity));
+    const signal = this.#signal.asSignal;
+    const onItem = (item: Buffer): void | Promise<void> => this.#take(item);
+    this.asSender(() => {
+      if (items !== undefined) {
+        const message = new StreamingSend(
+          session.sender,
+          payload,
+          meta,
+          new ItemSource(sourceOf(items, options)),
+          takesItems,
+          undefined,
+        );
+        const start = (): void => message.start({ deadline, patience, timeout }, signal);
+        message.deliver(takesItems ? onItem : undefined, start).then(
+          (outcome) => this.#onOutcome(outcome),
+          (error: unknown) => this.#onError(error),
+        );
+        return;
+      }
+      const message = new PendingSend(
+        session.sender,
+        payload,
+        meta,
+        deadline,
+        oneWay && isCopied,
+        { signal, oneWay, idempotent, ...(takesItems ? { onItem } : {}) },
+        (outcome) => this.#onOutcome(outcome),
+        (error) => this.#onError(error),
+      );
+      message.patience = patience;
+      message.submit();
+    });
+  }
+
+  /** Whatever the endpoint sends within `body`, it sends for this letter. */
+  asSender(body: () => void): void {
+    const { world } = this.session.end;
+    const former = world.sending;
+    world.sending = this;
+    try {
+      body();
+    } finally {
+      world.sending = former;
+    }
+  }
+
+  /** The application's signal aborts. */
+  cancel(): void {
+    this.isCancelled = true;
+    this.asSender(() => this.#signal.abort());
+  }
+
+  /** Takes so many items more of those that come; the first is taken as it comes. */
+  read(count: number): void {
+    this.#reads = count;
+    const goOn = this.#goOn;
+    this.#goOn = undefined;
+    goOn?.();
+  }
+
+  /** Takes an item of the answer. The next comes when the promise resolves. */
+  #take(item: Buffer): void | Promise<void> {
+    const { time } = this.session.end.world;
+    time.guard(() => {
+      if (this.result !== undefined) throw new Error(`${this.name} has an item after its end.`);
+    });
+    this.items.push(item);
+    this.#reads -= 1;
+    if (this.#reads <= 0) return new Promise((resolve) => (this.#goOn = resolve));
+  }
+
+  #onOutcome(outcome: Outcome | undefined): void {
+    if (outcome === undefined) return this.#settle({ kind: 'sent' });
+    const { data } = outcome;
+    if (outcome.accepted) this.#settle({ kind: 'accepted', data });
+    else this.#settle({ kind: 'rejected', code: outcome.code, data });
+  }
+
+  #onError(error: unknown): void {
+    if (error === SOURCE_FAILED) {
+      // What its source says is all that the application is told.
+      this.#settle({ kind: 'failed', code: 'the source failed', executed: 'maybe' });
+    } else if (isInterconnectError(error)) {
+      this.#settle({ kind: 'failed', code: error.code, executed: error.executed });
+    } else {
+      this.session.end.world.time.guard(() => {
+        throw error;
+      });
+    }
+  }
+
+  /** As with the promise that an application holds: what comes first counts. */
+  #settle(result: Result): void {
+    if (this.result !== undefined) return;
+    const { world } = this.session.end;
+    world.time.guard(() => {
+      this.result = result;
+      world.trace(`${this.name} ends: ${this.outcome}`);
+      this.#checkExecuted(result);
+    });
+  }
+
+  /** What the application is told follows from what is known of all attempts. */
+  #checkExecuted(result: Result): void {
+    if (result.kind !== 'failed' || result.code === 'the source failed') return;
+    const { executed } = result;
+    if (executed === 'no') {
+      if (this.deliveries.length > 0) throw new Error(`${this.name} has run: ${this.outcome}.`);
+      return;
+    }
+    const mayHaveRun = this.attempts.some((each) => !each.isNotExecuted);
+    if (!mayHaveRun) {
+      throw new Error(`${this.name} is known not to have run, and is told: ${this.outcome}.`);
+    }
+  }
+}
+
+/** The items, as their source gives them. */
+function sourceOf(
+  items: readonly Buffer[],
+  { failsAfter = Infinity, endsItems = true }: LetterOptions,
+): Iterable<Buffer> | AsyncIterable<Buffer> {
+  if (failsAfter < items.length) return failing(items.slice(0, failsAfter));
+  return endsItems ? items : endless(items);
+}
+
+function* failing(items: readonly Buffer[]): Generator<Buffer> {
+  yield* items;
+  throw SOURCE_FAILED;
+}
+
+/** The items, and then nothing more, but no end either, until nobody wants any. */
+function endless(items: readonly Buffer[]): AsyncIterable<Buffer> {
+  return {
+    [Symbol.asyncIterator]() {
+      const iterator = items.values();
+      return {
+        next(): Promise<IteratorResult<Buffer>> {
+          const result = iterator.next();
+          return result.done === true ? new Promise(() => undefined) : Promise.resolve(result);
+        },
+        return: () => Promise.resolve<IteratorResult<Buffer>>({ value: undefined, done: true }),
+      };
+    },
+  };
+}
+
+const SOURCE_FAILED = new Error('The source failed.');
+
+function shown(data: Buffer): string {
+  return data.length > 32 ? `${data.length} B` : JSON.stringify(data.toString('latin1'));
+}
