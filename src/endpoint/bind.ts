@@ -1,8 +1,9 @@
-/** Binds a server to its address, and says why where that fails. */
-import { lstat, unlink } from 'node:fs/promises';
-import { connect, type Server } from 'node:net';
+/** Binds a server to its address. If that fails, the error says why. */
+import cluster from 'node:cluster';
+import type { Server } from 'node:net';
 import { InterconnectError, messageOf, optionError, shown, systemCodeOf } from './errors.js';
 import { checkInteger } from './options.js';
+import { bindFile, isFile, MAX_PATH, replacingStale } from './unix-socket.js';
 
 /** A bound TCP address. */
 export interface TcpAddress {
@@ -28,11 +29,19 @@ interface Target {
   port?: number;
   path?: string;
   backlog?: number;
+  mode?: number | undefined;
+  /** The path is an address of it, and no file. */
+  network?: unknown;
 }
 
 export function checkListenTarget(target: Target): void {
   checkTarget(target);
-  if (target.path === undefined) checkInteger('port', target.port ?? 0, 0, 65_535);
+  const { mode, path, port } = target;
+  if (path === undefined) checkInteger('port', port ?? 0, 0, 65_535);
+  if (mode === undefined) return;
+  checkInteger('mode', mode, 0, 0o777);
+  if (path !== undefined) return;
+  throw optionError('mode is for the file of a Unix socket, and there is no path. Leave mode out.');
 }
 
 /** @internal What holds for both sides. */
@@ -57,21 +66,17 @@ export function checkTarget({ host, port, path }: Target): void {
 
 /** @throws IC_ERR_LISTEN with the system's error as its cause. */
 export async function bind(server: Server, target: Target): Promise<ListenAddress> {
+  const { path, mode = 0o600, network } = target;
   try {
-    await listen(server, target);
+    if (path === undefined || network !== undefined || !isFile(path)) await listen(server, target);
+    // The primary process of a cluster owns the file, and shares the socket with all workers.
+    else if (cluster.isWorker) await replacingStale(path, () => listen(server, target));
+    else await bindFile(server, path, mode, (name) => listen(server, { ...target, path: name }));
   } catch (error) {
-    if (target.path === undefined || !(await isStale(target.path, error))) {
-      throw listenError(target, error);
-    }
-    try {
-      await unlink(target.path);
-      await listen(server, target);
-    } catch (again) {
-      throw listenError(target, again);
-    }
+    throw listenError(target, error);
   }
   const address = server.address();
-  if (address === null || typeof address === 'string') return { path: address ?? '' };
+  if (address === null || typeof address === 'string') return { path: path ?? address ?? '' };
   return {
     host: address.address,
     port: address.port,
@@ -90,27 +95,6 @@ function listen(server: Server, target: Target): Promise<void> {
   });
 }
 
-/**
- * Whether the socket's file was left behind by a process that is gone: nobody answers there. Nobody
- * answers at a file of another kind either, and that is not ours to remove.
- */
-async function isStale(path: string, error: unknown): Promise<boolean> {
-  if (systemCodeOf(error) !== 'EADDRINUSE') return false;
-  const isSocket = await lstat(path).then(
-    (file) => file.isSocket(),
-    () => false,
-  );
-  if (!isSocket) return false;
-  return new Promise((resolve) => {
-    const probe = connect({ path });
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(false);
-    });
-    probe.once('error', (reason) => resolve(systemCodeOf(reason) === 'ECONNREFUSED'));
-  });
-}
-
 function listenError(target: Target, cause: unknown): InterconnectError {
   const { host = 'localhost', port = 0, path } = target;
   const where = path ?? `${host}:${port}`;
@@ -119,6 +103,3 @@ function listenError(target: Target, cause: unknown): InterconnectError {
   const message = `Cannot listen on ${where}: ${messageOf(cause)}.${remedy}`;
   return new InterconnectError('IC_ERR_LISTEN', message, { cause });
 }
-
-/** What `sun_path` holds on Linux, less its final zero. */
-const MAX_PATH = 107;

@@ -28,6 +28,11 @@ export interface ListenerOptions extends EndpointOptions {
   tls?: TlsOptions;
   /** Connections that wait to be accepted by this process. Default 511. */
   backlog?: number;
+  /**
+   * The permissions of the file of a Unix socket (`path`), as `chmod` takes them: who may write to the file may connect.
+   * Default 0o600: only the user that runs this process, and root.
+   */
+  mode?: number | undefined;
   /** Sockets at once; one more is dropped. As many connections may be without one. Default 4096. */
   maxConnections?: number;
   /**

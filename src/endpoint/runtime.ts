@@ -23,6 +23,9 @@ export const clearImmediate: typeof timers.clearImmediate = timers.clearImmediat
 /** As `performance.now()` of Node: milliseconds since the process began; never goes back. */
 export const now: () => number = performance.now.bind(performance);
 
+/** As `Date.now()` of Node, but that it does not follow changes of the system's clock. */
+export const wallTime = (): number => performance.timeOrigin + now();
+
 type Tick = (...args: unknown[]) => void;
 
 // eslint-disable-next-line typescript/unbound-method -- only looked at
