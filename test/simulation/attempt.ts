@@ -12,7 +12,6 @@ import { Code, type Frame, FrameType, Flag, type Meta } from '../../src/wire/ind
 import type { Channel } from './app-session.js';
 import type { Delivery } from './delivery.js';
 import type { Letter } from './letter.js';
-import { strictness } from './strictness.js';
 
 export class Attempt {
   readonly letter: Letter;
@@ -56,7 +55,7 @@ export class Attempt {
     this.id = id;
     this.hasLeft = true;
     this.isWhole = (flags & Flag.MORE) === 0;
-    if (this.isOver && !this.mayLeaveLate && strictness.isStrict) {
+    if (this.isOver && !this.mayLeaveLate) {
       throw new Error(`${this.name} leaves after its end: ${this.letter.outcome}.`);
     }
   }
@@ -99,11 +98,12 @@ export class Attempt {
     const { letter, channel } = this;
     this.#end();
     this.failure = failure;
+    this.#mayLeave = this.message.started && !this.hasLeft;
     const { end } = letter.session;
     end.world.moments.note(failure.kind, this);
     channel.half.checkFailure(failure, this.name);
     if (failure.executed === 'no') return this.#expectNotRun(`it fails: ${failure.kind}, no`);
-    if (this.hasLeft || this.mayLeaveLate || !strictness.isStrict) return;
+    if (this.hasLeft || this.mayLeaveLate) return;
     throw new Error(
       `${this.name} fails: ${failure.kind}, ${failure.executed}; and no octet of it has left.`,
     );
@@ -115,10 +115,19 @@ export class Attempt {
     this.#mayLeave = !this.hasLeft;
   }
 
-  /** What is closed in order may still write what it has ready: that is then in the flush that follows. */
+  /**
+   * Whether its octets may leave although it has ended: they are in the flush of now, which hands them to the socket
+   * when all is encoded; or this side closes in order, and still writes what it has ready, if the socket takes it.
+   */
   get mayLeaveLate(): boolean {
-    if (this.failure === undefined) return this.#mayLeave;
-    return this.failure.kind === 'connection-closed' && this.failure.executed !== 'no';
+    const { executed } = this.failure ?? {};
+    return executed === 'no' ? false : this.#mayLeave || this.isLeaving;
+  }
+
+  /** Whether it has failed because this side closed the connection in order, and may leave before CLOSE. */
+  get isLeaving(): boolean {
+    const { kind, executed } = this.failure ?? {};
+    return kind === 'connection-closed' && executed === 'maybe';
   }
 
   #isOfHandler(meta: Meta): boolean {

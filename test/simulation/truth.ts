@@ -3,7 +3,6 @@ import { Code } from '../../src/wire/index.js';
 import type { Attempt } from './attempt.js';
 import type { Delivery } from './delivery.js';
 import type { Letter } from './letter.js';
-import { strictness } from './strictness.js';
 import type { World } from './world.js';
 
 /** @throws where something is left, or an application was told what has not happened. */
@@ -47,11 +46,11 @@ function expectTruth(letter: Letter): void {
 }
 
 /** What may have run has left, and what was sent has left whole. */
-function expectLeft({ failure, hasLeft, isWhole, name, letter }: Attempt): void {
+function expectLeft({ failure, hasLeft, isWhole, isLeaving, name, letter }: Attempt): void {
   if (failure === undefined && letter.result?.kind === 'sent' && !isWhole) {
     throw new Error(`${name} is said to be sent, and has not left.`);
   }
-  if (failure === undefined || failure.executed === 'no' || hasLeft || !strictness.isStrict) return;
+  if (failure === undefined || failure.executed === 'no' || hasLeft || isLeaving) return;
   throw new Error(`${name} fails: ${failure.kind}, ${failure.executed}; and has never left.`);
 }
 
