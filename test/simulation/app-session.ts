@@ -218,6 +218,9 @@ export class Channel implements SessionListener {
     if (!this.hasLeft && executed !== 'no' && kind !== 'connection-closed') {
       throw new Error(`"${name}" ends: ${kind}, ${executed}; and its OPEN has not left.`);
     }
+    if (kind === 'session-timeout' && !this.half.machine.hasBegun) {
+      throw new Error(`The time of "${name}" is over before there was a socket for its OPEN.`);
+    }
     // A drain ends sessions in which nothing is left; messages it does not.
     if (this.half.bond?.isDraining === true && kind === 'connection-closed') return;
     this.half.checkFailure(failure, `"${name}"`);

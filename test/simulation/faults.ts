@@ -252,6 +252,56 @@ export const faults: readonly Fault[] = [
     replace: 'const mayHaveRun = false;',
   },
   {
+    name: 'a message that is given up unwritten uses up an id',
+    file: 'protocol/session-sender.ts',
+    find: 'this.#unwritten.revoke(message);',
+    replace: 'this.#unwritten.revoke(message); this.#lastId = nextId(this.#lastId);',
+  },
+  {
+    name: 'a message that was given up is written all the same',
+    file: 'protocol/revocable-queue.ts',
+    find: 'while (this.#items.peek()?.isRevoked === true) {',
+    replace: 'while (this.#revoked < 0) {',
+  },
+  {
+    name: 'the connection has no credit back for what is given up',
+    file: 'protocol/unwritten-messages.ts',
+    find: 'this.#host.giveBack(size);',
+    replace: '',
+  },
+  {
+    name: 'the session has no credit back for what is given up',
+    file: 'protocol/unwritten-messages.ts',
+    find: 'this.#lane.window.use(-size);',
+    replace: '',
+  },
+  {
+    name: 'what is given up keeps its place in the queue',
+    file: 'protocol/unwritten-messages.ts',
+    find: 'this.#host.dequeue(message);\n      message.isRevoked = true;',
+    replace: 'message.isRevoked = true;',
+  },
+  {
+    name: 'the clock of a session runs before OPEN is written',
+    file: 'protocol/connection.ts',
+    find: 'this.#sessions.addOwn(session);',
+    replace:
+      'this.#sessions.addOwn(session); session.startClock((this.effects as unknown as { now(): number }).now());',
+  },
+  {
+    name: 'what was never written is called perhaps executed',
+    file: 'protocol/session-sender.ts',
+    find: "// [IC-10.13]\n      this.#revoke(message, withExecuted(failure, 'no'));",
+    replace: 'this.#revoke(message, failure);',
+  },
+  {
+    name: 'what was written is called not executed when it is given up',
+    file: 'protocol/session-sender.ts',
+    find: 'this.cancelOnWire(message);\n      this.#abandon(message, failure);',
+    replace:
+      "this.cancelOnWire(message);\n      this.#abandon(message, withExecuted(failure, 'no'));",
+  },
+  {
     name: 'a detached connection never expires',
     file: 'endpoint/continuity.ts',
     find: 'this.#stopExpiry = whenUsedUp(budget, clock, () => carrier.end(failure));',
