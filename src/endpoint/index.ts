@@ -46,5 +46,8 @@ export type { EndpointLimits, EndpointOptions } from './options.js';
 export type { Outage, WhenOffline } from './outage.js';
 export type { Peer } from './peer.js';
 export type { Outcome } from './outcome.js';
+export type { ProxyProtocol } from './proxy-trust.js';
 export type { ReconnectOptions } from './reconnector.js';
+export type { DroppedSocket, Stranger, StrangerKind } from './stranger.js';
+export type { SpeakerKind } from '../wire/index.js';
 export type { SendOptions, SessionEvents, SessionStatus, StreamOptions } from './session.js';

@@ -1,20 +1,23 @@
 /** Accepts connections: the listener's side. */
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import type { Server } from 'node:net';
+import type { TlsOptions } from 'node:tls';
 import { EMPTY, type Failure, type Greeting } from '../protocol/index.js';
 import { Code, TOKEN_LENGTH } from '../wire/index.js';
 import { Connection, type DrainOptions } from './connection.js';
-import { Driver, type DriverListener, LINGER } from './driver.js';
-import { checkObject, InterconnectError, optionError, shown, tame, tlsError } from './errors.js';
+import { Driver, type DriverListener } from './driver.js';
+import { Entrance, type Entrant } from './entrance.js';
+import { checkObject, InterconnectError, optionError, shown } from './errors.js';
 import { Handshake } from './handshake.js';
 import { bind, checkListenTarget, type ListenAddress } from './bind.js';
 import { checkInteger, type EndpointOptions, resolveOptions, type Settings } from './options.js';
-import { type Peer, peerOf } from './peer.js';
+import { type Peer, peerOf, type PeerSource } from './peer.js';
+import { type ExpectsProxyHeader, type ProxyProtocol, proxyTrustOf } from './proxy-trust.js';
 import { report, warn } from './report.js';
 import { identityOf, Resumables } from './resumables.js';
 import { scopeOfNow } from './scope.js';
+import type { DroppedSocket, Stranger } from './stranger.js';
 
 /** Where to listen, whom to let in, and what to allow. */
 export interface ListenerOptions extends EndpointOptions {
@@ -36,6 +39,11 @@ export interface ListenerOptions extends EndpointOptions {
   /** Sockets at once; one more is dropped. As many connections may be without one. Default 4096. */
   maxConnections?: number;
   /**
+   * For a listener behind balancers that begin each socket with a header of the PROXY protocol. `connection.peer` then
+   * has the address and the port that the header names. Default: no socket begins with one.
+   */
+  proxyProtocol?: ProxyProtocol | undefined;
+  /**
    * Milliseconds that a connection whose socket was lost waits for its dialer to come back; 0: it ends with
    * its socket. Default 120,000.
    */
@@ -53,8 +61,15 @@ export interface ListenerEvents {
   connection: [connection: Connection];
   /** It is bound, and accepts. */
   listening: [address: ListenAddress];
-  /** A socket's TLS handshake failed, for one because its certificate is not accepted. */
+  /** A socket's TLS handshake failed, for one because its certificate is not accepted. The socket is destroyed. */
   tlsError: [error: Error, address: string | undefined];
+  /**
+   * A socket was destroyed because it does not speak Interconnect, or stopped amid its handshake. Who ends a socket
+   * without a word, as health checks do, or says nothing until `handshakeTimeout`, is not told of.
+   */
+  stranger: [stranger: Stranger];
+  /** A socket was closed as soon as it came, because `maxConnections` others are open. */
+  drop: [dropped: DroppedSocket];
   /** It has closed, and every socket is gone. */
   close: [];
   /** `authenticate` threw, or the server failed after it was listening. Without a listener: a warning. */
@@ -75,9 +90,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
   readonly #drivers = new Set<Driver>();
   /** What dialers can come back to. */
   readonly #resumables = new Resumables();
-  /** The sockets below TLS, of which nobody knows yet whether they will ever speak it. */
-  readonly #strangers = new Set<Socket>();
-  #server: Server | undefined;
+  readonly #expectsHeader: ExpectsProxyHeader | undefined;
+  #entrance: Entrance | undefined;
   #address: ListenAddress | undefined;
   #binding: Promise<ListenAddress> | undefined;
   #isDraining = false;
@@ -93,6 +107,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     const { network } = options;
     this.#options = { ...options, ...(network && { path: network.address }) };
     checkListenTarget(this.#options);
+    this.#expectsHeader = proxyTrustOf(options.proxyProtocol, options.path);
     checkInteger('backlog', options.backlog ?? 511, 1, 2 ** 31 - 1);
     checkInteger('maxConnections', options.maxConnections ?? MAX_CONNECTIONS, 1, 2 ** 31 - 1);
     this.#resumeTimeout = checkInteger(
@@ -118,7 +133,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
 
   /** The `net.Server`, `tls.Server` or server of the network underneath, while it listens. */
   get server(): Server | undefined {
-    return this.#server;
+    return this.#entrance?.server;
   }
 
   /**
@@ -129,12 +144,13 @@ export class Listener extends EventEmitter<ListenerEvents> {
     const closes = this.#closes;
     if (this.#closing !== undefined) await this.#closing;
     if (this.#closes !== closes) throw closedMeanwhile();
-    if (this.#server !== undefined) {
+    if (this.#entrance !== undefined) {
       throw new InterconnectError('IC_ERR_OPTION', 'The listener listens already. Close it first.');
     }
     const { scope } = this.#settings;
-    const server = scope.runInAsyncScope(() => this.#createServer());
-    this.#server = server;
+    const entrance = scope.runInAsyncScope(() => this.#createEntrance());
+    const { server } = entrance;
+    this.#entrance = entrance;
     this.#binding = scope.runInAsyncScope(() => bind(server, this.#options));
     try {
       const address = await this.#binding;
@@ -144,7 +160,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
       this.#guard(() => this.emit('listening', address));
       return address;
     } catch (error) {
-      if (this.#closes === closes) this.#server = undefined;
+      if (this.#closes === closes) this.#entrance = undefined;
       throw error;
     }
   }
@@ -159,7 +175,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     try {
       // A server that has not bound yet cannot be closed: it would bind afterwards.
       await this.#binding?.catch(() => undefined);
-      this.#server?.close();
+      this.#entrance?.server.close();
       for (const driver of this.#drivers) {
         driver.machine.refuse(Code.DRAINING, 'The listener is shutting down.', EMPTY);
       }
@@ -177,22 +193,19 @@ export class Listener extends EventEmitter<ListenerEvents> {
   }
 
   async #close(): Promise<void> {
-    const server = this.#server;
-    if (server === undefined) return;
+    const entrance = this.#entrance;
+    if (entrance === undefined) return;
     // A server that has not bound yet cannot be closed: it would bind afterwards.
     await this.#binding?.catch(() => undefined);
-    const stopped = new Promise((resolve) => server.close(resolve));
-    const stopLinger = this.#settings.clock.setTimer(LINGER, () => {
-      for (const socket of this.#strangers) socket.destroy();
-    });
+    const stopped = new Promise((resolve) => entrance.server.close(resolve));
+    entrance.clear();
     for (const driver of this.#drivers) {
       driver.machine.refuse(Code.DRAINING, 'The listener is closing.', EMPTY);
       driver.machine.close(Code.OK, '', EMPTY, this.#settings.clock.now());
     }
     // The server has stopped before the last of its sockets says that it is gone.
     await Promise.all([stopped, ...[...this.#connections].map((each) => each.close())]);
-    stopLinger();
-    this.#server = undefined;
+    this.#entrance = undefined;
     this.#address = undefined;
     this.#guard(() => this.emit('close'));
   }
@@ -207,47 +220,18 @@ export class Listener extends EventEmitter<ListenerEvents> {
     else this.#report(error);
   }
 
-  #createServer(): Server {
-    const server = this.#newServer((socket) => this.#onSocket(socket));
-    server.maxConnections = this.#options.maxConnections ?? MAX_CONNECTIONS;
-    return server;
+  #createEntrance(): Entrance {
+    const { tls, maxConnections = MAX_CONNECTIONS } = this.#options;
+    const options = { tls, maxConnections, expectsHeader: this.#expectsHeader };
+    return new Entrance(options, this.#settings, {
+      onSocket: (entrant) => this.#onSocket(entrant),
+      onStranger: (stranger) => this.#guard(() => this.emit('stranger', stranger)),
+      onDrop: (dropped) => this.#guard(() => this.emit('drop', dropped)),
+      onTlsError: (error, address) => this.#guard(() => this.emit('tlsError', error, address)),
+    });
   }
 
-  #newServer(onSocket: (socket: Socket) => void): Server {
-    const { tls } = this.#options;
-    const { network } = this.#settings;
-    if (network !== undefined) return network.createServer(onSocket);
-    if (tls !== undefined) return this.#createTlsServer(tls, onSocket);
-    return createTcpServer({ allowHalfOpen: true, noDelay: true }, onSocket);
-  }
-
-  #createTlsServer(tls: TlsOptions, onSocket: (socket: Socket) => void): Server {
-    const { handshakeTimeout } = this.#settings;
-    // Half open, a socket whose dialer gives up amid the TLS handshake would stay until the timeout.
-    const fixed = { allowHalfOpen: false, noDelay: true };
-    try {
-      const server = createTlsServer(
-        // [IC-2.2]
-        { ALPNProtocols: ['intc/1'], handshakeTimeout, ...tls, ...fixed },
-        onSocket,
-      );
-      server.on('tlsClientError', (error, { remoteAddress }) => {
-        tame(error);
-        this.#guard(() => this.emit('tlsError', error, remoteAddress));
-      });
-      // Below TLS, also those who never come to speak it.
-      return server.on('connection', (socket) => this.#onStranger(socket));
-    } catch (cause) {
-      throw tlsError(cause);
-    }
-  }
-
-  #onStranger(socket: Socket): void {
-    this.#strangers.add(socket);
-    socket.once('close', () => this.#strangers.delete(socket));
-  }
-
-  #onSocket(socket: Socket): void {
+  #onSocket({ socket, source, patience }: Entrant): void {
     // Its TLS handshake ended after the listener did.
     if (this.#closing !== undefined) return void socket.destroy();
     let connection: Connection | undefined;
@@ -255,11 +239,10 @@ export class Listener extends EventEmitter<ListenerEvents> {
     let peer: Peer | undefined;
     const { limits, agent, handshakeTimeout, clock, scope } = this.#settings;
     const greeting = { limits, agent, data: EMPTY, canResume: this.#resumeTimeout > 0 };
-    const settings = { role: 'listener', greeting, handshakeTimeout } as const;
+    const settings = { role: 'listener', greeting, handshakeTimeout, patience } as const;
     const owner: DriverListener = {
       onHandshake: (hello) => {
-        // Not asked anew later: by then the socket may be gone.
-        const caller = (peer = peerOf(socket, hello.agent, this.#options.path));
+        const caller = (peer = peerOf(socket, hello.agent, this.#options.path, source));
         const admit = (data: Buffer, found: string): void => {
           principal = found;
           this.#admit(driver, hello, data, found, caller);
@@ -278,7 +261,10 @@ export class Listener extends EventEmitter<ListenerEvents> {
       },
       onResumed: () => undefined,
       onUnresumable: () => undefined,
-      onFailed: () => undefined,
+      onFailed: (failure) => {
+        const stranger = failure && strangerOf(failure, source);
+        if (stranger !== undefined) this.#guard(() => this.emit('stranger', stranger));
+      },
       onSocketClosed: () => void this.#drivers.delete(driver),
     };
     const driver: Driver = new Driver(socket, settings, clock, owner, scope);
@@ -353,6 +339,16 @@ export class Listener extends EventEmitter<ListenerEvents> {
     const tell = (): boolean => this.emit('handlerError', error);
     this.#settings.scope.runInAsyncScope(() => report(error, tell));
   }
+}
+
+/** Whether the operator is to know of the socket that no connection came of. */
+function strangerOf(
+  { message, speaker, awaited }: Failure,
+  source: PeerSource,
+): Stranger | undefined {
+  if (speaker !== undefined) return { ...source, kind: speaker.kind, message };
+  // Whoever says nothing is nobody's concern, and the judgement is the application's own.
+  return awaited === 'rest' ? { ...source, kind: 'unfinished', message } : undefined;
 }
 
 /** Without a socket there is nothing to wait for: nobody can come back to a listener that takes no sockets. */

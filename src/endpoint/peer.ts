@@ -6,9 +6,12 @@ import { type PeerCertificate, TLSSocket } from 'node:tls';
 export interface Peer {
   /** What the other side calls itself; nobody has verified it. */
   readonly agent: string;
-  /** IP address, the path of a Unix socket, or the address of a network that was given. */
+  /**
+   * IP address, the path of a Unix socket, or the address of a network that was given. At a listener with
+   * `proxyProtocol`: the address that the balancer's header named.
+   */
   readonly address: string;
-  /** Its TCP port, where there is one. */
+  /** Its TCP port, if there is one. */
   readonly port: number | undefined;
   /** Whether the socket is TLS. */
   readonly encrypted: boolean;
@@ -18,10 +21,20 @@ export interface Peer {
   readonly certificate: PeerCertificate | undefined;
 }
 
-/** @internal `path`: what was dialed or listened on, where that is no TCP address. */
-export function peerOf(socket: Socket, agent: string, path: string | undefined): Peer {
-  const address = socket.remoteAddress ?? path ?? '';
-  const port = socket.remotePort;
+/** @internal Where a peer is, as its socket or a PROXY header tells. */
+export interface PeerSource {
+  readonly address: string | undefined;
+  readonly port: number | undefined;
+}
+
+/** @internal `path`: the Unix socket or network that was dialed or listened on. It is the address of who has none. */
+export function peerOf(
+  socket: Socket,
+  agent: string,
+  path: string | undefined,
+  source: PeerSource = { address: socket.remoteAddress, port: socket.remotePort },
+): Peer {
+  const { address = path ?? '', port } = source;
   if (!(socket instanceof TLSSocket)) {
     return { agent, address, port, encrypted: false, authorized: false, certificate: undefined };
   }

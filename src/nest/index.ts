@@ -42,6 +42,7 @@ export type { InterconnectData, InterconnectRecordOptions } from './common/inter
 export type {
   Bytes,
   Connection,
+  DroppedSocket,
   EndpointOptions,
   ErrorCode,
   Executed,
@@ -53,6 +54,10 @@ export type {
   Outage,
   PathAddress,
   Peer,
+  ProxyProtocol,
   Session,
+  SpeakerKind,
+  Stranger,
+  StrangerKind,
   TcpAddress,
 } from '../endpoint/index.js';

@@ -1,5 +1,7 @@
 /** Why something ended without an outcome from the other side's application. */
 
+import type { Speaker } from '../wire/index.js';
+
 /** Did the other side's handler run? */
 export type Executed = 'no' | 'yes' | 'maybe';
 
@@ -35,6 +37,10 @@ export interface Failure {
   readonly data?: Buffer;
   /** The error underneath, where the endpoint knows one. */
   readonly cause?: unknown;
+  /** Who speaks, if the other side does not speak this protocol. */
+  readonly speaker?: Speaker;
+  /** What a handshake that took too long was waiting for. */
+  readonly awaited?: 'first octet' | 'rest' | 'judgement';
 }
 
 export function withExecuted(failure: Failure, executed: Executed): Failure {

@@ -1,6 +1,13 @@
 /** What became of a socket, in words. */
-import { Code, printable, type ProtocolError } from '../wire/index.js';
+import {
+  Code,
+  printable,
+  type ProtocolError,
+  type SpeakerKind,
+  type StrangerError,
+} from '../wire/index.js';
 import type { Failure } from './failure.js';
+import type { SocketSettings } from './socket-effects.js';
 import { STALL_TIMEOUT } from './stall-watch.js';
 import { saidAs } from './text.js';
 
@@ -57,11 +64,55 @@ export function violated({ code, message }: ProtocolError, open: boolean): Failu
   return { kind: 'protocol', executed: open ? 'maybe' : 'no', message, code, reason: message };
 }
 
-export function handshakeTooLong(milliseconds: number): Failure {
+/** The other side does not speak this protocol. `role`: that of this side. */
+export function estranged(
+  { message, speaker }: StrangerError,
+  role: 'dialer' | 'listener',
+): Failure {
+  const { kind, name } = speaker;
+  const fault = message.replace(/^O/, 'o').replace(/\.$/, '');
+  const what = kind === 'unknown' ? fault : `this looks like ${name}`;
+  const remedies = role === 'dialer' ? DIALER_REMEDIES : LISTENER_REMEDIES;
+  const remedy = remedies[kind] ?? remedies.unknown;
+  return {
+    kind: 'protocol',
+    executed: 'no',
+    message: `The other side does not speak Interconnect: ${what}. ${remedy}`,
+    code: Code.PROTOCOL,
+    speaker,
+  };
+}
+
+type Remedies = Readonly<Partial<Record<SpeakerKind, string>> & { unknown: string }>;
+
+const DIALER_REMEDIES: Remedies = {
+  unknown: 'Check host and port.',
+  tls: 'If it is an Interconnect listener with TLS, set tls (in Nest: tlsOptions).',
+};
+
+const BALANCER_REMEDY = 'If a balancer of yours sends it, set proxyProtocol.';
+
+const LISTENER_REMEDIES: Remedies = {
+  unknown: 'Find out who connects to this port.',
+  'proxy-v1': BALANCER_REMEDY,
+  'proxy-v2': BALANCER_REMEDY,
+  tls: 'Set tls (in Nest: tlsOptions) at this side, or leave it out at the other side.',
+  http: 'Point it to another port. A health check may open a TCP connection and close it.',
+  'nest-tcp': 'Give that application an InterconnectClient.',
+};
+
+/** `heard`: octets of the preface that have come. */
+export function handshakeTooLong(
+  { handshakeTimeout }: SocketSettings,
+  during: 'preface' | 'greeting' | 'judging',
+  heard: number,
+): Failure {
+  const rest = heard === 0 ? 'first octet' : 'rest';
   return {
     kind: 'handshake-timeout',
     executed: 'no',
-    message: `The handshake took longer than ${milliseconds} ms.`,
+    awaited: during === 'judging' ? 'judgement' : rest,
+    message: `The handshake took longer than ${handshakeTimeout} ms.`,
     code: Code.HANDSHAKE_TIMEOUT,
   };
 }

@@ -23,6 +23,7 @@ import {
   isSequenced,
   PrefaceDecoder,
   ProtocolError,
+  StrangerError,
   VERSION,
 } from '../wire/index.js';
 import type { ConnectionMachine } from './connection.js';
@@ -31,6 +32,7 @@ import {
   CLOSED_HERE,
   closedByPeer,
   endsConnection,
+  estranged,
   handshakeTooLong,
   lostBy,
   rejectedHere,
@@ -421,17 +423,20 @@ export class SocketMachine implements FrameSink {
 
   #onError(error: unknown): void {
     if (!(error instanceof ProtocolError)) throw error;
-    // [IC-3.2] [IC-12.7]
-    // Whoever is not one of us gets no answer: it might be one that can be abused.
-    if (this.#state.kind === 'preface') this.#effects.abort();
+    if (error instanceof StrangerError) {
+      // [IC-3.2] [IC-12.7]
+      // Who speaks another protocol gets no answer: that one might be abused.
+      this.#effects.abort();
+      return this.#finish(estranged(error, this.#settings.role), 'connection');
+    }
     // [IC-1.2]
-    else this.#closeWith(error.code, error.message, EMPTY);
+    this.#closeWith(error.code, error.message, EMPTY);
     this.#finish(violated(error, this.#state.kind === 'open'), 'connection');
   }
 
   #onHandshakeTimeout(during: 'preface' | 'greeting' | 'judging'): void {
     // [IC-2.6]
-    const failure = handshakeTooLong(this.#settings.handshakeTimeout);
+    const failure = handshakeTooLong(this.#settings, during, this.#preface.length);
     if (during === 'preface') this.#effects.abort();
     else this.#closeWith(Code.HANDSHAKE_TIMEOUT, failure.message, EMPTY);
     this.#finish(failure, 'connection');

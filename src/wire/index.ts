@@ -40,11 +40,13 @@ export {
   writeTotal,
 } from './meta.js';
 export { EMPTY_META } from './meta-fields.js';
-export { PrefaceDecoder, encodePreface } from './preface.js';
+export { PrefaceDecoder, StrangerError, encodePreface } from './preface.js';
 export { printable, quote } from './printable.js';
 export { ProtocolError } from './protocol-error.js';
+export { speakerOf } from './speaker.js';
 export { addBytes, bytesBetween, idsAhead, nextId } from './serial.js';
 
 export type { Frame } from './frame.js';
 export type { FrameLimits, FrameSink } from './frame-decoder.js';
 export type { Meta } from './meta-fields.js';
+export type { Speaker, SpeakerKind } from './speaker.js';

@@ -6,6 +6,7 @@
 import { Code } from './codes.js';
 import { PREFACE_LENGTH, VERSION } from './constants.js';
 import { ProtocolError } from './protocol-error.js';
+import { type Speaker, speakerOf } from './speaker.js';
 
 /** The preface without its last octet, the version. */
 const MAGIC = Buffer.from([0xf1, 0x49, 0x4e, 0x54, 0x43, 0x0d, 0x0a]);
@@ -28,10 +29,14 @@ export class PrefaceDecoder {
     return this.#version;
   }
 
+  /** How many octets have been taken. */
+  get length(): number {
+    return this.#length;
+  }
+
   /**
-   * Takes what belongs to the preface from the start of `chunk` and returns how many octets that
-   * was. Throws a {@link ProtocolError} at the first wrong octet; its message guesses who is
-   * speaking and is for this side's log only: that someone does not understand this protocol, and
+   * Takes what belongs to the preface from the start of `chunk`, and returns how many octets that was.
+   * @throws StrangerError at the first wrong octet. Its message is for this side's log: whoever speaks another protocol
    * gets no answer.
    */
   push(chunk: Buffer): number {
@@ -47,33 +52,24 @@ export class PrefaceDecoder {
   }
 }
 
-/** How others start to speak. */
-const OPENINGS: readonly (readonly [start: string, who: string])[] = [
-  ['\x16\x03', 'a TLS handshake on a plaintext port'],
-  ['PRI * HTTP/2', 'an HTTP/2 client'],
-  ['HTTP/', 'an HTTP server'],
-  ...['GET ', 'POST ', 'PUT ', 'HEAD ', 'OPTIONS ', 'PATCH ', 'DELETE ', 'CONNECT '].map(
-    (verb) => [verb, 'an HTTP client'] as const,
-  ),
-  ['SSH-', 'an SSH peer'],
-  ['AMQP', 'an AMQP peer'],
-];
+/** Somebody who does not speak this protocol. */
+export class StrangerError extends ProtocolError {
+  /** Who that might be. */
+  readonly speaker: Speaker;
 
-function stranger(position: number, rest: Buffer): ProtocolError {
+  constructor(message: string, speaker: Speaker) {
+    super(Code.PROTOCOL, message);
+    this.speaker = speaker;
+  }
+}
+
+function stranger(position: number, rest: Buffer): StrangerError {
   const octet = `0x${rest.toString('hex', 0, 1)}`;
   const expected = `0x${MAGIC.toString('hex', position, position + 1)}`;
   const fault = `Octet ${position} of the preface is ${octet} instead of ${expected}.`;
-  const guess = position === 0 ? guessSpeaker(rest) : undefined;
-  return new ProtocolError(
-    Code.PROTOCOL,
-    guess === undefined ? fault : `${fault} This looks like ${guess}.`,
-  );
+  const speaker = speakerOf(position === 0 ? rest : EMPTY);
+  const isKnown = speaker.kind !== 'unknown';
+  return new StrangerError(isKnown ? `${fault} This looks like ${speaker.name}.` : fault, speaker);
 }
 
-/**
- * Compares as far as there is something to compare: the rest of the opening may not have arrived.
- */
-function guessSpeaker(bytes: Buffer): string | undefined {
-  const start = bytes.toString('latin1', 0, 16);
-  return OPENINGS.find(([opening]) => opening.startsWith(start) || start.startsWith(opening))?.[1];
-}
+const EMPTY = Buffer.alloc(0);

@@ -28,7 +28,7 @@ describe('a dialer', () => {
   it.each([
     ['HTTP', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), 'an HTTP server'],
     ['SSH', Buffer.from('SSH-2.0-OpenSSH_9.2p1\r\n'), 'an SSH peer'],
-    ['garbage', Buffer.from('garbage'), 'Octet 0 of the preface is 0x67'],
+    ['garbage', Buffer.from('garbage'), 'octet 0 of the preface is 0x67'],
     ['a later version', encodePreface(2), 'version 2'],
     [
       'a message',

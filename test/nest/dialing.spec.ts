@@ -57,7 +57,9 @@ beforeEach(() => {
     onConnection: (connection: Connection) => void served.push(connection),
     onStatus: (status: string) => void statuses.push(status),
     onError: (error: unknown) => void errors.push(error),
-    onWarning: (message: string) => void warnings.push(message),
+    onWarning: (_kind: string, message: string) => void warnings.push(message),
+    onStranger: () => undefined,
+    onDrop: () => undefined,
   };
   dialing = new Dialing({ connect: client }, told, clock);
 });

@@ -55,11 +55,15 @@ describe('PrefaceDecoder', () => {
   });
 
   it.each([
-    ['16 03 01 02 00 01', 'a TLS handshake on a plaintext port', 'M2'],
-    ['16 03', 'a TLS handshake on a plaintext port', 'M2'],
+    ['16 03 01 02 00 01', 'a TLS client', 'M2'],
+    ['16 03', 'a TLS client', 'M2'],
     [Buffer.from('GET / HTTP/1.1\r\n').toString('hex'), 'an HTTP client', 'M1'],
     [Buffer.from('DELETE /').toString('hex'), 'an HTTP client', 'M1'],
-    [Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n').toString('hex'), 'an HTTP/2 client', 'M1'],
+    [
+      Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n').toString('hex'),
+      'an HTTP/2 or gRPC client',
+      'M1',
+    ],
     [Buffer.from('HTTP/1.1 400 Bad Request').toString('hex'), 'an HTTP server', 'M1'],
     [Buffer.from('SSH-2.0-OpenSSH_9.6').toString('hex'), 'an SSH peer', 'M1'],
     [Buffer.from('AMQP\x00\x01\x00\x00').toString('hex'), 'an AMQP peer', 'M1'],

@@ -1,4 +1,4 @@
-import type { Connection, ListenAddress } from '../../endpoint/index.js';
+import type { Connection, DroppedSocket, ListenAddress, Stranger } from '../../endpoint/index.js';
 import type { InterconnectStatus } from '../common/interconnect.events.js';
 
 /** Where a server's connections come from: it listens for them, or opens one itself. */
@@ -17,6 +17,10 @@ export interface SourceListener {
   onStatus(status: InterconnectStatus): void;
   /** Something nobody waits for. */
   onError(error: unknown): void;
-  /** Something that anybody who reaches the port can bring about. */
-  onWarning(message: string): void;
+  /** Something that others can bring about as often as they like. Lines of one kind are told sparingly. */
+  onWarning(kind: string, message: string): void;
+  /** A socket was destroyed for what it said. */
+  onStranger(stranger: Stranger): void;
+  /** A socket was dropped, as too many are open. */
+  onDrop(dropped: DroppedSocket): void;
 }

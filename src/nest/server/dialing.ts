@@ -19,6 +19,8 @@ const LISTENERS_OWN = [
   'tlsOptions',
   'authenticate',
   'backlog',
+  'maxConnections',
+  'proxyProtocol',
 ] as const;
 /** Milliseconds after which a connection counts as a success. */
 const HEALTHY = 10_000;
@@ -111,7 +113,7 @@ export class Dialing implements ConnectionSource {
     if (isInterconnectError(error) && error.code === 'IC_ERR_OPTION') {
       return this.told.onError(error);
     }
-    this.told.onWarning(messageOf(error));
+    this.told.onWarning('connect', messageOf(error));
     this.pause();
   }
 

@@ -1,4 +1,10 @@
-import type { Connection, InterconnectError, ListenAddress } from '../../endpoint/index.js';
+import type {
+  Connection,
+  DroppedSocket,
+  InterconnectError,
+  ListenAddress,
+  Stranger,
+} from '../../endpoint/index.js';
 import type { InterconnectPeer } from './interconnect.peers.js';
 
 /** For `server.on(…)`. Listeners may be added before `listen()` and stay through `close()` and the next `listen()`. */
@@ -10,6 +16,10 @@ export type InterconnectServerEvents = {
   peer: (peer: InterconnectPeer) => void;
   /** It has gone: `undefined` when in order, else why its connection was lost. `server.peers` has it no more. */
   peerGone: (peer: InterconnectPeer, error: InterconnectError | undefined) => void;
+  /** A socket was destroyed for what it said: it does not speak Interconnect, for one. Logged too, sparingly. */
+  stranger: (stranger: Stranger) => void;
+  /** A socket was closed as soon as it came, because `maxConnections` others are open. Logged too, sparingly. */
+  drop: (dropped: DroppedSocket) => void;
   /** Something nobody waits for: `authenticate` threw, or the socket failed after it was bound. Logged too. */
   error: (error: unknown) => void;
   close: () => void;

@@ -9,7 +9,14 @@ import type {
   Transport,
 } from '@nestjs/microservices';
 import { Code, InterconnectError, quote, systemClock } from '../../endpoint/index.js';
-import type { Connection, ListenAddress, Message, Session } from '../../endpoint/index.js';
+import type {
+  Connection,
+  DroppedSocket,
+  ListenAddress,
+  Message,
+  Session,
+  Stranger,
+} from '../../endpoint/index.js';
 import { serverCodec } from '../common/codec.js';
 import type { ConnectionSource, SourceListener } from './connection-source.js';
 import { Dialing } from './dialing.js';
@@ -33,6 +40,7 @@ import { Listening } from './listening.js';
 import { ValueBudgets } from './value-budget.js';
 import { lineOf, logError } from '../common/log-lines.js';
 import { Notifier } from '../common/notifier.js';
+import { SparingLog } from '../common/sparing-log.js';
 import type { Timers } from '../common/timers.js';
 
 const NOTHING = () => {};
@@ -66,6 +74,7 @@ export class InterconnectServer
   private readonly options: InterconnectServerOptions;
   private readonly timers: Timers;
   private readonly environment: HandlerEnvironment;
+  private readonly warnings: SparingLog;
   private readonly notifier = new Notifier<InterconnectServerEvents>(this.logger);
   /** What the base class starts with. While it is still in place, no one wants to hear of messages. */
   private readonly defaultStartHook = this.onProcessingStartHook;
@@ -73,7 +82,6 @@ export class InterconnectServer
   private readonly runners = new Map<string, HandlerRunner>();
   private source: ConnectionSource | undefined;
   private handlerNames: HandlerNames | undefined;
-  private warnedAt = -Infinity;
   private closing: Promise<void> = Promise.resolve();
 
   constructor(options: InterconnectServerOptions = {}) {
@@ -83,6 +91,7 @@ export class InterconnectServer
     this.transportId = options.transportId ?? INTERCONNECT_TRANSPORT;
     this.initializeSerializer(options);
     this.initializeDeserializer(options);
+    this.warnings = new SparingLog(this.logger, this.timers);
     this.environment = {
       codec: serverCodec(options),
       logger: this.logger,
@@ -206,7 +215,9 @@ export class InterconnectServer
       onConnection: (connection, identity) => this.serve(connection, identity),
       onStatus: (status) => this.changeStatus(status),
       onError: (error) => this.onError(error),
-      onWarning: (message) => this.warnSparingly(message),
+      onWarning: (kind, message) => this.warnings.warn(kind, message),
+      onStranger: (stranger) => this.onStranger(stranger),
+      onDrop: (dropped) => this.onDrop(dropped),
     };
     return this.options.connect === undefined
       ? new Listening(this.options, told)
@@ -223,6 +234,7 @@ export class InterconnectServer
     } catch (error) {
       logError(this.logger, error);
     }
+    this.warnings.flush();
     this.changeStatus(InterconnectStatus.DISCONNECTED);
     this.notifier.notify('close');
   }
@@ -233,12 +245,19 @@ export class InterconnectServer
     this.notifier.notify('error', error);
   }
 
-  /** At most one line a second: anybody who reaches the port can bring it about. */
-  private warnSparingly(message: string): void {
-    const now = this.timers.now();
-    if (now - this.warnedAt < 1000) return;
-    this.warnedAt = now;
-    this.logger.warn(lineOf(message));
+  private onStranger(stranger: Stranger): void {
+    const { kind, message } = stranger;
+    this.warnings.warn(kind, `A socket of ${placeOf(stranger)} was ended. ${message}`);
+    this.notifier.notify('stranger', stranger);
+  }
+
+  private onDrop(dropped: DroppedSocket): void {
+    this.warnings.warn(
+      'drop',
+      `A socket of ${placeOf(dropped)} was dropped, because as many are open as maxConnections allows. Raise it, or ` +
+        'find out who holds them.',
+    );
+    this.notifier.notify('drop', dropped);
   }
 
   private serve(connection: Connection, identity: string): void {
@@ -347,6 +366,12 @@ export class InterconnectServer
   private resolveRoute(name: string): string {
     return this.messageHandlers.has(name) ? name : this.getRouteFromPattern(name);
   }
+}
+
+function placeOf({ address, port }: DroppedSocket): string {
+  if (address === undefined) return 'a Unix socket';
+  const host = address.includes(':') ? `[${address}]` : address;
+  return port === undefined ? host : `${host}:${port}`;
 }
 
 function checkShutdownTimeout(value: number | undefined): void {

@@ -15,8 +15,10 @@ export class Listening implements ConnectionSource {
     );
     this.listener.on('handlerError', (error) => told.onError(error));
     this.listener.on('tlsError', (error, address = 'an unknown address') =>
-      told.onWarning(`The TLS handshake with ${address} failed: ${error.message}`),
+      told.onWarning('tls', `The TLS handshake with ${address} failed: ${error.message}`),
     );
+    this.listener.on('stranger', (stranger) => told.onStranger(stranger));
+    this.listener.on('drop', (dropped) => told.onDrop(dropped));
   }
 
   get underlying(): unknown {
