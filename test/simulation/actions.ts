@@ -123,6 +123,9 @@ function send(life: Life, session: AppSession | undefined): Letter | undefined {
     isCopied: random.chance(0.5),
     idempotent: random.chance(0.2),
     takesItems: !oneWay && random.chance(0.8),
+    ...(random.chance(0.2)
+      ? { whenOffline: random.pick(['wait', 'fail', 50, 500] as const)! }
+      : {}),
     reads: random.chance(0.7) ? Infinity : 1,
     endsItems: random.chance(0.9),
     ...(random.chance(0.05) ? { failsAfter: random.integer(0, 3) } : {}),

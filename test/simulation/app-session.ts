@@ -77,7 +77,7 @@ export class AppSession {
   }
 
   #sender(): StreamingSession {
-    const { world } = this.end;
+    const { world, outage } = this.end;
     const machine = (): SessionMachine => this.channel.machine;
     return {
       get machine() {
@@ -87,7 +87,7 @@ export class AppSession {
         now: () => world.now(),
         messageTimeout: 0,
         explained: (failure) => failure,
-        refusal: () => undefined,
+        refusal: (whenOffline) => outage.refusal(whenOffline),
         reportHandlerError: (error) => {
           world.time.guard(() => {
             throw error;

@@ -102,6 +102,9 @@ export class Attempt {
     const { end } = letter.session;
     end.world.moments.note(failure.kind, this);
     channel.half.checkFailure(failure, this.name);
+    if (failure.kind === 'offline' && this.hasLeft) {
+      throw new Error(`${this.name} was written, and fails for want of a socket.`);
+    }
     if (failure.executed === 'no') return this.#expectNotRun(`it fails: ${failure.kind}, no`);
     if (this.hasLeft || this.mayLeaveLate) return;
     throw new Error(

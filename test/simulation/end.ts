@@ -1,4 +1,5 @@
 /** One end of a connection in a simulated world: the endpoint's own `Continuity`, and what an application knows. */
+import type { DialFailure } from '../../src/endpoint/dial-errors.js';
 import {
   Continuity,
   type ContinuityListener,
@@ -12,6 +13,9 @@ import {
   type FailureKind,
   type SessionMachine,
 } from '../../src/protocol/index.js';
+import { OutageWatch } from '../../src/endpoint/outage.js';
+import { PendingSend } from '../../src/endpoint/pending-send.js';
+import { StreamingSend } from '../../src/endpoint/streaming-send.js';
 import { type Frame, Flag, FrameType } from '../../src/wire/index.js';
 import { AppSession, type Channel } from './app-session.js';
 import type { Attempt } from './attempt.js';
@@ -134,6 +138,8 @@ export class End implements ContinuityListener {
   readonly world: World;
   readonly role: 'dialer' | 'listener';
   readonly continuity: Continuity;
+  /** For how long it has no socket: messages wait no longer than they want to. */
+  readonly outage: OutageWatch;
   readonly sessions: AppSession[] = [];
   /** Handles what comes. */
   onDelivery: (delivery: Delivery) => void = () => undefined;
@@ -155,10 +161,18 @@ export class End implements ContinuityListener {
     world: World,
     role: 'dialer' | 'listener',
     settings: Settings,
+    patience: number,
     reconnector?: ReconnectorFactory,
   ) {
     this.world = world;
     this.role = role;
+    this.outage = new OutageWatch(world.time, role === 'dialer' ? patience : Infinity, {
+      whom: () => 'virtual',
+      giveUp: (most, failure) => this.#giveUp(most, failure),
+      onOffline: () => world.trace(`the ${role} is offline`),
+      hurry: () => this.continuity.hurry(),
+    });
+    if (role === 'dialer') this.outage.beginUntried();
     this.continuity = new Continuity(role, settings, this, reconnector);
     this.#add(this.continuity.machine);
   }
@@ -229,6 +243,7 @@ export class End implements ContinuityListener {
   onAttached(how: 'first' | 'resumed' | 'renewed'): void {
     this.world.trace(`the ${this.role} is attached: ${how}`);
     this.attached[how] += 1;
+    this.outage.end();
     this.isDetached = false;
     this.world.time.guard(() => {
       if (how === 'first' && this.attached.first > 1) throw new Error('A second first socket.');
@@ -240,14 +255,30 @@ export class End implements ContinuityListener {
     return true;
   }
 
-  onRoundFailed(): void {
-    // The world tells when an attempt fails.
+  /** As the endpoint's `Connection` does: of what is not written, whatever has no more patience fails. */
+  #giveUp(patience: number, failure: Failure): number {
+    let least = Infinity;
+    this.continuity.machine.giveUpUnwritten(
+      () => undefined,
+      (message) => {
+        const isOurs = message instanceof PendingSend || message instanceof StreamingSend;
+        const own = this.outage.patienceOf(isOurs ? message.whenOffline : undefined);
+        if (own > patience) least = Math.min(least, own);
+        return own <= patience ? failure : undefined;
+      },
+    );
+    return least;
+  }
+
+  onRoundFailed(failure: DialFailure): void {
+    this.outage.onRoundFailed(failure);
   }
 
   onDetached(failure: Failure | undefined): void {
     this.world.trace(`the ${this.role} is detached: ${failure?.message ?? 'to go elsewhere'}`);
     this.isDetached = true;
     this.#detachedAt = this.world.now();
+    if (failure !== undefined) this.outage.begin(failure.message, undefined);
   }
 
   onRenewing(machine: ConnectionMachine): void {
@@ -264,6 +295,7 @@ export class End implements ContinuityListener {
   }
 
   onClosed(failure: Failure | undefined): void {
+    this.outage.end();
     this.world.trace(`the ${this.role} is closed: ${failure?.message ?? 'in order'}`);
     this.world.time.guard(() => {
       if (this.closed !== undefined) throw new Error(`The ${this.role} is closed twice.`);

@@ -289,6 +289,12 @@ export const faults: readonly Fault[] = [
       'this.#sessions.addOwn(session); session.startClock((this.effects as unknown as { now(): number }).now());',
   },
   {
+    name: 'what was written fails when there is no socket for too long',
+    file: 'protocol/session-sender.ts',
+    find: 'const messages = Array.from(this.#unwritten);',
+    replace: 'const messages = [...this.#sent.values(), ...this.#unwritten];',
+  },
+  {
     name: 'what was never written is called perhaps executed',
     file: 'protocol/session-sender.ts',
     find: "// [IC-10.13]\n      this.#revoke(message, withExecuted(failure, 'no'));",

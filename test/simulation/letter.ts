@@ -5,6 +5,7 @@
 import { isInterconnectError } from '../../src/endpoint/errors.js';
 import { ItemSource } from '../../src/endpoint/item-source.js';
 import type { Outcome } from '../../src/endpoint/outcome.js';
+import type { WhenOffline } from '../../src/endpoint/outage.js';
 import { PendingSend } from '../../src/endpoint/pending-send.js';
 import { StreamingSend } from '../../src/endpoint/streaming-send.js';
 import { EMPTY, type Executed } from '../../src/protocol/index.js';
@@ -28,6 +29,8 @@ export interface LetterOptions {
   /** Whether the connection has a copy: then one that is one-way has ended when it is written. */
   readonly isCopied?: boolean;
   readonly idempotent?: boolean;
+  /** How long it waits while there is no socket. */
+  readonly whenOffline?: WhenOffline;
   /** The items of the request; none = it is no stream. */
   readonly items?: readonly Buffer[];
   /** Whether the last of them ends it; else only its settlement does. */
@@ -109,7 +112,7 @@ export class Letter {
   submit(): void {
     const { session, payload, options } = this;
     const { metadata, items, oneWay = false, takesItems = false, idempotent = false } = options;
-    const { timeout, patience = 0, isCopied = true } = options;
+    const { timeout, patience = 0, isCopied = true, whenOffline } = options;
     const meta = metadata === undefined ? EMPTY : encodeMeta({ metadata: [['k', metadata]] });
     const deadline = session.end.world.now() + (timeout ?? (patience > 0 ? patience : Infinity));
     const signal = this.#signal.asSignal;
@@ -122,7 +125,7 @@ export class Letter {
           meta,
           new ItemSource(sourceOf(items, options)),
           takesItems,
-          undefined,
+          whenOffline,
         );
         const start = (): void => message.start({ deadline, patience, timeout }, signal);
         message.deliver(takesItems ? onItem : undefined, start).then(
@@ -137,7 +140,7 @@ export class Letter {
         meta,
         deadline,
         oneWay && isCopied,
-        { signal, oneWay, idempotent, ...(takesItems ? { onItem } : {}) },
+        { signal, oneWay, idempotent, whenOffline, ...(takesItems ? { onItem } : {}) },
         (outcome) => this.#onOutcome(outcome),
         (error) => this.#onError(error),
       );

@@ -25,6 +25,7 @@ export function randomSettings(random: Random): WorldSettings {
       comesBack: random.chance(0.97),
       startDelay: random.chance(0.1) ? random.integer(1, 50) : 0,
     },
+    whenOffline: random.pick([Infinity, Infinity, 0, 100, 1000])!,
     providing: () => (random.chance(0.9) ? 0 : random.integer(1, 40)),
     judging: () => (random.chance(0.8) ? 0 : random.integer(1, 40)),
   };

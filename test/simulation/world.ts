@@ -48,6 +48,8 @@ export interface WorldSettings {
   readonly lastId?: number;
   /** How the dialer comes back. */
   readonly reconnect?: ReconnectSettings;
+  /** Milliseconds of outage that messages of the dialer wait, if they do not say so themselves. */
+  readonly whenOffline?: number;
   /** Milliseconds that a handshake is judged for. */
   judging?(): number;
   /** Milliseconds that the dialer's application takes for what it gives to each attempt. */
@@ -274,7 +276,8 @@ export class World {
   }
 
   #newEnd(role: 'dialer' | 'listener', reconnector?: ReconnectorFactory): End {
-    const end = new End(this, role, this.#partySettings(role), reconnector);
+    const { whenOffline = Infinity } = this.#settings;
+    const end = new End(this, role, this.#partySettings(role), whenOffline, reconnector);
     end.onDelivery = (delivery) => this.onDelivery(delivery);
     end.onPending = (session) => this.onPending(session);
     end.onReady = () => this.onReady(end);
