@@ -35,7 +35,9 @@ export class FakeInterconnectClient extends InterconnectClient<unknown> {
     const server = { replies, calls, codec: serverCodec(options) };
     super(
       options,
-      holderOf((name, data, how) => new FakeExchange(name, server, how).run(data)),
+      holderOf((name, isEvent, data, how) =>
+        new FakeExchange(name, isEvent, server, how).run(data),
+      ),
     );
     this.calls = calls;
     this.replies = replies;
@@ -65,15 +67,20 @@ export class FakeInterconnectClient extends InterconnectClient<unknown> {
   }
 }
 
-type Send = (name: string, data: Bytes | Items, options: SendOptions) => Promise<Outcome>;
+type Send = (
+  name: string,
+  isEvent: boolean,
+  data: Bytes | Items,
+  options: SendOptions,
+) => Promise<Outcome>;
 
 function holderOf(send: Send): ConnectionHolder {
   const path = {
     // Nothing of a connection is used but by those who ask for it.
     connection: {} as Connection,
-    session: (name: string) => ({
+    session: (name: string, isEvent = false) => ({
       async send(data: Bytes | Items, options: SendOptions = {}): Promise<never> {
-        const outcome = await send(name, data, options);
+        const outcome = await send(name, isEvent, data, options);
         return outcome as never;
       },
     }),

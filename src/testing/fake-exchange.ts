@@ -1,5 +1,5 @@
 /** One message of a `FakeInterconnectClient`, and its answer. */
-import { isObservable, Subject, takeUntil } from 'rxjs';
+import { isObservable, lastValueFrom, Subject, takeUntil } from 'rxjs';
 import type { Observable } from 'rxjs';
 import { Code, InterconnectError, UnreadableSource } from '../endpoint/index.js';
 import type { Bytes, Items, Metadata, Outcome, SendOptions } from '../endpoint/index.js';
@@ -9,7 +9,13 @@ import type { Codec } from '../nest/common/codec.js';
 import { toRejectionOfThrown } from '../nest/common/error-mapping.js';
 import { NO_HANDLER_MESSAGE } from '../nest/common/interconnect.constants.js';
 import { isInterconnectRecord } from '../nest/common/interconnect.record.js';
-import { decodeItems, EncodedItems, isStream, UnfitItem } from '../nest/common/item-stream.js';
+import {
+  decodeItems,
+  EncodedItems,
+  exhaust,
+  isStream,
+  UnfitItem,
+} from '../nest/common/item-stream.js';
 import type { EncodeItem } from '../nest/common/item-stream.js';
 import { DEFAULT_QUEUED_BYTES, ValueBudget } from '../nest/server/value-budget.js';
 import { ValueQueue } from '../nest/server/value-queue.js';
@@ -42,14 +48,17 @@ export interface FakeServer {
 
 export class FakeExchange {
   private readonly pattern: string;
+  /** Whether it was emitted: then the reply's values are not looked at. */
+  private readonly isEvent: boolean;
   private readonly server: FakeServer;
   private readonly options: SendOptions;
   private readonly controller = new AbortController();
   /** What is the code's under test, and no answer: its request cannot be read, or it does not take an item. */
   private failure: { readonly error: unknown } | undefined;
 
-  constructor(pattern: string, server: FakeServer, options: SendOptions) {
+  constructor(pattern: string, isEvent: boolean, server: FakeServer, options: SendOptions) {
     this.pattern = pattern;
+    this.isEvent = isEvent;
     this.server = server;
     this.options = options;
   }
@@ -124,12 +133,21 @@ export class FakeExchange {
   }
 
   private async outcomeOf(result: unknown): Promise<Outcome> {
+    if (this.isEvent) return this.exhausted(result);
     if (isObservable(result)) return this.observe(result);
     const record = isInterconnectRecord(result) ? result : undefined;
     const value: unknown = record === undefined ? result : record.data;
     if (isStream(value))
       return this.deliver(new EncodedItems(value, this.encode), record?.metadata);
     return accepted(toBuffer(await this.encode(value)), record?.metadata);
+  }
+
+  /** As a server does: what the reply to an event gives is read to its end, and its values are dropped. */
+  private async exhausted(result: unknown): Promise<Outcome> {
+    const value: unknown = isInterconnectRecord(result) ? result.data : result;
+    if (isObservable(value)) await lastValueFrom(value, { defaultValue: undefined });
+    else if (isStream(value)) await exhaust(value, this.controller.signal);
+    return accepted(EMPTY);
   }
 
   /** As a server does: a record or a stream that an Observable emits alone is the whole answer. */

@@ -5,6 +5,7 @@ import { EventPattern, MessagePattern, Payload, RpcException } from '@nestjs/mic
 import { Readable } from 'node:stream';
 import { of } from 'rxjs';
 import type { Observable } from 'rxjs';
+import { EVENT_SESSION } from '../../src/nest/common/event-session.js';
 import { InterconnectClient, InterconnectRecordBuilder } from '../../src/nest/index.js';
 import { all, failure, until } from './support/async.js';
 import { Loopback } from './support/loopback.js';
@@ -135,6 +136,15 @@ beforeEach(() => {
   seen = [];
 });
 
+/** Emits an event; the returned function cancels it, which `emit()` has no way to do. */
+async function emitted(pattern: string): Promise<() => void> {
+  const connection = await client.connect();
+  const cancel = new AbortController();
+  const session = connection.openSession(pattern, EVENT_SESSION);
+  session.send(bytes(''), { signal: cancel.signal }).catch(() => undefined);
+  return () => cancel.abort();
+}
+
 async function roundTrips(): Promise<void> {
   for (let count = 0; count < 5; count += 1) await all(client.emit('record', bytes('')));
 }
@@ -171,18 +181,18 @@ describe('event handlers that give streams', () => {
   });
 
   it('end when the caller leaves', async () => {
-    const subscription = client.send('endless', bytes('')).subscribe();
+    const leave = await emitted('endless');
     await until(() => seen.includes('endless begins'));
-    subscription.unsubscribe();
+    leave();
 
     await until(() => seen.length > 1);
     expect(seen).toEqual(['endless begins', 'endless ends']);
   });
 
   it('are asked no more when the caller leaves', async () => {
-    const subscription = client.send('without return', bytes('')).subscribe();
+    const leave = await emitted('without return');
     await until(() => seen.length > 2);
-    subscription.unsubscribe();
+    leave();
     await roundTrips();
     const asked = seen.filter((each) => each === 'asked').length;
     await roundTrips();
@@ -191,10 +201,10 @@ describe('event handlers that give streams', () => {
   });
 
   it('end when the caller leaves while they wait', async () => {
-    const subscription = client.send('readable', bytes('')).subscribe();
+    const leave = await emitted('readable');
     await all(client.emit('record', bytes('')));
     seen = [];
-    subscription.unsubscribe();
+    leave();
 
     await until(() => seen.length > 0);
     expect(seen).toEqual(['closed']);

@@ -33,7 +33,7 @@ export function transmit(open: CallPath, call: Call, settings: CallSettings): vo
     const record = isInterconnectRecord(packet.data) ? packet.data : undefined;
     const value: unknown = record === undefined ? packet.data : record.data;
     if (body === undefined && isStream(value)) body = bodyOf(call, value, settings);
-    const session = open.session(nameOf(packet.pattern, settings));
+    const session = open.session(nameOf(packet.pattern, settings), call.isEvent);
     if (body !== undefined) return sendStream(session, body, record, call, settings.codec);
     if (settings.codec === undefined) {
       return send(session, toBytes(packet.pattern, value), record, call, undefined);

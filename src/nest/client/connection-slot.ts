@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { InterconnectError } from '../../endpoint/index.js';
 import type { Connection, ConnectionStatus, Session } from '../../endpoint/index.js';
+import { EVENT_SESSION } from '../common/event-session.js';
 
 /** Opens a connection; the signal says that nobody wants it any more. */
 export type Dial = (signal: AbortSignal) => Promise<Connection>;
@@ -8,7 +9,8 @@ export type Dial = (signal: AbortSignal) => Promise<Connection>;
 /** An open connection, as a call needs it. */
 export interface CallPath {
   readonly connection: Connection;
-  session(name: string): Pick<Session, 'send'>;
+  /** `isEvent`: the one whose messages were emitted; see `EVENT_SESSION`. */
+  session(name: string, isEvent?: boolean): Pick<Session, 'send'>;
 }
 
 /** What a client sends over, wherever it comes from. */
@@ -45,10 +47,14 @@ type State =
 
 const IDLE: State = { kind: 'idle' };
 
-/** A connection and the sessions the client has opened on it, one for each pattern. */
+/**
+ * A connection and the sessions that the client has opened on it: for each pattern one for what is sent, and one for what is
+ * emitted.
+ */
 export class OpenConnection implements CallPath {
   readonly connection: Connection;
-  private readonly sessions = new Map<string, Session>();
+  private readonly requests = new Map<string, Session>();
+  private readonly events = new Map<string, Session>();
 
   constructor(connection: Connection) {
     this.connection = connection;
@@ -58,16 +64,17 @@ export class OpenConnection implements CallPath {
    * The session of that name. It is opened when there is none, or none any more (refused, closed), without
    * waiting for the other side's word on it. Throws the core's error for a name that cannot be one.
    */
-  session(name: string): Session {
-    const known = this.sessions.get(name);
+  session(name: string, isEvent = false): Session {
+    const sessions = isEvent ? this.events : this.requests;
+    const known = sessions.get(name);
     if (known !== undefined && known.status !== 'closing' && known.status !== 'closed') {
       return known;
     }
-    const session = this.connection.openSession(name);
-    this.sessions.set(name, session);
+    const session = this.connection.openSession(name, isEvent ? EVENT_SESSION : undefined);
+    sessions.set(name, session);
     // Refused names must not pile up: they may come from outside.
     session.once('close', () => {
-      if (this.sessions.get(name) === session) this.sessions.delete(name);
+      if (sessions.get(name) === session) sessions.delete(name);
     });
     return session;
   }

@@ -208,7 +208,8 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 
   /**
    * Hot, as Nest has it: sent at once, whether anybody subscribes or not. Completes when all handlers of
-   * the event have, and fails when one of them failed; a failure that nobody observes is logged.
+   * the event have, and fails when one of them failed; a failure that nobody observes is logged. What the handlers return is not
+   * sent. Emitted messages have a session of their own: their order among those that were sent is not sure.
    * With `oneWay` it completes when the event is written to the socket.
    */
   override emit<TResult = void, TInput = Data>(

@@ -26,6 +26,8 @@ export interface Run {
   readonly message: Message;
   readonly context: InterconnectContext;
   readonly limit: HandlerLimit | undefined;
+  /** Gives the outcome: that of a request, or that of an event. */
+  readonly settler: Settler;
   /** Its handler has ended, or will never begin. Counts once. */
   release(): void;
 }
@@ -37,13 +39,13 @@ export interface Run {
  * | ------------------------------------- | -------------------------- |
  * | nothing, `null`                       | ACCEPT, empty              |
  * | bytes, or a record of them            | ACCEPT with them           |
- * | an async iterable, a Readable         | ITEM for each, then ACCEPT with STREAM |
+ * | an async iterable, a Readable         | ITEM for each, then ACCEPT |
  * | an Observable                         | see `ObservableResult`     |
  * | an error                              | REJECT, see error-mapping  |
  * | anything else                         | REJECT FAILED, and a log   |
  *
- * An event handler's values are not looked at: it accepts when it has completed. With a codec, values take
- * the place of bytes.
+ * If the message was emitted, the handler's values are not looked at: it accepts when it has completed. As with Nest TCP, how the
+ * message was sent decides, and not the decorator. With a codec, values take the place of bytes.
  *
  * This is the server's path for every message. Nest's own (`handleRequest`, `transformToObservable`,
  * `send`) costs 3.5 µs more each, so there is no Observable here unless the handler made one.
@@ -57,7 +59,8 @@ export class HandlerRunner {
   private readonly timeout: number | undefined;
   private readonly takesStream: boolean;
   private readonly gate: HandlerGate | undefined;
-  private readonly settler: Settler;
+  private readonly requests: Settler;
+  private readonly events: Settler;
 
   constructor(pattern: string, handler: MessageHandler, environment: HandlerEnvironment) {
     this.pattern = pattern;
@@ -65,7 +68,8 @@ export class HandlerRunner {
     this.isEvent = handler.isEventHandler === true;
     this.codec = environment.codec;
     this.timers = environment.timers;
-    this.settler = new Settler(pattern, handler, environment);
+    this.requests = new Settler(pattern, handler, false, environment);
+    this.events = new Settler(pattern, handler, true, environment);
     const { concurrency, timeout, stream } = extrasOf(pattern, handler);
     this.timeout = timeout;
     this.takesStream = stream;
@@ -80,23 +84,25 @@ export class HandlerRunner {
   /** Calls `start` when the message's turn has come: at once, unless the pattern's `concurrency` is used up. */
   admit(message: Message, start: () => void): void {
     if (this.gate === undefined) start();
-    else this.gate.enter(message, start, () => this.settler.abandon(message));
+    else this.gate.enter(message, start, () => this.requests.abandon(message));
   }
 
   /** What the handler and its enhancers get; made anew for every message. */
-  begin(message: Message, peer: InterconnectPeer): Run {
+  begin(message: Message, peer: InterconnectPeer, isEmitted: boolean): Run {
     const { timeout } = this;
+    const settler = isEmitted ? this.events : this.requests;
     const limit =
       timeout === undefined
         ? undefined
         : new HandlerLimit(message, timeout, this.timers, () =>
-            this.settler.rejectExpired(message, timeout),
+            settler.rejectExpired(message, timeout),
           );
     const { pattern, isEvent } = this;
     return {
       message,
       context: new InterconnectContext([message, pattern, isEvent, peer, limit]),
       limit,
+      settler,
       release:
         this.gate === undefined && limit === undefined
           ? NOTHING
@@ -118,7 +124,7 @@ export class HandlerRunner {
     };
     if (this.takesStream) return this.call(run, this.bodyOf(run.message), end);
     if (run.message.streaming) {
-      this.settler.refuseStream(run.message);
+      run.settler.refuseStream(run.message);
       return end();
     }
     if (this.codec === undefined) return this.call(run, run.message.data, end);
@@ -127,16 +133,11 @@ export class HandlerRunner {
       if (!isPromiseLike(data)) return this.call(run, data, end);
       data.then(
         (value) => this.call(run, value, end),
-        (error: unknown) => this.failDecoding(run.message, error, end),
+        (error: unknown) => failDecoding(run, error, end),
       );
     } catch (error) {
-      this.failDecoding(run.message, error, end);
+      failDecoding(run, error, end);
     }
-  }
-
-  /** For a failure outside the handler, that of a processing hook. */
-  fail(message: Message, error: unknown): void {
-    this.settler.rejectThrown(message, error);
   }
 
   private bodyOf({ body }: Message): AsyncIterable<unknown> {
@@ -149,34 +150,31 @@ export class HandlerRunner {
       const result: unknown = this.handler(data, run.context);
       if (isPromiseLike(result)) {
         result.then(
-          (value) => this.conclude(run, value, end),
-          (error: unknown) => this.failThrown(run.message, error, end),
+          (value) => conclude(run, value, end),
+          (error: unknown) => failThrown(run, error, end),
         );
       } else {
-        this.conclude(run, result, end);
+        conclude(run, result, end);
       }
     } catch (error) {
-      this.failThrown(run.message, error, end);
+      failThrown(run, error, end);
     }
   }
+}
 
-  private conclude(run: Run, value: unknown, end: () => void): void {
-    if (isObservable(value)) {
-      new ObservableResult(run, this.settler, this.isEvent, end).follow(value);
-    } else {
-      this.settler.settle(run.message, value, end, run.limit);
-    }
-  }
+function conclude(run: Run, value: unknown, end: () => void): void {
+  if (isObservable(value)) new ObservableResult(run, end).follow(value);
+  else run.settler.settle(run.message, value, end, run.limit);
+}
 
-  private failThrown(message: Message, error: unknown, end: () => void): void {
-    this.settler.rejectThrown(message, error);
-    end();
-  }
+function failThrown({ settler, message }: Run, error: unknown, end: () => void): void {
+  settler.rejectThrown(message, error);
+  end();
+}
 
-  private failDecoding(message: Message, error: unknown, end: () => void): void {
-    this.settler.rejectUndecodable(message, error);
-    end();
-  }
+function failDecoding({ settler, message }: Run, error: unknown, end: () => void): void {
+  settler.rejectUndecodable(message, error);
+  end();
 }
 
 function once(callback: () => void): () => void {

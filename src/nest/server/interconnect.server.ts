@@ -29,6 +29,7 @@ import {
   NO_HANDLER_MESSAGE,
   NOT_LISTENING_MESSAGE,
 } from '../common/interconnect.constants.js';
+import { isEventSession } from '../common/event-session.js';
 import { InterconnectStatus } from '../common/interconnect.events.js';
 import type {
   InterconnectServerOptions,
@@ -279,7 +280,8 @@ export class InterconnectServer
       this.refuseSession(session);
       return;
     }
-    session.on('message', (message) => this.receive(runner, message, peer));
+    const isEmitted = isEventSession(session);
+    session.on('message', (message) => this.receive(runner, message, peer, isEmitted));
     session.on('timeout', () =>
       this.logger.warn(
         lineOf(`The handler of "${runner.pattern}" did not settle a message in time.`),
@@ -305,13 +307,23 @@ export class InterconnectServer
     session.reject(Code.NO_SUCH_SESSION, NO_HANDLER_MESSAGE);
   }
 
-  private receive(runner: HandlerRunner, message: Message, peer: InterconnectPeer): void {
-    if (!runner.hasTurns) this.start(runner, message, peer);
-    else runner.admit(message, () => this.start(runner, message, peer));
+  private receive(
+    runner: HandlerRunner,
+    message: Message,
+    peer: InterconnectPeer,
+    isEmitted: boolean,
+  ): void {
+    if (!runner.hasTurns) this.start(runner, message, peer, isEmitted);
+    else runner.admit(message, () => this.start(runner, message, peer, isEmitted));
   }
 
-  private start(runner: HandlerRunner, message: Message, peer: InterconnectPeer): void {
-    const run = runner.begin(message, peer);
+  private start(
+    runner: HandlerRunner,
+    message: Message,
+    peer: InterconnectPeer,
+    isEmitted: boolean,
+  ): void {
+    const run = runner.begin(message, peer, isEmitted);
     const isObserved =
       this.onProcessingStartHook !== this.defaultStartHook || this.hasProcessingEndHook();
     if (isObserved) this.runBetweenHooks(runner, run);
@@ -334,7 +346,7 @@ export class InterconnectServer
       });
     const start = async () => this.onProcessingStartHook(this.transportId, run.context, process);
     start().catch((error: unknown) => {
-      runner.fail(run.message, error);
+      run.settler.rejectThrown(run.message, error);
       if (!isBegun) run.release();
     });
   }

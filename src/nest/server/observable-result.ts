@@ -12,6 +12,7 @@ import type { ValueQueue } from './value-queue.js';
 export interface ObservedRun {
   readonly message: Message;
   readonly limit: HandlerLimit | undefined;
+  readonly settler: Settler;
 }
 
 /**
@@ -28,11 +29,10 @@ export interface ObservedRun {
  * in one of them, with the end that follows, is done before `process.nextTick` calls back. So nearly all answers
  * remain one frame, and a value that the next is long in following is not kept waiting for it.
  *
- * Of an event, or a message that nobody waits for, values are not sent, and only the end counts.
+ * Of a message that was emitted, or that nobody waits for, values are not sent, and only the end counts.
  */
 export class ObservableResult implements Observer<unknown> {
   private readonly run: ObservedRun;
-  private readonly settler: Settler;
   private readonly sendsValues: boolean;
   private readonly end: () => void;
   private subscription: Subscription | undefined;
@@ -44,10 +44,9 @@ export class ObservableResult implements Observer<unknown> {
   private isStopped = false;
 
   /** `end` is called once, when the Observable has ended or was stopped, and the message is settled. */
-  constructor(run: ObservedRun, settler: Settler, isEvent: boolean, end: () => void) {
+  constructor(run: ObservedRun, end: () => void) {
     this.run = run;
-    this.settler = settler;
-    this.sendsValues = !isEvent && !run.message.oneWay;
+    this.sendsValues = !run.settler.isEmitted && !run.message.oneWay;
     this.end = end;
   }
 
@@ -69,7 +68,7 @@ export class ObservableResult implements Observer<unknown> {
     const { signal } = limit ?? message;
     const giveUp = () => {
       this.stop();
-      this.settler.abandon(message);
+      this.run.settler.abandon(message);
     };
     signal.addEventListener('abort', giveUp, { once: true });
     subscription.add(() => signal.removeEventListener('abort', giveUp));
@@ -92,14 +91,14 @@ export class ObservableResult implements Observer<unknown> {
     // A stream without a value is another answer than one empty value.
     if (!this.hasFirst && this.sendsValues) return this.stream().complete();
     this.isSettling = true;
-    const { message, limit } = this.run;
-    this.settler.settle(message, this.first, this.end, limit);
+    const { message, limit, settler } = this.run;
+    settler.settle(message, this.first, this.end, limit);
   }
 
   error(error: unknown): void {
-    const { message } = this.run;
+    const { message, settler } = this.run;
     if (this.queue === undefined && this.mayBeItem()) this.stream();
-    if (this.queue === undefined) this.settler.reject(message, error);
+    if (this.queue === undefined) settler.reject(message, error);
     else this.queue.fail(error);
   }
 
@@ -123,8 +122,7 @@ export class ObservableResult implements Observer<unknown> {
   }
 
   private stream(): ValueQueue {
-    const { settler } = this;
-    const { message, limit } = this.run;
+    const { message, limit, settler } = this.run;
     const queue = settler.queueFor(message, () => this.stop());
     this.queue = queue;
     this.isSettling = true;

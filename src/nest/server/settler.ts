@@ -14,7 +14,7 @@ import { encodeAnswer, UnfitValue } from '../common/codec.js';
 import type { Codec } from '../common/codec.js';
 import { toRejection, toRejectionOfThrown } from '../common/error-mapping.js';
 import type { Rejection } from '../common/error-mapping.js';
-import { streamsOf } from './event-results.js';
+import { hasSeveral, isNothing, pairOf, streamsOf } from './event-results.js';
 import type { HandlerLimit } from './handler-limit.js';
 import { isInterconnectRecord } from '../common/interconnect.record.js';
 import type { InterconnectRecord } from '../common/interconnect.record.js';
@@ -26,6 +26,10 @@ import type { ValueBudgets } from './value-budget.js';
 import { QueueOverflow, ValueQueue } from './value-queue.js';
 
 const EMPTY = Buffer.alloc(0);
+
+const MANY_RESULTS =
+  'is one of several of its event, whose results are no bytes together. Emit the event, return nothing, or set ' +
+  "encoding: 'json' on both sides.";
 
 /** Goes to nobody, but until it is sent the message keeps its place in the session. */
 const ABANDONED: Rejection = {
@@ -59,6 +63,9 @@ export interface SettlerEnvironment {
 export class Settler {
   private readonly pattern: string;
   private readonly handler: MessageHandler;
+  /** Whether its messages were emitted: then what the handler gives is not sent. */
+  readonly isEmitted: boolean;
+  /** Whether nobody may look at a failure but the log. */
   private readonly isEvent: boolean;
   private readonly codec: Codec | undefined;
   private readonly logger: Logger;
@@ -67,11 +74,13 @@ export class Settler {
   constructor(
     pattern: string,
     handler: MessageHandler,
+    isEmitted: boolean,
     { codec, logger, budgets }: SettlerEnvironment,
   ) {
     this.pattern = pattern;
     this.handler = handler;
-    this.isEvent = handler.isEventHandler === true;
+    this.isEmitted = isEmitted;
+    this.isEvent = isEmitted || handler.isEventHandler === true;
     this.codec = codec;
     this.logger = logger;
     this.budgets = budgets;
@@ -82,11 +91,17 @@ export class Settler {
    * or the value is a stream.
    */
   settle(message: Message, value: unknown, done: () => void, limit?: HandlerLimit): void {
-    if (this.isEvent) return this.exhaust(message, streamsOf(this.handler, value), done, limit);
+    const { handler } = this;
+    const hasPair = hasSeveral(handler);
+    if (this.isEmitted || hasPair) {
+      const isUnsent = this.isEmitted || message.oneWay || this.isVoid(value);
+      const sent = isUnsent ? undefined : pairOf(handler, value);
+      return this.exhaust(message, streamsOf(handler, value), sent, done, limit);
+    }
     const record = isInterconnectRecord(value) ? value : undefined;
     const given: unknown = record === undefined ? value : record.data;
     if (!isStream(given)) return this.answer(message, given, record, done);
-    if (message.oneWay) return this.exhaust(message, [given], done, limit);
+    if (message.oneWay) return this.exhaust(message, [given], undefined, done, limit);
     let items: EncodedItems;
     try {
       items = new EncodedItems(given, this.encodeItem);
@@ -199,20 +214,26 @@ export class Settler {
     done();
   }
 
-  /** Nobody wants the values, but the handler's work is in making them. Then it is accepted. */
+  /** Several handlers gave nothing. In JSON, which has a form for that, the caller gets the pair all the same. */
+  private isVoid(value: unknown): boolean {
+    return this.codec === undefined && isNothing(this.handler, value);
+  }
+
+  /** Nobody wants the values of the streams, but the handler's work is in making them. Then it answers with `contents`. */
   private exhaust(
     message: Message,
     streams: readonly AsyncIterable<unknown>[],
+    contents: unknown,
     done: () => void,
     limit: HandlerLimit | undefined,
   ): void {
-    if (streams.length === 0) return this.answer(message, undefined, undefined, done);
+    if (streams.length === 0) return this.answer(message, contents, undefined, done);
     // Nobody waits for a one-way message from the start, so that there is no one who could stop to.
     const signal = message.oneWay && limit === undefined ? undefined : (limit ?? message).signal;
     void Promise.allSettled(streams.map((stream) => exhaust(stream, signal))).then((ends) => {
       if (signal?.aborted === true) this.abandon(message);
       else for (const end of ends) this.rejectFailed(message, end);
-      this.answer(message, undefined, undefined, done);
+      this.answer(message, contents, undefined, done);
     });
   }
 
@@ -255,6 +276,7 @@ export class Settler {
     const data = contents ?? EMPTY;
     if (isBytes(data)) return respond(message, data, record);
     const what = describeType(data);
+    if (hasSeveral(this.handler)) return this.refuse(message, MANY_RESULTS);
     this.refuse(
       message,
       record === undefined
