@@ -56,13 +56,12 @@ export class ReplyStream implements FedStream {
   give(item: Buffer): void {
     if (this.#message.incoming.giveItem(item)) return;
     const limit = this.#message.peerMaxMessageSize;
-    this.#message.report(
-      new InterconnectError(
-        'IC_ERR_TOO_LARGE',
-        `An item of ${item.length} bytes exceeds the ${limit} bytes that the other side takes. ` +
-          `Answer in smaller items, or raise maxMessageSize there.`,
-      ),
-    );
+    const text =
+      item.length > limit
+        ? `An item of ${item.length} bytes exceeds the ${limit} bytes that the other side takes. ` +
+          `Answer in smaller items, or raise maxMessageSize there.`
+        : 'The other side takes no items: its item credit is 0. Answer with bytes.';
+    this.#message.report(new InterconnectError('IC_ERR_TOO_LARGE', text));
     void this.stop();
   }
 

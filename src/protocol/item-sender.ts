@@ -58,6 +58,11 @@ export class ItemSender implements WaitingStream {
     return this.#state === 'over';
   }
 
+  /** Whether the other side takes no items. The items that it takes would raise its limit, and it takes none. */
+  get mayNeverSend(): boolean {
+    return this.#limit === 0 && this.#sent === 0;
+  }
+
   /** Whether it is over without an END. */
   get isCut(): boolean {
     return this.isOver && !this.#hasEnd;

@@ -60,12 +60,15 @@ export class ReceiverStreams {
   }
 
   /**
-   * Takes the next item of an answer; only where its `replyItems` are ready. False where it is larger than the
-   * other side takes: the message is then settled.
+   * Takes the next item of an answer; only while its `replyItems` are ready. Returns false if the other side does not
+   * take the item, or takes no items at all: the message is then settled.
    */
   send(message: IncomingMessage, payload: Buffer): boolean {
-    const fits = payload.length <= this.#host.peer.maxMessage;
-    if (fits) message.replyItems?.send(payload);
+    const { replyItems } = message;
+    // [IC-6.61]
+    const isTaken = replyItems?.mayNeverSend !== true;
+    const fits = payload.length <= this.#host.peer.maxMessage && isTaken;
+    if (fits) replyItems?.send(payload);
     else this.#receiver.refuseReply(message);
     return fits;
   }
@@ -118,6 +121,7 @@ export class ReceiverStreams {
     if (!isAtMost(id, this.#receiver.lastId)) {
       violation(`CREDIT for the items of message ${id}, which never came.`);
     }
+    // [IC-6.59]
     return this.#late.get(id)?.replyItems?.onCredit(limit) ?? false;
   }
 

@@ -289,8 +289,9 @@ export class SessionSender implements ItemCarrier, StreamSender {
     const failures = undecided.map((message) => {
       // [IC-12.6]
       const mayHaveRun = message.state === 'ready' ? leaving : message.state === 'sent';
-      const isWhole = message !== this.#large;
-      return [message, mayHaveRun && isWhole ? failure : unexecuted] as const;
+      // An item of an answer says that the handler did not wait for the whole message.
+      const isReady = message !== this.#large || message.replyItems !== undefined;
+      return [message, mayHaveRun && isReady ? failure : unexecuted] as const;
     });
     if (leaving) this.#unwritten.leaveReady();
     else if (this.#unwritten.takeReady().length > 0) this.#host.output.discardRevoked();

@@ -344,7 +344,7 @@ export class SessionMachine {
     if (this.#isUnanswered) violation(`${what} on session ${this.#id} before OPENED.`);
   }
 
-  /** What is part of a request is illegal before OPENED, and after the other side's END. */
+  /** What is part of a request is illegal before OPENED, and after the other side's END. [IC-6.60] */
   checkOpen(what: string): void {
     this.checkAnswered(what);
     const state = this.#state;

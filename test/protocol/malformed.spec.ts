@@ -320,7 +320,7 @@ describe('A listener with a connection', () => {
     ],
     [
       'M51',
-      'SEND after END [IC-6.19]',
+      'SEND after END [IC-6.60]',
       [
         raw(SEND, { session: 1, id: 1 }),
         raw(FrameType.END, { session: 1 }),

@@ -325,7 +325,10 @@ describe('The time of a stream', () => {
 });
 
 describe('An answer that begins before its message is whole', () => {
-  it('is taken, and says that the handler may have run [IC-6.47]', () => {
+  it.each<[string, (peer: SimPeer, send: SimSend) => void, string]>([
+    ['its sender cancels', (_peer, send) => send.cancel(), 'failed cancelled maybe'],
+    ['the socket is lost', (peer) => peer.side.lose(), 'failed connection-lost maybe'],
+  ])('is taken, and says that the handler may have run, if %s [IC-6.47]', (_what, end, outcome) => {
     const peer = SimPeer.greeted('dialer', {}, { sessionBytes: 2 * 65_536 });
     const send = peer.side.session('a').send(Buffer.alloc(500_000), { takesItems: true });
     peer.flush();
@@ -335,9 +338,9 @@ describe('An answer that begins before its message is whole', () => {
     const payload = Buffer.from('early');
     peer.send({ type: FrameType.ITEM, session: 1, id: 1, flags, payload });
     expect([send.texts, send.written < send.payload.length]).toEqual([['early'], true]);
-    send.cancel();
+    end(peer, send);
 
-    expect(send.outcome).toBe('failed cancelled maybe');
+    expect(send.outcome).toBe(outcome);
   });
 });
 

@@ -263,6 +263,26 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(peer.closeCode).toBe('FLOW');
   });
 
+  it('an answer by items to a side that takes none is too large, and one without items is not [IC-6.61]', () => {
+    const peer = SimPeer.greeted('listener', {}, { items: 0 });
+    peer.send(
+      { type: OPEN, session: 1, meta: { name: 'a' } },
+      { type: SEND, session: 1, id: 1 },
+      { type: SEND, session: 1, id: 2 },
+    );
+    peer.lines();
+    const [one, other] = peer.side.last.messages;
+
+    one?.stream(['a']);
+    other?.stream([]);
+    peer.flush();
+
+    expect(peer.lines()).toEqual([
+      expect.stringContaining('REJECT s=1 id=1 REPLY code=REPLY_TOO_LARGE'),
+      'ACCEPT s=1 id=2 REPLY STREAM',
+    ]);
+  });
+
   it('an item of a one-way message has nothing to answer: PROTOCOL [IC-6.47]', () => {
     const { peer } = connected();
     peer.side.sessions.at(-1)?.send('y', { oneWay: true });
@@ -365,7 +385,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(peer.side.connection.receiveWindow.held).toBe(0);
   });
 
-  it('CREDIT that crosses the end of an answer costs nothing, the same again does [IC-6.42]', () => {
+  it('CREDIT that crosses the end of an answer costs nothing, the same again does [IC-6.59]', () => {
     const { peer, theirs } = connected();
     theirs.stream(['a']);
     peer.flush();

@@ -36,13 +36,19 @@ export function sectionFrom(heading: string): string {
   return lines.slice(start, length < 0 ? undefined : start + 1 + length).join('\n');
 }
 
-/** The cells of the one table whose heading starts so. */
+/** The cells of the one table in the document whose heading starts so. */
 export function table(heading: string): string[][] {
-  const starts = lines.filter((line) => line.startsWith(heading));
-  expect(starts).toHaveLength(1);
-  const start = lines.findIndex((line) => line.startsWith(heading)) + 2;
-  const length = lines.slice(start).findIndex((line) => !line.startsWith('|'));
-  return lines.slice(start, start + length).map((line) => line.slice(2, -2).split(' | '));
+  expect(lines.filter((line) => line.startsWith(heading))).toHaveLength(1);
+  return tableIn(heading, text);
+}
+
+/** The cells of the first table whose heading starts so. */
+export function tableIn(heading: string, markdown: string): string[][] {
+  const all = markdown.split('\n');
+  const start = all.findIndex((line) => line.startsWith(heading)) + 2;
+  expect(start).toBeGreaterThan(1);
+  const length = all.slice(start).findIndex((line) => !line.startsWith('|'));
+  return all.slice(start, start + length).map((line) => line.slice(2, -2).split(' | '));
 }
 
 /** A table of two columns as an object. */

@@ -13,9 +13,9 @@ export interface Limits {
   readonly sessionBytes: number;
   /** Items per stream. */
   readonly items: number;
-  /** L of PROTOCOL.md 6.1: a body of that size always has room, now or later. */
+  /** L of PROTOCOL.md, §5.1: a body of that size always has room, now or later. */
   readonly small: number;
-  /** The largest unit that it takes: PROTOCOL.md 6.1. */
+  /** The largest unit that it takes: PROTOCOL.md, §5.1. */
   readonly effectiveMaxMessage: number;
 }
 

@@ -4,7 +4,7 @@ import type { ConformanceCase } from '../conformance-case.js';
 import { accept, cancel, credit, end, frame, open, ping, send } from '../octets.js';
 import { converse, type Conversation } from '../conversation.js';
 
-/** Far more than the budget of 15.3, so that whoever has any is done. */
+/** Far more than the flood budget of PROTOCOL.md, §15.3: nobody who has one can take so many. */
 const MANY = 5000;
 
 type Make = (conversation: Conversation) => Promise<(index: number) => Buffer[]>;

@@ -89,7 +89,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M51',
-    ['6.19'],
+    ['6.60'],
     'SEND after END, in a session with an unsettled message',
     async ({ conversation }) => {
       const session = await conversation.open('t.slow');

@@ -133,7 +133,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M51.b',
-    ['6.19'],
+    ['6.60'],
     'ITEM after END of the session',
     async (ground) => {
       const session = await held(ground);
@@ -155,14 +155,14 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M115.a',
-    ['7.1'],
+    ['6.42'],
     'CREDIT for items of a message that was never sent',
     ({ session }) => [itemCredit(session, 1, 99, REPLY)],
     'PROTOCOL',
   ),
   harmless(
     'malformed/M115.b',
-    ['15.1'],
+    ['6.59', '15.1'],
     'CREDIT for items of a message without STREAM',
     async ({ conversation }) => [itemCredit((await conversation.reversed()).back, 1, 99, REPLY)],
   ),

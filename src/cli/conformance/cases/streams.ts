@@ -99,6 +99,22 @@ export const streamCases: readonly ConformanceCase[] = [
     },
   },
   {
+    id: 'streams/no-items',
+    clauses: ['6.61'],
+    sentence: 't.stream: an item credit of 0, and a first element: REJECT(REPLY_TOO_LARGE)',
+    run: async (subject) => {
+      const sessionCredit = { messages: 1024, bytes: 2 ** 26, items: 0 };
+      const conversation = await converse(subject, { sessionCredit });
+      const session = await conversation.open('t.stream');
+      conversation.peer.write(
+        send(session, 1, { payload: '3' }),
+        send(session, 2, { payload: '0' }),
+      );
+      await conversation.rejects(session, 1, Code.REPLY_TOO_LARGE);
+      await conversation.accepts(session, 2, '');
+    },
+  },
+  {
     id: 'streams/amid-upload',
     clauses: ['6.47', '7.1'],
     sentence:
