@@ -35,8 +35,8 @@ export interface DialFailure {
   readonly isRefusal: boolean;
 }
 
-/** @internal An address in a sentence. */
-export function nameOf({ host = 'localhost', port, path }: Address): string {
+/** An address in a sentence. */
+function nameOf({ host = 'localhost', port, path }: Address): string {
   if (path !== undefined) return path;
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

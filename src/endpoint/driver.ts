@@ -230,5 +230,5 @@ export class Driver implements SocketEffects {
 const writer = new FrameWriter();
 /** Octets handed to the socket and not taken by the kernel: more would only wait in front of others. */
 const LARGEST_UNSENT = 256 * 1024;
-/** @internal Milliseconds for the other side to read CLOSE and end the stream. */
-export const LINGER = 1000;
+/** Milliseconds for the other side to read CLOSE and end the stream. */
+const LINGER = 1000;

@@ -199,7 +199,7 @@ describe('the limits', () => {
 
     const error = await failureOf(InterconnectException, client.send('large', Buffer.alloc(0)));
 
-    expect(error.code).toBe(Code.FAILED);
+    expect(error.code).toBe(Code.REPLY_TOO_LARGE);
     expect(error.message).toContain('The handler of "large" returned what cannot be sent');
     expect(log.find('error', '"large" returned what cannot be sent')).toHaveLength(1);
   });
@@ -209,7 +209,11 @@ describe('the limits', () => {
 
     const error = await failureOf(InterconnectException, client.send('refused', Buffer.alloc(0)));
 
-    expect(error).toMatchObject({ code: Code.FAILED, reason: 'too much', data: undefined });
+    expect(error).toMatchObject({
+      code: Code.REPLY_TOO_LARGE,
+      reason: 'too much',
+      data: undefined,
+    });
     expect(log.find('error', 'The rejection of "refused" cannot be sent')).toHaveLength(1);
   });
 

@@ -19,6 +19,7 @@ const LISTENERS_OWN = [
   'tlsOptions',
   'authenticate',
   'backlog',
+  'mode',
   'maxConnections',
   'proxyProtocol',
 ] as const;
