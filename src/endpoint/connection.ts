@@ -9,8 +9,8 @@ import {
   type Greeting,
   type SessionMachine,
 } from '../protocol/index.js';
-import { Code, MAX_NAME, MAX_TEXT, type Meta } from '../wire/index.js';
-import { type Bytes, flawOf, type Metadata, toBufferOrEmpty, toEntries } from './bytes.js';
+import { Code, MAX_TEXT, type Meta } from '../wire/index.js';
+import { type Bytes, type Metadata, toBufferOrEmpty, toEntries } from './bytes.js';
 import { checkCode, checkReason } from './codes.js';
 import { Continuity, type ContinuityListener, type ReconnectorFactory } from './continuity.js';
 import { type Address, namesOf, withoutPeriod } from './dial-errors.js';
@@ -21,7 +21,6 @@ import {
   InterconnectError,
   isInterconnectError,
   optionError,
-  shown,
 } from './errors.js';
 import { checkInteger, deadlineOf, type Settings } from './options.js';
 import { type Outage, OutageWatch, type WhenOffline } from './outage.js';
@@ -29,6 +28,7 @@ import type { Peer } from './peer.js';
 import { report, warn } from './report.js';
 import { PendingSend } from './pending-send.js';
 import { Session } from './session.js';
+import { checkName } from './session-name.js';
 import { StreamingSend, type Timing } from './streaming-send.js';
 
 /**
@@ -523,15 +523,6 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
 function nameOfPeer({ address, port }: Peer): string {
   return port === undefined ? address : `${address}:${port}`;
-}
-
-function checkName(name: string): void {
-  const size = typeof name === 'string' ? Buffer.byteLength(name) : 0;
-  if (size >= 1 && size <= MAX_NAME && flawOf(name) === undefined) return;
-  throw optionError(
-    `A session's name (in Nest: a pattern) must be a string of 1 to ${MAX_NAME} bytes without U+0000 and halves of ` +
-      `surrogate pairs, and is ${shown(name)}.`,
-  );
 }
 
 const none = (): undefined => undefined;

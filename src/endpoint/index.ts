@@ -17,6 +17,10 @@ export { cutText } from '../protocol/index.js';
 export { messageOf, stackOf, tame } from './errors.js';
 /** @internal For the other side's words, wherever it shows them. */
 export { printable, quote } from '../wire/index.js';
+/** @internal For its own options. */
+export { optionError, shown } from './errors.js';
+/** @internal For the names of patterns. */
+export { checkName } from './session-name.js';
 /** @internal For the streams of the floor above. */
 export { ItemSource, UnreadableSource } from './item-source.js';
 /** @internal The time of the floor above, and the order of its events, whatever a test fakes. */

@@ -12,6 +12,7 @@ import {
   InterconnectRecordBuilder,
   InterconnectServer,
 } from '../../src/nest/index.js';
+import { thrown } from '../support/events.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { deferred, failure, failureOf, until } from './support/async.js';
 import { Loopback } from './support/loopback.js';
@@ -288,7 +289,10 @@ describe('extras that are wrong', () => {
   ])('are refused at start, by pattern and name: %p', (extras, name, shown) => {
     const server = new InterconnectServer();
 
-    expect(() => server.addHandler('p', async () => undefined, false, extras)).toThrow(
+    const error = thrown(() => server.addHandler('p', async () => undefined, false, extras));
+
+    expect(error).toMatchObject({ code: 'IC_ERR_OPTION' });
+    expect(error.message).toMatch(
       new RegExp(`The extra "${name}" of the pattern "p" is .*: this is ${shown}`),
     );
   });

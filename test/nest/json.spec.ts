@@ -10,7 +10,9 @@ import {
   InterconnectError,
   InterconnectException,
   InterconnectRecordBuilder,
+  InterconnectServer,
 } from '../../src/nest/index.js';
+import { thrown } from '../support/events.js';
 import { all, failureOf } from './support/async.js';
 import { Loopback } from './support/loopback.js';
 
@@ -272,9 +274,33 @@ describe('two sides that do not agree', () => {
     await other.close();
   });
 
-  it('cannot be of an encoding that there is not', () => {
-    expect(() => new InterconnectClient({ encoding: 'xml' as 'json' })).toThrow(
-      "encoding is 'binary' or 'json', and not \"xml\".",
-    );
+  it.each<[unknown, string]>([
+    ['xml', '"xml"'],
+    [1n, '1'],
+    [{ json: true }, '[object Object]'],
+  ])('cannot be of an encoding that there is not: %p', (encoding, shown) => {
+    const options = { encoding: encoding as 'json' };
+    const expected: unknown = expect.objectContaining({
+      code: 'IC_ERR_OPTION',
+      message: `encoding is 'binary' or 'json', and not ${shown}.`,
+    });
+
+    expect(thrown(() => new InterconnectClient(options))).toEqual(expected);
+    expect(thrown(() => new InterconnectServer(options))).toEqual(expected);
+  });
+
+  it.each([
+    ['serializer', 'serialize'],
+    ['deserializer', 'deserialize'],
+  ])('cannot be of a %s without its method', (option, method) => {
+    for (const value of [{}, 'text', null]) {
+      const options = { [option]: value } as object;
+      const text = `${option} must be an object with a method "${method}", and is`;
+
+      expect(() => new InterconnectClient(options)).toThrow(text);
+      expect(thrown(() => new InterconnectServer(options))).toMatchObject({
+        code: 'IC_ERR_OPTION',
+      });
+    }
   });
 });

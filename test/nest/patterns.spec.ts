@@ -15,10 +15,12 @@ import {
   Code,
   INTERCONNECT_TRANSPORT,
   InterconnectContext,
+  InterconnectError,
   InterconnectException,
   InterconnectModule,
   InterconnectServer,
 } from '../../src/nest/index.js';
+import { thrown } from '../support/events.js';
 import { failureOf } from './support/async.js';
 import { createMicroservice, Loopback } from './support/loopback.js';
 
@@ -143,6 +145,64 @@ describe('a pattern', () => {
   });
 });
 
+describe('a pattern that no caller can reach', () => {
+  const longest = 'ä'.repeat(512);
+
+  it.each<[unknown, string]>([
+    [
+      '',
+      '@MessagePattern("") cannot be served. A session\'s name (in Nest: a pattern) must be a string of 1 to 1024',
+    ],
+    [`${longest}a`, 'must be a string of 1 to 1024 bytes'],
+    ['a\0b', 'without U+0000'],
+    ['\ud800', 'halves of surrogate pairs'],
+    [{ text: longest }, 'must be a string of 1 to 1024 bytes'],
+    [
+      undefined,
+      '@MessagePattern() cannot be served. A pattern is a string, a number or an object.',
+    ],
+    [null, '@MessagePattern(null) cannot be served. A pattern is a string, a number or an object.'],
+    [() => 'p', 'cannot be served. A pattern is a string, a number or an object.'],
+    [/^user\./, '@MessagePattern(/^user\\./) cannot be served. A RegExp is no pattern here'],
+  ])('is refused at start: %p', (pattern, text) => {
+    const server = new InterconnectServer();
+    const add = (isEvent: boolean) => () =>
+      server.addHandler(pattern as string, async () => undefined, isEvent);
+
+    const error = thrown(add(false));
+
+    expect(error).toMatchObject({ code: 'IC_ERR_OPTION' });
+    expect(error.message).toContain(text);
+    expect(add(true)).toThrow('@EventPattern(');
+  });
+
+  it.each<[unknown]>([['a'], [longest], [0], [{}], [true], ['true'], ['🙂']])(
+    'is not this one: %p',
+    (pattern) => {
+      const server = new InterconnectServer();
+
+      expect(() => server.addHandler(pattern as string, async () => undefined)).not.toThrow();
+    },
+  );
+
+  it('is named by class and method, and keeps the application from starting', async () => {
+    @Controller()
+    class FirstController {
+      @MessagePattern('')
+      nameless(): void {}
+    }
+    const server = new InterconnectServer({ port: 0 });
+    const app = await createMicroservice(server, {
+      imports: [InterconnectModule.forRoot()],
+      controllers: [FirstController],
+    });
+
+    const error = await failureOf(InterconnectError, app.listen());
+
+    expect(error.message).toContain('@MessagePattern("") of FirstController.nameless cannot');
+  });
+});
+
 describe('handlers that exclude each other', () => {
   function twoHandlers(first: MethodDecorator, second: MethodDecorator): Type {
     class TwoController {
@@ -201,6 +261,15 @@ describe('handlers that exclude each other', () => {
     expect(error.message).toContain(
       'They are FirstController.sum and SecondController.summed. Only several',
     );
+  });
+
+  it('are told as a bad option', () => {
+    const server = new InterconnectServer();
+    server.addHandler('p', async () => undefined);
+
+    expect(thrown(() => server.addHandler('p', async () => undefined))).toMatchObject({
+      code: 'IC_ERR_OPTION',
+    });
   });
 
   it('are told by the normalised pattern', () => {

@@ -10,6 +10,7 @@
 import type { Deserializer, Serializer } from '@nestjs/microservices';
 import { tame } from '../../endpoint/index.js';
 import type { Bytes } from '../../endpoint/index.js';
+import { optionError, shown } from '../../endpoint/index.js';
 import { describeType, isBytes } from './bytes.js';
 import { isPromiseLike } from './promises.js';
 
@@ -27,7 +28,7 @@ export interface CodecOptions {
 
 /** One side's way from values to bytes and back. Where a serializer is asynchronous, so is this. */
 export interface Codec {
-  /** @throws TypeError for what cannot be encoded, naming its type and the remedy. */
+  /** @throws UnfitValue for what cannot be encoded, naming its type and the remedy. */
   encode(value: unknown, pattern: unknown): Bytes | PromiseLike<Bytes>;
   /** @throws for bytes that are not what they should be. May be a promise. */
   decode(payload: Buffer, pattern: unknown): unknown;
@@ -76,10 +77,12 @@ export function encodeAnswer(
 
 function createCodec(options: CodecOptions, out: Field, back: Field): Codec | undefined {
   const { serializer, deserializer } = options;
-  const encoding: string = options.encoding ?? 'binary';
+  const encoding: unknown = options.encoding ?? 'binary';
   if (encoding !== 'binary' && encoding !== 'json') {
-    throw new TypeError(`encoding is 'binary' or 'json', and not ${JSON.stringify(encoding)}.`);
+    throw optionError(`encoding is 'binary' or 'json', and not ${shown(encoding)}.`);
   }
+  checkMethod('serializer', serializer, 'serialize');
+  checkMethod('deserializer', deserializer, 'deserialize');
   const hasNone = serializer === undefined && deserializer === undefined;
   if (encoding === 'binary' && hasNone) return undefined;
 
@@ -103,6 +106,16 @@ function createCodec(options: CodecOptions, out: Field, back: Field): Codec | un
         : contentsOf(result, back);
     },
   };
+}
+
+/** Found when the client or server is made, and not at the first message. */
+function checkMethod(option: string, value: object | undefined, method: string): void {
+  if (value === undefined) return;
+  const found: unknown = Reflect.get(Object(value), method);
+  if (typeof found === 'function') return;
+  throw optionError(
+    `${option} must be an object with a method "${method}", and is ${shown(value)}.`,
+  );
 }
 
 function packetOf(field: Field, value: unknown, pattern: unknown): object {

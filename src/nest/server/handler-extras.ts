@@ -1,5 +1,6 @@
 import type { MessageHandler } from '@nestjs/microservices';
 import { inspect } from 'node:util';
+import { InterconnectError } from '../../endpoint/index.js';
 import { nextOf } from './handler-chain.js';
 
 /** What the extras of `@MessagePattern(pattern, extras)` steer; other entries are somebody else's. */
@@ -14,7 +15,7 @@ export interface HandlerExtras {
 
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
-/** @throws TypeError naming pattern and value: at start, and not at the first message. */
+/** @throws IC_ERR_OPTION naming pattern and value: at start, and not at the first message. */
 export function readExtras(
   pattern: string,
   extras: Record<string, unknown>,
@@ -22,12 +23,14 @@ export function readExtras(
 ): HandlerExtras {
   const { concurrency, timeout, stream = false } = extras;
   if (typeof stream !== 'boolean') {
-    throw new TypeError(
+    throw new InterconnectError(
+      'IC_ERR_OPTION',
       `The extra "stream" of the pattern "${pattern}" is true or false: this is ${inspect(stream)}.`,
     );
   }
   if (stream && isEvent) {
-    throw new TypeError(
+    throw new InterconnectError(
+      'IC_ERR_OPTION',
       `The event pattern "${pattern}" has the extra "stream", but an event is never one. Use @MessagePattern and send().`,
     );
   }
@@ -66,7 +69,8 @@ function checkExtra(
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most) {
     return value;
   }
-  throw new TypeError(
+  throw new InterconnectError(
+    'IC_ERR_OPTION',
     `The extra "${name}" of the pattern "${pattern}" is a whole number from 1 to ${most}: this is ${inspect(value)}.`,
   );
 }

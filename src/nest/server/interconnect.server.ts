@@ -38,6 +38,7 @@ import type {
 import { InterconnectPeer, InterconnectPeers } from './interconnect.peers.js';
 import type { InterconnectServerEvents } from './interconnect.server-events.js';
 import { Listening } from './listening.js';
+import { checkPattern } from './pattern-check.js';
 import { ValueBudgets } from './value-budget.js';
 import { lineOf, logError } from '../common/log-lines.js';
 import { Notifier } from '../common/notifier.js';
@@ -160,6 +161,7 @@ export class InterconnectServer
   /**
    * Called by Nest for each handler it finds. Several event handlers on one pattern all run; any other
    * pair is refused, as one of the two would never run and Nest says nothing about it.
+   * @throws IC_ERR_OPTION for such a pair, a pattern that no caller can reach, and extras that are out of their range.
    */
   override addHandler(
     pattern: MsPattern,
@@ -168,11 +170,13 @@ export class InterconnectServer
     extras: Record<string, unknown> = {},
   ): void {
     const route = this.normalizePattern(pattern);
+    const methods = () => this.handlerNames?.((other) => this.normalizes(other, route)) ?? [];
+    checkPattern(pattern, route, isEventHandler, methods);
     readExtras(route, extras, isEventHandler);
     const existing = this.messageHandlers.get(route);
     if (existing !== undefined && !(isEventHandler && existing.isEventHandler === true)) {
-      const names = this.handlerNames?.((other) => this.normalizes(other, route)) ?? [];
-      throw new Error(describeConflict(route, existing, isEventHandler, names));
+      const text = describeConflict(route, existing, isEventHandler, methods());
+      throw new InterconnectError('IC_ERR_OPTION', text);
     }
     super.addHandler(pattern, callback, isEventHandler, extras);
   }

@@ -1,0 +1,42 @@
+/** Patterns that no caller can reach are refused at start, and not found out at the first call. */
+import { types } from 'node:util';
+import { checkName, InterconnectError, messageOf } from '../../endpoint/index.js';
+import { describePattern } from '../client/caller.js';
+
+/**
+ * `route` is Nest's form of the pattern: the name of the session that serves it. `methods` are those that have the pattern, if
+ * they are known.
+ * @throws IC_ERR_OPTION for a pattern whose route is no session's name, or stands for another pattern as well.
+ */
+export function checkPattern(
+  pattern: unknown,
+  route: unknown,
+  isEvent: boolean,
+  methods: () => readonly string[],
+): void {
+  const reason = flawOf(pattern, route);
+  if (reason === undefined) return;
+  const decorator = isEvent ? '@EventPattern' : '@MessagePattern';
+  const names = methods();
+  const where = names.length === 0 ? '' : ` of ${names.join(' and ')}`;
+  throw new InterconnectError(
+    'IC_ERR_OPTION',
+    `${decorator}(${pattern === undefined ? '' : describePattern(pattern)})${where} cannot be served. ${reason}`,
+  );
+}
+
+function flawOf(pattern: unknown, route: unknown): string | undefined {
+  // Nest makes "{}" of each: two of them would be one.
+  if (types.isRegExp(pattern)) {
+    return 'A RegExp is no pattern here: callers name a pattern as it is. Use a string, a number or an object.';
+  }
+  // Those of a client who sends `true`: it is the session "true".
+  const name = typeof route === 'boolean' || typeof route === 'bigint' ? String(route) : route;
+  if (typeof name !== 'string') return 'A pattern is a string, a number or an object.';
+  try {
+    checkName(name);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
