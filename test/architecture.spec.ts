@@ -139,6 +139,65 @@ describe("Nest's log", () => {
   });
 });
 
+/** What the library gives, and nobody passes in: a property that is not there is not `undefined`. */
+const given = new Set([
+  'InterconnectHealth',
+  'InterconnectRejection',
+  'Outcome',
+  'Rejection',
+  'RejectionOrigin',
+]);
+
+/** Whether a type names `undefined` itself, or is everything. */
+function takesUndefined(type: ts.TypeNode): boolean {
+  if (ts.isUnionTypeNode(type)) return type.types.some(takesUndefined);
+  const { SyntaxKind } = ts;
+  return [SyntaxKind.UndefinedKeyword, SyntaxKind.UnknownKeyword].includes(type.kind);
+}
+
+/** `Type.property` for every optional property of an exported type that does not take `undefined`. */
+function exactOptionsIn(path: string, text: string): string[] {
+  const file = ts.createSourceFile(path, text, ts.ScriptTarget.ES2023);
+  const found: string[] = [];
+  const visit = (node: ts.Node, owner: string): void => {
+    if (ts.isPropertySignature(node) && node.questionToken !== undefined) {
+      const takes = node.type === undefined || takesUndefined(node.type);
+      if (!takes) found.push(`${owner}.${node.name.getText(file)}`);
+    }
+    ts.forEachChild(node, (child) => visit(child, owner));
+  };
+  for (const statement of file.statements) {
+    const isType = ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement);
+    const isExported = /^\s*export\b/.test(statement.getText(file));
+    if (isType && isExported && !given.has(statement.name.text)) {
+      visit(statement, statement.name.text);
+    }
+  }
+  return found;
+}
+
+describe('an option', () => {
+  it.each(['src/endpoint', 'src/nest', 'src/testing'])('takes undefined, in %s', (folder) => {
+    const found = sources(folder).flatMap((path) =>
+      exactOptionsIn(path, readFileSync(join(root, path), 'utf8')),
+    );
+
+    // Else an application with `exactOptionalPropertyTypes` cannot pass on what its configuration may lack.
+    expect(found).toEqual([]);
+  });
+
+  it('is judged by a scan that sees what takes undefined and what does not', () => {
+    const text = [
+      'export interface A { a?: string; b?: string | undefined; c?: unknown; d: string }',
+      'export type B = { readonly e?: () => undefined } | { f?: (() => void) | undefined };',
+      'interface Hidden { g?: string }',
+      'export interface Outcome { h?: true }',
+    ].join('\n');
+
+    expect(exactOptionsIn('a.ts', text)).toEqual(['A.a', 'B.e']);
+  });
+});
+
 describe('the repository', () => {
   it('holds at its top what a reader expects there, and nothing else', () => {
     const strange = topLevelNames().filter(

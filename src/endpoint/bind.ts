@@ -25,10 +25,10 @@ export interface PathAddress {
 export type ListenAddress = TcpAddress | PathAddress;
 
 interface Target {
-  host?: string;
-  port?: number;
-  path?: string;
-  backlog?: number;
+  host?: string | undefined;
+  port?: number | undefined;
+  path?: string | undefined;
+  backlog?: number | undefined;
   mode?: number | undefined;
   /** The path is an address of it, and no file. */
   network?: unknown;

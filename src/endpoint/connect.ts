@@ -23,22 +23,22 @@ import { microtask } from './runtime.js';
 /** Where to connect to, and how. */
 export interface ConnectOptions extends EndpointOptions, Address {
   /** Several addresses of the same service, instead of one: they are tried in turn. */
-  addresses?: readonly Address[];
+  addresses?: readonly Address[] | undefined;
   /**
    * Encrypts: Node's `tls.connect` options, or `true` for its defaults. The certificate is verified. A function is called
    * for each attempt and may return a promise, so that a certificate can be renewed while the connection lives. The
    * function's time counts within `handshakeTimeout`. If the function throws, that attempt has failed.
    */
-  tls?: TlsConnectOptions | true | (() => TlsSetup | PromiseLike<TlsSetup>);
+  tls?: TlsConnectOptions | true | (() => TlsSetup | PromiseLike<TlsSetup>) | undefined;
   /**
    * Shown to the other side before it accepts the connection; at most 15 KiB. A function is called for each attempt, as
    * that of `tls` is: use one for a token that expires.
    */
-  data?: Bytes | (() => Bytes | undefined | PromiseLike<Bytes | undefined>);
+  data?: Bytes | (() => Bytes | undefined | PromiseLike<Bytes | undefined>) | undefined;
   /** Gives the attempt to connect up. The signal means nothing to a connection that has been open. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** How to come back after the socket was lost; `false`: the connection ends with its socket. */
-  reconnect?: ReconnectOptions | false;
+  reconnect?: ReconnectOptions | false | undefined;
   /**
    * Milliseconds that each address of a name has to answer before the next one is tried, as Node's option of that name.
    * The last has what is left of `handshakeTimeout`. Default: a quarter of `handshakeTimeout`, which is 2,500.
@@ -50,7 +50,7 @@ export interface ConnectOptions extends EndpointOptions, Address {
    */
   whenOffline?: WhenOffline | undefined;
   /** @internal Milliseconds before the first attempt. */
-  startDelay?: number;
+  startDelay?: number | undefined;
 }
 
 /** What a function given as `tls` returns. */

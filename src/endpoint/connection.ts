@@ -75,14 +75,14 @@ export interface ConnectionEvents {
 /** How a session is opened. */
 export interface SessionOptions {
   /** Shown to the other side's application with the session. */
-  data?: Bytes;
+  data?: Bytes | undefined;
   /** Shown with it; see `Metadata` for its limits. */
-  metadata?: Metadata;
+  metadata?: Metadata | undefined;
   /**
    * Milliseconds until the session must be accepted or rejected, from the moment in which the request to open it
    * is written to a socket. Default: `sessionTimeout`; 0 = no limit.
    */
-  timeout?: number;
+  timeout?: number | undefined;
   /**
    * Of `createSession`: for how long it waits while there is no socket. Default: the connection's. `openSession` does not
    * wait at all.
@@ -102,17 +102,17 @@ export interface DialerParts {
 /** How long a drain may take. */
 export interface DrainOptions {
   /** Milliseconds until the connection is closed although something is left. Default 30,000; 0 = at once. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** What the other side can read about why a connection is closed. */
 export interface CloseOptions {
   /** `Code.OK` (the default) or an application's own, 0x8000–0xffff. */
-  code?: number;
+  code?: number | undefined;
   /** For people, at most 1024 bytes. Default: none. */
-  reason?: string;
+  reason?: string | undefined;
   /** For the other side's application. Default: none. */
-  data?: Bytes;
+  data?: Bytes | undefined;
 }
 
 /**

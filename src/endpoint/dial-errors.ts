@@ -13,11 +13,11 @@ import {
 /** Where the other side listens: a TCP address, or a Unix socket. */
 export interface Address {
   /** Name or address. Default `localhost`. */
-  host?: string;
+  host?: string | undefined;
   /** 1 … 65,535; required without `path`. */
-  port?: number;
+  port?: number | undefined;
   /** A Unix socket, instead of host and port. */
-  path?: string;
+  path?: string | undefined;
 }
 
 /** @internal One attempt at one address, or one round of attempts at all of them, that brought no connection. */

@@ -55,7 +55,7 @@ export type ErrorCode =
 /** What an `InterconnectError` holds beside its code and message. */
 export interface InterconnectErrorDetails {
   /** Default `'no'`. */
-  readonly executed?: Executed;
+  readonly executed?: Executed | undefined;
   /** See the fields of `InterconnectError` of the same names. */
   readonly status?: number | undefined;
   /** The other side's words. */

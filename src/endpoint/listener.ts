@@ -22,22 +22,22 @@ import type { DroppedSocket, Stranger } from './stranger.js';
 /** Where to listen, whom to let in, and what to allow. */
 export interface ListenerOptions extends EndpointOptions {
   /** Name or address to bind. Default `localhost`; `::` for all, IPv4 and IPv6. */
-  host?: string;
+  host?: string | undefined;
   /** Default 0: any free one; `listen` tells which. */
-  port?: number;
+  port?: number | undefined;
   /** A Unix socket, instead of host and port. A stale one is replaced, a live one is an error. */
-  path?: string;
+  path?: string | undefined;
   /** Encrypts: Node's `tls.createServer` options. With `requestCert`, dialers need a certificate. */
-  tls?: TlsOptions;
+  tls?: TlsOptions | undefined;
   /** Connections that wait to be accepted by this process. Default 511. */
-  backlog?: number;
+  backlog?: number | undefined;
   /**
    * The permissions of the file of a Unix socket (`path`), as `chmod` takes them: who may write to the file may connect.
    * Default 0o600: only the user that runs this process, and root.
    */
   mode?: number | undefined;
   /** Sockets at once; one more is dropped. As many connections may be without one. Default 4096. */
-  maxConnections?: number;
+  maxConnections?: number | undefined;
   /**
    * For a listener behind balancers that begin each socket with a header of the PROXY protocol. `connection.peer` then
    * has the address and the port that the header names. Default: no socket begins with one.
@@ -47,12 +47,12 @@ export interface ListenerOptions extends EndpointOptions {
    * Milliseconds that a connection whose socket was lost waits for its dialer to come back; 0: it ends with
    * its socket. Default 120,000.
    */
-  resumeTimeout?: number;
+  resumeTimeout?: number | undefined;
   /**
    * Judges a dialer before there is a connection: call `accept` or `reject`, now or later. A throw, or
    * a rejected promise, refuses it. Default: everyone is accepted.
    */
-  authenticate?: (handshake: Handshake) => unknown;
+  authenticate?: ((handshake: Handshake) => unknown) | undefined;
 }
 
 /** What a listener emits. */

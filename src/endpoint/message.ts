@@ -13,25 +13,25 @@ import type { Session } from './session.js';
 /** Beside the payload of a settlement. */
 export interface SettleOptions {
   /** Travels beside the payload; see `Metadata` for its limits. */
-  metadata?: Metadata;
+  metadata?: Metadata | undefined;
 }
 
 /** What a message is rejected with; see `Message.reject`. */
 export interface ItemsRejection extends SettleOptions {
   readonly code: number;
   readonly reason: string;
-  readonly data?: Bytes;
+  readonly data?: Bytes | undefined;
 }
 
 /** Beside an answer that is a stream. */
 export interface ItemsSettleOptions extends SettleOptions {
   /** Ends the answer at once, as if the source had failed with the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /**
    * What the message is rejected with when the source fails. Without it, it is FAILED, and the error is the
    * connection's `handlerError`.
    */
-  toRejection?: (error: unknown) => ItemsRejection;
+  toRejection?: ((error: unknown) => ItemsRejection) | undefined;
 }
 
 /**

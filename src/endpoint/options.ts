@@ -15,49 +15,49 @@ import { OUTSIDE, type Scope, scopedClock } from './scope.js';
 /** What this side allows the other, and itself. All have defaults; none can be switched off. */
 export interface EndpointLimits {
   /** Bytes of one frame's body, 16 KiB … 1 MiB. Larger messages travel in fragments. Default 64 KiB. */
-  maxFrameSize?: number;
+  maxFrameSize?: number | undefined;
   /** Bytes of one message that this side receives. Default 16 MiB. */
-  maxMessageSize?: number;
+  maxMessageSize?: number | undefined;
   /** Sessions that the other side may have open at once. Default 1024. */
-  maxSessions?: number;
+  maxSessions?: number | undefined;
   /** Messages per session that the other side may have unsettled. Default 256. */
-  maxUnsettled?: number;
+  maxUnsettled?: number | undefined;
   /** Items on their way in one stream: how far its source runs ahead of its reader. Default 32. */
-  maxItems?: number;
+  maxItems?: number | undefined;
   /** Bytes on their way in one session, 64 KiB … 1 GiB. Default 4 MiB. */
-  sessionWindow?: number;
+  sessionWindow?: number | undefined;
   /**
    * Bytes that one connection holds for handlers: from the first byte of a message until it is settled.
    * Default 64 MiB, or twice `maxMessageSize` if that is more.
    */
-  connectionWindow?: number;
+  connectionWindow?: number | undefined;
   /** Own messages that may wait for the other side's credit; then `IC_ERR_QUEUE_FULL`. Default 16,384. */
-  maxQueuedMessages?: number;
+  maxQueuedMessages?: number | undefined;
   /** Their bytes. Default 64 MiB. */
-  maxQueuedBytes?: number;
+  maxQueuedBytes?: number | undefined;
 }
 
 /** What both kinds of endpoint take. Durations are in milliseconds. */
 export interface EndpointOptions extends EndpointLimits {
   /** Milliseconds until a connection must stand. Default 10,000. */
-  handshakeTimeout?: number;
+  handshakeTimeout?: number | undefined;
   /**
    * Milliseconds until a session must be accepted or rejected, from the moment in which the request to open it is
    * written to a socket. Default 5,000; 0 = no limit.
    */
-  sessionTimeout?: number;
+  sessionTimeout?: number | undefined;
   /** Milliseconds until a message must be settled, or an answer in items begin. Default 60,000; 0 = no limit. */
-  messageTimeout?: number;
+  messageTimeout?: number | undefined;
   /** Milliseconds of silence after which the other side is given up. Default 30,000; 0 = never. */
-  idleTimeout?: number;
+  idleTimeout?: number | undefined;
   /** Who this is, told to the other side for its logs; at most 128 bytes. */
-  agent?: string;
+  agent?: string | undefined;
   /** Where sockets come from, instead of an address: a `MemoryNetwork`, for tests. */
-  network?: Network;
+  network?: Network | undefined;
   /** @internal Tests own the clock. */
-  clock?: Clock;
+  clock?: Clock | undefined;
   /** @internal Where what lives long runs. */
-  scope?: Scope;
+  scope?: Scope | undefined;
 }
 
 /** @internal Options with every default filled in. */

@@ -29,12 +29,12 @@ export interface Sender {
 
 /** @internal What of the options of a `send` concerns it after it was sent. */
 export interface PendingOptions {
-  readonly timeout?: number;
-  readonly signal?: AbortSignal;
-  readonly oneWay?: boolean;
-  readonly idempotent?: boolean;
+  readonly timeout?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly oneWay?: boolean | undefined;
+  readonly idempotent?: boolean | undefined;
   readonly whenOffline?: WhenOffline | undefined;
-  readonly onItem?: OnItem;
+  readonly onItem?: OnItem | undefined;
 }
 
 export class PendingSend extends OutgoingMessage implements DeliveredMessage {

@@ -10,11 +10,11 @@ import type { Dialer, DialListener } from './dialer.js';
 /** How a dialer comes back after it has lost its socket. */
 export interface ReconnectOptions {
   /** Milliseconds; the first pause is at most that long, each further one at most twice the former. Default 100. */
-  minDelay?: number;
+  minDelay?: number | undefined;
   /** Milliseconds that no pause exceeds. Default 10,000. */
-  maxDelay?: number;
+  maxDelay?: number | undefined;
   /** Rounds through all addresses without success, after which it gives up. Default: never. */
-  attempts?: number;
+  attempts?: number | undefined;
 }
 
 /** @internal With every default filled in. */

@@ -36,11 +36,11 @@ export interface StreamOptions {
    * `messageTimeout`. That is until the answer is there or begins; from its first item on, and where the request is
    * a stream, it counts anew from each item.
    */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Travels beside the payload; see `Metadata` for its limits. */
-  metadata?: Metadata;
+  metadata?: Metadata | undefined;
   /** Cancels: the other side's handler sees its own signal abort. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** For how long the message waits while there is no socket: see `WhenOffline`. Default: the connection's. */
   whenOffline?: WhenOffline | undefined;
 }
@@ -48,17 +48,17 @@ export interface StreamOptions {
 /** How one message is sent. */
 export interface SendOptions extends StreamOptions {
   /** No outcome is wanted. Not for streams. */
-  oneWay?: boolean;
+  oneWay?: boolean | undefined;
   /**
    * It does no harm if the handler runs twice: where the connection is lost for good, and nobody knows whether
    * the handler ran, the message goes again on the next one instead of failing with `executed: 'maybe'`.
    */
-  idempotent?: boolean;
+  idempotent?: boolean | undefined;
   /**
    * Takes the items of an answer that is a stream, one after the other: the next comes when the promise has
    * resolved. If it throws, the message is cancelled. The outcome comes after the last.
    */
-  onItem?: (item: Buffer) => void | Promise<void>;
+  onItem?: ((item: Buffer) => void | Promise<void>) | undefined;
 }
 
 /**

@@ -17,9 +17,9 @@ const TIMEOUT = 1000;
 /** For `check()`. */
 export interface InterconnectHealthOptions {
   /** Milliseconds within which the connection must stand and the round trip be over. Default 1000. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** @internal Tests own the clock. */
-  clock?: Timers;
+  clock?: Timers | undefined;
 }
 
 /** How one client or server is. */

@@ -15,11 +15,11 @@ import { InterconnectServer } from './server/interconnect.server.js';
 /** A section left out means its defaults: `localhost:3000`, as for Nest's TCP transport. */
 export interface InterconnectModuleOptions {
   /** For `InterconnectClient`. */
-  client?: InterconnectClientOptions;
+  client?: InterconnectClientOptions | undefined;
   /** For `InterconnectServer`. */
-  server?: InterconnectServerOptions;
+  server?: InterconnectServerOptions | undefined;
   /** The server does not listen: it serves over the connection that the client opens. */
-  serveOverClient?: boolean;
+  serveOverClient?: boolean | undefined;
 }
 
 /** What a class given to `forRootAsync({ useClass })` or `({ useExisting })` implements. */
@@ -34,12 +34,15 @@ const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
   })
     .setClassMethodName('forRoot')
     .setFactoryMethodName('createInterconnectOptions')
-    .setExtras(
+    .setExtras<{ isGlobal: boolean | undefined; mapHttpExceptions: boolean | undefined }>(
       { isGlobal: false, mapHttpExceptions: false },
       (definition, { isGlobal, mapHttpExceptions }) => ({
         ...definition,
-        global: isGlobal,
-        providers: [...(definition.providers ?? []), ...(mapHttpExceptions ? [MAPPING] : [])],
+        global: isGlobal ?? false,
+        providers: [
+          ...(definition.providers ?? []),
+          ...(mapHttpExceptions === true ? [MAPPING] : []),
+        ],
       }),
     )
     .build();

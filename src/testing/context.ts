@@ -7,19 +7,19 @@ import { FakeInterconnectClient } from './fake-client.js';
 /** What a handler, guard, pipe or filter under test shall find. All of it has a default. */
 export interface InterconnectContextOptions {
   /** Default `'test'`. */
-  readonly pattern?: string;
-  readonly data?: Bytes;
-  readonly metadata?: Metadata;
+  readonly pattern?: string | undefined;
+  readonly data?: Bytes | undefined;
+  readonly metadata?: Metadata | undefined;
   /** Default: one that never aborts. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Milliseconds left. Default: the message never times out. */
-  readonly remaining?: number;
+  readonly remaining?: number | undefined;
   /** Whether an event handler serves it. Default `false`. */
-  readonly isEvent?: boolean;
+  readonly isEvent?: boolean | undefined;
   /** Who sent it. Default: empty. */
-  readonly identity?: string;
+  readonly identity?: string | undefined;
   /** What `getClient()` gives. Default: one that answers nothing. */
-  readonly client?: FakeInterconnectClient;
+  readonly client?: FakeInterconnectClient | undefined;
 }
 
 /** A context without a message on any wire: `controller.replicate(chunk, createInterconnectContext({ … }))`. */

@@ -11,16 +11,20 @@ export interface MicroserviceFactory {
 
 /** Beside the network, which the pair has of its own. */
 export interface InterconnectPairOptions {
-  readonly server?: Omit<
-    InterconnectServerOptions,
-    'host' | 'port' | 'path' | 'network' | 'tlsOptions' | 'connect'
-  >;
-  readonly client?: Omit<
-    InterconnectClientOptions,
-    'host' | 'port' | 'path' | 'network' | 'tlsOptions' | 'addresses'
-  >;
+  readonly server?:
+    | Omit<
+        InterconnectServerOptions,
+        'host' | 'port' | 'path' | 'network' | 'tlsOptions' | 'connect'
+      >
+    | undefined;
+  readonly client?:
+    | Omit<
+        InterconnectClientOptions,
+        'host' | 'port' | 'path' | 'network' | 'tlsOptions' | 'addresses'
+      >
+    | undefined;
   /** Before the application listens: global enhancers, hooks. */
-  readonly configure?: (app: INestMicroservice, server: InterconnectServer) => void;
+  readonly configure?: ((app: INestMicroservice, server: InterconnectServer) => void) | undefined;
 }
 
 /**

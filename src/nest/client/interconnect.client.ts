@@ -11,7 +11,7 @@ import type { CallSettings } from './call.js';
 import { describePattern, refused } from './caller.js';
 import type { Call, Caller } from './caller.js';
 import { Cancellation } from './cancellation.js';
-import { clientCodec } from '../common/codec.js';
+import { clientCodec, serializersOf } from '../common/codec.js';
 import type { CodecOptions } from '../common/codec.js';
 import { ConnectionSlot, GivenConnection } from './connection-slot.js';
 import type { ConnectionHolder } from './connection-slot.js';
@@ -29,13 +29,13 @@ import { Notifier } from '../common/notifier.js';
 /** For one `request()`. What a record says as well, these say louder. */
 export interface InterconnectRequestOptions {
   /** Milliseconds until an outcome must be there. Default: the client's `messageTimeout`; 0 = no limit. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Cancels: the handler's `ctx.signal` aborts. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Travels beside the bytes; the handler reads it with `ctx.getMetadata()`. */
-  metadata?: Metadata;
+  metadata?: Metadata | undefined;
   /** It does no harm if the handler runs twice. */
-  idempotent?: boolean;
+  idempotent?: boolean | undefined;
 }
 
 /**
@@ -78,8 +78,8 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     this.connectsOnBootstrap = options.connectOnBootstrap ?? false;
     this.metadata = options.metadata;
     this.isJson = options.encoding === 'json';
-    this.initializeSerializer(options);
-    this.initializeDeserializer(options);
+    this.initializeSerializer(serializersOf(options));
+    this.initializeDeserializer(serializersOf(options));
     this.settings = {
       codec: clientCodec(options),
       normalize: (pattern) => this.normalizePattern(pattern),

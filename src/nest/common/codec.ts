@@ -21,9 +21,17 @@ export type InterconnectEncoding = 'binary' | 'json';
 
 /** What server and client options have in common here. */
 export interface CodecOptions {
-  readonly encoding?: InterconnectEncoding;
-  readonly serializer?: Serializer;
-  readonly deserializer?: Deserializer;
+  readonly encoding?: InterconnectEncoding | undefined;
+  readonly serializer?: Serializer | undefined;
+  readonly deserializer?: Deserializer | undefined;
+}
+
+/** For Nest's own way to take them over, whose types know no `undefined`. */
+export function serializersOf({ serializer, deserializer }: CodecOptions): {
+  serializer?: Serializer;
+  deserializer?: Deserializer;
+} {
+  return { ...(serializer && { serializer }), ...(deserializer && { deserializer }) };
 }
 
 /** One side's way from values to bytes and back. Where a serializer is asynchronous, so is this. */

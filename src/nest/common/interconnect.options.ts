@@ -16,14 +16,14 @@ export interface InterconnectPayloadOptions {
    * `'binary'` (the default): bytes go out and come in as they are, and anything else is an error. `'json'`: any value
    * that JSON has a form for, as with Nest's TCP transport.
    */
-  encoding?: InterconnectEncoding;
+  encoding?: InterconnectEncoding | undefined;
   /**
    * Gets `{ pattern, data }` for a message or `{ response }` for an answer, and `{ pattern }` beside it; gives
    * a packet with other contents, or the contents alone. Rejections do not go through it.
    */
-  serializer?: Serializer;
+  serializer?: Serializer | undefined;
   /** The other way: gets the packet with what arrived, and gives the packet with what the handler, or the caller, gets. */
-  deserializer?: Deserializer;
+  deserializer?: Deserializer | undefined;
 }
 
 /** What an `InterconnectClient` is, to a server that serves over its connection. */
@@ -42,7 +42,7 @@ export interface InterconnectServerConnectOptions extends Omit<
    * `true` (the default): `listen()` waits for the connection, and fails where there is none to be had. `false`: it
    * resolves at once, and the server keeps trying.
    */
-  waitForConnection?: boolean;
+  waitForConnection?: boolean | undefined;
 }
 
 /**
@@ -53,27 +53,27 @@ export interface InterconnectServerConnectOptions extends Omit<
 export interface InterconnectServerOptions
   extends Omit<ListenerOptions, 'tls'>, InterconnectPayloadOptions {
   /** Interface to bind. Default `'localhost'`: only this machine. `'::'` or `'0.0.0.0'`: everyone. */
-  host?: string;
+  host?: string | undefined;
   /** Default 3000; 0 takes any free port, which `app.listen()` then resolves with. */
-  port?: number;
+  port?: number | undefined;
   /** With it, every connection is TLS. `requestCert` and `ca` ask for client certificates. */
-  tlsOptions?: NonNullable<ListenerOptions['tls']>;
+  tlsOptions?: NonNullable<ListenerOptions['tls']> | undefined;
   /**
    * Tells several Interconnect servers of one application apart: each serves the handlers whose
    * decorator names its id, or none. Default `INTERCONNECT_TRANSPORT`.
    */
-  transportId?: symbol;
+  transportId?: symbol | undefined;
   /**
    * Instead of listening: connects, and serves what the other side sends over that connection, as a device
    * does that nobody can reach. It keeps coming back, whatever ends the connection. Or an `InterconnectClient`, over
    * whose connection to serve; it is closed with the server.
    */
-  connect?: InterconnectServerConnectOptions | ConnectingClient;
+  connect?: InterconnectServerConnectOptions | ConnectingClient | undefined;
   /**
    * Milliseconds that `close()` gives to what runs: nothing new is taken meanwhile. Default 10,000; 0: what runs is
    * cut off. Nothing running: `close()` does not wait.
    */
-  shutdownTimeout?: number;
+  shutdownTimeout?: number | undefined;
 }
 
 /**
@@ -82,42 +82,42 @@ export interface InterconnectServerOptions
  */
 export interface InterconnectClientOptions extends EndpointOptions, InterconnectPayloadOptions {
   /** Default `'localhost'`. */
-  host?: string;
+  host?: string | undefined;
   /** Default 3000. */
-  port?: number;
+  port?: number | undefined;
   /** Unix socket, instead of host and port. */
-  path?: string;
+  path?: string | undefined;
   /** Several addresses of the same service, instead of one: they are tried in turn. */
-  addresses?: NonNullable<ConnectOptions['addresses']>;
+  addresses?: NonNullable<ConnectOptions['addresses']> | undefined;
   /**
    * With it, the connection is TLS; `true` takes Node's defaults. A function, also `async`, gives the options anew for each
    * attempt to connect: for certificates that are renewed.
    */
-  tlsOptions?: NonNullable<ConnectOptions['tls']>;
+  tlsOptions?: NonNullable<ConnectOptions['tls']> | undefined;
   /**
    * Shown to the server's `authenticate` at every connect. At most 15 KiB. A function, also `async`, gives the bytes anew for
    * each attempt to connect: for tokens that expire. If it throws, that attempt has failed.
    */
-  data?: NonNullable<ConnectOptions['data']>;
+  data?: NonNullable<ConnectOptions['data']> | undefined;
   /** As the core's: milliseconds for each address of a name but the last. Default: a quarter of `handshakeTimeout`. */
-  autoSelectFamilyAttemptTimeout?: ConnectOptions['autoSelectFamilyAttemptTimeout'];
+  autoSelectFamilyAttemptTimeout?: ConnectOptions['autoSelectFamilyAttemptTimeout'] | undefined;
   /**
    * Sent with every call, for the handler's `ctx.getMetadata()`. An entry of the same name that a dispatch hook, a
    * record or a request gives is more specific, and wins.
    */
-  metadata?: Metadata;
+  metadata?: Metadata | undefined;
   /** How to come back after the socket was lost; `false`: the connection ends with its socket. */
-  reconnect?: NonNullable<ConnectOptions['reconnect']>;
+  reconnect?: NonNullable<ConnectOptions['reconnect']> | undefined;
   /**
    * `emit()` does not wait for an acknowledgement: it completes when the event is written to the
    * socket. Default `false`. A record's `setOneWay()` overrules it.
    */
-  oneWay?: boolean;
+  oneWay?: boolean | undefined;
   /**
    * A client that is a provider connects when the application starts, which fails where there is no connection to be
    * had. Default `false`: it connects at the first call.
    */
-  connectOnBootstrap?: boolean;
+  connectOnBootstrap?: boolean | undefined;
 }
 
 /** What the core's `Listener` is made of. Only defaults that differ from the core's are filled in here. */

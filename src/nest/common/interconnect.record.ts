@@ -40,13 +40,13 @@ export class InterconnectRecord<Data = Bytes> {
 /** See the fields of `InterconnectRecord` of the same names. */
 export interface InterconnectRecordOptions {
   /** At most 64 entries and 7,000 bytes. */
-  readonly metadata?: Metadata;
+  readonly metadata?: Metadata | undefined;
   /** Milliseconds; 0 = no limit. */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** Default: as the client's option. */
-  readonly oneWay?: boolean;
+  readonly oneWay?: boolean | undefined;
   /** Default `false`. */
-  readonly idempotent?: boolean;
+  readonly idempotent?: boolean | undefined;
 }
 
 /** By brand, so that it holds across two copies of the package. */

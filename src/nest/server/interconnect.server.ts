@@ -17,7 +17,7 @@ import type {
   Session,
   Stranger,
 } from '../../endpoint/index.js';
-import { serverCodec } from '../common/codec.js';
+import { serverCodec, serializersOf } from '../common/codec.js';
 import type { ConnectionSource, SourceListener } from './connection-source.js';
 import { Dialing } from './dialing.js';
 import { readExtras } from './handler-extras.js';
@@ -91,8 +91,8 @@ export class InterconnectServer
     this.options = options;
     this.timers = options.clock ?? systemClock;
     this.transportId = options.transportId ?? INTERCONNECT_TRANSPORT;
-    this.initializeSerializer(options);
-    this.initializeDeserializer(options);
+    this.initializeSerializer(serializersOf(options));
+    this.initializeDeserializer(serializersOf(options));
     this.warnings = new SparingLog(this.logger, this.timers);
     this.environment = {
       codec: serverCodec(options),
