@@ -349,6 +349,7 @@ export class ConnectionMachine implements SessionOwner {
     if (this.#sessions.vacate(session)) this.connectionCreditDue();
   }
 
+  /** [IC-7.2] */
   #onMessageFrame(
     session: SessionMachine,
     type: number,

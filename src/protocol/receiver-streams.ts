@@ -82,6 +82,8 @@ export class ReceiverStreams {
     metaLength: number,
     end: number,
   ): boolean {
+    // [IC-6.48]
+    if (this.#receiver.unfinishedId === id) violation(`An item before message ${id} is complete.`);
     const message = this.#receiver.find(id);
     const items = (message ?? this.#late.get(id))?.requestItems;
     if (items === undefined) {
@@ -91,8 +93,6 @@ export class ReceiverStreams {
       this.#receiver.free(end - start, end - start);
       return false;
     }
-    // [IC-6.48]
-    if (this.#receiver.unfinishedId === id) violation(`An item before message ${id} is complete.`);
     const fits = items.onItem(flags, bytes, start, metaLength, end);
     // [IC-8.21]
     if (message !== undefined) this.#onPart(message, items, fits);

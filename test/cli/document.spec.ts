@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from '@jest/globals';
 import { CASES, GROUPS } from '../../src/cli/conformance/cases/index.js';
+import { COLUMNS, MATRIX } from '../../src/cli/conformance/cases/matrix.js';
 import { groupOf } from '../../src/cli/conformance/conformance-case.js';
 import { FIXTURE_LIMITS } from '../../src/cli/fixture/limits.js';
 
@@ -22,6 +23,22 @@ describe('The conformance cases', () => {
     const strange = CASES.flatMap((each) => each.clauses).filter((each) => !clauses.has(each));
     expect(new Set(strange)).toEqual(new Set());
     expect(CASES.filter((each) => each.clauses.length === 0)).toEqual([]);
+  });
+
+  it('have the reactions of the matrix in §7.9', () => {
+    const heading = `| frame | ${COLUMNS.join(' | ')} |`;
+    const start = protocol.indexOf(heading);
+    expect(start).toBeGreaterThan(0);
+    const [rows = ''] = protocol.slice(start).split('\n\n', 1);
+    const documented = rows
+      .split('\n')
+      .slice(2)
+      .map((row) => row.slice(2, -2).split(' | '));
+
+    // No session of the fixture sends a request stream.
+    const shown = documented.filter(([row]) => row !== 'CREDIT with REPLY, with STREAM on SEND');
+    expect(MATRIX.map(({ row, reactions }) => [row, ...reactions])).toEqual(shown);
+    expect(shown).toHaveLength(documented.length - 1);
   });
 
   it('have the numbers of appendix B', () => {

@@ -10,6 +10,7 @@ import { greetingCases } from './greetings.js';
 import { handshakeCases } from './handshake.js';
 import { headerCases } from './header.js';
 import { keepaliveCases } from './keepalive.js';
+import { matrixCases } from './matrix.js';
 import { messageRuleCases } from './message-rules.js';
 import { messageCases } from './messages.js';
 import { metaCases } from './meta.js';
@@ -21,7 +22,7 @@ import { sessionCases } from './sessions.js';
 import { streamCases } from './streams.js';
 import { streamRuleCases } from './stream-rules.js';
 
-/** The groups, in the order in which they run. A later chapter of the protocol adds its own. */
+/** The groups, in the order in which they run. */
 export const GROUPS = [
   'handshake',
   'sessions',
@@ -33,6 +34,7 @@ export const GROUPS = [
   'streams',
   'drain',
   'resume',
+  'matrix',
   'malformed',
 ] as const;
 
@@ -57,6 +59,7 @@ const ALL: readonly ConformanceCase[] = [
   ...resumeCases,
   ...ownResumeCases,
   ...floodCases,
+  ...matrixCases,
 ];
 
 /** Group by group, and within a group by the numbers in the names. */

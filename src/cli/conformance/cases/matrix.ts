@@ -1,0 +1,223 @@
+/**
+ * The matrix of PROTOCOL.md, §7.9: each frame in each state of its message. The reactions stand here again, so that the
+ * suite judges by nothing that the implementation has; a spec of this package compares them with the document.
+ */
+import { Code, Flag, FrameType } from '../../../wire/index.js';
+import type { ConformanceCase } from '../conformance-case.js';
+import { accept, cancel, frag, frame, send, u32 } from '../octets.js';
+import { atReceiver, atSender, type Column, type Scene, type Variant } from './matrix-scenes.js';
+
+const { CREDIT, ITEM } = FrameType;
+const { MORE, REPLY } = Flag;
+const LEAST = Buffer.alloc(4096, 'a');
+
+type Reaction = 'take' | 'ignore' | 'count' | 'PROTOCOL' | '–';
+
+export interface MatrixRow {
+  /** As the document has it. */
+  readonly row: string;
+  /** A part of the names of its cases. */
+  readonly name: string;
+  readonly scenes: typeof atReceiver | typeof atSender;
+  readonly variant?: Variant;
+  readonly frames: (scene: Scene) => readonly Buffer[];
+  /** One for each column, in the order of `COLUMNS`. */
+  readonly reactions: readonly Reaction[];
+}
+
+export const COLUMNS: readonly Column[] = [
+  'unused',
+  'unfinished',
+  'running',
+  'cut',
+  'settled',
+  'forgotten',
+  'one-way',
+  'CLOSED',
+];
+
+const item = ({ session }: Scene, flags = 0): readonly Buffer[] => [
+  frame(ITEM, { session, id: 1, flags, payload: 'x' }),
+];
+const credit = ({ session }: Scene, flags = 0): readonly Buffer[] => [
+  frame(CREDIT, { session, id: 1, flags, payload: u32(2000) }),
+];
+
+/** A row of request streams is left out: no session of the fixture sends any. */
+export const MATRIX: readonly MatrixRow[] = [
+  {
+    row: 'SEND',
+    name: 'send',
+    scenes: atReceiver,
+    frames: ({ session }) => [send(session, 1)],
+    reactions: [
+      'take',
+      'PROTOCOL',
+      'PROTOCOL',
+      'PROTOCOL',
+      'PROTOCOL',
+      'PROTOCOL',
+      'PROTOCOL',
+      'ignore',
+    ],
+  },
+  {
+    row: 'FRAG of no ITEM',
+    name: 'frag',
+    scenes: atReceiver,
+    frames: ({ session }) => [frag(session, 1, { flags: MORE, payload: LEAST })],
+    reactions: [
+      'PROTOCOL',
+      'take',
+      'PROTOCOL',
+      'ignore',
+      'PROTOCOL',
+      'PROTOCOL',
+      'PROTOCOL',
+      'ignore',
+    ],
+  },
+  {
+    row: 'FRAG of an ITEM',
+    name: 'frag-of-item',
+    scenes: atReceiver,
+    variant: { stream: true, partial: true },
+    frames: ({ session }) => [frag(session, 1, { flags: MORE, payload: LEAST })],
+    reactions: ['–', '–', 'take', '–', 'ignore', 'PROTOCOL', '–', 'ignore'],
+  },
+  {
+    row: 'ITEM, with STREAM on SEND',
+    name: 'item',
+    scenes: atReceiver,
+    variant: { stream: true },
+    frames: (scene) => item(scene),
+    reactions: ['PROTOCOL', 'PROTOCOL', 'take', 'PROTOCOL', 'ignore', 'count', '–', 'ignore'],
+  },
+  {
+    row: 'ITEM, without STREAM on SEND',
+    name: 'item-without-stream',
+    scenes: atReceiver,
+    frames: (scene) => item(scene),
+    reactions: [
+      'PROTOCOL',
+      'PROTOCOL',
+      'PROTOCOL',
+      'PROTOCOL',
+      'count',
+      'count',
+      'PROTOCOL',
+      'ignore',
+    ],
+  },
+  {
+    row: 'CANCEL, the first',
+    name: 'cancel',
+    scenes: atReceiver,
+    frames: ({ session }) => [cancel(session, 1)],
+    reactions: ['PROTOCOL', 'take', 'take', 'ignore', 'ignore', 'ignore', 'take', 'ignore'],
+  },
+  {
+    row: 'CANCEL, the second',
+    name: 'cancel-again',
+    scenes: atReceiver,
+    frames: ({ session }) => [cancel(session, 1), cancel(session, 1)],
+    reactions: ['–', '–', 'count', 'count', 'count', 'count', 'count', 'ignore'],
+  },
+  {
+    row: 'CREDIT, items were written',
+    name: 'item-credit',
+    scenes: atReceiver,
+    variant: { answered: true },
+    frames: (scene) => credit(scene),
+    reactions: ['–', '–', 'take', '–', 'ignore', 'count', '–', 'ignore'],
+  },
+  {
+    row: 'CREDIT, no item was written',
+    name: 'item-credit-early',
+    scenes: atReceiver,
+    frames: (scene) => credit(scene),
+    reactions: ['PROTOCOL', 'take', 'take', 'count', 'count', 'count', 'PROTOCOL', 'ignore'],
+  },
+  {
+    row: 'ITEM with REPLY',
+    name: 'item-reply',
+    scenes: atSender,
+    frames: (scene) => item(scene, REPLY),
+    reactions: [
+      'PROTOCOL',
+      'take',
+      'take',
+      'PROTOCOL',
+      'PROTOCOL',
+      'PROTOCOL',
+      'PROTOCOL',
+      'ignore',
+    ],
+  },
+  {
+    row: 'FRAG with REPLY of a unit',
+    name: 'frag-reply',
+    scenes: atSender,
+    variant: { partial: true },
+    frames: ({ session }) => [frag(session, 1, { flags: REPLY | MORE, payload: LEAST })],
+    reactions: ['–', 'take', 'take', '–', '–', '–', '–', 'ignore'],
+  },
+  {
+    row: 'FRAG with REPLY of no unit',
+    name: 'frag-reply-of-nothing',
+    scenes: atSender,
+    frames: ({ session }) => [frag(session, 1, { flags: REPLY, payload: LEAST })],
+    reactions: [
+      'PROTOCOL',
+      'PROTOCOL',
+      'PROTOCOL',
+      'PROTOCOL',
+      'PROTOCOL',
+      'PROTOCOL',
+      'PROTOCOL',
+      'ignore',
+    ],
+  },
+  {
+    row: 'ACCEPT, REJECT',
+    name: 'settlement',
+    scenes: atSender,
+    frames: ({ session }) => [accept(session, 1)],
+    reactions: ['PROTOCOL', 'take', 'take', 'count', 'count', 'count', 'count', 'ignore'],
+  },
+  {
+    row: 'CREDIT with REPLY, without STREAM',
+    name: 'credit-reply',
+    scenes: atSender,
+    frames: (scene) => credit(scene, REPLY),
+    reactions: ['PROTOCOL', 'count', 'count', 'count', 'count', 'count', 'count', 'ignore'],
+  },
+];
+
+export const matrixCases: readonly ConformanceCase[] = MATRIX.flatMap((each) =>
+  COLUMNS.flatMap((column, at) => {
+    const reaction = each.reactions[at] ?? '–';
+    return reaction === '–' ? [] : [cellOf(each, column, reaction)];
+  }),
+);
+
+function cellOf(
+  { row, name, scenes, variant = {}, frames }: MatrixRow,
+  column: Column,
+  reaction: Reaction,
+): ConformanceCase {
+  const isViolation = reaction === 'PROTOCOL';
+  return {
+    id: `matrix/${name}.${column}`,
+    clauses: isViolation ? ['1.2', '7.2'] : ['7.2'],
+    sentence: `${row}; the message is ${column}: ${isViolation ? 'CLOSE(PROTOCOL)' : 'the connection goes on'}`,
+    run: async (subject) => {
+      const scene = await scenes[column](subject, variant);
+      const { peer } = scene.conversation;
+      peer.write(...frames(scene));
+      if (isViolation) return void (await peer.closes(Code.PROTOCOL));
+      await peer.fence();
+      await scene.conversation.stillWorks();
+    },
+  };
+}
