@@ -242,8 +242,15 @@ export class Session extends EventEmitter<SessionEvents> {
 
   async #sendStream(data: Items, options: SendOptions): Promise<Outcome> {
     const { oneWay, onItem } = options;
-    checkOnItem(onItem, oneWay);
-    const message = this.#streaming(data, options, onItem !== undefined);
+    let message: StreamingSend;
+    try {
+      checkOnItem(onItem, oneWay);
+      message = this.#streaming(data, options, onItem !== undefined);
+    } catch (error) {
+      // What the floor above has claimed is this message's to end.
+      if (data instanceof ItemSource) data.end().catch(() => undefined);
+      throw error;
+    }
     return message.deliver(onItem, () => this.#start(message, options));
   }
 

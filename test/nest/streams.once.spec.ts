@@ -212,6 +212,22 @@ describe.each(READ_ONCE)('Of %s', (_, make) => {
   });
 });
 
+describe('A call that cannot be sent', () => {
+  it.each<[string, (items: Readable) => Promise<unknown>]>([
+    ['of bad metadata', (items) => client.request('join', items, { metadata: { a: '\ud800' } })],
+    ['of a bad timeout', (items) => client.request('join', items, { timeout: -1 })],
+    ['of a pattern that is no name', (items) => client.request('', items)],
+  ])('because %s ends its stream', async (_, call) => {
+    await client.connect();
+    const items = Readable.from(LETTERS);
+
+    expect(await failure(call(items))).toMatchObject(REFUSED);
+
+    expect(items.destroyed).toBe(true);
+    expect(controller.seen).toEqual([]);
+  });
+});
+
 describe('The body of a request', () => {
   it('is forwarded once', async () => {
     controller.onward = (body) => client.request('join', body);
