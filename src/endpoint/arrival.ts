@@ -20,6 +20,7 @@ import {
 } from './proxy-header.js';
 import type { PeerSource } from './peer.js';
 import type { Stranger, StrangerKind } from './stranger.js';
+import { traffic } from './traffic.js';
 
 /** How sockets arrive at one listener. */
 export interface ArrivalSettings {
@@ -62,6 +63,7 @@ export class Arrival {
 
   constructor(socket: Socket, settings: ArrivalSettings, owner: ArrivalOwner) {
     const { clock, handshakeTimeout } = settings;
+    traffic.count += 1;
     this.socket = socket;
     this.#settings = settings;
     this.#owner = owner;
@@ -93,6 +95,7 @@ export class Arrival {
   }
 
   #read(): void {
+    traffic.count += 1;
     for (let chunk = this.#take(); chunk !== null; chunk = this.#take()) {
       const rest = this.#afterHeader(chunk);
       if (rest === undefined) return;

@@ -98,13 +98,14 @@ export class Entrance implements ArrivalOwner {
   }
 
   #createTlsServer(tls: TlsOptions): Server {
-    const { handshakeTimeout } = this.#settings;
+    // The arrival keeps the time: Node's own timer would judge before the input of the same moment.
+    const unlimited = { handshakeTimeout: 2 ** 31 - 1 };
     // Half open, a socket whose dialer gives up amid the TLS handshake would stay until the timeout.
     const fixed = { allowHalfOpen: false, noDelay: true };
     try {
       const server = createTlsServer(
         // [IC-2.2]
-        { ALPNProtocols: ['intc/1'], handshakeTimeout, ...tls, ...fixed },
+        { ALPNProtocols: ['intc/1'], ...unlimited, ...tls, ...fixed },
         (socket) => this.#onSecured(socket),
       );
       server.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));

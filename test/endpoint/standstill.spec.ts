@@ -2,6 +2,7 @@
  * What has arrived counts before any clock does. In each of these tests a time runs out while this thread stands still,
  * and what was waited for lies in the kernel when the thread goes on.
  */
+import type { TlsOptions } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   connect,
@@ -12,8 +13,8 @@ import {
 } from 'nestjs-interconnect/core';
 import { afterTest } from '../support/after-test.js';
 import { certificates } from '../support/certificates.js';
-import { connected, inSession } from '../support/connected.js';
-import { failure, later, turn } from '../support/events.js';
+import { connected, dial, inSession, listening } from '../support/connected.js';
+import { failure, later, turn, until } from '../support/events.js';
 import { OtherThread, standUntil } from '../support/standstill.js';
 
 /** Milliseconds: long enough for what comes before the standstill, on a machine with much else to do. */
@@ -110,12 +111,22 @@ describe('an answer that came while this thread stood still', () => {
 
   it.each(kinds)('lets a dialer in whose time for the handshake is over, by %s', async (kind) => {
     const { other, target } = await reachable(kind);
-    const limits = { handshakeTimeout: TIME, reconnect: false } as const;
+    const limits = { handshakeTimeout: 1000, reconnect: false } as const;
     const attempt = connect({ ...target, ...limits, data: Buffer.from('late') });
-    // The first look at the sockets, at which nothing has come.
-    await turn();
+    await until(() => other.isGreeted);
 
-    other.standStill(STILL);
+    other.standStill(1100);
+
+    const connection = await attempt;
+    expect(connection.status).toBe('open');
+    await connection.close();
+  });
+
+  it.each(kinds)('leaves a dialer its time that had said nothing before, by %s', async (kind) => {
+    const { target } = await reachable(kind);
+    const attempt = connect({ ...target, handshakeTimeout: 500, reconnect: false });
+
+    standUntil(performance.now() + 700);
 
     const connection = await attempt;
     expect(connection.status).toBe('open');
@@ -195,6 +206,23 @@ describe('a silence that came of this thread alone', () => {
     await dialer.ping();
 
     expect([dialer.status, acceptor.status]).toEqual(['open', 'open']);
+  });
+});
+
+describe('a TLS handshake amid which the listener stands still', () => {
+  it('has its whole time afterwards', async () => {
+    const { ca, server } = await certificates();
+    const SNICallback: TlsOptions['SNICallback'] = (_, done) => {
+      done(null);
+      // The answer is written, and what the dialer says to that is still to come.
+      setImmediate(() => standUntil(performance.now() + 300));
+    };
+    const listener = await listening({ tls: { ...server, SNICallback }, handshakeTimeout: 100 });
+    const tls = { ca, servername: 'localhost' };
+
+    const connection = await dial(listener, { tls, reconnect: false });
+
+    expect(connection.status).toBe('open');
   });
 });
 

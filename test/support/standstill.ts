@@ -7,6 +7,7 @@ import { fromSource } from './from-source.js';
 /** Places in the memory that both threads see. */
 const STANDS = 0;
 const ANSWERED = 1;
+const GREETED = 2;
 
 export class OtherThread {
   /** Where it listens, as options for `connect`. */
@@ -22,7 +23,7 @@ export class OtherThread {
 
   /** Starts it; see `programs/standing.ts`. */
   static async start(options: ListenerOptions): Promise<OtherThread> {
-    const flags = new Int32Array(new SharedArrayBuffer(8));
+    const flags = new Int32Array(new SharedArrayBuffer(12));
     const worker = new Worker(new URL('../endpoint/programs/standing.ts', import.meta.url), {
       execArgv: [...fromSource],
       workerData: { options, flags },
@@ -34,6 +35,11 @@ export class OtherThread {
   /** From now on it keeps its answers until this thread stands still. */
   hush(): void {
     this.#flags.fill(0);
+  }
+
+  /** Whether a dialer has introduced itself that is not let in yet. */
+  get isGreeted(): boolean {
+    return Atomics.load(this.#flags, GREETED) === 1;
   }
 
   /** Holds this thread up until the other one has answered, and so many milliseconds have passed. */

@@ -10,6 +10,7 @@ const { options, flags } = workerData as { options: ListenerOptions; flags: Int3
 /** Places in the memory that both threads see; as in `support/standstill.ts`. */
 const STANDS = 0;
 const ANSWERED = 1;
+const GREETED = 2;
 /** Octets of an answer to `part`. */
 const PART = 8000;
 
@@ -37,8 +38,9 @@ function serve(connection: Connection): void {
 const listener = new Listener({
   ...options,
   authenticate: (handshake) => {
-    if (handshake.data.toString() === 'late') void answer(() => handshake.accept());
-    else handshake.accept();
+    if (handshake.data.toString() !== 'late') return handshake.accept();
+    Atomics.store(flags, GREETED, 1);
+    return void answer(() => handshake.accept());
   },
 });
 listener.on('connection', serve);
