@@ -150,7 +150,9 @@ export class Calm {
       peer !== undefined && peer.closed === undefined && half.peer?.machine.drains !== true;
     const isGivenUp = deadline !== Infinity || isCancelled;
     const fits = payload.length <= half.machine.peer.maxMessage;
-    const isWhole = bond?.doom === undefined && bond?.listener.isOver === false;
+    // A dialer that has given up has lost what was on its way, and the listener need not know yet.
+    const isLive = bond?.listener.isOver === false && bond.dialer?.isOver === false;
+    const isWhole = bond?.doom === undefined && isLive;
     if (isExpected && !isGivenUp && fits && isWhole) {
       throw new Error(`${name} was sent, and is lost.`);
     }
