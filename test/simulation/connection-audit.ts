@@ -237,8 +237,11 @@ export class SocketAudit {
       return;
     }
     if (this.connection === undefined) fail(frame, 'before the handshake.');
-    if (this.#owesGoaway[way] && frame.type !== FrameType.GOAWAY) fail(frame, 'before GOAWAY.');
-    this.#owesGoaway[way] = false;
+    // PING and PONG belong to the socket alone: a sign of life may wait in front of GOAWAY.
+    if (frame.type !== FrameType.PING && frame.type !== FrameType.PONG) {
+      if (this.#owesGoaway[way] && frame.type !== FrameType.GOAWAY) fail(frame, 'before GOAWAY.');
+      this.#owesGoaway[way] = false;
+    }
     this.#checkLimits(way, frame, this.connection);
     this.connection.onWritten(way, this.#places[way], written);
     if (isSequenced(frame.type)) this.#places[way] += 1;
