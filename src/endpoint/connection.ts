@@ -304,6 +304,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#outage.refusal(whenOffline);
   }
 
+  /** @internal Whether one side has taken in anything of the other, on the newest connection between the two. */
+  get wasOfUse(): boolean {
+    const { received, output } = this.machine;
+    return received + output.sent.acknowledged > 0;
+  }
+
   /** @internal Whether nothing more can be sent. */
   get isOver(): boolean {
     return this.#status === 'closing' || this.#status === 'closed';
@@ -423,6 +429,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         this.#failPings(error ?? errorOf(PING_LOST));
         if (!this.#isDraining) this.#toStatus('detached');
         if (error !== undefined) this.guard(() => this.emit('detach', error));
+        this.#outage.watch();
       },
       onRenewing: (machine) => {
         for (const session of this.#sessions) session.move(machine);
@@ -430,6 +437,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       onRoundFailed: (failure) => {
         this.#outage.onRoundFailed(failure);
         this.guard(() => this.emit('connectError', failure.error));
+        this.#outage.watch();
       },
       onDrained: () => void this.close(),
       onClosed: (failure) => {

@@ -27,8 +27,6 @@ export { ItemSource, UnreadableSource } from './item-source.js';
 export { systemClock } from './clock.js';
 /** @internal */
 export { nextTick } from './runtime.js';
-/** @internal For what waits there. */
-export { whenAborted } from './pending-send.js';
 
 export type { ListenAddress, PathAddress, TcpAddress } from './bind.js';
 export type { Bytes, Metadata } from './bytes.js';

@@ -92,23 +92,25 @@ export class OutageWatch {
   beginUntried(): void {
     this.#isUntried = true;
     this.begin('the first attempt has not ended yet', undefined);
+    this.watch();
   }
 
-  /** There is no socket from now on. */
+  /** There is no socket from now on. `watch` is to follow when all have been told. */
   begin(reason: string, error: InterconnectError | undefined): void {
     this.#reason = reason;
     this.#error = error;
-    if (this.#since !== undefined) return;
-    this.#since = this.#clock.now();
-    this.#await(this.#leastPatience);
+    this.#since ??= this.#clock.now();
   }
 
   /** All addresses have been tried in vain. For a connection that was sent elsewhere, the outage begins with this. */
   onRoundFailed({ reason, error }: DialFailure): void {
-    const wasUntried = this.#isUntried;
     this.#isUntried = false;
     this.begin(reason, error);
-    if (wasUntried) this.#await(this.#leastPatience);
+  }
+
+  /** Fails whoever does not wait any longer, now and as time passes. */
+  watch(): void {
+    if (!this.#isOffline) this.#await(this.#leastPatience);
   }
 
   /** There is a socket, or nobody wants one any more. */

@@ -60,4 +60,5 @@ export type {
   Stranger,
   StrangerKind,
   TcpAddress,
+  WhenOffline,
 } from '../endpoint/index.js';

@@ -36,6 +36,8 @@ export type InterconnectHealth = {
   message?: string;
   /** The same, for programs. */
   code?: ErrorCode;
+  /** Of a client that is down: milliseconds for which it has had no connection, if it has none. */
+  downFor?: number;
 };
 
 /** What Terminus takes from an indicator, in every version. */
@@ -61,19 +63,28 @@ export class InterconnectHealthIndicator {
    */
   async check<Key extends string>(
     key: Key,
-    client: Pick<InterconnectClient, 'connect' | 'status'>,
+    client: Pick<InterconnectClient, 'connect' | 'status'> &
+      Partial<Pick<InterconnectClient, 'outage'>>,
     options: InterconnectHealthOptions = {},
   ): Promise<InterconnectHealthResult<Key>> {
     const { timeout = TIMEOUT, clock = systemClock } = options;
     let stopTimer = () => {};
+    const lateness = silent(timeout);
     const late = new Promise<never>((_resolve, reject) => {
-      stopTimer = clock.setAlarm(timeout, () => reject(silent(timeout)));
+      stopTimer = clock.setAlarm(timeout, () => reject(lateness));
     });
     try {
       const latency = await Promise.race([roundTrip(client), late]);
       return result(key, { status: 'up', state: stateOf(client), latency });
     } catch (error) {
-      return result(key, { status: 'down', state: stateOf(client), ...reasonOf(error) });
+      const { outage } = client;
+      return result(key, {
+        status: 'down',
+        state: stateOf(client),
+        // Why there is no connection tells more than that nobody answers.
+        ...reasonOf(error === lateness ? (outage?.error ?? error) : error),
+        ...(outage !== undefined && { downFor: Math.round(outage.duration) }),
+      });
     } finally {
       stopTimer();
     }
@@ -92,11 +103,7 @@ export class InterconnectHealthIndicator {
 
 async function roundTrip(client: Pick<InterconnectClient, 'connect'>): Promise<number> {
   const connection = await client.connect();
-  if (connection.status !== 'detached') return connection.ping();
-  throw new InterconnectError(
-    'IC_ERR_CONNECTION_LOST',
-    'The connection has lost its socket and looks for another.',
-  );
+  return connection.ping();
 }
 
 function silent(timeout: number): InterconnectError {

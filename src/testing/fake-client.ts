@@ -85,5 +85,5 @@ function holderOf(send: Send): ConnectionHolder {
       },
     }),
   };
-  return { current: path, connect: async () => path, close: async () => {} };
+  return { current: path, path: () => path, connect: async () => path, close: async () => {} };
 }

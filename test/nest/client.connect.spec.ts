@@ -151,7 +151,7 @@ describe('connecting', () => {
 
 describe('a failed attempt', () => {
   it('ends the streams that waited, and so does who gives up meanwhile', async () => {
-    const client = loopback.client({ port: await freePort() });
+    const client = loopback.client({ port: await freePort(), whenOffline: 'fail' });
     const bodies = Array.from({ length: 3 }, () => new Readable({ read: () => undefined }));
     const [one, two, three] = bodies as [Readable, Readable, Readable];
 
@@ -164,32 +164,45 @@ describe('a failed attempt', () => {
     expect(bodies.map(({ destroyed }) => destroyed)).toEqual([true, true, true]);
   });
 
-  it('fails the calls that waited, and is forgotten', async () => {
+  it('fails the calls that waited, and is followed by others', async () => {
     const port = await freePort();
-    const client = loopback.client({ port });
+    const reconnect = { minDelay: 1, maxDelay: 1 };
+    const client = loopback.client({ port, whenOffline: 'fail', reconnect });
 
     const error = await failureOf(InterconnectError, client.send('echo', bytes));
     const server = new InterconnectServer({ host: '127.0.0.1', port });
     const app = await createMicroservice(server, { controllers: [EchoController] });
+    const connected = new Promise((resolve) => client.on('connect', resolve));
     await app.listen();
+    await connected;
 
-    expect(error).toMatchObject({ code: 'IC_ERR_CONNECT', executed: 'no' });
+    expect(error).toMatchObject({
+      code: 'IC_ERR_OFFLINE',
+      executed: 'no',
+      cause: { code: 'IC_ERR_CONNECT' },
+    });
     expect(await echo(client)).toEqual(bytes);
     await client.close();
     await app.close();
   });
 
   it('is told to the listeners of error and to status', async () => {
-    const client = loopback.client({ port: await freePort() });
-    const errors: unknown[] = [];
-    const statuses: InterconnectStatus[] = [];
-    client.on('error', (error) => errors.push(error));
-    client.status.subscribe((status) => statuses.push(status));
+    const client = loopback.client({ port: await freePort(), whenOffline: 'fail' });
+    const told: unknown[] = [];
+    client.on('error', (error) => told.push(error));
+    client.on('offline', (error) => told.push(error));
+    client.on('close', () => told.push('close'));
+    client.status.subscribe((status) => told.push(status));
 
-    const error = await failure(client.connect());
+    const error = await failureOf(InterconnectError, client.connect());
 
-    expect(errors).toEqual([error]);
-    expect(statuses).toEqual([InterconnectStatus.DISCONNECTED]);
+    expect(told).toEqual([
+      InterconnectStatus.DISCONNECTED,
+      error.cause,
+      InterconnectStatus.OFFLINE,
+      error,
+      InterconnectStatus.DISCONNECTED,
+    ]);
   });
 });
 
@@ -288,8 +301,8 @@ describe('a lost connection', () => {
 });
 
 describe('close()', () => {
-  it('fails what is pending and may be called again and again', async () => {
-    const client = loopback.client();
+  it('with no time fails what is pending, and may be called again and again', async () => {
+    const client = loopback.client({ shutdownTimeout: 0 });
     const pending = failureOf(InterconnectError, client.send('never', bytes));
     await loopback.app.get(EchoController).started.promise;
 
@@ -307,8 +320,8 @@ describe('close()', () => {
     await expect(client.close('SIGTERM')).resolves.toBeUndefined();
   });
 
-  it('fails an attempt to connect that is under way, and the calls that wait for it', async () => {
-    const client = loopback.client();
+  it('with no time fails an attempt to connect that is under way, and the calls that wait for it', async () => {
+    const client = loopback.client({ shutdownTimeout: 0 });
     const connecting = failureOf(InterconnectError, client.connect());
     const waiting = failureOf(InterconnectError, client.send('echo', bytes));
 

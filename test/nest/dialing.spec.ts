@@ -10,6 +10,8 @@ import { LogRecorder } from './support/log-recorder.js';
 
 class FakeConnection extends EventEmitter {
   readonly drain = jest.fn(async (_options: { timeout: number }) => {});
+  readonly close = jest.fn(async () => {});
+  wasOfUse = false;
 }
 
 /** Each `connect()` waits for the test to decide. */
@@ -148,14 +150,27 @@ describe('Dialing', () => {
     expect(pauses).toEqual([50, 100, 200, 400, 800, 1600, 3200, 5000, 5000, 50]);
   });
 
-  it('tries on when an attempt fails, says so, and waits longer', async () => {
+  it('waits not at all long again after a connection that was of use', async () => {
+    let connection = await opened();
+    const pauses: number[] = [];
+    for (const wasOfUse of [false, false, true, true, false]) {
+      const ended = connection;
+      ended.wasOfUse = wasOfUse;
+      pauses.push(await pauseOf(() => ended.emit('close')));
+      connection = await connected();
+    }
+
+    expect(pauses).toEqual([50, 100, 50, 50, 100]);
+  });
+
+  it('tries on when an attempt fails, of which its client tells, and waits longer', async () => {
     const connection = await opened();
     const first = await pauseOf(() => connection.emit('close'));
 
     const second = await pauseOf(() => client.attempts.at(-1)?.reject(new Error('nobody')));
 
     expect([first, second]).toEqual([50, 100]);
-    expect(warnings).toEqual(['nobody']);
+    expect(warnings).toEqual([]);
     await connected();
   });
 
@@ -193,6 +208,7 @@ describe('Dialing', () => {
     await dialing.close(0);
 
     expect(connection.drain).not.toHaveBeenCalled();
+    expect(connection.close).toHaveBeenCalledTimes(1);
     expect(client.close).toHaveBeenCalledTimes(1);
   });
 

@@ -116,7 +116,8 @@ describe("Terminus's own check of a microservice", () => {
     ['', {}],
     [', though the client would try for ever once connected', { reconnect: { minDelay: 1 } }],
   ])('is down where nobody listens%s, and leaves nothing', async (_how, options) => {
-    expect(await pinged({ port: await freePort(), ...options })).toMatchObject({
+    const whenOffline = 'fail';
+    expect(await pinged({ port: await freePort(), whenOffline, ...options })).toMatchObject({
       status: 'down',
       message: expect.stringContaining('ECONNREFUSED'),
     });
@@ -193,6 +194,7 @@ describe('check()', () => {
         state: 'disconnected',
         code: 'IC_ERR_CONNECT',
         message: expect.stringContaining('ECONNREFUSED'),
+        downFor: expect.any(Number),
       },
     });
   });
@@ -238,7 +240,13 @@ describe('check()', () => {
     await until(() => connection.status === 'detached');
 
     expect(await interconnect.check('svc', client)).toMatchObject({
-      svc: { status: 'down', state: 'reconnecting', code: 'IC_ERR_CONNECTION_LOST' },
+      svc: {
+        status: 'down',
+        state: 'reconnecting',
+        code: 'IC_ERR_OFFLINE',
+        message: expect.stringContaining('The connection was lost'),
+        downFor: expect.any(Number),
+      },
     });
   });
 

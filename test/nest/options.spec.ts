@@ -93,11 +93,10 @@ describe('authenticate', () => {
   });
 
   it('that throws keeps out, and is told to log and listeners', async () => {
-    const { client, server, log } = await withClient({
-      authenticate: () => {
-        throw new Error('judge broke');
-      },
-    });
+    const authenticate = (): never => {
+      throw new Error('judge broke');
+    };
+    const { client, server, log } = await withClient({ authenticate }, { whenOffline: 'fail' });
     const errors: unknown[] = [];
     server.on('error', (error) => errors.push(error));
 
@@ -131,7 +130,8 @@ describe('tlsOptions', () => {
   it('have the server log who comes without TLS, and once a second at most', async () => {
     const clock = new ManualClock();
     const { server } = await certificates();
-    const { client, log } = await withClient({ tlsOptions: server, clock });
+    const ours = { tlsOptions: server, clock };
+    const { client, log } = await withClient(ours, { whenOffline: 'fail' });
     const lines = (): string[] => log.find('warn', 'This port takes TLS');
 
     await failureOf(InterconnectError, client.connect());
@@ -177,7 +177,8 @@ describe('the address', () => {
     (given) => {
       const options = given as InterconnectClientOptions & InterconnectServerOptions;
 
-      expect(toConnectOptions(options)).toEqual({ host: 'localhost', port: 3000 });
+      const whenOffline = 5000;
+      expect(toConnectOptions(options)).toEqual({ host: 'localhost', port: 3000, whenOffline });
       expect(toListenerOptions(options)).toEqual({ host: 'localhost', port: 3000 });
     },
   );
@@ -188,8 +189,9 @@ describe('the address', () => {
     const forClient = toConnectOptions({ ...ours, oneWay: true, connectOnBootstrap: true });
     const forServer = toListenerOptions({ ...ours, shutdownTimeout: 1, transportId: Symbol('x') });
 
-    expect(forClient).toEqual({ host: 'localhost', port: 5000, idleTimeout: 7 });
-    expect(forServer).toEqual(forClient);
+    const core = { host: 'localhost', port: 5000, idleTimeout: 7 };
+    expect(forClient).toEqual({ ...core, whenOffline: 5000 });
+    expect(forServer).toEqual(core);
   });
 });
 

@@ -75,7 +75,7 @@ function told(items: readonly string[], outcome: Partial<Outcome>): Interconnect
   const path = { connection: {} as never, session: () => ({ send }) };
   return new InterconnectClient(
     {},
-    { current: path, connect: async () => path, close: async () => {} },
+    { current: path, path: () => path, connect: async () => path, close: async () => {} },
   );
 }
 

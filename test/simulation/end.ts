@@ -272,6 +272,7 @@ export class End implements ContinuityListener {
 
   onRoundFailed(failure: DialFailure): void {
     this.outage.onRoundFailed(failure);
+    this.outage.watch();
   }
 
   onDetached(failure: Failure | undefined): void {
@@ -279,6 +280,7 @@ export class End implements ContinuityListener {
     this.isDetached = true;
     this.#detachedAt = this.world.now();
     if (failure !== undefined) this.outage.begin(failure.message, undefined);
+    this.outage.watch();
   }
 
   onRenewing(machine: ConnectionMachine): void {

@@ -9,7 +9,7 @@ import { describePattern, fail, refused, unencodable, unfitItem } from './caller
 import type { Call } from './caller.js';
 import { notBytes } from '../common/codec.js';
 import type { Codec } from '../common/codec.js';
-import type { CallPath } from './connection-slot.js';
+import type { ConnectionHolder } from './connection-slot.js';
 import { isInterconnectRecord } from '../common/interconnect.record.js';
 import type { InterconnectRecord } from '../common/interconnect.record.js';
 import { EncodedItems, isStream, UnfitItem } from '../common/item-stream.js';
@@ -25,15 +25,23 @@ export interface CallSettings {
   normalize(pattern: MsPattern): unknown;
 }
 
-/** Sends it over an open connection. Never throws: every failure is the call's. */
-export function transmit(open: CallPath, call: Call, settings: CallSettings): void {
-  let { body } = call;
+/**
+ * Sends it. If there is no connection yet, it waits in the connection's own queue, with its timeout and its signal.
+ * Never throws: every failure is the call's.
+ */
+export function transmit(
+  holder: Pick<ConnectionHolder, 'path'>,
+  call: Call,
+  settings: CallSettings,
+): void {
+  let body: EncodedItems | undefined;
   try {
     const { packet } = call;
     const record = isInterconnectRecord(packet.data) ? packet.data : undefined;
     const value: unknown = record === undefined ? packet.data : record.data;
-    if (body === undefined && isStream(value)) body = bodyOf(call, value, settings);
-    const session = open.session(nameOf(packet.pattern, settings), call.isEvent);
+    if (isStream(value)) body = bodyOf(call, value, settings);
+    const name = nameOf(packet.pattern, settings);
+    const session = holder.path().session(name, call.isEvent);
     if (body !== undefined) return sendStream(session, body, record, call, settings.codec);
     if (settings.codec === undefined) {
       return send(session, toBytes(packet.pattern, value), record, call, undefined);
@@ -46,33 +54,8 @@ export function transmit(open: CallPath, call: Call, settings: CallSettings): vo
     );
   } catch (error) {
     end(body);
-    failUnsent(call, error);
+    fail(call, isInterconnectError(error) ? error : unencodable(call.packet.pattern, error));
   }
-}
-
-/**
- * For a call that waits until it can be sent: claims its data if that is a stream, so that nobody else sends it meanwhile.
- * Returns the call to be sent, or given up by `giveUp`; `undefined` if the call has failed.
- */
-export function hold(call: Call, settings: CallSettings): Call | undefined {
-  try {
-    const { data } = call.packet;
-    const value: unknown = isInterconnectRecord(data) ? data.data : data;
-    return isStream(value) ? { ...call, body: bodyOf(call, value, settings) } : call;
-  } catch (error) {
-    failUnsent(call, error);
-    return undefined;
-  }
-}
-
-/** A call that waited is not sent: it fails with the error, and its stream ends. */
-export function giveUp(call: Call, error: unknown): void {
-  end(call.body);
-  fail(call, error);
-}
-
-function failUnsent(call: Call, error: unknown): void {
-  fail(call, isInterconnectError(error) ? error : unencodable(call.packet.pattern, error));
 }
 
 function end(body: EncodedItems | undefined): void {
@@ -180,5 +163,6 @@ function toSendOptions(
   options.metadata = { ...packet.metadata, ...record?.metadata };
   if (record?.timeout !== undefined) options.timeout = record.timeout;
   if (record?.idempotent !== undefined) options.idempotent = record.idempotent;
+  if (record?.whenOffline !== undefined) options.whenOffline = record.whenOffline;
   return options;
 }

@@ -3,7 +3,6 @@ import type { ReadPacket } from '@nestjs/microservices';
 import { inspect } from 'node:util';
 import { InterconnectError, messageOf, printable, quote } from '../../endpoint/index.js';
 import { Cancellation } from './cancellation.js';
-import type { EncodedItems } from '../common/item-stream.js';
 import { UnfitValue } from '../common/codec.js';
 import { toCallError } from '../common/error-mapping.js';
 
@@ -27,8 +26,6 @@ export interface Call {
   readonly isEvent: boolean;
   readonly signal: AbortSignal | undefined;
   readonly caller: Caller;
-  /** The packet's data, once it is claimed, if it is a stream. Whoever does not send the call ends it. */
-  readonly body?: EncodedItems | undefined;
 }
 
 /** With what there is where there is no outcome. Who has unsubscribed is told nothing; who aborted his own signal is. */

@@ -1,12 +1,14 @@
+/** The connection of a client: made at the first call, given up when it is lost, and made anew at the next call. */
 import { AsyncResource } from 'node:async_hooks';
-import { InterconnectError } from '../../endpoint/index.js';
+import { InterconnectError, whenOpen } from '../../endpoint/index.js';
 import type { Connection, ConnectionStatus, Session } from '../../endpoint/index.js';
 import { EVENT_SESSION } from '../common/event-session.js';
+import type { Timers } from '../common/timers.js';
 
-/** Opens a connection; the signal says that nobody wants it any more. */
-export type Dial = (signal: AbortSignal) => Promise<Connection>;
+/** Makes a connection, whose first attempt follows after so many milliseconds. Throws for a wrong option. */
+export type Dial = (startDelay: number) => Connection;
 
-/** An open connection, as a call needs it. */
+/** A connection, as a call needs it. It need not be open yet: what is sent waits. */
 export interface CallPath {
   readonly connection: Connection;
   /** `isEvent`: the one whose messages were emitted; see `EVENT_SESSION`. */
@@ -17,6 +19,9 @@ export interface CallPath {
 export interface ConnectionHolder {
   /** The connection there is, if there is one. */
   readonly current: CallPath | undefined;
+  /** The connection there is, or a new one. Throws for a wrong option. */
+  path(): CallPath;
+  /** The same, once it is open. */
   connect(): Promise<CallPath>;
   close(): Promise<void>;
 }
@@ -24,28 +29,17 @@ export interface ConnectionHolder {
 /** What happens to a slot, in the order in which it happens. */
 export interface ConnectionObserver {
   onOpened(connection: Connection): void;
-  /** Every change of its status from then on, up to the end. */
+  /** The socket was lost. */
+  onDetached(connection: Connection, error: InterconnectError): void;
+  /** Every change of its status after it was open, up to the end. */
   onStatus(connection: Connection, status: ConnectionStatus): void;
-  onFailed(error: unknown): void;
-  onClosed(error: InterconnectError | undefined): void;
+  /** A round of attempts to connect, or to come back, has failed. */
+  onFailed(connection: Connection, error: InterconnectError): void;
+  /** Calls fail from now on for want of a connection. */
+  onOffline(connection: Connection, error: InterconnectError): void;
+  /** `wasOpen`: it had been open once. */
+  onClosed(error: InterconnectError | undefined, wasOpen: boolean): void;
 }
-
-/**
- *           connect()              connected
- *   idle ──────────────▶ connecting ─────────▶ open
- *    ▲                      │ failed, close()    │ lost, close()
- *    └──────────────────────┴────────────────────┘
- */
-type State =
-  | { readonly kind: 'idle' }
-  | {
-      readonly kind: 'connecting';
-      readonly cancel: AbortController;
-      readonly promise: Promise<OpenConnection>;
-    }
-  | { readonly kind: 'open'; readonly open: OpenConnection };
-
-const IDLE: State = { kind: 'idle' };
 
 /**
  * A connection and the sessions that the client has opened on it: for each pattern one for what is sent, and one for what is
@@ -80,106 +74,168 @@ export class OpenConnection implements CallPath {
   }
 }
 
+/** How a slot behaves. */
+export interface SlotSettings {
+  readonly timers: Timers;
+  /** Milliseconds that `close()` gives to what was sent. */
+  shutdownTimeout(): number;
+  /** Milliseconds: the longest pause before the second connection, if the first was of no use. */
+  readonly minDelay: number;
+}
+
+/** What a slot holds. */
+interface Held {
+  readonly open: OpenConnection;
+  /** When it was open; undefined before. */
+  openedAt: number | undefined;
+  /** It was given to somebody who sends over it. */
+  isUsed: boolean;
+}
+
 /**
- * Holds a client's one connection: opens it when asked, once however many ask, and lets go of it when
- * it is lost, so that the next to ask gets a new one. An attempt that `close()` overtook changes
- * nothing any more, whatever becomes of it.
+ * Holds a client's one connection, for all who ask. When it is lost for good, the slot is empty, and the next to ask gets
+ * another one: at once if the former was of use, and else after a pause that grows up to a second, since calls may come
+ * at any rate. A connection that `close()` has taken out changes nothing any more, whatever becomes of it.
  */
 export class ConnectionSlot implements ConnectionHolder {
   /** Attempts belong to whoever made the slot, and not to the caller who happens to need it first. */
   private readonly scope = new AsyncResource('InterconnectAttempts');
   private readonly dial: Dial;
   private readonly observer: ConnectionObserver;
-  private state: State = IDLE;
+  private readonly settings: SlotSettings;
+  private held: Held | undefined;
   private closing: Promise<void> = Promise.resolve();
+  /** Connections in a row that were of no use. */
+  private failures = 0;
+  /** Who waits in `connect()`. */
+  private readonly waiting = new Set<(error: InterconnectError) => void>();
 
-  constructor(dial: Dial, observer: ConnectionObserver) {
+  constructor(dial: Dial, observer: ConnectionObserver, settings: SlotSettings) {
     this.dial = dial;
     this.observer = observer;
+    this.settings = settings;
+  }
+
+  get current(): OpenConnection | undefined {
+    return this.held?.open;
   }
 
   /** Without a detour over a promise, for the path of every message. */
-  get current(): OpenConnection | undefined {
-    return this.state.kind === 'open' ? this.state.open : undefined;
+  path(): OpenConnection {
+    const held = this.held ?? this.scope.runInAsyncScope(() => this.hold());
+    held.isUsed = true;
+    return held.open;
   }
 
-  /** Rejects with the core's error. A failed attempt is forgotten: the next call makes a new one. */
-  connect(): Promise<OpenConnection> {
-    switch (this.state.kind) {
-      case 'open':
-        return Promise.resolve(this.state.open);
-      case 'connecting':
-        return this.state.promise;
-      case 'idle':
-        return this.scope.runInAsyncScope(() => this.start());
+  /**
+   * Rejects with the core's error when the connection ends before it was open, and with `IC_ERR_OFFLINE` when that takes
+   * longer than `whenOffline`. Then the attempt is given up, unless somebody has sent something meanwhile.
+   */
+  async connect(): Promise<OpenConnection> {
+    const held = this.held ?? this.scope.runInAsyncScope(() => this.hold());
+    let overtake = (_error: InterconnectError): void => {};
+    const overtaken = new Promise<never>((_resolve, reject) => (overtake = reject));
+    this.waiting.add(overtake);
+    try {
+      await Promise.race([whenOpen(held.open.connection), overtaken]);
+      return held.open;
+    } catch (error) {
+      this.waiting.delete(overtake);
+      this.giveUp(held);
+      throw error;
+    } finally {
+      this.waiting.delete(overtake);
     }
   }
 
-  /** Idempotent. What was pending has failed when it resolves. `connect()` may be called at once. */
+  /**
+   * Takes nothing new, and gives what was sent its time. What is not settled by then has failed when this resolves.
+   * Idempotent. `connect()` may be called at once.
+   */
   close(): Promise<void> {
     return this.scope.runInAsyncScope(() => this.end());
   }
 
   private end(): Promise<void> {
-    const { state } = this;
-    this.state = IDLE;
-    if (state.kind === 'connecting') {
-      state.cancel.abort();
-      this.closing = state.promise.then(
-        () => undefined,
-        () => undefined,
-      );
-    } else if (state.kind === 'open') {
-      // Before the connection is gone: the status of a successor must not be overwritten.
-      this.observer.onClosed(undefined);
-      this.closing = state.open.connection.close();
-    }
+    const { held } = this;
+    if (held === undefined) return this.closing;
+    this.held = undefined;
+    this.failures = 0;
+    const isOpen = held.openedAt !== undefined;
+    // Before the connection is gone: the status of a successor must not be overwritten.
+    this.observer.onClosed(undefined, isOpen);
+    for (const overtake of this.waiting) overtake(closedMeanwhile());
+    const { connection } = held.open;
+    const timeout = this.settings.shutdownTimeout();
+    this.closing = timeout > 0 ? connection.drain({ timeout }) : connection.close();
     return this.closing;
   }
 
-  private start(): Promise<OpenConnection> {
-    const cancel = new AbortController();
-    // A tick later, when the state is set: an attempt that fails at once has to find it.
-    const promise = Promise.resolve().then(() => this.attempt(cancel.signal));
-    this.state = { kind: 'connecting', cancel, promise };
-    return promise;
-  }
-
-  private async attempt(signal: AbortSignal): Promise<OpenConnection> {
-    let connection: Connection;
-    try {
-      connection = await this.dial(signal);
-    } catch (error) {
-      if (signal.aborted) throw closedMeanwhile();
-      this.state = IDLE;
-      this.observer.onFailed(error);
-      throw error;
-    }
-    if (signal.aborted) {
-      await connection.close();
-      throw closedMeanwhile();
-    }
-    return this.hold(connection);
-  }
-
-  private hold(connection: Connection): OpenConnection {
+  private hold(): Held {
+    const connection = this.dial(this.pause());
     const open = new OpenConnection(connection);
-    this.state = { kind: 'open', open };
-    this.observer.onOpened(connection);
-    connection.on('status', (status) => {
-      if (this.current === open) this.observer.onStatus(connection, status);
-    });
-    connection.once('close', (error) => this.letGo(open, error));
-    // Closed as soon as it was open: its event has come and gone.
-    const { status } = connection;
-    if (status === 'closing' || status === 'closed') this.letGo(open, undefined);
-    return open;
+    const held: Held = { open, openedAt: undefined, isUsed: false };
+    this.held = held;
+    const whileHeld =
+      <Args extends unknown[]>(tell: (...args: Args) => void) =>
+      (...args: Args): void => {
+        if (this.held === held) tell(...args);
+      };
+    const { observer } = this;
+    connection.once(
+      'open',
+      whileHeld(() => {
+        held.openedAt = this.settings.timers.now();
+        observer.onOpened(connection);
+      }),
+    );
+    connection.on(
+      'status',
+      whileHeld((status) => {
+        if (held.openedAt !== undefined) observer.onStatus(connection, status);
+      }),
+    );
+    connection.on(
+      'detach',
+      whileHeld((error) => observer.onDetached(connection, error)),
+    );
+    connection.on(
+      'connectError',
+      whileHeld((error) => observer.onFailed(connection, error)),
+    );
+    connection.on(
+      'offline',
+      whileHeld((error) => observer.onOffline(connection, error)),
+    );
+    connection.once(
+      'close',
+      whileHeld((error) => this.letGo(held, error)),
+    );
+    return held;
   }
 
-  private letGo(open: OpenConnection, error: InterconnectError | undefined): void {
-    if (this.current !== open) return;
-    this.state = IDLE;
-    this.observer.onClosed(error);
+  /** Nobody needs it, and it never was open: whoever only tried to connect need not close anything. */
+  private giveUp(held: Held): void {
+    const isNeeded = held.isUsed || held.openedAt !== undefined || this.waiting.size > 0;
+    if (this.held !== held || isNeeded) return;
+    this.held = undefined;
+    this.observer.onClosed(undefined, false);
+    void held.open.connection.close();
+  }
+
+  private letGo({ open, openedAt }: Held, error: InterconnectError | undefined): void {
+    this.held = undefined;
+    const lasted = openedAt === undefined ? 0 : this.settings.timers.now() - openedAt;
+    this.failures = lasted >= HEALTHY || open.connection.wasOfUse ? 0 : this.failures + 1;
+    this.observer.onClosed(error, openedAt !== undefined);
+  }
+
+  /** Random, and growing: a server that ends every connection must not be dialled at the rate of the calls. */
+  private pause(): number {
+    if (this.failures === 0) return 0;
+    const { minDelay, timers } = this.settings;
+    const doublings = Math.min(this.failures - 1, MOST_DOUBLINGS);
+    return timers.random() * Math.min(LONGEST_PAUSE, minDelay * 2 ** doublings);
   }
 }
 
@@ -191,6 +247,10 @@ export class GivenConnection implements ConnectionHolder {
     this.current = new OpenConnection(connection);
   }
 
+  path(): OpenConnection {
+    return this.current;
+  }
+
   /** Never waits: on a connection that is over, each call says so itself. */
   async connect(): Promise<OpenConnection> {
     return this.current;
@@ -199,6 +259,12 @@ export class GivenConnection implements ConnectionHolder {
   /** Who has given it closes it. */
   async close(): Promise<void> {}
 }
+
+/** Milliseconds after which a connection counts as a success, even if nothing was sent. */
+const HEALTHY = 10_000;
+/** Milliseconds: somebody waits for the connection. */
+const LONGEST_PAUSE = 1000;
+const MOST_DOUBLINGS = 20;
 
 function closedMeanwhile(): InterconnectError {
   return new InterconnectError('IC_ERR_CLOSED', 'The client was closed while it was connecting.', {

@@ -4,9 +4,16 @@ import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/comm
 import { ClientProxy } from '@nestjs/microservices';
 import type { ReadPacket, WritePacket } from '@nestjs/microservices';
 import { AsyncSubject, Observable } from 'rxjs';
-import { connect, InterconnectError, messageOf, whenAborted } from '../../endpoint/index.js';
-import type { Connection, ConnectionStatus, Metadata } from '../../endpoint/index.js';
-import { giveUp, hold, transmit } from './call.js';
+import { createConnection, messageOf, systemClock } from '../../endpoint/index.js';
+import type {
+  Connection,
+  ConnectionStatus,
+  InterconnectError,
+  Metadata,
+  Outage,
+  WhenOffline,
+} from '../../endpoint/index.js';
+import { transmit } from './call.js';
 import type { CallSettings } from './call.js';
 import { describePattern, refused } from './caller.js';
 import type { Call, Caller } from './caller.js';
@@ -25,6 +32,8 @@ import { InterconnectRecord, isInterconnectRecord } from '../common/interconnect
 import type { InterconnectData } from '../common/interconnect.record.js';
 import { lineOf, logError } from '../common/log-lines.js';
 import { Notifier } from '../common/notifier.js';
+import { shutdownTimeoutOf } from '../common/shutdown-timeout.js';
+import { OutageLog } from './outage-log.js';
 
 /** For one `request()`. What a record says as well, these say louder. */
 export interface InterconnectRequestOptions {
@@ -36,6 +45,8 @@ export interface InterconnectRequestOptions {
   metadata?: Metadata | undefined;
   /** It does no harm if the handler runs twice. */
   idempotent?: boolean | undefined;
+  /** For how long it waits while there is no connection. Default: the client's `whenOffline`. */
+  whenOffline?: WhenOffline | undefined;
 }
 
 /**
@@ -47,9 +58,9 @@ export interface InterconnectRequestOptions {
  * await lastValueFrom(client.emit('replicated', id));
  * ```
  *
- * It connects at the first call. The connection then survives its sockets; when it is lost for good, calls
- * that are pending fail at once, with an `InterconnectError` whose `executed` tells whether the
- * handler may have run, and the next call connects anew. A handler's own refusal or failure is an
+ * It connects at the first call. Calls wait while there is no connection, as `whenOffline` says. The connection survives its
+ * sockets; when it is lost for good, calls that are pending fail at once, with an `InterconnectError` whose `executed` tells
+ * whether the handler may have run, and the next call connects anew. A handler's own refusal or failure is an
  * `InterconnectException`.
  *
  * `InterconnectClient<unknown>` is the type for a client with `encoding: 'json'` or a serializer, which takes any value.
@@ -92,6 +103,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     const client = new InterconnectClient(options, new GivenConnection(connection));
     client.changeStatus(statusOf(connection.status));
     connection.on('status', (status) => client.onConnectionStatus(connection, status));
+    connection.on('offline', (error) => client.onOffline(error));
     connection.once('close', (error) => {
       client.changeStatus(InterconnectStatus.DISCONNECTED);
       client.notifier.notify('close', error);
@@ -107,9 +119,15 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     return super.status as Observable<InterconnectStatus>;
   }
 
+  /** For how long there has been no socket, and why; undefined while there is one, and while nothing was asked for. */
+  get outage(): Outage | undefined {
+    return this.holder.current?.connection.outage;
+  }
+
   /**
-   * Not needed before a call; it is for failing early. Callers at the same time share one attempt. Rejects
-   * with an `InterconnectError` when there is no connection to be had; the next call tries again.
+   * Not needed before a call; it is for failing early. Callers at the same time share one attempt. Rejects with an
+   * `InterconnectError` when there is no connection to be had within `whenOffline`. If nothing was sent meanwhile, the
+   * attempt is then given up, and the next call tries anew.
    */
   override async connect(): Promise<Connection> {
     const open = await this.holder.connect();
@@ -117,8 +135,9 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   }
 
   /**
-   * Fails what is pending with `IC_ERR_CLOSED` and closes the connection. Idempotent; `connect()` or
-   * the next call opens a new one. Ignores the signal's name that Nest passes at shutdown.
+   * Closes the connection when what was sent has been settled, at most `shutdownTimeout` later; what is left then fails with
+   * `IC_ERR_CLOSED`. Idempotent; `connect()` or the next call opens a new connection. Ignores the signal's name that Nest
+   * passes at shutdown.
    */
   override close(): Promise<void> {
     return this.holder.close();
@@ -144,9 +163,11 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 
   /** The `net.Socket` or `tls.TLSSocket` underneath, the newest; with `network`, its socket. Throws Nest's standard error unless connected. */
   override unwrap<T = Connection['socket']>(): T {
-    const open = this.holder.current;
-    if (open === undefined) throw new Error(NOT_CONNECTED_MESSAGE);
-    return open.connection.socket as T;
+    const connection = this.holder.current?.connection;
+    if (connection === undefined || connection.status === 'connecting') {
+      throw new Error(NOT_CONNECTED_MESSAGE);
+    }
+    return connection.socket as T;
   }
 
   /**
@@ -282,36 +303,9 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     return () => signal.abort();
   }
 
-  /** Sends now, or once connected. */
   private dispatch(asked: Call): void {
     const call = this.metadata === undefined ? asked : withMetadata(asked, this.metadata);
-    const open = this.holder.current;
-    if (open !== undefined) transmit(open, call, this.settings);
-    else this.dispatchConnected(call);
-  }
-
-  /** Who gives up need not wait until the attempt to connect has come to its end. */
-  private dispatchConnected(asked: Call): void {
-    const call = hold(asked, this.settings);
-    if (call === undefined) return;
-    const { signal } = call;
-    if (signal?.aborted === true) return giveUp(call, cancelled());
-    let isDecided = false;
-    const unlisten =
-      signal &&
-      whenAborted(signal, () => {
-        isDecided = true;
-        giveUp(call, cancelled());
-      });
-    const decide = (then: () => void) => {
-      if (isDecided) return;
-      unlisten?.();
-      then();
-    };
-    this.holder.connect().then(
-      (opened) => decide(() => transmit(opened, call, this.settings)),
-      (error: unknown) => decide(() => giveUp(call, error)),
-    );
+    transmit(this.holder, call, this.settings);
   }
 
   private toResult<TResult>(response: unknown): TResult {
@@ -331,14 +325,42 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 
   private createSlot(options: InterconnectClientOptions): ConnectionSlot {
     const target = toConnectOptions(options);
+    const { minDelay = 100 } = options.reconnect || {};
     const { scope } = this;
-    const dial = (signal: AbortSignal) => connect({ ...target, signal, scope });
-    return new ConnectionSlot(dial, {
-      onOpened: (connection) => this.onOpened(connection),
-      onStatus: (connection, status) => this.onConnectionStatus(connection, status),
-      onFailed: (error) => this.onFailed(error),
-      onClosed: (error) => this.onClosed(error),
-    });
+    const timers = options.clock ?? systemClock;
+    const log = new OutageLog(this.logger, timers);
+    const dial = (startDelay: number) => {
+      // Where a wrong one can be told.
+      shutdownTimeoutOf(options);
+      return createConnection({ ...target, startDelay, scope });
+    };
+    return new ConnectionSlot(
+      dial,
+      {
+        onOpened: (connection) => {
+          log.onBack(connection);
+          this.onOpened(connection);
+        },
+        onDetached: (connection, error) => log.onDetached(connection, error),
+        onStatus: (connection, status) => {
+          if (status === 'open') log.onBack(connection);
+          this.onConnectionStatus(connection, status);
+        },
+        onFailed: (connection, error) => {
+          log.onFailed(error);
+          this.onFailed(connection, error);
+        },
+        onOffline: (_connection, error) => {
+          log.onOffline(error);
+          this.onOffline(error);
+        },
+        onClosed: (error, wasOpen) => {
+          log.onClosed();
+          this.onClosed(error, wasOpen);
+        },
+      },
+      { timers, minDelay, shutdownTimeout: () => shutdownTimeoutOf(options) },
+    );
   }
 
   private changeStatus(status: InterconnectStatus): void {
@@ -360,14 +382,21 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     }
   }
 
-  private onFailed(error: unknown): void {
-    this.changeStatus(InterconnectStatus.DISCONNECTED);
+  private onFailed({ status }: Connection, error: InterconnectError): void {
+    if (status === 'connecting') this.changeStatus(InterconnectStatus.DISCONNECTED);
     this.notifier.notify('error', error);
   }
 
-  private onClosed(error: InterconnectError | undefined): void {
-    if (error !== undefined) this.logger.warn(messageOf(error));
+  private onOffline(error: InterconnectError): void {
+    this.changeStatus(InterconnectStatus.OFFLINE);
+    this.notifier.notify('offline', error);
+  }
+
+  private onClosed(error: InterconnectError | undefined, wasOpen: boolean): void {
     this.changeStatus(InterconnectStatus.DISCONNECTED);
+    // One that never was open has told by 'error' why.
+    if (!wasOpen) return;
+    if (error !== undefined) this.logger.warn(messageOf(error));
     this.notifier.notify('close', error);
   }
 
@@ -391,8 +420,9 @@ function withMetadata(call: Call, metadata: Metadata): Call {
 
 /** The options of a request go the way of a record. */
 function withOptions(data: unknown, options: Omit<InterconnectRequestOptions, 'signal'>): unknown {
-  const { timeout, metadata, idempotent } = options;
-  if (timeout === undefined && metadata === undefined && idempotent === undefined) return data;
+  const { timeout, metadata, idempotent, whenOffline } = options;
+  const isPlain = timeout === undefined && metadata === undefined && idempotent === undefined;
+  if (isPlain && whenOffline === undefined) return data;
   if (!isInterconnectRecord(data)) return new InterconnectRecord<unknown>(data, options);
   const { oneWay } = data;
   const lasting = timeout ?? data.timeout;
@@ -401,16 +431,9 @@ function withOptions(data: unknown, options: Omit<InterconnectRequestOptions, 's
     ...(lasting !== undefined && { timeout: lasting }),
     ...(harmless !== undefined && { idempotent: harmless }),
     ...(oneWay !== undefined && { oneWay }),
+    whenOffline: whenOffline ?? data.whenOffline,
     metadata: { ...data.metadata, ...metadata },
   });
-}
-
-function cancelled(): InterconnectError {
-  return new InterconnectError(
-    'IC_ERR_CANCELLED',
-    'The call was cancelled before there was a connection to send it over.',
-    { executed: 'no' },
-  );
 }
 
 function isNil(value: unknown): value is null | undefined {

@@ -5,6 +5,7 @@ import type {
   Listener,
   ListenerOptions,
   Metadata,
+  WhenOffline,
 } from '../../endpoint/index.js';
 import type { Deserializer, Serializer } from '@nestjs/microservices';
 import type { InterconnectEncoding } from './codec.js';
@@ -36,11 +37,15 @@ export interface ConnectingClient {
 /** A connection that the server opens itself; how messages are encoded on it is the server's own option. */
 export interface InterconnectServerConnectOptions extends Omit<
   InterconnectClientOptions,
-  keyof InterconnectPayloadOptions | 'oneWay' | 'connectOnBootstrap' | 'metadata'
+  | keyof InterconnectPayloadOptions
+  | 'oneWay'
+  | 'connectOnBootstrap'
+  | 'metadata'
+  | 'shutdownTimeout'
 > {
   /**
-   * `true` (the default): `listen()` waits for the connection, and fails where there is none to be had. `false`: it
-   * resolves at once, and the server keeps trying.
+   * `true` (the default): `listen()` waits for the connection, and fails if there is none to be had within `whenOffline`.
+   * `false`: it resolves at once, and the server keeps trying. The default of `whenOffline` is then `'wait'`.
    */
   waitForConnection?: boolean | undefined;
 }
@@ -114,10 +119,24 @@ export interface InterconnectClientOptions extends EndpointOptions, Interconnect
    */
   oneWay?: boolean | undefined;
   /**
-   * A client that is a provider connects when the application starts, which fails where there is no connection to be
-   * had. Default `false`: it connects at the first call.
+   * What becomes of a call while there is no connection, the first connection included. A number is an age of the outage, in
+   * milliseconds: calls wait while the outage is younger. When it is older, all that wait fail, and every further call
+   * fails at once, with `IC_ERR_OFFLINE` and `executed: 'no'`, until there is a connection. `'fail'` is the same as 0;
+   * `'wait'`: calls wait for their own timeout. Default 5,000. A record's `setWhenOffline()` and the option of
+   * `request()` overrule it. What waiting does not mend (TLS, a refusal) fails calls at once in any case.
+   */
+  whenOffline?: WhenOffline | undefined;
+  /**
+   * A client that is a provider connects when the application starts, which fails if there is no connection to be
+   * had within `whenOffline`. Default `false`: it connects at the first call.
    */
   connectOnBootstrap?: boolean | undefined;
+  /**
+   * Milliseconds that `close()`, and so the shutdown of the application, gives to calls that have been made: what waits is
+   * sent, and what was sent is answered. What is left then fails. Default 10,000; 0: all of it fails at once. If nothing is
+   * left, `close()` does not wait.
+   */
+  shutdownTimeout?: number | undefined;
 }
 
 /** What the core's `Listener` is made of. Only defaults that differ from the core's are filled in here. */
@@ -132,13 +151,17 @@ export function toListenerOptions(options: InterconnectServerOptions): ListenerO
   };
 }
 
-/** What the core's `connect` is called with, but for the signal. */
+/** Milliseconds: longer than most restarts of a server take, and shorter than what users wait for. */
+const WHEN_OFFLINE = 5000;
+
+/** What the core's `createConnection` is called with. */
 export function toConnectOptions(options: InterconnectClientOptions): ConnectOptions {
   const { tlsOptions, encoding: _, serializer: _1, deserializer: _2, ...rest } = options;
-  const { oneWay: _3, connectOnBootstrap: _4, metadata: _5, ...core } = rest;
+  const { oneWay: _3, connectOnBootstrap: _4, metadata: _5, shutdownTimeout: _6, ...core } = rest;
 
   return {
     ...core,
+    whenOffline: options.whenOffline ?? WHEN_OFFLINE,
     ...(options.addresses === undefined && defaultAddress(options)),
     ...(tlsOptions !== undefined && { tls: tlsOptions }),
   };

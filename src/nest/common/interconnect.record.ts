@@ -1,5 +1,5 @@
 import { quote } from '../../endpoint/index.js';
-import type { Bytes, Metadata } from '../../endpoint/index.js';
+import type { Bytes, Metadata, WhenOffline } from '../../endpoint/index.js';
 
 /** What a message may hold: bytes, or a stream of them. */
 export type InterconnectData = Bytes | AsyncIterable<Bytes>;
@@ -22,6 +22,8 @@ export class InterconnectRecord<Data = Bytes> {
   readonly oneWay: boolean | undefined;
   /** It does no harm if the handler runs twice. */
   readonly idempotent: boolean | undefined;
+  /** For how long it waits while there is no connection; `undefined` = as the client's `whenOffline` says. */
+  readonly whenOffline: WhenOffline | undefined;
 
   constructor(data: Data | undefined, options: InterconnectRecordOptions = {}) {
     this.data = data;
@@ -29,6 +31,7 @@ export class InterconnectRecord<Data = Bytes> {
     this.timeout = options.timeout;
     this.oneWay = options.oneWay;
     this.idempotent = options.idempotent;
+    this.whenOffline = options.whenOffline;
   }
 
   /** @internal */
@@ -47,6 +50,8 @@ export interface InterconnectRecordOptions {
   readonly oneWay?: boolean | undefined;
   /** Default `false`. */
   readonly idempotent?: boolean | undefined;
+  /** Default: as the client's option. */
+  readonly whenOffline?: WhenOffline | undefined;
 }
 
 /** By brand, so that it holds across two copies of the package. */
@@ -67,6 +72,7 @@ export class InterconnectRecordBuilder<Data = Bytes> {
   private timeout: number | undefined;
   private oneWay: boolean | undefined;
   private idempotent: boolean | undefined;
+  private whenOffline: WhenOffline | undefined;
 
   constructor(data?: Data) {
     this.data = data;
@@ -113,6 +119,21 @@ export class InterconnectRecordBuilder<Data = Bytes> {
     return this;
   }
 
+  /**
+   * For how long it waits while there is no connection, instead of the client's `whenOffline`: milliseconds of outage, `'wait'`
+   * or `'fail'`.
+   */
+  setWhenOffline(whenOffline: WhenOffline): this {
+    const isKnown = whenOffline === 'wait' || whenOffline === 'fail';
+    if (!isKnown && !(Number.isInteger(whenOffline) && whenOffline >= 0)) {
+      throw new TypeError(
+        `whenOffline is a whole number of milliseconds, 'wait' or 'fail': ${String(whenOffline)}.`,
+      );
+    }
+    this.whenOffline = whenOffline;
+    return this;
+  }
+
   /** The record so far; the builder may be used on. */
   build(): InterconnectRecord<Data> {
     return new InterconnectRecord(this.data, {
@@ -120,6 +141,7 @@ export class InterconnectRecordBuilder<Data = Bytes> {
       ...(this.timeout !== undefined && { timeout: this.timeout }),
       ...(this.oneWay !== undefined && { oneWay: this.oneWay }),
       ...(this.idempotent !== undefined && { idempotent: this.idempotent }),
+      ...(this.whenOffline !== undefined && { whenOffline: this.whenOffline }),
     });
   }
 }

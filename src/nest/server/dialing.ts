@@ -1,4 +1,4 @@
-import { InterconnectError, isInterconnectError, messageOf } from '../../endpoint/index.js';
+import { InterconnectError, isInterconnectError } from '../../endpoint/index.js';
 import type { Connection } from '../../endpoint/index.js';
 import type { ConnectionSource, SourceListener } from './connection-source.js';
 import { InterconnectClient } from '../client/interconnect.client.js';
@@ -38,6 +38,8 @@ export class Dialing implements ConnectionSource {
   private readonly minDelay: number;
   private readonly maxDelay: number;
   private readonly waits: boolean;
+  /** The client is this server's own: nobody else calls over it, or closes it. */
+  private readonly isOwn: boolean;
   private isOpen = false;
   private connection: Connection | undefined;
   private connectedAt = 0;
@@ -48,8 +50,9 @@ export class Dialing implements ConnectionSource {
   constructor(options: InterconnectServerOptions, told: SourceListener, timers: Timers) {
     refuseListenersOptions(options);
     const { connect = {} } = options;
+    this.isOwn = !isClient(connect);
     const ownOptions = isClient(connect) ? {} : connect;
-    this.client = isClient(connect) ? connect : createClient(connect);
+    this.client = isClient(connect) ? connect : createClient(connect, options.shutdownTimeout);
     const { minDelay = 100, maxDelay = 10_000 } = ownOptions.reconnect || {};
     this.minDelay = minDelay;
     this.maxDelay = maxDelay;
@@ -75,6 +78,7 @@ export class Dialing implements ConnectionSource {
       return undefined;
     } catch (error) {
       this.isOpen = false;
+      if (this.isOwn) await this.client.close();
       throw error;
     }
   }
@@ -82,7 +86,9 @@ export class Dialing implements ConnectionSource {
   async close(timeout: number): Promise<void> {
     this.isOpen = false;
     this.stopPause?.();
-    if (timeout > 0) await this.connection?.drain({ timeout });
+    const { connection } = this;
+    if (timeout > 0) await connection?.drain({ timeout });
+    else await connection?.close();
     await this.client.close();
   }
 
@@ -104,7 +110,8 @@ export class Dialing implements ConnectionSource {
     this.connection = undefined;
     if (!this.isOpen) return;
     this.told.onStatus(InterconnectStatus.RECONNECTING);
-    if (this.timers.now() - this.connectedAt >= HEALTHY) this.pauses = 0;
+    const hasLasted = this.timers.now() - this.connectedAt >= HEALTHY;
+    if (hasLasted || connection.wasOfUse) this.pauses = 0;
     this.pause();
   }
 
@@ -114,7 +121,7 @@ export class Dialing implements ConnectionSource {
     if (isInterconnectError(error) && error.code === 'IC_ERR_OPTION') {
       return this.told.onError(error);
     }
-    this.told.onWarning('connect', messageOf(error));
+    // The client has logged why.
     this.pause();
   }
 
@@ -137,11 +144,12 @@ export class Dialing implements ConnectionSource {
 }
 
 /** It only connects: what is sent over the connection is encoded as the server's other options say. */
-function createClient({
-  waitForConnection: _serversOwn,
-  ...connect
-}: InterconnectServerConnectOptions): InterconnectClient {
-  return new InterconnectClient(connect);
+function createClient(
+  { waitForConnection = true, ...connect }: InterconnectServerConnectOptions,
+  shutdownTimeout: number | undefined,
+): InterconnectClient {
+  const { whenOffline = waitForConnection ? undefined : 'wait' } = connect;
+  return new InterconnectClient({ ...connect, whenOffline, shutdownTimeout });
 }
 
 function isClient(value: object): value is ConnectingClient {

@@ -42,11 +42,11 @@ import { checkPattern } from './pattern-check.js';
 import { ValueBudgets } from './value-budget.js';
 import { lineOf, logError } from '../common/log-lines.js';
 import { Notifier } from '../common/notifier.js';
+import { shutdownTimeoutOf } from '../common/shutdown-timeout.js';
 import { SparingLog } from '../common/sparing-log.js';
 import type { Timers } from '../common/timers.js';
 
 const NOTHING = () => {};
-const SHUTDOWN_TIMEOUT = 10_000;
 
 /**
  * Serves `@MessagePattern` and `@EventPattern` handlers over Interconnect:
@@ -195,7 +195,7 @@ export class InterconnectServer
     if (this.source !== undefined) {
       throw new InterconnectError('IC_ERR_LISTEN', 'This server listens already: close it first.');
     }
-    checkShutdownTimeout(this.options.shutdownTimeout);
+    shutdownTimeoutOf(this.options);
     const source = this.createSource();
     this.source = source;
     let address: ListenAddress | undefined;
@@ -235,7 +235,7 @@ export class InterconnectServer
 
   private async shut(source: ConnectionSource): Promise<void> {
     try {
-      await source.close(this.options.shutdownTimeout ?? SHUTDOWN_TIMEOUT);
+      await source.close(shutdownTimeoutOf(this.options));
     } catch (error) {
       logError(this.logger, error);
     }
@@ -388,15 +388,6 @@ function placeOf({ address, port }: DroppedSocket): string {
   if (address === undefined) return 'a Unix socket';
   const host = address.includes(':') ? `[${address}]` : address;
   return port === undefined ? host : `${host}:${port}`;
-}
-
-function checkShutdownTimeout(value: number | undefined): void {
-  if (value === undefined) return;
-  if (Number.isInteger(value) && value >= 0 && value <= 2 ** 31 - 1) return;
-  throw new InterconnectError(
-    'IC_ERR_OPTION',
-    `shutdownTimeout must be an integer from 0 to ${2 ** 31 - 1}, and is ${String(value)}.`,
-  );
 }
 
 /** Without its module, Nest tells a transport neither class nor method: then the pattern has to lead to both. */

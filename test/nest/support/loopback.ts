@@ -47,9 +47,10 @@ export class Loopback {
     return new Loopback(app, server, port, log);
   }
 
-  /** Not connected yet. Closed with the rest. */
+  /** Not connected yet. Closed with the rest; what a test leaves pending then fails at once. */
   client(options: InterconnectClientOptions = {}): InterconnectClient {
-    const client = new InterconnectClient({ host: '127.0.0.1', port: this.port, ...options });
+    const where = { host: '127.0.0.1', port: this.port };
+    const client = new InterconnectClient({ ...where, shutdownTimeout: 0, ...options });
     this.clients.push(client);
     return client;
   }
