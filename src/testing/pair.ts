@@ -27,6 +27,8 @@ export interface InterconnectPairOptions {
   readonly configure?: ((app: INestMicroservice, server: InterconnectServer) => void) | undefined;
 }
 
+const AT_ONCE = { shutdownTimeout: 0 };
+
 /**
  * An application that serves, and a client of it, connected by all that connects them in earnest but the system's
  * sockets:
@@ -69,7 +71,7 @@ export class InterconnectPair<Data = unknown> {
     const server = new InterconnectServer({ ...options.server, network });
     const app = module.createNestMicroservice({ strategy: server });
     options.configure?.(app, server);
-    const client = new InterconnectClient<unknown>({ ...options.client, network });
+    const client = new InterconnectClient<unknown>({ ...AT_ONCE, ...options.client, network });
     const pair = new InterconnectPair(app, server, client, network);
     try {
       await app.listen();
@@ -83,12 +85,12 @@ export class InterconnectPair<Data = unknown> {
 
   /** Another client of the same server, to be closed with the pair. */
   createClient(options: InterconnectPairOptions['client'] = {}): InterconnectClient {
-    const client = new InterconnectClient({ ...options, network: this.network });
+    const client = new InterconnectClient({ ...AT_ONCE, ...options, network: this.network });
     this.others.push(client);
     return client;
   }
 
-  /** Ends both sides. */
+  /** Ends both sides. The `shutdownTimeout` of its clients is 0 by default: calls that are left fail at once. */
   async close(): Promise<void> {
     await Promise.all([this.client, ...this.others].map((client) => client.close()));
     await this.app.close();

@@ -98,7 +98,7 @@ describe('InterconnectPair', () => {
 
   it('leaves nothing behind, also where it cannot start', async () => {
     const pair = await InterconnectPair.start(await compile());
-    const other = pair.createClient();
+    const other = pair.createClient({ whenOffline: 'fail' });
     await other.connect();
 
     await pair.close();
@@ -106,8 +106,8 @@ describe('InterconnectPair', () => {
     expect(() => pair.client.unwrap()).toThrow('Not initialized');
     expect(() => other.unwrap()).toThrow('Not initialized');
     await expect(other.connect()).rejects.toMatchObject({
-      code: 'IC_ERR_CONNECT',
-      cause: { code: 'ECONNREFUSED' },
+      code: 'IC_ERR_OFFLINE',
+      cause: { code: 'IC_ERR_CONNECT', cause: { code: 'ECONNREFUSED' } },
     });
     const ended: string[] = [];
     const options: InterconnectPairOptions[] = [
