@@ -70,6 +70,7 @@ const CONNECT: Nothing<InterconnectServerConnectOptions> = {
   data: undefined,
   reconnect: undefined,
   autoSelectFamilyAttemptTimeout: undefined,
+  whenOffline: undefined,
   waitForConnection: undefined,
 };
 const { waitForConnection: _, ...DIAL } = CONNECT;
@@ -79,6 +80,7 @@ const CLIENT: Nothing<InterconnectClientOptions> = {
   metadata: undefined,
   oneWay: undefined,
   connectOnBootstrap: undefined,
+  shutdownTimeout: undefined,
 };
 const SERVER: Nothing<InterconnectServerOptions> = {
   ...ENDPOINT,
@@ -98,12 +100,14 @@ const REQUEST: Nothing<InterconnectRequestOptions> = {
   signal: undefined,
   metadata: undefined,
   idempotent: undefined,
+  whenOffline: undefined,
 };
 const RECORD: Nothing<InterconnectRecordOptions> = {
   metadata: undefined,
   timeout: undefined,
   oneWay: undefined,
   idempotent: undefined,
+  whenOffline: undefined,
 };
 const HEALTH: Nothing<InterconnectHealthOptions> = { timeout: undefined, clock: undefined };
 const MODULE: Nothing<InterconnectModuleOptions> = {
