@@ -27,6 +27,7 @@ import { type Outage, OutageWatch, type WhenOffline } from './outage.js';
 import type { Peer } from './peer.js';
 import { report, warn } from './report.js';
 import { PendingSend } from './pending-send.js';
+import { RoundTrips } from './round-trips.js';
 import { Session } from './session.js';
 import { checkName } from './session-name.js';
 import { StreamingSend, type Timing } from './streaming-send.js';
@@ -146,7 +147,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** @internal Resolves when its last socket is gone. */
   readonly gone: Promise<void>;
   #resolveGone: () => void = () => undefined;
-  readonly #pings = new Set<(error: InterconnectError) => void>();
+  readonly #roundTrips = new RoundTrips((done) => {
+    const { driver } = this.continuity;
+    if (driver === undefined || this.isOver) throw this.#withoutSocket();
+    driver.machine.ping(done, this.now());
+  });
 
   /** @internal `dialer`: at that end. */
   constructor(settings: Settings, principal: string, dialer?: DialerParts) {
@@ -249,19 +254,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /**
    * The round trip to the other side and back, in milliseconds; answered by its library.
+   * One is made at a time: who asks for one meanwhile has the next.
    * @throws IC_ERR_OFFLINE if there is no socket at the moment, IC_ERR_CLOSED.
    */
   ping(): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const driver = this.continuity.driver;
-      if (driver === undefined || this.isOver) return reject(this.#withoutSocket());
-      this.#pings.add(reject);
-      const done = (milliseconds: number): void => {
-        this.#pings.delete(reject);
-        resolve(milliseconds);
-      };
-      driver.machine.ping(done, this.now());
-    });
+    return this.#roundTrips.ask();
   }
 
   /**
@@ -426,7 +423,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         const error = failure && errorOf(failure);
         // One that is sent elsewhere may find another socket at once.
         if (failure !== undefined) this.#outage.begin(withoutPeriod(failure.message), error);
-        this.#failPings(error ?? errorOf(PING_LOST));
+        this.#roundTrips.fail(error ?? errorOf(PING_LOST));
         if (!this.#isDraining) this.#toStatus('detached');
         if (error !== undefined) this.guard(() => this.emit('detach', error));
         this.#outage.watch();
@@ -444,7 +441,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         this.#outage.end();
         this.#toStatus('closing');
         const error = failure && this.#endOf(failure);
-        this.#failPings(error ?? closedError());
+        this.#roundTrips.fail(error ?? closedError());
         this.guard(() => this.emit('close', error));
       },
       onGone: () => {
@@ -469,7 +466,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       return this.guard(() => this.emit('open'));
     }
     // They were on their way on a socket that this one has superseded.
-    this.#failPings(errorOf(PING_LOST));
+    this.#roundTrips.fail(errorOf(PING_LOST));
     if (!this.#isDraining) this.#toStatus('open');
     this.guard(() => this.emit(how === 'resumed' ? 'resume' : 'renew'));
   }
@@ -510,11 +507,6 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     if (this.isOver) return closedError();
     const cause = this.#outage.current?.error;
     return new InterconnectError('IC_ERR_OFFLINE', `${this.#outage.sentence}.`, { cause });
-  }
-
-  #failPings(error: InterconnectError): void {
-    for (const reject of this.#pings) reject(error);
-    this.#pings.clear();
   }
 
   #sessionFailed(session: Session, error: unknown): void {

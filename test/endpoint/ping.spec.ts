@@ -44,6 +44,48 @@ describe('a ping', () => {
     expect(times).toHaveLength(500);
   });
 
+  it('is one frame for all who ask at once, and another for who asks meanwhile', async () => {
+    const raw = await RawListener.listen();
+    const connecting = connect({ ...raw.address });
+    const peer = await raw.accepted();
+    await peer.welcome();
+    const connection = await connecting;
+    afterTest(() => connection.close());
+    const first = connection.ping();
+    const others = Array.from({ length: 3000 }, () => connection.ping());
+    const { id } = await peer.frame(FrameType.PING);
+
+    peer.write(frame({ type: FrameType.PONG, id }));
+    expect(await first).toBeGreaterThan(0);
+    const next = await peer.frame(FrameType.PING);
+    expect(next.id).not.toBe(id);
+    peer.write(frame({ type: FrameType.PONG, id: next.id }));
+
+    expect(await Promise.all(others)).toHaveLength(3000);
+    expect(peer.frames.filter(({ type }) => type === FrameType.PING)).toEqual([]);
+  });
+
+  it('does not use up what the other side allows, however many ask', async () => {
+    const { dialer } = await connected();
+    for (let round = 0; round < 3; round += 1) {
+      await Promise.all(Array.from({ length: 3000 }, () => dialer.ping()));
+    }
+
+    expect(dialer.status).toBe('open');
+  });
+
+  it('fails with its socket, and so does the one that waited for it', async () => {
+    const { dialer, acceptor } = await connected();
+    const pings = [failure(dialer.ping()), failure(dialer.ping())];
+
+    acceptor.socket.destroy();
+
+    expect(await Promise.all(pings)).toMatchObject([
+      { code: 'IC_ERR_CONNECTION_LOST' },
+      { code: 'IC_ERR_OFFLINE' },
+    ]);
+  });
+
   it('is answered while the application over there is busy with nothing', async () => {
     const { acceptor, dialer } = await connected();
     acceptor.on('session', () => undefined);

@@ -133,6 +133,24 @@ class AnswersController {
     return (WITHOUT_A_VALUE[name] ?? ONE_EMPTY_VALUE[name])?.();
   }
 
+  @MessagePattern('destroyed')
+  destroyed(): Readable {
+    return new Readable({ read: () => undefined }).destroy();
+  }
+
+  @MessagePattern('destroyed for a reason')
+  destroyedForAReason(): Readable {
+    const readable = new Readable({ read: () => undefined });
+    return readable.on('error', () => undefined).destroy(new Error('the disk is gone'));
+  }
+
+  @MessagePattern('destroyed later')
+  destroyedLater(): Readable {
+    const readable = new Readable({ read: () => undefined });
+    setImmediate(() => readable.destroy());
+    return readable;
+  }
+
   @MessagePattern('null')
   null(): null {
     return null;
@@ -263,6 +281,21 @@ describe.each(ENCODINGS)('With %s', (_, options) => {
     const { socket } = await clientsOf(options);
 
     expect(await all(socket!.emit('EMPTY', EMPTY_VALUE))).toEqual([undefined]);
+  });
+});
+
+describe('A Readable that is destroyed without a value', () => {
+  it.each([
+    ['destroyed', 'returned what cannot be sent: The Readable was read already, or destroyed'],
+    ['destroyed for a reason', 'failed before it was read: the disk is gone.'],
+    ['destroyed later', 'Internal server error'],
+  ])('is no answer without a value: %s', async (pattern, text) => {
+    const { socket: client } = await clientsOf({});
+
+    expect(await failure(client!.send(pattern, EMPTY_VALUE))).toMatchObject({
+      message: expect.stringContaining(text),
+      executed: 'yes',
+    });
   });
 });
 
