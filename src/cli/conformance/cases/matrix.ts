@@ -4,10 +4,12 @@
  */
 import { Code, Flag, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
-import { accept, cancel, frag, frame, send, u32 } from '../octets.js';
+import { demandCode } from '../mismatch.js';
+import { accept, cancel, frag, frame, ping, send, u32 } from '../octets.js';
+import type { Peer } from '../peer.js';
 import { atReceiver, atSender, type Column, type Scene, type Variant } from './matrix-scenes.js';
 
-const { CREDIT, ITEM } = FrameType;
+const { CLOSE, CREDIT, ITEM, PONG } = FrameType;
 const { MORE, REPLY } = Flag;
 const LEAST = Buffer.alloc(4096, 'a');
 
@@ -202,11 +204,13 @@ export const matrixCases: readonly ConformanceCase[] = MATRIX.flatMap((each) =>
 );
 
 function cellOf(
-  { row, name, scenes, variant = {}, frames }: MatrixRow,
+  { row, name, scenes, variant = {}, frames, reactions }: MatrixRow,
   column: Column,
   reaction: Reaction,
 ): ConformanceCase {
   const isViolation = reaction === 'PROTOCOL';
+  // Nobody has to forget a message: who remembers it reacts as if it were settled.
+  const isOptional = column === 'forgotten' && reactions[COLUMNS.indexOf('settled')] !== reaction;
   return {
     id: `matrix/${name}.${column}`,
     clauses: isViolation ? ['1.2', '7.2'] : ['7.2'],
@@ -215,9 +219,22 @@ function cellOf(
       const scene = await scenes[column](subject, variant);
       const { peer } = scene.conversation;
       peer.write(...frames(scene));
+      if (isViolation && isOptional) return void (await closesOrGoesOn(peer));
       if (isViolation) return void (await peer.closes(Code.PROTOCOL));
       await peer.fence();
       await scene.conversation.stillWorks();
     },
   };
 }
+
+/** CLOSE(PROTOCOL), or nothing at all. */
+async function closesOrGoesOn(peer: Peer): Promise<void> {
+  peer.write(ping(TOKEN));
+  const answer = await peer.next(
+    'CLOSE(PROTOCOL), or that the connection goes on',
+    ({ type, id }) => type === CLOSE || (type === PONG && id === TOKEN),
+  );
+  if (answer.type === CLOSE) demandCode('CLOSE', answer.meta.code, Code.PROTOCOL);
+}
+
+const TOKEN = 77;
