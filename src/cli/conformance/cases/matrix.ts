@@ -219,7 +219,7 @@ function cellOf(
       const scene = await scenes[column](subject, variant);
       const { peer } = scene.conversation;
       peer.write(...frames(scene));
-      if (isViolation && isOptional) return void (await closesOrGoesOn(peer));
+      if (isViolation && isOptional) return closesOrGoesOn(peer);
       if (isViolation) return void (await peer.closes(Code.PROTOCOL));
       await peer.fence();
       await scene.conversation.stillWorks();
