@@ -23,7 +23,7 @@ describe('README', () => {
     const options = await readFile(new URL('../src/endpoint/options.ts', import.meta.url), 'utf8');
     const table = section('## Options');
 
-    const internal = ['clock', 'agent'];
+    const internal = ['clock', 'agent', 'scope'];
     const names = [...options.matchAll(/^ {2}(\w+)\?: /gm)].map(([, name = '']) => name);
     const unnamed = names.filter((name) => !table.includes(`\`${name}\``));
     expect(unnamed.filter((name) => !internal.includes(name))).toStrictEqual([]);

@@ -322,6 +322,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.machine.peer.maxMessage;
   }
 
+  /** @internal How many sessions the other side allows at once; before it has said so, the default. */
+  get peerMaxSessions(): number {
+    return this.machine.peer.sessions;
+  }
+
   /** @internal */
   now(): number {
     return this.#settings.clock.now();

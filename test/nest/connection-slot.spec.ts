@@ -263,14 +263,76 @@ describe('ConnectionSlot', () => {
 
 class FakeSession extends EventEmitter {
   status = 'open';
+
+  close(): void {
+    this.status = 'closing';
+  }
+}
+
+class FakeConnection extends EventEmitter {
+  peerMaxSessions = 1024;
+  readonly openSession: () => FakeSession;
+
+  constructor(sessions: Iterable<FakeSession>) {
+    super();
+    const left = sessions[Symbol.iterator]();
+    this.openSession = () => left.next().value ?? new FakeSession();
+  }
 }
 
 function openWith(sessions: readonly FakeSession[]): OpenConnection {
-  const left = sessions.values();
-  return new OpenConnection({ openSession: () => left.next().value } as unknown as Connection);
+  return new OpenConnection(new FakeConnection(sessions) as unknown as Connection);
 }
 
 describe('OpenConnection', () => {
+  it('ends the session that was not used for the longest time when there are too many', () => {
+    const made = Array.from({ length: 4 }, () => new FakeSession());
+    const connection = new FakeConnection(made);
+    connection.peerMaxSessions = 3;
+    const open = new OpenConnection(connection as unknown as Connection);
+    for (const name of ['a', 'b', 'c']) open.session(name);
+    open.session('a');
+
+    open.session('d', true);
+
+    expect(made.map(({ status }) => status)).toEqual(['open', 'closing', 'open', 'open']);
+    expect(open.session('a')).toBe(made[0]);
+    expect(open.session('b')).not.toBe(made[1]);
+  });
+
+  it.each(['open', 'renew'])(
+    'makes room when the other side has said how much there is: %s',
+    (event) => {
+      const made = Array.from({ length: 4 }, () => new FakeSession());
+      const connection = new FakeConnection(made);
+      const open = new OpenConnection(connection as unknown as Connection);
+      for (const name of ['a', 'b', 'c', 'd']) open.session(name);
+
+      connection.peerMaxSessions = 2;
+      connection.emit(event);
+
+      expect(made.map(({ status }) => status)).toEqual(['closing', 'closing', 'open', 'open']);
+    },
+  );
+
+  it('answers more patterns than the other side allows sessions', async () => {
+    await listener.close();
+    listener = new Listener({ host: '127.0.0.1', port: 0, maxSessions: 3 });
+    listener.on('connection', (connection) =>
+      connection.on('session', (session) => {
+        session.on('message', (message) => message.respond(message.data));
+        session.accept();
+      }),
+    );
+    ({ port } = (await listener.listen()) as TcpAddress);
+    const open = slotOf().path();
+    const names = Array.from({ length: 40 }, (_, index) => `pattern ${index % 20}`);
+
+    const outcomes = await Promise.all(names.map((name) => open.session(name).send(bytes)));
+
+    expect(outcomes.map(({ accepted }) => accepted)).toEqual(names.map(() => true));
+  });
+
   it('gives the same session for a name until that is refused', async () => {
     const { connection } = await slotOf().connect();
     const open = new OpenConnection(connection);

@@ -177,8 +177,8 @@ describe('the address', () => {
     (given) => {
       const options = given as InterconnectClientOptions & InterconnectServerOptions;
 
-      const whenOffline = 5000;
-      expect(toConnectOptions(options)).toEqual({ host: 'localhost', port: 3000, whenOffline });
+      const ours = { whenOffline: 5000, sessionTimeout: 0 };
+      expect(toConnectOptions(options)).toEqual({ host: 'localhost', port: 3000, ...ours });
       expect(toListenerOptions(options)).toEqual({ host: 'localhost', port: 3000 });
     },
   );
@@ -190,7 +190,7 @@ describe('the address', () => {
     const forServer = toListenerOptions({ ...ours, shutdownTimeout: 1, transportId: Symbol('x') });
 
     const core = { host: 'localhost', port: 5000, idleTimeout: 7 };
-    expect(forClient).toEqual({ ...core, whenOffline: 5000 });
+    expect(forClient).toEqual({ ...core, whenOffline: 5000, sessionTimeout: 0 });
     expect(forServer).toEqual(core);
   });
 });

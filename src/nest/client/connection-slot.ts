@@ -9,7 +9,7 @@ import type { Timers } from '../common/timers.js';
 export type Dial = (startDelay: number) => Connection;
 
 /** A connection, as a call needs it. It need not be open yet: what is sent waits. */
-export interface CallPath {
+interface CallPath {
   readonly connection: Connection;
   /** `isEvent`: the one whose messages were emitted; see `EVENT_SESSION`. */
   session(name: string, isEvent?: boolean): Pick<Session, 'send'>;
@@ -47,31 +47,68 @@ export interface ConnectionObserver {
  */
 export class OpenConnection implements CallPath {
   readonly connection: Connection;
-  private readonly requests = new Map<string, Session>();
-  private readonly events = new Map<string, Session>();
+  private readonly requests = new Map<string, OpenSession>();
+  private readonly events = new Map<string, OpenSession>();
+  /** Calls so far: the time by which the session is found that was not used for the longest time. */
+  private calls = 0;
 
   constructor(connection: Connection) {
     this.connection = connection;
+    // Now it is known how many sessions this other side allows.
+    const makeRoom = (): void => this.makeRoom();
+    connection.once('open', makeRoom);
+    connection.on('renew', makeRoom);
   }
 
   /**
    * The session of that name. It is opened when there is none, or none any more (refused, closed), without
-   * waiting for the other side's word on it. Throws the core's error for a name that cannot be one.
+   * waiting for the other side's word on it. If there are as many as the other side allows, the one that was not used for
+   * the longest time is ended in order: what was sent in it is still answered. Throws the core's error for a name that
+   * cannot be one.
    */
   session(name: string, isEvent = false): Session {
     const sessions = isEvent ? this.events : this.requests;
+    this.calls += 1;
     const known = sessions.get(name);
-    if (known !== undefined && known.status !== 'closing' && known.status !== 'closed') {
-      return known;
+    if (known !== undefined && isUsable(known.session)) {
+      known.usedAt = this.calls;
+      return known.session;
     }
     const session = this.connection.openSession(name, isEvent ? EVENT_SESSION : undefined);
-    sessions.set(name, session);
+    sessions.set(name, { session, usedAt: this.calls });
     // Refused names must not pile up: they may come from outside.
     session.once('close', () => {
-      if (sessions.get(name) === session) sessions.delete(name);
+      if (sessions.get(name)?.session === session) sessions.delete(name);
     });
+    this.makeRoom();
     return session;
   }
+
+  /** Ends as many sessions as there are too many; others that wait for a place get theirs. */
+  private makeRoom(): void {
+    const limit = this.connection.peerMaxSessions;
+    let excess = this.requests.size + this.events.size - limit;
+    if (excess <= 0 || limit === 0) return;
+    const entries = [this.requests, this.events].flatMap((sessions) =>
+      [...sessions].map(([name, { session, usedAt }]) => ({ sessions, name, session, usedAt })),
+    );
+    entries.sort((one, other) => one.usedAt - other.usedAt);
+    for (const { sessions, name, session } of entries) {
+      if (excess-- <= 0) return;
+      sessions.delete(name);
+      if (isUsable(session)) void session.close();
+    }
+  }
+}
+
+/** A session of a pattern, and when it was used last, in calls. */
+interface OpenSession {
+  readonly session: Session;
+  usedAt: number;
+}
+
+function isUsable({ status }: Session): boolean {
+  return status !== 'closing' && status !== 'closed';
 }
 
 /** How a slot behaves. */

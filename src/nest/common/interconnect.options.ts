@@ -161,6 +161,8 @@ export function toConnectOptions(options: InterconnectClientOptions): ConnectOpt
 
   return {
     ...core,
+    // Each call has a time of its own; nobody waits for the session of its pattern.
+    sessionTimeout: options.sessionTimeout ?? 0,
     whenOffline: options.whenOffline ?? WHEN_OFFLINE,
     ...(options.addresses === undefined && defaultAddress(options)),
     ...(tlsOptions !== undefined && { tls: tlsOptions }),

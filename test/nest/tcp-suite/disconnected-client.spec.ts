@@ -14,11 +14,11 @@ class DisconnectedController {
   call(@Body() options: { host: string; port: number }): Observable<number> {
     const client = ClientProxyFactory.create({
       customClass: InterconnectClient,
-      options: { ...options, encoding: 'json' },
+      options: { ...options, encoding: 'json', whenOffline: 'fail' },
     });
     return client.send<number>({ cmd: 'sum' }, [1, 2, 3]).pipe(
       catchError((error: unknown) => {
-        const isUnreachable = isInterconnectError(error) && error.code === 'IC_ERR_CONNECT';
+        const isUnreachable = isInterconnectError(error) && error.code === 'IC_ERR_OFFLINE';
         return throwError(() =>
           isUnreachable ? new RequestTimeoutException('unreachable') : new Error('another reason'),
         );
