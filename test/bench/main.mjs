@@ -8,7 +8,7 @@ import { writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { peers as allPeers } from './peers.mjs';
-import { Pair } from './processes.mjs';
+import { machineUsage, Pair } from './processes.mjs';
 
 /** `core`: the least ratio to `raw` that is aimed at; `nest`: the least ratio to `nest-tcp`. */
 const WORKLOADS = {
@@ -76,12 +76,6 @@ async function measure(pair, work) {
   const figures = [rate, (rate * work.size) / 1e6, ...micros];
   const elsewhere = Math.max(0, all - here - there) / os.cpus().length;
   return { ...Object.fromEntries(FIGURES.map((name, i) => [name, figures[i]])), elsewhere };
-}
-
-/** In seconds: the clock, and the CPU time of all processes. */
-function machineUsage() {
-  const busy = os.cpus().map(({ times }) => times.user + times.nice + times.sys + times.irq);
-  return { at: performance.now() / 1000, cpu: busy.reduce((sum, each) => sum + each) / 1000 };
 }
 
 function report() {

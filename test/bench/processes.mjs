@@ -1,10 +1,11 @@
 /**
- * A peer under load is two processes, its server and the load on it: first how a script starts them and asks
+ * A peer under load is two processes, its server and the load on it: first how a script starts processes and asks
  * them things, then what those of `main.mjs` do.
  */
 import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { writeSync } from 'node:fs';
+import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { peers } from './peers.mjs';
@@ -12,17 +13,29 @@ import { peers } from './peers.mjs';
 /** Seconds that a question may take, beyond the time it is told to take. */
 const PATIENCE = 30;
 
-export class Pair {
+export class Team {
   #processes = {};
-  #ends;
+  #start;
 
-  /** Both run `file`, which calls `answer`. */
-  constructor(peer, file = SELF) {
-    for (const role of ['server', 'load']) this.#processes[role] = start(file, role, peer);
-    this.#ends = Object.values(this.#processes).map(({ ended }) => ended);
+  /** One process for each role. All run `file`, which calls `answer`. */
+  constructor(roles, peer, file) {
+    this.#start = (role) => start(file, role, peer);
+    for (const role of roles) this.start(role);
   }
 
-  /** Rejects when either process ends. One question at a time. */
+  /** Starts the process of a role again, after `kill`. */
+  start(role) {
+    this.#processes[role] = this.#start(role);
+  }
+
+  /** Resolves when the process of that role is gone. Questions to the other processes go on. */
+  kill(role) {
+    const { child, closed } = this.#processes[role];
+    child.kill('SIGKILL');
+    return closed;
+  }
+
+  /** Rejects when a process ends that nobody has killed. One question at a time for each role. */
   ask(role, question, details) {
     const { child } = this.#processes[role];
     const reply = new Promise((resolve) => child.once('message', resolve));
@@ -31,12 +44,19 @@ export class Pair {
       throw new Error(`its ${role} gave no answer to "${question}" for ${patience} s`);
     });
     if (child.connected) child.send({ question, details });
-    return Promise.race([...this.#ends, reply, tooLate]).then(({ result }) => result);
+    const ends = Object.values(this.#processes).map(({ ended }) => ended);
+    return Promise.race([...ends, reply, tooLate]).then(({ result }) => result);
   }
 
   stop() {
-    for (const { child } of Object.values(this.#processes)) child.kill('SIGKILL');
-    return Promise.allSettled(this.#ends);
+    return Promise.all(Object.keys(this.#processes).map((role) => this.kill(role)));
+  }
+}
+
+/** A server of a peer and the load on it. */
+export class Pair extends Team {
+  constructor(peer, file = SELF) {
+    super(['server', 'load'], peer, file);
   }
 }
 
@@ -44,14 +64,16 @@ function start(file, role, peer) {
   const child = fork(file, [role, peer], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text) => (complaint += text));
+  const closed = new Promise((resolve) => child.once('close', resolve));
   const ended = new Promise((_resolve, reject) => {
     child.once('close', (code, signal) => {
+      if (child.killed) return;
       reject(new Error(`its ${role} ended (${signal ?? code}). ${complaint.trim()}`));
     });
   });
   // It may end while nobody asks.
   ended.catch(() => undefined);
-  return { child, ended };
+  return { child, ended, closed };
 }
 
 /** In a process of a pair: each role is a function of the peer that gives what answers each question. */
@@ -141,8 +163,14 @@ function loadRole(peer) {
   };
 }
 
+/** In seconds: the clock, and the CPU time of all processes. */
+export function machineUsage() {
+  const busy = os.cpus().map(({ times }) => times.user + times.nice + times.sys + times.irq);
+  return { at: performance.now() / 1000, cpu: busy.reduce((sum, each) => sum + each) / 1000 };
+}
+
 /** In seconds: the clock, and the CPU time of all threads of this process. */
-function usage() {
+export function usage() {
   const { user, system } = process.cpuUsage();
   return { at: performance.now() / 1000, cpu: (user + system) / 1e6 };
 }
