@@ -285,7 +285,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /**
    * Closes the connection in order: what is pending fails with IC_ERR_CLOSED, the other side can read
-   * why. Resolves when the socket is gone. Idempotent.
+   * why. What is not written yet never runs, and says so by `executed: 'no'`; answers that are ready still leave.
+   * Resolves when the socket is gone. Idempotent.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     const code = options.code ?? Code.OK;

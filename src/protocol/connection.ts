@@ -95,7 +95,7 @@ export class ConnectionMachine implements SessionOwner {
     const session = SessionMachine.opening(this, name, meta, data, timeout);
     const failure = this.#failure ?? (this.goaway.theirs ? DRAINING : undefined);
     if (failure !== undefined) {
-      session.fail(failure, false);
+      session.fail(failure)();
     } else {
       this.#sessions.addOwn(session);
       this.wake();
@@ -235,23 +235,25 @@ export class ConnectionMachine implements SessionOwner {
   }
 
   /**
-   * The connection is over: everything still pending fails. `leaving`: what is ready is still written;
-   * else what was not written never will be, and so has not run.
+   * The connection is over: everything still pending fails. What was not written never will be, and so has not run.
+   * `leaving`: what is ready and begins nothing is still written, in front of CLOSE.
    */
   fail(failure: Failure, leaving: boolean): void {
     this.#failure = failure;
     this.#sessions.stop();
     const oneWays = this.output.oneWays();
-    if (!leaving) this.output.clear();
+    this.output.clear(leaving);
     // With the others of their session, in order.
     for (const message of oneWays) message.sender?.onMessageUncertain(message);
     // [IC-2.10]
-    for (const session of this.#sessions.all()) session.fail(failure, leaving);
+    const tellings = this.#sessions.all().map((session) => session.fail(failure));
+    // All of them are over before the first is told: its application can begin nothing in another.
+    for (const tell of tellings) tell();
     // Those whose session had ended before.
     for (const message of oneWays) {
       if (message.state !== 'sent' && message.state !== 'ready') continue;
       message.state = 'settled';
-      message.onFailure(leaving || message.started ? failure : withExecuted(failure, 'no'));
+      message.onFailure(message.started ? failure : withExecuted(failure, 'no'));
     }
     this.#grants.clear();
     this.#blocked.clear();

@@ -45,7 +45,7 @@ export class Output {
     return this.sent.next !== undefined;
   }
 
-  /** Whether what waited was thrown away. */
+  /** Whether the connection is over, and each unit that would begin something was thrown away. */
   get isCleared(): boolean {
     return this.#isCleared;
   }
@@ -90,13 +90,18 @@ export class Output {
     else if (!unit.started) this.#forget(unit);
   }
 
-  clear(): void {
+  /**
+   * The connection is over: what waits is thrown away. `leaving`: the frames that a lost socket took with it stay, and
+   * so do the small units that begin neither a session nor a message. `flushLast` writes these.
+   */
+  clear(leaving: boolean): void {
     this.#isCleared = true;
-    this.sent.clear();
-    this.#small.drain();
+    const small = this.#small.drain();
     this.#waiting.drain();
     this.#active = [];
     this.#begun = 0;
+    if (leaving) for (const unit of withoutBeginnings(small)) this.#small.push(unit);
+    else this.sent.clear();
   }
 
   /** Writes again what the socket before this one lost. False while some of it is left. [IC-17.24] */
@@ -230,6 +235,16 @@ function writePiece(writer: FrameWriter, unit: Unit, from: number, to: number, n
     from,
     to,
   );
+}
+
+/** What is left without each OPEN and each SEND. END follows its OPEN: the other side never hears of that session. */
+function withoutBeginnings(units: readonly Unit[]): Unit[] {
+  const unopened = new Set<number>();
+  return units.filter(({ type, sessionId }) => {
+    if (type === FrameType.OPEN) unopened.add(sessionId);
+    // [IC-12.2]
+    return type !== FrameType.SEND && !unopened.has(sessionId);
+  });
 }
 
 function roomFor(unit: Unit, window: SendWindow | undefined): number {

@@ -238,8 +238,6 @@ export class SessionSender implements ItemCarrier, StreamSender {
   /** The first frame of the message is written next: now it gets its id. [IC-4.6] */
   onMessageStart(message: OutgoingMessage): void {
     this.#lastId = message.id = nextId(this.#lastId);
-    // When the connection closes in order, the callers are told before the last frames leave.
-    if (message.state !== 'ready') return;
     this.#unwritten.onStart(message);
     if (message.oneWay) return;
     this.#sent.add(message);
@@ -279,22 +277,21 @@ export class SessionSender implements ItemCarrier, StreamSender {
 
   /**
    * The session is over without an outcome. What the other side never had whole did not run; for the
-   * rest, the failure says what is known. `leaving`: the output still writes what is ready.
+   * rest, the failure says what is known. The returned function tells the callers.
    */
-  fail(failure: Failure, leaving: boolean): void {
+  fail(failure: Failure): () => void {
     const unexecuted = withExecuted(failure, 'no');
     // In the order in which they were sent: some may be sent again.
     const undecided = this.#undecided();
     undecided.sort((one, other) => this.#age(other) - this.#age(one));
     const failures = undecided.map((message) => {
       // [IC-12.6]
-      const mayHaveRun = message.state === 'ready' ? leaving : message.state === 'sent';
+      const mayHaveRun = message.state === 'sent';
       // An item of an answer says that the handler did not wait for the whole message.
       const isReady = message !== this.#large || message.replyItems !== undefined;
       return [message, mayHaveRun && isReady ? failure : unexecuted] as const;
     });
-    if (leaving) this.#unwritten.leaveReady();
-    else if (this.#unwritten.takeReady().length > 0) this.#host.output.discardRevoked();
+    if (this.#unwritten.takeReady().length > 0) this.#host.output.discardRevoked();
     this.#unwritten.takeQueued();
     // All of them before the first is told: it may cancel another.
     for (const [message] of failures) message.state = 'settled';
@@ -309,7 +306,9 @@ export class SessionSender implements ItemCarrier, StreamSender {
     for (const message of this.#sent.values()) this.streams.drop(message);
     this.#sent.clear();
     this.#uncertain = [];
-    for (const [message, reason] of failures) this.#settleLocally(message, reason);
+    return () => {
+      for (const [message, reason] of failures) this.#settleLocally(message, reason);
+    };
   }
 
   /** The session has ended in order: only one-way messages may be on their way out, and they still leave. */

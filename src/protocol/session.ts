@@ -405,9 +405,22 @@ export class SessionMachine {
     return next;
   }
 
-  /** The connection is over. `leaving`: the output still writes what is ready. */
-  fail(failure: Failure, leaving: boolean): void {
-    this.#close(failure, leaving);
+  /** Ends the session: nothing can be sent any more. The returned function tells so. */
+  fail(failure: Failure | undefined): () => void {
+    if (this.#state.kind === 'closed') return () => undefined;
+    const isUnheard = this.isUnwritten;
+    const reason = isUnheard && failure !== undefined ? withExecuted(failure, 'no') : failure;
+    if (isUnheard) this.#revokeFrames();
+    this.#state = { kind: 'closed' };
+    this.#owner.forget(this);
+    this.#receiver?.close();
+    const tell = reason === undefined ? () => this.sender.finish(ENDED) : this.sender.fail(reason);
+    return () => {
+      tell();
+      this.#receiver?.fail(() => this.#owner.vacate(this));
+      this.listener.onClosed(reason);
+      this.#owner.progressed();
+    };
   }
 
   #expire(): void {
@@ -463,19 +476,8 @@ export class SessionMachine {
     if (state.endSent && state.endSeen && unsettled === 0) this.#close(undefined);
   }
 
-  #close(failure: Failure | undefined, leaving = false): void {
-    if (this.#state.kind === 'closed') return;
-    const isUnheard = this.isUnwritten && !leaving;
-    const reason = isUnheard && failure !== undefined ? withExecuted(failure, 'no') : failure;
-    if (isUnheard) this.#revokeFrames();
-    this.#state = { kind: 'closed' };
-    this.#owner.forget(this);
-    this.#receiver?.close();
-    if (reason === undefined) this.sender.finish(ENDED);
-    else this.sender.fail(reason, leaving);
-    this.#receiver?.fail(() => this.#owner.vacate(this));
-    this.listener.onClosed(reason);
-    this.#owner.progressed();
+  #close(failure: Failure | undefined): void {
+    this.fail(failure)();
   }
 
   /** OPEN is not written: the other side shall never hear of this session. */

@@ -106,12 +106,6 @@ export class UnwrittenMessages {
     return messages;
   }
 
-  /** Forgets the messages that have credit: the output writes them on its own account. */
-  leaveReady(): void {
-    this.#ready.drain();
-    this.#expected = 0;
-  }
-
   /** In the order in which they were sent. */
   *[Symbol.iterator](): IterableIterator<OutgoingMessage> {
     yield* this.#ready;

@@ -65,7 +65,7 @@ describe('What waits for credit', () => {
       if (how === 'is cancelled') queued.cancel();
       if (how === 'times out') pair.advance(100);
       if (how === 'ends with its session')
-        dialer.machine.fail({ kind: 'idle', executed: 'maybe', message: '' }, false);
+        dialer.machine.fail({ kind: 'idle', executed: 'maybe', message: '' })();
       pair.run();
 
       expect(other.send('y').outcome).toBe('pending');

@@ -112,6 +112,8 @@ export class Channel implements SessionListener {
   answer: Buffer | undefined;
   opened: Buffer | undefined;
   closed: { readonly failure: Failure | undefined } | undefined;
+  /** OPEN is in the flush of now, which hands it to the socket when all is encoded. */
+  #mayLeave = false;
 
   constructor(session: AppSession, half: Half, machine: SessionMachine) {
     this.session = session;
@@ -144,8 +146,7 @@ export class Channel implements SessionListener {
   /** Its OPEN leaves. */
   onFirst(frame: Frame): void {
     this.hasLeft = true;
-    // What is closed in order still writes what it has ready.
-    if (this.closed !== undefined && this.closed.failure?.kind !== 'connection-closed') {
+    if (this.closed !== undefined && !this.#mayLeave) {
       throw new Error(`OPEN of "${this.session.name}" leaves after its end, as ${frame.session}.`);
     }
   }
@@ -213,9 +214,10 @@ export class Channel implements SessionListener {
     const { name } = this.session;
     if (this.closed !== undefined) throw new Error(`"${name}" is closed twice.`);
     this.closed = { failure };
+    this.#mayLeave = !this.hasLeft && !this.machine.isUnwritten;
     if (failure === undefined) return;
     const { kind, executed } = failure;
-    if (!this.hasLeft && executed !== 'no' && kind !== 'connection-closed') {
+    if (!this.hasLeft && !this.#mayLeave && executed !== 'no') {
       throw new Error(`"${name}" ends: ${kind}, ${executed}; and its OPEN has not left.`);
     }
     if (kind === 'session-timeout' && !this.half.machine.hasBegun) {

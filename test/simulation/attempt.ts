@@ -120,17 +120,10 @@ export class Attempt {
 
   /**
    * Whether its octets may leave although it has ended: they are in the flush of now, which hands them to the socket
-   * when all is encoded; or this side closes in order, and still writes what it has ready, if the socket takes it.
+   * when all is encoded.
    */
   get mayLeaveLate(): boolean {
-    const { executed } = this.failure ?? {};
-    return executed === 'no' ? false : this.#mayLeave || this.isLeaving;
-  }
-
-  /** Whether it has failed because this side closed the connection in order, and may leave before CLOSE. */
-  get isLeaving(): boolean {
-    const { kind, executed } = this.failure ?? {};
-    return kind === 'connection-closed' && executed === 'maybe';
+    return this.failure?.executed !== 'no' && this.#mayLeave;
   }
 
   #isOfHandler(meta: Meta): boolean {

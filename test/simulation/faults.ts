@@ -248,8 +248,20 @@ export const faults: readonly Fault[] = [
   {
     name: 'what may have run is called not executed',
     file: 'protocol/session-sender.ts',
-    find: "const mayHaveRun = message.state === 'ready' ? leaving : message.state === 'sent';",
+    find: "const mayHaveRun = message.state === 'sent';",
     replace: 'const mayHaveRun = false;',
+  },
+  {
+    name: 'a message that waits leaves before CLOSE',
+    file: 'protocol/output.ts',
+    find: 'return type !== FrameType.SEND && !unopened.has(sessionId);',
+    replace: 'return !unopened.has(sessionId);',
+  },
+  {
+    name: 'a session that waits leaves before CLOSE',
+    file: 'protocol/output.ts',
+    find: 'return type !== FrameType.SEND && !unopened.has(sessionId);',
+    replace: 'return type !== FrameType.SEND;',
   },
   {
     name: 'a message that is given up unwritten uses up an id',

@@ -46,11 +46,11 @@ function expectTruth(letter: Letter): void {
 }
 
 /** What may have run has left, and what was sent has left whole. */
-function expectLeft({ failure, hasLeft, isWhole, isLeaving, name, letter }: Attempt): void {
+function expectLeft({ failure, hasLeft, isWhole, name, letter }: Attempt): void {
   if (failure === undefined && letter.result?.kind === 'sent' && !isWhole) {
     throw new Error(`${name} is said to be sent, and has not left.`);
   }
-  if (failure === undefined || failure.executed === 'no' || hasLeft || isLeaving) return;
+  if (failure === undefined || failure.executed === 'no' || hasLeft) return;
   throw new Error(`${name} fails: ${failure.kind}, ${failure.executed}; and has never left.`);
 }
 
