@@ -73,6 +73,7 @@ function runConformance(
         case: { type: 'string', multiple: true, default: [] },
         junit: { type: 'string' },
         timeout: { type: 'string' },
+        patience: { type: 'string' },
         jobs: { type: 'string' },
         list: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },

@@ -22,6 +22,8 @@ Options of conformance:
   --json            results as JSON on the standard output
   --junit FILE      results as JUnit XML too
   --timeout MS      how long a reaction may take (6000)
+  --patience MS     how long a case waits before it judges that nothing came (400).
+                    An application may take half of it for a decision: 200 ms
   --jobs N          cases at once (16; a dialer 8, or 1 on a given port)
   --tls             TLS; the certificate is not verified
 

@@ -1,22 +1,17 @@
 /** The conformance suite against an application that decides later, as most do: after a turn, or after some time. */
 import { describe, expect, it } from '@jest/globals';
-import {
-  addressText,
-  dialerOf,
-  failuresIn,
-  ourListener,
-  run,
-  runAgainst,
-} from './support/command.js';
+import { DEFAULT_PATIENCE } from '../../src/cli/conformance/waits.js';
+import { addressText, dialerOf, failuresIn, ourListener, run, runWith } from './support/command.js';
 
 describe.each([
-  ['in the next turn', 0],
-  ['7 ms later', 7],
-])('A fixture that decides %s', (_when, delay) => {
+  { when: 'in the next turn', delay: 0, jobs: '8' },
+  // Most of its cases wait and do not compute: many of them run beside each other.
+  { when: '200 ms later', delay: DEFAULT_PATIENCE / 2, jobs: '32' },
+])('A fixture that decides $when', ({ delay, jobs }) => {
   it('passes the suite as a listener', async () => {
     const listener = await ourListener({}, delay);
 
-    const { code, out } = await run('conformance', addressText(listener));
+    const { code, out } = await run('conformance', addressText(listener), '--jobs', jobs);
 
     expect(failuresIn(out)).toEqual([]);
     expect(out).toMatch(/\n\d{3} passed, 0 failed, 2 skipped\n$/);
@@ -24,7 +19,7 @@ describe.each([
   });
 
   it('passes the suite as a dialer', async () => {
-    const { code, out } = await runAgainst(dialerOf({}, delay));
+    const { code, out } = await runWith(dialerOf({}, delay), { jobs });
 
     expect(failuresIn(out)).toEqual([]);
     expect(out).toMatch(/\n\d{3} passed, 0 failed, 2 skipped\n$/);

@@ -2,6 +2,7 @@
 import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { CASES } from '../../src/cli/conformance/cases/index.js';
+import { DEFAULT_PATIENCE } from '../../src/cli/conformance/waits.js';
 import { afterTest } from '../support/after-test.js';
 import { addressText, ourListener, run } from './support/command.js';
 
@@ -32,6 +33,7 @@ describe('interconnect', () => {
       'There is no case "handshake/first-octets"',
     ],
     ['a timeout of none', ['conformance', 'a:1', '--timeout', '0'], '--timeout is "0"'],
+    ['a patience of none', ['conformance', 'a:1', '--patience', '0'], '--patience is "0"'],
     ['jobs that are no number', ['conformance', 'a:1', '--jobs', 'all'], '--jobs is "all"'],
     ['a command for a listener', ['conformance', 'a:1', '--', 'x'], 'is for --listen'],
     ['no command for a dialer', ['conformance', '--listen', '0'], 'There is no dialer to test'],
@@ -120,6 +122,13 @@ describe('interconnect', () => {
         expect(out).toContain(option);
       }
     }
+  });
+
+  it('says in its help up to which delay the suite judges', async () => {
+    const { out } = await run('--help');
+
+    expect(out).toContain(`judges that nothing came (${DEFAULT_PATIENCE})`);
+    expect(out).toContain(`half of it for a decision: ${DEFAULT_PATIENCE / 2} ms`);
   });
 
   it('lists the cases of each direction, and those that are asked for', async () => {

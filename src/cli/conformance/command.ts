@@ -16,6 +16,7 @@ import { TextReport } from './reports/text.js';
 import { casesFor, runCases, tallyOf } from './runner.js';
 import { selectCases } from './selection.js';
 import type { Role, Subject } from './subject.js';
+import { DEFAULT_PATIENCE, DEFAULT_TIMEOUT, type Waits } from './waits.js';
 
 /** The options of the command, as they were typed. */
 export interface ConformanceOptions {
@@ -28,6 +29,7 @@ export interface ConformanceOptions {
   readonly cases: readonly string[];
   readonly junit?: string | undefined;
   readonly timeout?: string | undefined;
+  readonly patience?: string | undefined;
   readonly jobs?: string | undefined;
   readonly list: boolean;
   readonly json: boolean;
@@ -98,7 +100,7 @@ async function listenerUnderTest(options: ConformanceOptions): Promise<UnderTest
     throw new UsageError('There is nothing to test: give either HOST:PORT or --path.');
   }
   const target = address === undefined ? { path: path ?? '' } : parseTarget(address);
-  const listener = { target, tls, timeout: timeoutOf(options) };
+  const listener = { target, tls, ...waitsOf(options) };
   const jobs = jobsOf(options, 16);
   await checkReachable(listener);
   return { subject: () => listenerSubject(listener), jobs };
@@ -123,12 +125,17 @@ function dialerUnderTest(
   if (port !== 0 && jobs > 1) {
     throw new UsageError('Several cases at once need several ports: give port 0, or --jobs 1.');
   }
-  const dialer = { host, port, timeout: timeoutOf(options), start: starter(command) };
+  const dialer = { host, port, ...waitsOf(options), start: starter(command) };
   return Promise.resolve({ subject: () => dialerSubject(dialer), jobs });
 }
 
-function timeoutOf({ timeout }: ConformanceOptions): number {
-  return timeout === undefined ? DEFAULT_TIMEOUT : integerOf('--timeout', timeout, 100, 3_600_000);
+function waitsOf({ timeout, patience }: ConformanceOptions): Waits {
+  return {
+    timeout:
+      timeout === undefined ? DEFAULT_TIMEOUT : integerOf('--timeout', timeout, 100, 3_600_000),
+    patience:
+      patience === undefined ? DEFAULT_PATIENCE : integerOf('--patience', patience, 50, 60_000),
+  };
 }
 
 function jobsOf({ jobs }: ConformanceOptions, fallback: number): number {
@@ -148,5 +155,3 @@ async function write(path: string, text: string): Promise<void> {
     throw new UsageError(`The JUnit file cannot be written: ${messageOf(error)}.`);
   }
 }
-
-const DEFAULT_TIMEOUT = 6000;

@@ -4,6 +4,7 @@ import { UsageError } from '../usage-error.js';
 import { Mismatch } from './mismatch.js';
 import { Peer } from './peer.js';
 import type { Subject } from './subject.js';
+import type { Waits } from './waits.js';
 
 /** A dialer that was started. */
 interface StartedDialer {
@@ -19,11 +20,10 @@ interface StartedDialer {
  */
 export type StartDialer = (address: { host: string; port: number }) => Promise<StartedDialer>;
 
-export interface DialerOptions {
+export interface DialerOptions extends Waits {
   readonly host: string;
   /** 0: another free one for each case, so that cases can run beside each other. */
   readonly port: number;
-  readonly timeout: number;
   readonly start: StartDialer;
 }
 
@@ -48,6 +48,7 @@ export function dialerSubject(options: DialerOptions): Subject {
   return {
     role: 'dialer',
     timeout: options.timeout,
+    patience: options.patience,
     isEncrypted: false,
     connect: async () => {
       if (started === undefined) {
@@ -56,7 +57,7 @@ export function dialerSubject(options: DialerOptions): Subject {
       }
       const accepted = new Promise<Socket>((resolve) => waiting.push(resolve));
       settle();
-      return new Peer(await firstOf(accepted, started), options.timeout);
+      return new Peer(await firstOf(accepted, started), options);
     },
     dispose: async () => {
       for (const socket of sockets) socket.destroy();

@@ -7,12 +7,12 @@ import { UsageError } from '../usage-error.js';
 import { Mismatch } from './mismatch.js';
 import { Peer } from './peer.js';
 import type { Subject } from './subject.js';
+import type { Waits } from './waits.js';
 
-export interface ListenerOptions {
+export interface ListenerOptions extends Waits {
   readonly target: Target;
   /** TLS; the certificate is not verified, for the protocol is what is tested. */
   readonly tls: boolean;
-  readonly timeout: number;
 }
 
 /** The listener, for one case. */
@@ -21,6 +21,7 @@ export function listenerSubject(options: ListenerOptions): Subject {
   return {
     role: 'listener',
     timeout: options.timeout,
+    patience: options.patience,
     isEncrypted: options.tls,
     connect: async () => {
       const socket = dial(options);
@@ -28,7 +29,7 @@ export function listenerSubject(options: ListenerOptions): Subject {
       await established(socket, options).catch((error: Error) => {
         throw new Mismatch('a socket', error.message);
       });
-      return new Peer(socket, options.timeout);
+      return new Peer(socket, options);
     },
     dispose: () => {
       for (const socket of sockets) socket.destroy();

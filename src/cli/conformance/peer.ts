@@ -17,6 +17,7 @@ import { CreditLedger } from './credit-ledger.js';
 import { type Limits, limitsOf } from './limits.js';
 import { demandCode, Mismatch } from './mismatch.js';
 import { credit, frame, ping } from './octets.js';
+import { pause, type Waits } from './waits.js';
 
 type Wanted = (frame: Frame) => boolean;
 
@@ -24,6 +25,8 @@ type Wanted = (frame: Frame) => boolean;
 const STORY = 6;
 /** Tokens of the suite's fences; a case that pings has its own. */
 const FIRST_FENCE = 0x60000000;
+/** Milliseconds: the suite writes at least that often while it waits, so that no IDLE ends the wait. */
+const BEAT = 500;
 
 /** One socket to the implementation under test. Waits end with its timeout, as a `Mismatch`. */
 export class Peer {
@@ -38,6 +41,7 @@ export class Peer {
   /** Every frame that has come and was not taken yet. */
   readonly frames: Frame[] = [];
   readonly #timeout: number;
+  readonly #patience: number;
   readonly #preface = new PrefaceDecoder();
   readonly #decoder: FrameDecoder;
   readonly #story: string[] = [];
@@ -51,9 +55,10 @@ export class Peer {
   #ledger: CreditLedger | undefined;
   readonly #watchers = new Set<() => void>();
 
-  constructor(socket: Socket, timeout: number) {
+  constructor(socket: Socket, { timeout, patience }: Waits) {
     this.socket = socket;
     this.#timeout = timeout;
+    this.#patience = patience;
     this.#decoder = new FrameDecoder(
       { onFrame: (...parts) => this.#onFrame(...parts) },
       { maxFrame: 2 ** 24 - 1, maxMeta: 2 ** 16 - 1 },
@@ -184,6 +189,17 @@ export class Peer {
     const token = this.#fences;
     this.write(ping(token));
     await this.next(expected, ({ type, id }) => type === FrameType.PONG && id === token);
+  }
+
+  /**
+   * Waits as long as the patience. What the implementation's application decides has come after it, and a case can
+   * judge that nothing came.
+   */
+  async lull(): Promise<void> {
+    for (let left = this.#patience; left > 0; left -= BEAT) {
+      await pause(Math.min(left, BEAT));
+      await this.fence();
+    }
   }
 
   /** Waits for anything that changes with what comes. `null` stands for "yes, and there is nothing to tell". */

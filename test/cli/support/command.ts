@@ -1,7 +1,11 @@
 /** The command in this process: what it prints, and its exit code. */
 import { fixtureDialer } from '../../../src/cli/fixture/dialer.js';
 import { fixtureListener } from '../../../src/cli/fixture/listener.js';
-import { conformance, type DialerStarter } from '../../../src/cli/conformance/command.js';
+import {
+  conformance,
+  type ConformanceOptions,
+  type DialerStarter,
+} from '../../../src/cli/conformance/command.js';
 import { interconnect } from '../../../src/cli/interconnect.js';
 import type { ConnectOptions, Listener, ListenerOptions } from 'nestjs-interconnect/core';
 import { afterTest } from '../../support/after-test.js';
@@ -27,7 +31,15 @@ export async function run(...args: string[]): Promise<Ran> {
 }
 
 /** Runs `conformance --listen 0` against a dialer of this process. */
-export async function runAgainst(dialer: DialerStarter, ...cases: string[]): Promise<Ran> {
+export function runAgainst(dialer: DialerStarter, ...cases: string[]): Promise<Ran> {
+  return runWith(dialer, { cases, timeout: cases.length === 0 ? undefined : '400' });
+}
+
+/** As `runAgainst`, with more of the command's options. */
+export async function runWith(
+  dialer: DialerStarter,
+  options: Partial<ConformanceOptions>,
+): Promise<Ran> {
   let out = '';
   const code = await conformance(
     {
@@ -35,11 +47,11 @@ export async function runAgainst(dialer: DialerStarter, ...cases: string[]): Pro
       command: ['in this process'],
       listen: '0',
       groups: [],
-      cases,
-      timeout: cases.length === 0 ? undefined : '400',
+      cases: [],
       list: false,
       json: false,
       tls: false,
+      ...options,
     },
     { out: (text) => (out += `${text}\n`), error: () => undefined },
     dialer,

@@ -79,8 +79,7 @@ export const drainCases: readonly ConformanceCase[] = [
       const { conversation, slow } = await draining(subject);
       const { peer } = conversation;
       peer.acknowledge();
-      await peer.fence();
-      await peer.fence();
+      await peer.lull();
       peer.write(cancel(slow, 1));
       await conversation.rejects(slow, 1);
     },
@@ -97,10 +96,8 @@ export const drainCases: readonly ConformanceCase[] = [
       peer.write(send(slow, 1, { flags: Flag.ONEWAY }), send(session, 1, { payload: 'drain' }));
       await peer.frame(GOAWAY);
       await conversation.accepts(session, 1, '');
-      await peer.fence();
       peer.acknowledge();
-      await peer.fence();
-      await peer.fence();
+      await peer.lull();
       peer.write(cancel(slow, 1));
       peer.acknowledge();
       await peer.closes(Code.OK);
@@ -115,8 +112,7 @@ export const drainCases: readonly ConformanceCase[] = [
       const { peer } = conversation;
       peer.write(cancel(slow, 1));
       await conversation.rejects(slow, 1);
-      await peer.fence();
-      await peer.fence();
+      await peer.lull();
       peer.acknowledge();
       await peer.closes(Code.OK);
     },
@@ -156,6 +152,7 @@ export const drainCases: readonly ConformanceCase[] = [
       // A dialer may send it on another connection: it need not settle what it was to send.
       peer.write(open(conversation.nextSession(), 't.reverse'));
       await conversation.stillWorks();
+      await peer.lull();
       const begun = peer.frames.find(({ type }) => type === SEND || type === OPEN);
       demand(begun === undefined, 'neither OPEN nor SEND', `type ${begun?.type}`);
     },
@@ -169,6 +166,7 @@ export const drainCases: readonly ConformanceCase[] = [
       const { own, back } = await conversation.reversed();
       conversation.peer.write(goaway(), accept(back, 1, { payload: 'done' }));
       await conversation.accepts(own, 1, 'done');
+      await conversation.peer.lull();
       const closed = conversation.peer.frames.some(({ type }) => type === CLOSE);
       demand(!closed, 'no CLOSE', 'CLOSE');
     },

@@ -111,13 +111,14 @@ export const flowCases: readonly ConformanceCase[] = [
       if (messages > 10_000) throw new Skip(`the credit is ${messages} messages`);
       const session = await conversation.open('t.slow');
       const other = await conversation.open('t.slow');
-      const deadline = 30;
+      const deadline = subject.patience;
       for (let id = 1; id <= messages; id += 1)
         peer.write(send(session, id, { meta: { deadline } }));
+      await peer.lull();
       for (let id = 1; id <= messages; id += 1) await conversation.rejects(session, id);
       // They are settled: CANCEL does not reach their handlers any more.
       for (let id = 1; id <= messages; id += 1) peer.write(cancel(session, id));
-      await peer.fence();
+      await peer.lull();
       const { messages: before } = peer.ledger.grantedIn(session);
       demand(before === messages, `a limit of ${messages} messages as long as they run`, before);
       peer.write(send(other, 1, { payload: 'go' }));
@@ -138,6 +139,7 @@ export const flowCases: readonly ConformanceCase[] = [
       peer.write(opened(back), send(own, 1), send(own, 2));
       await peer.frame(SEND, back);
       await conversation.stillWorks();
+      await peer.lull();
       demandNone(conversation, SEND, back);
       peer.write(accept(back, 1), credit(back, 2, 2 ** 20));
       const { id } = await peer.frame(SEND, back);
@@ -157,6 +159,7 @@ export const flowCases: readonly ConformanceCase[] = [
       for (let id = 1; id <= 4; id += 1) await conversation.deliver([send(own, id, { payload })]);
       await peer.frame(SEND, back);
       await conversation.stillWorks();
+      await peer.lull();
       const octets = payload.length + octetsOf(conversation, SEND) + octetsOf(conversation, FRAG);
       demand(octets <= 16_384, 'at most 16384 octets of requests', octets);
       peer.write(credit(back, 1024, 65_536));
@@ -179,8 +182,7 @@ export const flowCases: readonly ConformanceCase[] = [
       for (const { own, back } of sessions) {
         peer.write(opened(back), send(own, 1, { payload: pattern(12_000) }));
       }
-      await peer.fence();
-      await peer.fence();
+      await peer.lull();
       const octets = octetsOf(conversation, SEND) + octetsOf(conversation, FRAG);
       demand(octets <= 32_768, 'at most 32768 octets of requests', octets);
       peer.write(credit(0, 1024, 98_304));
@@ -199,7 +201,7 @@ export const flowCases: readonly ConformanceCase[] = [
       const isUsed = subject.role === 'dialer';
       if (!isUsed) await conversation.reverse();
       const own = await conversation.open('t.reverse');
-      await peer.fence();
+      await peer.lull();
       demandNone(conversation, OPEN);
       peer.write(credit(0, 2, 2 ** 28));
       const { session } = await peer.frame(OPEN);
@@ -222,7 +224,7 @@ export const flowCases: readonly ConformanceCase[] = [
       }
       await conversation.accepts(session, 1, payload);
       await conversation.accepts(session, 2, payload);
-      await peer.fence();
+      await peer.lull();
       const octets = peer.frames
         .filter((each) => each.session === session && (each.type === ACCEPT || each.type === FRAG))
         .reduce((sum, each) => sum + each.payload.length, 0);
@@ -247,7 +249,7 @@ export const flowCases: readonly ConformanceCase[] = [
       }
       await conversation.accepts(session, 1, payload);
       await conversation.accepts(session, 2, payload);
-      await peer.fence();
+      await peer.lull();
       const whole = peer.frames.some(
         ({ type, flags }) => type === ACCEPT && (flags & Flag.MORE) === 0,
       );
@@ -269,7 +271,7 @@ export const flowCases: readonly ConformanceCase[] = [
       for (let id = 1; id <= count; id += 1) {
         await conversation.deliver([send(session, id, { payload: Buffer.alloc(length) })]);
       }
-      await peer.fence();
+      await peer.lull();
       let last = { count: 0, bytes: 0 };
       for (const { type, session: of, payload } of peer.frames) {
         if (type !== CREDIT || of !== session) continue;

@@ -273,10 +273,11 @@ export const fragmentCases: readonly ConformanceCase[] = [
       let used = bodyOf(first);
       let limit = 32_768;
       while (((parts.at(-1)?.flags ?? 0) & MORE) !== 0) {
-        await peer.fence();
+        const isNext = ({ type, session }: Frame): boolean => type === FRAG && session === back;
         const most = limit - 16_384;
         demand(used <= most, `at most ${most} octets, and the reserve`, used);
-        if (!peer.frames.some(({ type, session }) => type === FRAG && session === back)) {
+        if (!peer.frames.some(isNext)) await peer.lull();
+        if (!peer.frames.some(isNext)) {
           limit += 16_384;
           peer.write(credit(back, 1024, limit));
         }
@@ -314,6 +315,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
       await conversation.deliver([send(own, 2, { payload: 'next' })]);
       const next = await conversation.message(back);
       demand(next.id === 2, 'message 2', next.id);
+      await peer.lull();
       const late = peer.frames.find(
         ({ type, session }) => session === back && (type === FRAG || type === CANCEL),
       );

@@ -6,6 +6,7 @@ import { demand, Skip } from '../mismatch.js';
 import { frame, ping, send } from '../octets.js';
 import type { Peer } from '../peer.js';
 import type { Subject } from '../subject.js';
+import { pause } from '../waits.js';
 import { harmless } from './rows.js';
 
 const { PING, PONG, SEND } = FrameType;
@@ -131,8 +132,3 @@ export const keepaliveCases: readonly ConformanceCase[] = [
     },
   },
 ];
-
-/** Silence on purpose. */
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}

@@ -19,13 +19,11 @@ import {
 const { ACCEPT, REJECT } = FrameType;
 const { MORE, ONEWAY } = Flag;
 
-/** Settlements of a session that have come and that nobody has waited for. */
-function demandUnsettled(conversation: Conversation, session: number, id?: number): void {
-  const found = conversation.peer.frames.filter(
-    (each) =>
-      (each.type === ACCEPT || each.type === REJECT) &&
-      each.session === session &&
-      (id === undefined || each.id === id),
+/** No settlement of the session comes but those that the case has waited for. */
+async function demandUnsettled({ peer }: Conversation, session: number): Promise<void> {
+  await peer.lull();
+  const found = peer.frames.filter(
+    (each) => (each.type === ACCEPT || each.type === REJECT) && each.session === session,
   );
   const ids = found.map((each) => each.id).join(', ');
   demand(found.length === 0, 'no settlement, or no further one', `a settlement of message ${ids}`);
@@ -47,8 +45,7 @@ export const messageCases: readonly ConformanceCase[] = [
         demand(next === undefined || next.id === id, `message ${id} first`, `message ${next?.id}`);
         await conversation.accepts(session, id, `message ${id}`);
       }
-      await conversation.peer.fence();
-      demandUnsettled(conversation, session);
+      await demandUnsettled(conversation, session);
     },
   },
   {
@@ -103,7 +100,7 @@ export const messageCases: readonly ConformanceCase[] = [
         await conversation.deliver([send(session, id, { flags: ONEWAY, payload: 'x' })]);
       }
       await conversation.stillWorks();
-      demandUnsettled(conversation, session);
+      await demandUnsettled(conversation, session);
     },
   },
   {
@@ -116,7 +113,7 @@ export const messageCases: readonly ConformanceCase[] = [
       conversation.peer.write(send(session, 1), cancel(session, 1));
       await conversation.rejects(session, 1, Code.CANCELLED);
       await conversation.stillWorks();
-      demandUnsettled(conversation, session);
+      await demandUnsettled(conversation, session);
     },
   },
   {
@@ -127,11 +124,12 @@ export const messageCases: readonly ConformanceCase[] = [
       const conversation = await converse(subject);
       const session = await conversation.open('t.slow');
       conversation.peer.write(send(session, 1));
-      await conversation.peer.fence();
+      // The handler runs after it.
+      await conversation.peer.lull();
       conversation.peer.write(cancel(session, 1));
       await conversation.rejects(session, 1);
       await conversation.stillWorks();
-      demandUnsettled(conversation, session);
+      await demandUnsettled(conversation, session);
     },
   },
   {
@@ -168,13 +166,13 @@ export const messageCases: readonly ConformanceCase[] = [
     run: async (subject) => {
       const conversation = await converse(subject);
       const session = await conversation.open('t.slow');
-      conversation.peer.write(send(session, 1, { meta: { deadline: 30 } }));
+      conversation.peer.write(send(session, 1, { meta: { deadline: subject.patience } }));
+      await conversation.peer.lull();
       await conversation.rejects(session, 1, Code.DEADLINE);
       // The handler settles late, for nobody.
       conversation.peer.write(send(session, 2, { payload: 'go' }));
       await conversation.accepts(session, 2, '');
-      await conversation.peer.fence();
-      demandUnsettled(conversation, session);
+      await demandUnsettled(conversation, session);
     },
   },
   {
@@ -249,7 +247,7 @@ export const messageCases: readonly ConformanceCase[] = [
       demand((flags & ONEWAY) !== 0, 'SEND with ONEWAY', `flags ${flags}`);
       demand(meta.deadline === undefined, 'no DEADLINE', `DEADLINE ${meta.deadline}`);
       await conversation.stillWorks();
-      demandUnsettled(conversation, own);
+      await demandUnsettled(conversation, own);
     },
   },
   {
@@ -294,7 +292,7 @@ export const messageCases: readonly ConformanceCase[] = [
       const { own, back } = await conversation.reverse();
       conversation.peer.write(opened(back), send(own, 1, { payload: pattern(1001) }));
       await conversation.rejects(own, 1);
-      await conversation.peer.fence();
+      await conversation.peer.lull();
       const sent = conversation.peer.frames.some(({ type }) => type === FrameType.SEND);
       demand(!sent, 'no SEND', 'a SEND');
     },

@@ -91,7 +91,7 @@ export const ownResumeCases: readonly ConformanceCase[] = [
       const { deadline = 1 } = message.meta;
       demand(deadline >= 1, 'a DEADLINE of at least 1', deadline);
       peer.write(opened(1), accept(1, 1));
-      await peer.fence();
+      await peer.lull();
       demand(!peer.frames.some(({ type }) => type === OPEN), 'no OPEN again', 'OPEN');
     },
   ),

@@ -4,6 +4,7 @@ import type { ConformanceCase } from '../conformance-case.js';
 import { GENEROUS } from '../limits.js';
 import { demand, Skip } from '../mismatch.js';
 import { close, frame } from '../octets.js';
+import { pause } from '../waits.js';
 
 /** What a listener may hear first from somebody else. */
 const STRANGERS: readonly (readonly [id: string, who: string, octets: Buffer])[] = [
@@ -129,6 +130,7 @@ export const prefaceCases: readonly ConformanceCase[] = [
       demand(peer.version === 1, 'version 1', peer.version ?? 'none');
       // The dialer knows that there is a listener, and still has to wait.
       await peer.writeSlowly(encodePreface());
+      await pause(subject.patience);
       const [early] = peer.frames;
       demand(early === undefined, 'no frame before WELCOME', `type ${early?.type}`);
       peer.write(close(Code.OVERLOADED));

@@ -184,7 +184,7 @@ export const resumeCases: readonly ConformanceCase[] = [
       const next = await resumed(subject, conversation, token, 2);
       await next.peer.frame(OPENED, session);
       await next.accepts(session, 1, 'once');
-      await next.peer.fence();
+      await next.peer.lull();
       demand(!next.peer.frames.some(({ type }) => type === ACCEPT), 'one ACCEPT', 'two');
     },
   ),
@@ -233,7 +233,8 @@ export const resumeCases: readonly ConformanceCase[] = [
       const { conversation, token } = await resumable(subject);
       const session = await conversation.open('t.slow');
       conversation.peer.write(send(session, 1));
-      await conversation.peer.fence();
+      // The handler runs after it.
+      await conversation.peer.lull();
       cut(conversation);
       const next = await resumed(subject, conversation, token, 2);
       next.peer.write(cancel(session, 1));
@@ -295,12 +296,12 @@ export const resumeCases: readonly ConformanceCase[] = [
   ofListener(
     'resume/many',
     ['17.4', '17.22'],
-    'twenty sockets one after the other carry one session',
+    'ten sockets one after the other carry one session',
     async (subject) => {
       const first = await resumable(subject);
       let conversation = first.conversation;
       const session = await conversation.open('t.echo');
-      for (let id = 1; id <= 20; id += 1) {
+      for (let id = 1; id <= 10; id += 1) {
         conversation.peer.write(send(session, id, { payload: `socket ${id}` }));
         await conversation.accepts(session, id, `socket ${id}`);
         cut(conversation);

@@ -10,9 +10,18 @@ const { OPENED, END } = FrameType;
 /** An application's own code. */
 const ABORT = 0x9001;
 
-/** No frame of the session has come since. */
-function demandQuiet(conversation: Conversation, session: number, ...types: number[]): void {
-  const found = conversation.peer.frames.find(
+/** No frame of the session comes, or none of these types, but those that the case has waited for. */
+async function demandQuiet(
+  conversation: Conversation,
+  session: number,
+  ...types: number[]
+): Promise<void> {
+  await conversation.peer.lull();
+  demandNone(conversation, session, ...types);
+}
+
+function demandNone({ peer }: Conversation, session: number, ...types: number[]): void {
+  const found = peer.frames.find(
     (each) => each.session === session && (types.length === 0 || types.includes(each.type)),
   );
   demand(
@@ -60,8 +69,8 @@ export const sessionCases: readonly ConformanceCase[] = [
         const { meta } = await ended(conversation, number);
         demand((meta.code ?? 0) >>> 8 === 3, 'a code of class 03', String(meta.code));
       }
-      await conversation.peer.fence();
-      for (const { number } of sessions) demandQuiet(conversation, number, OPENED, END);
+      await conversation.peer.lull();
+      for (const { number } of sessions) demandNone(conversation, number, OPENED, END);
     },
   },
   {
@@ -94,7 +103,7 @@ export const sessionCases: readonly ConformanceCase[] = [
       );
       await ended(conversation, session);
       await conversation.stillWorks();
-      demandQuiet(conversation, session);
+      await demandQuiet(conversation, session);
     },
   },
   {
@@ -115,8 +124,7 @@ export const sessionCases: readonly ConformanceCase[] = [
         await conversation.accepts(session, index + 1, payload);
       }
       await ended(conversation, session, 0);
-      await conversation.peer.fence();
-      demandQuiet(conversation, session, OPENED, END, FrameType.ACCEPT, FrameType.REJECT);
+      await demandQuiet(conversation, session, OPENED, END, FrameType.ACCEPT, FrameType.REJECT);
     },
   },
   {
@@ -161,8 +169,7 @@ export const sessionCases: readonly ConformanceCase[] = [
       const { own, back } = await conversation.reverse();
       conversation.peer.write(end(back, Code.NO_SUCH_SESSION), send(own, 1));
       await conversation.rejects(own, 1);
-      await conversation.peer.fence();
-      demandQuiet(conversation, back, END);
+      await demandQuiet(conversation, back, END);
     },
   },
   {
@@ -175,7 +182,7 @@ export const sessionCases: readonly ConformanceCase[] = [
       conversation.peer.write(end(session));
       await ended(conversation, session, 0);
       await conversation.stillWorks();
-      demandQuiet(conversation, session);
+      await demandQuiet(conversation, session);
     },
   },
   {
@@ -218,8 +225,7 @@ export const sessionCases: readonly ConformanceCase[] = [
       // The handler goes on, and answers for nobody.
       conversation.peer.write(send(other, 1, { payload: 'go' }));
       await conversation.accepts(other, 1, '');
-      await conversation.peer.fence();
-      demandQuiet(conversation, session);
+      await demandQuiet(conversation, session);
     },
   },
   {
@@ -232,7 +238,7 @@ export const sessionCases: readonly ConformanceCase[] = [
       conversation.peer.write(send(session, 1), end(session, ABORT));
       await ended(conversation, session, 0);
       await conversation.stillWorks();
-      demandQuiet(conversation, session);
+      await demandQuiet(conversation, session);
     },
   },
   {
@@ -246,7 +252,7 @@ export const sessionCases: readonly ConformanceCase[] = [
       await ended(conversation, session, 0);
       conversation.peer.write(end(session, ABORT));
       await conversation.stillWorks();
-      demandQuiet(conversation, session);
+      await demandQuiet(conversation, session);
     },
   },
   {
@@ -261,7 +267,7 @@ export const sessionCases: readonly ConformanceCase[] = [
       await ended(conversation, session, 0);
       conversation.peer.write(end(session));
       await conversation.stillWorks();
-      demandQuiet(conversation, session, END);
+      await demandQuiet(conversation, session, END);
     },
   },
   {

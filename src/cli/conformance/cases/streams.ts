@@ -16,7 +16,7 @@ import {
   u32,
 } from '../octets.js';
 
-const { ACCEPT, CREDIT, ITEM } = FrameType;
+const { ACCEPT, CREDIT, ITEM, REJECT } = FrameType;
 const { END, REPLY, STREAM } = Flag;
 
 function item(session: number, id: number, parts: FrameParts = {}): Buffer {
@@ -150,12 +150,13 @@ export const streamCases: readonly ConformanceCase[] = [
         const { payload } = await peer.frame(ITEM, session);
         demand(payload.toString() === String(index), `item ${index}`, payload.toString());
         if (index !== 3) continue;
-        await peer.fence();
+        await peer.lull();
         demand(!peer.frames.some(({ type }) => type === ITEM), 'no fifth item', 'a fifth item');
         peer.write(itemCredit(session, 1, 20));
       }
       const { flags } = await conversation.accepts(session, 1, '');
       demandStream(flags, true);
+      await peer.lull();
       demand(!peer.frames.some(({ type }) => type === ITEM), 'no item behind', 'an item');
     },
   },
@@ -198,10 +199,12 @@ export const streamCases: readonly ConformanceCase[] = [
       const { peer } = conversation;
       const session = await conversation.open('t.stream');
       const slow = await conversation.open('t.slow');
-      peer.write(send(session, 1, { meta: { deadline: 100 }, payload: '2' }));
+      const deadline = subject.patience;
+      peer.write(send(session, 1, { meta: { deadline }, payload: '2' }));
       await peer.frame(ITEM, session);
       // When this one's time is over, that of the other is as well.
-      peer.write(send(slow, 1, { meta: { deadline: 100 } }));
+      peer.write(send(slow, 1, { meta: { deadline } }));
+      await peer.lull();
       await conversation.rejects(slow, 1, Code.DEADLINE);
       peer.write(itemCredit(session, 1, 2));
       const { payload } = await peer.frame(ITEM, session);
@@ -217,11 +220,13 @@ export const streamCases: readonly ConformanceCase[] = [
     run: async (subject) => {
       const conversation = await converse(subject);
       const { peer } = conversation;
-      const { own, back } = await conversation.reversed({ meta: { deadline: 30 } });
+      const { own, back } = await conversation.reversed({ meta: { deadline: subject.patience } });
+      await peer.lull();
       await conversation.rejects(own, 1, Code.DEADLINE, Code.FAILED);
       peer.write(item(back, 1, { flags: REPLY }), item(back, 1, { flags: REPLY }));
       await peer.frame(FrameType.CANCEL, back);
       await conversation.stillWorks();
+      await peer.lull();
       const again = peer.frames.some(({ type }) => type === FrameType.CANCEL);
       demand(!again, 'one CANCEL', 'a second one');
     },
@@ -239,8 +244,9 @@ export const streamCases: readonly ConformanceCase[] = [
       conversation.peer.write(cancel(session, 1));
       await conversation.rejects(session, 1);
       await conversation.stillWorks();
+      await conversation.peer.lull();
       const again = conversation.peer.frames.some(
-        ({ type, session: of }) => type === ACCEPT && of === session,
+        ({ type, session: of }) => (type === ACCEPT || type === REJECT) && of === session,
       );
       demand(!again, 'one settlement', 'a second one');
     },
