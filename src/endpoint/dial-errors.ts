@@ -48,16 +48,22 @@ export function namesOf(addresses: readonly Address[]): string {
   return rest > 0 ? `${names.join(', ')} and ${rest} more` : names.join(', ');
 }
 
-/** @internal There was no socket to be had, or it ended before the handshake did. */
-export function noSocket(address: Address, cause: Error): DialFailure {
+/**
+ * @internal There was no socket to be had, or it ended before the handshake did. `stage`: `encrypting` while TLS is not
+ * agreed on, `encrypted` from then on, `plain` without TLS.
+ */
+export function noSocket(
+  address: Address,
+  cause: Error,
+  stage: 'plain' | 'encrypting' | 'encrypted',
+): DialFailure {
   // Node's text may quote names in the other side's certificate.
   tame(cause);
   // Several addresses of one name were tried: Node puts their reasons inside.
   const causes: unknown[] =
     'errors' in cause && Array.isArray(cause.errors) ? cause.errors : [cause];
   const reason = withoutPeriod(causes.map(messageOf).join('; ')) || messageOf(cause);
-  const remedy = cause.message.includes('alert') ? ' Does it want a client certificate?' : '';
-  const message = `No connection to ${nameOf(address)}: ${reason}.${remedy}`;
+  const message = `No connection to ${nameOf(address)}: ${reason}.${explanationOf(cause, stage)}`;
   const error = new InterconnectError('IC_ERR_CONNECT', message, { cause });
   return failed(error, reason, isTlsFault(cause));
 }
@@ -152,6 +158,22 @@ function isTlsFault(cause: Error): boolean {
   );
 }
 
+/** What a client certificate may have to do with it, as sentences of their own. */
+function explanationOf(cause: Error, stage: 'plain' | 'encrypting' | 'encrypted'): string {
+  const code = String(systemCodeOf(cause));
+  if (/ALERT_(CERTIFICATE_REQUIRED|NO_CERTIFICATE)/u.test(code)) {
+    return ' The server wants a client certificate.';
+  }
+  if (/ALERT_(\w*CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/u.test(code)) {
+    return ' The server refuses the client certificate.';
+  }
+  if (cause.message.includes('alert')) return ' Does it want a client certificate?';
+  // A server may refuse the certificate after TLS is agreed on at this side, and Node's servers send no alert then.
+  const isEnd = stage === 'encrypted' || (stage === 'encrypting' && BROKEN.has(code));
+  if (!isEnd || isTlsFault(cause)) return '';
+  return ' A TLS server that refuses the client certificate, or misses one, can end the connection in this way.';
+}
+
 function rankOf({ error: { code } }: DialFailure): number {
   const rank = TELLING.indexOf(code);
   return rank < 0 ? TELLING.length : rank;
@@ -168,6 +190,8 @@ const TELLING: readonly string[] = [
   'IC_ERR_PROTOCOL',
   'IC_ERR_HANDSHAKE_TIMEOUT',
 ];
+/** A socket that the other side has ended. */
+const BROKEN: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE']);
 /** Addresses that a sentence names. */
 const MOST_NAMES = 3;
 const FIRST_APPLICATION_CODE = 0x8000;

@@ -140,7 +140,8 @@ export class Dialer {
     try {
       const failure = await this.#established(attempt, socket);
       if (failure !== undefined) return failure;
-      if (socket.destroyed) return noSocket(address, socket.errored ?? socketClosed());
+      if (socket.destroyed)
+        return noSocket(address, socket.errored ?? socketClosed(), this.#stage('encrypted'));
       return await this.#introduce(attempt, socket, provided.data);
     } finally {
       signal.removeEventListener('abort', cancel);
@@ -181,7 +182,8 @@ export class Dialer {
         resolve(failure);
       };
       const onReady = (): void => settle();
-      const onError = (error: Error): void => settle(noSocket(address, error));
+      const onError = (error: Error): void =>
+        settle(noSocket(address, error, this.#stage('encrypting')));
       const onClose = (): void => onError(socketClosed());
       const stopTimer = whenUsedUp(patience, clock, () => {
         settle(tooLate(address, 'no socket', handshakeTimeout));
@@ -191,6 +193,10 @@ export class Dialer {
       socket.once('error', onError);
       socket.once('close', onClose);
     });
+  }
+
+  #stage<Stage extends string>(stage: Stage): Stage | 'plain' {
+    return this.#target.encrypts ? stage : 'plain';
   }
 
   /** The handshake: HELLO out, WELCOME or a refusal in. */
@@ -226,7 +232,7 @@ export class Dialer {
           if (failure === undefined || failure.kind === 'connection-lost') {
             const cause =
               driver.error ?? socket.errored ?? new Error('it ended before the handshake');
-            return resolve(noSocket(address, cause));
+            return resolve(noSocket(address, cause, this.#stage('encrypted')));
           }
           resolve(noWelcome(address, failure));
         },

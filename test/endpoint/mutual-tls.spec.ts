@@ -33,9 +33,15 @@ describe('mutual TLS', () => {
     expect(names).toEqual([true, 'replica-7']);
   });
 
-  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
-    'refuses a dialer that shows no certificate, in %s',
-    async (version) => {
+  it.each([
+    ['TLSv1.2', /Does it want a client certificate\?$/u],
+    [
+      'TLSv1.3',
+      /The server wants a client certificate\.$|or misses one, can end the connection in this way\.$/u,
+    ],
+  ] as const)(
+    'refuses a dialer that shows no certificate, in %s, and the error says so',
+    async (version, words) => {
       const { ca } = await certificates();
       const { tls } = await demanding();
       const listener = await listening({ tls: { ...tls, maxVersion: version } });
@@ -43,19 +49,27 @@ describe('mutual TLS', () => {
       const error = await failure(connect({ ...addressOf(listener), tls: { ca } }));
 
       expect(error).toMatchObject({ code: 'IC_ERR_CONNECT', executed: 'no' });
+      expect(error.message).toMatch(words);
       expect(listener.connections.size).toBe(0);
     },
   );
 
-  it('refuses a dialer whose certificate another authority has signed', async () => {
-    const { ca, strangeClient } = await certificates();
-    const listener = await listening(await demanding());
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'refuses a dialer whose certificate another authority has signed, in %s, and the error says how that looks',
+    async (version) => {
+      const { ca, strangeClient } = await certificates();
+      const { tls } = await demanding();
+      const listener = await listening({ tls: { ...tls, maxVersion: version } });
 
-    const error = await failure(connect({ ...addressOf(listener), tls: { ca, ...strangeClient } }));
+      const error = await failure(
+        connect({ ...addressOf(listener), tls: { ca, ...strangeClient } }),
+      );
 
-    expect(error).toMatchObject({ code: 'IC_ERR_CONNECT', executed: 'no' });
-    expect(listener.connections.size).toBe(0);
-  });
+      expect(error).toMatchObject({ code: 'IC_ERR_CONNECT', executed: 'no' });
+      expect(error.message).toMatch(/refuses the client certificate, .* in this way\.$/u);
+      expect(listener.connections.size).toBe(0);
+    },
+  );
 
   it('leaves the judgement to authenticate where the listener says so', async () => {
     const { ca, strangeClient } = await certificates();

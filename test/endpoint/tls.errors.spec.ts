@@ -18,7 +18,7 @@ describe('a TLS handshake that fails', () => {
     const error = await failure(connect({ ...addressOf(listener), tls: { ca } }));
 
     expect(error.message).toMatch(
-      /^No connection to .+certificate required.+client certificate\?$/s,
+      /^No connection to .+certificate required.+The server wants a client certificate\.$/s,
     );
     expect(error.cause).toHaveProperty('code', expect.stringContaining('ERR_SSL'));
     const [reason, address] = await reported;
