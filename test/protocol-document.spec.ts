@@ -223,7 +223,8 @@ describe('PROTOCOL.md', () => {
   it('counts the malformed inputs upwards', () => {
     const numbers = table('| number | input |').map(([number = '']) => Number(number.slice(1)));
 
-    expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b));
+    // One number can have several rows.
+    expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
   });
 
   it('names only codes that there are', () => {

@@ -52,6 +52,18 @@ describe('A listener that is right but for one thing', () => {
       /CLOSE\(STATE\)/,
     ],
     [
+      'says no CLOSE after an early GOAWAY',
+      on(CLOSE, gone),
+      'malformed/M123.a',
+      /the stream ended/,
+    ],
+    [
+      'says that GOAWAY is malformed, while its application judges HELLO',
+      on(CLOSE, () => [close(Code.PROTOCOL)]),
+      'malformed/M123.b',
+      /CLOSE\(PROTOCOL\)/,
+    ],
+    [
       'writes on after CLOSE',
       on(CLOSE, (frame) => [frame, encodeFrame({ type: FrameType.PING, id: 1 })]),
       'malformed/M24',

@@ -5,7 +5,18 @@ import type { ConformanceCase } from '../conformance-case.js';
 import { converse } from '../conversation.js';
 import { GENEROUS, limitsOf } from '../limits.js';
 import { demand, Skip } from '../mismatch.js';
-import { close, credit, field, fields, frame, open, pattern, ping, send } from '../octets.js';
+import {
+  close,
+  credit,
+  field,
+  fields,
+  frame,
+  open,
+  opened,
+  pattern,
+  ping,
+  send,
+} from '../octets.js';
 import { violation } from './rows.js';
 
 const { HELLO, WELCOME, GOAWAY } = FrameType;
@@ -16,7 +27,7 @@ const TOO_EARLY: readonly (readonly [what: string, octets: Buffer])[] = [
   ['OPEN', open(1, 't.echo')],
   ['SEND', send(1, 1)],
   ['CREDIT', credit(0, 1, 1)],
-  ['GOAWAY', frame(GOAWAY)],
+  ['OPENED', opened(1)],
 ];
 
 export const handshakeCases: readonly ConformanceCase[] = [
@@ -51,6 +62,29 @@ export const handshakeCases: readonly ConformanceCase[] = [
       const peer = await subject.connect();
       if (subject.role === 'dialer') await peer.frame(HELLO);
       peer.write(encodePreface(), frame(0x8a));
+      await peer.closes(Code.STATE);
+    },
+  },
+  {
+    id: 'malformed/M123.a',
+    clauses: ['2.3', '2.5', '7.1'],
+    sentence: 'GOAWAY instead of HELLO or WELCOME: CLOSE(STATE)',
+    run: async (subject) => {
+      const peer = await subject.connect();
+      if (subject.role === 'dialer') await peer.frame(HELLO);
+      peer.write(encodePreface(), frame(GOAWAY));
+      await peer.closes(Code.STATE);
+    },
+  },
+  {
+    id: 'malformed/M123.b',
+    clauses: ['2.5', '7.1'],
+    sentence: 'GOAWAY while the application of the listener judges HELLO: CLOSE(STATE)',
+    role: 'listener',
+    run: async (subject) => {
+      const peer = await subject.connect();
+      const hello = frame(HELLO, { meta: GENEROUS, payload: 'wait' });
+      peer.write(encodePreface(), hello, frame(GOAWAY));
       await peer.closes(Code.STATE);
     },
   },
