@@ -38,12 +38,17 @@ export const COLUMNS: readonly Column[] = [
   'CLOSED',
 ];
 
-const item = ({ session }: Scene, flags = 0): readonly Buffer[] => [
-  frame(ITEM, { session, id: 1, flags, payload: 'x' }),
-];
-const credit = ({ session }: Scene, flags = 0): readonly Buffer[] => [
-  frame(CREDIT, { session, id: 1, flags, payload: u32(2000) }),
-];
+type Frames = MatrixRow['frames'];
+
+const item =
+  (flags = 0): Frames =>
+  ({ session }) => [frame(ITEM, { session, id: 1, flags, payload: 'x' })];
+const credit =
+  (flags = 0): Frames =>
+  ({ session }) => [frame(CREDIT, { session, id: 1, flags, payload: u32(2000) })];
+const fragment =
+  (flags: number): Frames =>
+  ({ session }) => [frag(session, 1, { flags, payload: LEAST })];
 
 /** A row of request streams is left out: no session of the fixture sends any. */
 export const MATRIX: readonly MatrixRow[] = [
@@ -67,7 +72,7 @@ export const MATRIX: readonly MatrixRow[] = [
     row: 'FRAG of no ITEM',
     name: 'frag',
     scenes: atReceiver,
-    frames: ({ session }) => [frag(session, 1, { flags: MORE, payload: LEAST })],
+    frames: fragment(MORE),
     reactions: [
       'PROTOCOL',
       'take',
@@ -84,7 +89,7 @@ export const MATRIX: readonly MatrixRow[] = [
     name: 'frag-of-item',
     scenes: atReceiver,
     variant: { stream: true, partial: true },
-    frames: ({ session }) => [frag(session, 1, { flags: MORE, payload: LEAST })],
+    frames: fragment(MORE),
     reactions: ['–', '–', 'take', '–', 'ignore', 'PROTOCOL', '–', 'ignore'],
   },
   {
@@ -92,14 +97,14 @@ export const MATRIX: readonly MatrixRow[] = [
     name: 'item',
     scenes: atReceiver,
     variant: { stream: true },
-    frames: (scene) => item(scene),
+    frames: item(),
     reactions: ['PROTOCOL', 'PROTOCOL', 'take', 'PROTOCOL', 'ignore', 'count', '–', 'ignore'],
   },
   {
     row: 'ITEM, without STREAM on SEND',
     name: 'item-without-stream',
     scenes: atReceiver,
-    frames: (scene) => item(scene),
+    frames: item(),
     reactions: [
       'PROTOCOL',
       'PROTOCOL',
@@ -130,21 +135,21 @@ export const MATRIX: readonly MatrixRow[] = [
     name: 'item-credit',
     scenes: atReceiver,
     variant: { answered: true },
-    frames: (scene) => credit(scene),
+    frames: credit(),
     reactions: ['–', '–', 'take', '–', 'ignore', 'count', '–', 'ignore'],
   },
   {
     row: 'CREDIT, no item was written',
     name: 'item-credit-early',
     scenes: atReceiver,
-    frames: (scene) => credit(scene),
+    frames: credit(),
     reactions: ['PROTOCOL', 'take', 'take', 'count', 'count', 'count', 'PROTOCOL', 'ignore'],
   },
   {
     row: 'ITEM with REPLY',
     name: 'item-reply',
     scenes: atSender,
-    frames: (scene) => item(scene, REPLY),
+    frames: item(REPLY),
     reactions: [
       'PROTOCOL',
       'take',
@@ -161,14 +166,14 @@ export const MATRIX: readonly MatrixRow[] = [
     name: 'frag-reply',
     scenes: atSender,
     variant: { partial: true },
-    frames: ({ session }) => [frag(session, 1, { flags: REPLY | MORE, payload: LEAST })],
+    frames: fragment(REPLY | MORE),
     reactions: ['–', 'take', 'take', '–', '–', '–', '–', 'ignore'],
   },
   {
     row: 'FRAG with REPLY of no unit',
     name: 'frag-reply-of-nothing',
     scenes: atSender,
-    frames: ({ session }) => [frag(session, 1, { flags: REPLY, payload: LEAST })],
+    frames: fragment(REPLY),
     reactions: [
       'PROTOCOL',
       'PROTOCOL',
@@ -191,7 +196,7 @@ export const MATRIX: readonly MatrixRow[] = [
     row: 'CREDIT with REPLY, without STREAM',
     name: 'credit-reply',
     scenes: atSender,
-    frames: (scene) => credit(scene, REPLY),
+    frames: credit(REPLY),
     reactions: ['PROTOCOL', 'count', 'count', 'count', 'count', 'count', 'count', 'ignore'],
   },
 ];
