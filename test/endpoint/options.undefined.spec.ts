@@ -27,29 +27,8 @@ import { resolveOptions } from '../../src/endpoint/options.js';
 import { afterTest } from '../support/after-test.js';
 import { addressOf, connected, inSession } from '../support/connected.js';
 import { later } from '../support/events.js';
+import { ENDPOINT, type Nothing } from '../support/undefined-options.js';
 
-/** Every option of a type. */
-type Nothing<Options> = Record<keyof Options, undefined>;
-
-const ENDPOINT: Nothing<EndpointOptions> = {
-  maxFrameSize: undefined,
-  maxMessageSize: undefined,
-  maxSessions: undefined,
-  maxUnsettled: undefined,
-  maxItems: undefined,
-  sessionWindow: undefined,
-  connectionWindow: undefined,
-  maxQueuedMessages: undefined,
-  maxQueuedBytes: undefined,
-  handshakeTimeout: undefined,
-  sessionTimeout: undefined,
-  messageTimeout: undefined,
-  idleTimeout: undefined,
-  agent: undefined,
-  network: undefined,
-  clock: undefined,
-  scope: undefined,
-};
 const LISTENER: Nothing<ListenerOptions> = {
   ...ENDPOINT,
   host: undefined,

@@ -31,41 +31,23 @@ import {
   type InterconnectPairOptions,
 } from '../../src/testing/index.js';
 import { afterTest } from '../support/after-test.js';
+import { ENDPOINT, type Nothing } from '../support/undefined-options.js';
 import { createMicroservice, Loopback } from './support/loopback.js';
-
-/** Every option of a type. */
-type Nothing<Options> = Record<keyof Options, undefined>;
 
 const PAYLOAD: Nothing<InterconnectPayloadOptions> = {
   encoding: undefined,
   serializer: undefined,
   deserializer: undefined,
 };
-const ENDPOINT = {
-  maxFrameSize: undefined,
-  maxMessageSize: undefined,
-  maxSessions: undefined,
-  maxUnsettled: undefined,
-  maxItems: undefined,
-  sessionWindow: undefined,
-  connectionWindow: undefined,
-  maxQueuedMessages: undefined,
-  maxQueuedBytes: undefined,
-  handshakeTimeout: undefined,
-  sessionTimeout: undefined,
-  messageTimeout: undefined,
-  idleTimeout: undefined,
-  agent: undefined,
-  network: undefined,
-  clock: undefined,
-  scope: undefined,
+const NEST_ENDPOINT = {
+  ...ENDPOINT,
   host: undefined,
   port: undefined,
   path: undefined,
   tlsOptions: undefined,
 };
 const CONNECT: Nothing<InterconnectServerConnectOptions> = {
-  ...ENDPOINT,
+  ...NEST_ENDPOINT,
   addresses: undefined,
   data: undefined,
   reconnect: undefined,
@@ -83,7 +65,7 @@ const CLIENT: Nothing<InterconnectClientOptions> = {
   shutdownTimeout: undefined,
 };
 const SERVER: Nothing<InterconnectServerOptions> = {
-  ...ENDPOINT,
+  ...NEST_ENDPOINT,
   ...PAYLOAD,
   backlog: undefined,
   mode: undefined,

@@ -1,0 +1,25 @@
+/** Options that are all `undefined`. A table that lacks an option of its type does not compile. */
+import type { EndpointOptions } from 'nestjs-interconnect/core';
+
+/** Every option of a type. */
+export type Nothing<Options> = Record<keyof Options, undefined>;
+
+export const ENDPOINT: Nothing<EndpointOptions> = {
+  maxFrameSize: undefined,
+  maxMessageSize: undefined,
+  maxSessions: undefined,
+  maxUnsettled: undefined,
+  maxItems: undefined,
+  sessionWindow: undefined,
+  connectionWindow: undefined,
+  maxQueuedMessages: undefined,
+  maxQueuedBytes: undefined,
+  handshakeTimeout: undefined,
+  sessionTimeout: undefined,
+  messageTimeout: undefined,
+  idleTimeout: undefined,
+  agent: undefined,
+  network: undefined,
+  clock: undefined,
+  scope: undefined,
+};
