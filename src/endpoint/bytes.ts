@@ -1,7 +1,6 @@
 /** Payloads and metadata on their way in and out of the public API. */
 import { types } from 'node:util';
-import { EMPTY } from '../protocol/index.js';
-import { MAX_METADATA_ENTRIES, MAX_METADATA_NAME, type Meta, quote } from '../wire/index.js';
+import { MAX_METADATA_ENTRIES, MAX_METADATA_NAME, type Meta, quote, EMPTY } from '../wire/index.js';
 import { checkObject, optionError } from './errors.js';
 
 /** What may be sent. A string must be encoded by who sends it: the library moves bytes. */

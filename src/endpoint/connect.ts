@@ -1,6 +1,7 @@
 /** Opens connections: the dialer's side. */
+import { EMPTY } from '../wire/index.js';
 import type { ConnectionOptions as TlsConnectOptions } from 'node:tls';
-import { EMPTY, MAX_CONNECT_DATA } from '../protocol/index.js';
+import { MAX_CONNECT_DATA } from '../protocol/index.js';
 import { checkTarget } from './bind.js';
 import { type Bytes, toBufferOrEmpty } from './bytes.js';
 import { Connection } from './connection.js';

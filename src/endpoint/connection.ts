@@ -4,12 +4,11 @@ import type { Socket } from 'node:net';
 import {
   type ConnectionMachine,
   DRAINING,
-  EMPTY,
   type Failure,
   type Greeting,
   type SessionMachine,
 } from '../protocol/index.js';
-import { Code, MAX_TEXT, type Meta } from '../wire/index.js';
+import { Code, MAX_TEXT, type Meta, EMPTY } from '../wire/index.js';
 import { type Bytes, type Metadata, toBufferOrEmpty, toEntries } from './bytes.js';
 import { checkCode, checkReason } from './codes.js';
 import { Continuity, type ContinuityListener, type ReconnectorFactory } from './continuity.js';

@@ -11,14 +11,13 @@
 import {
   ConnectionMachine,
   DEFAULT_LIMITS,
-  EMPTY,
   type Failure,
   type Greeting,
   type Limits,
   type SessionMachine,
   TimeBudget,
 } from '../protocol/index.js';
-import { Code } from '../wire/index.js';
+import { Code, EMPTY } from '../wire/index.js';
 import { Carrier, type CarrierListener } from './carrier.js';
 import { whenUsedUp } from './clock.js';
 import type { DialFailure } from './dial-errors.js';

@@ -1,6 +1,6 @@
 /** A dialer that asks to be let in, as the listener's application sees it. */
-import { EMPTY, MAX_CONNECT_DATA, type SocketMachine } from '../protocol/index.js';
-import { Code, MAX_TEXT } from '../wire/index.js';
+import { MAX_CONNECT_DATA, type SocketMachine } from '../protocol/index.js';
+import { Code, MAX_TEXT, EMPTY } from '../wire/index.js';
 import { type Bytes, toBufferOrEmpty } from './bytes.js';
 import { checkCode, checkReason } from './codes.js';
 import { optionError, shown } from './errors.js';

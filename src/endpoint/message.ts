@@ -1,6 +1,6 @@
 /** A message of the other side, as a handler sees it. */
-import { type AbortReason, EMPTY, type IncomingMessage } from '../protocol/index.js';
-import { Code, EMPTY_META, FrameType, MAX_TEXT, type Meta, quote } from '../wire/index.js';
+import { type AbortReason, type IncomingMessage } from '../protocol/index.js';
+import { Code, EMPTY_META, FrameType, MAX_TEXT, type Meta, quote, EMPTY } from '../wire/index.js';
 import { type Bytes, type Metadata, toBuffer, toEntries, toMetadata } from './bytes.js';
 import { checkCode, checkReason } from './codes.js';
 import { InterconnectError } from './errors.js';

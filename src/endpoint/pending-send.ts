@@ -1,6 +1,6 @@
 /** One `send` under way: the message and its promise in one object. */
 import { AsyncResource } from 'node:async_hooks';
-import { getMaxListeners, setMaxListeners } from 'node:events';
+import { whenAborted } from './abort.js';
 import {
   DRAINING,
   type Executed,
@@ -207,20 +207,6 @@ export function detailed(
   const limit = timeout ?? connection.messageTimeout;
   const sentence = `A message of ${quote(machine.name, 256)} ${what} ${limit} ms.`;
   return connection.explained({ ...failure, message: sentence });
-}
-
-/** @internal Calls `cancel` when the signal aborts, unless the returned function was called before. */
-export function whenAborted(signal: AbortSignal, cancel: () => void): () => void {
-  allowListeners(signal);
-  signal.addEventListener('abort', cancel, { once: true });
-  return () => signal.removeEventListener('abort', cancel);
-}
-
-/** Many may share a signal, a shutdown's say; Node would warn of a leak from the eleventh on. */
-function allowListeners(signal: AbortSignal): void {
-  // One that is not Node's own counts for itself; asking it would throw, with a stack, per message.
-  if (Object.prototype.toString.call(signal) !== '[object AbortSignal]') return;
-  if (getMaxListeners(signal) !== Infinity) setMaxListeners(Infinity, signal);
 }
 
 /** @internal */

@@ -1,11 +1,11 @@
 /** An answer in a stream: feeds a handler's items to the connection, and settles the message after the last. */
-import { EMPTY, type IncomingMessage, type ItemSender } from '../protocol/index.js';
-import { Code, FrameType, type Meta } from '../wire/index.js';
+import { type IncomingMessage, type ItemSender } from '../protocol/index.js';
+import { Code, FrameType, type Meta, EMPTY } from '../wire/index.js';
 import { InterconnectError } from './errors.js';
 import { type FedStream, Feeder } from './feeder.js';
 import type { Bytes } from './bytes.js';
 import type { ItemSource } from './item-source.js';
-import { whenAborted } from './pending-send.js';
+import { whenAborted } from './abort.js';
 
 /** What it needs of its message. */
 export interface RepliedMessage {

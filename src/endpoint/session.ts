@@ -2,13 +2,12 @@
 import { EventEmitter } from 'node:events';
 import {
   type ConnectionMachine,
-  EMPTY,
   type Failure,
   type IncomingMessage,
   type SessionListener,
   type SessionMachine,
 } from '../protocol/index.js';
-import { Code, EMPTY_META, encodeMeta, MAX_TEXT, type Meta, quote } from '../wire/index.js';
+import { Code, EMPTY_META, encodeMeta, MAX_TEXT, type Meta, quote, EMPTY } from '../wire/index.js';
 import {
   type Bytes,
   type Metadata,

@@ -1,4 +1,5 @@
 /** One message with a stream in its request or its answer, on the way. */
+import { whenAborted } from './abort.js';
 import { DRAINING, type Failure, OutgoingMessage, type SessionMachine } from '../protocol/index.js';
 import { Flag, type Meta } from '../wire/index.js';
 import type { Bytes } from './bytes.js';
@@ -9,7 +10,7 @@ import { type ItemSource, UnreadableSource } from './item-source.js';
 import type { ItemOrigin } from './items.js';
 import type { WhenOffline } from './outage.js';
 import { isRefusedUnseen, type Outcome, outcomeOf, rejectedError } from './outcome.js';
-import { cancelledAfter, detailed, MOVING, whenAborted } from './pending-send.js';
+import { cancelledAfter, detailed, MOVING } from './pending-send.js';
 
 /** What it needs of its session. */
 export interface StreamingSession {

@@ -13,6 +13,7 @@ import {
   type Meta,
   ProtocolError,
   readCredit,
+  EMPTY,
 } from '../wire/index.js';
 import { BlockedSenders } from './blocked-senders.js';
 import { type ConnectionEffects, UNHEARD } from './connection-effects.js';
@@ -23,7 +24,7 @@ import { FloodBudget } from './flood-budget.js';
 import type { FrameWriter } from './frame-writer.js';
 import { Grants } from './grants.js';
 import { connectionReserveOf, type Limits } from './limits.js';
-import type { OutgoingMessage } from './outgoing-message.js';
+import { OutgoingMessage } from './outgoing-message.js';
 import { Output } from './output.js';
 import { Receipts } from './receipts.js';
 import { relieve } from './relieve.js';
@@ -33,7 +34,7 @@ import { SessionTable } from './session-table.js';
 import { SettlementDebt } from './settlement-debt.js';
 import type { CreditSource } from './session-host.js';
 import type { ItemReceiver } from './item-receiver.js';
-import { EMPTY, type Unit } from './unit.js';
+import { type Unit } from './unit.js';
 import { violation } from './violation.js';
 import { ReceiveWindow, SendWindow } from './windows.js';
 
@@ -241,7 +242,7 @@ export class ConnectionMachine implements SessionOwner {
   fail(failure: Failure, leaving: boolean): void {
     this.#failure = failure;
     this.#sessions.stop();
-    const oneWays = this.output.oneWays();
+    const oneWays = oneWaysIn(this.output);
     this.output.clear(leaving);
     // With the others of their session, in order.
     for (const message of oneWays) message.sender?.onMessageUncertain(message);
@@ -512,4 +513,13 @@ export class ConnectionMachine implements SessionOwner {
   #relieve(): void {
     relieve(this.receiveWindow, this.limits, this.#sessions);
   }
+}
+
+/** The one-way messages that only the output knows: no settlement is awaited for them. */
+function oneWaysIn(output: Output): OutgoingMessage[] {
+  const messages = new Set<OutgoingMessage>();
+  for (const unit of output.units()) {
+    if (unit instanceof OutgoingMessage && unit.oneWay) messages.add(unit);
+  }
+  return [...messages];
 }

@@ -15,9 +15,7 @@ import {
   writeHeader,
   writeTotal,
 } from '../wire/index.js';
-
-/** Payloads up to this size are copied into the slab. */
-export const INLINE_LIMIT = 8 * 1024;
+import { LARGEST_SMALL_PAYLOAD } from './limits.js';
 
 export class FrameWriter {
   #slab: Buffer = Buffer.allocUnsafeSlow(SLAB_LENGTH);
@@ -61,7 +59,7 @@ export class FrameWriter {
     const size = to - from;
     const metaLength =
       meta.length + (deadline > 0 ? DEADLINE_LENGTH : 0) + (total > 0 ? TOTAL_LENGTH : 0);
-    const inline = size <= INLINE_LIMIT;
+    const inline = size <= LARGEST_SMALL_PAYLOAD;
     // [IC-4.4]
     this.#reserve(HEADER_LENGTH + metaLength + (inline ? size : 0));
     const slab = this.#slab;

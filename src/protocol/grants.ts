@@ -2,11 +2,10 @@
  * What this side allows the other anew, from when it is due until it is written: the three forms of CREDIT.
  * Limits are absolute, so that what was due twice is written once.
  */
-import { creditPayload, FrameType } from '../wire/index.js';
+import { creditPayload, FrameType, EMPTY } from '../wire/index.js';
 import type { FrameWriter } from './frame-writer.js';
 import type { ItemReceiver } from './item-receiver.js';
 import type { CreditSource } from './session-host.js';
-import { EMPTY } from './unit.js';
 
 export class Grants {
   /** The connection's is due: sessions and octets, and the acknowledgement of what has arrived. */

@@ -10,10 +10,11 @@
  *
  * Its settlement is the unit that goes out: the object becomes the ACCEPT or REJECT.
  */
+import { EMPTY } from '../wire/index.js';
 import type { GrowingBuffer, Meta } from '../wire/index.js';
 import type { ItemReceiver } from './item-receiver.js';
 import type { ItemSender, ItemSource } from './item-sender.js';
-import { EMPTY, Unit } from './unit.js';
+import { Unit } from './unit.js';
 import type { SendWindow } from './windows.js';
 
 /** Why a dispatched message is no longer wanted; `too-large`: an item of its, for this side to take. */

@@ -19,4 +19,3 @@ export { CLOSED_HERE } from './socket-failures.js';
 export type { SocketEffects, SocketSettings } from './socket-effects.js';
 export { cutText, saidAs } from './text.js';
 export { TimeBudget } from './time-budget.js';
-export { EMPTY } from './unit.js';

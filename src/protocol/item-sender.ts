@@ -7,10 +7,9 @@
  * Items are pulled: at most one waits here for credit, and the next is asked for when that has left. So a
  * source runs ahead of its reader by what the reader allows, and one.
  */
-import { addBytes, bytesBetween, Code, Flag, ProtocolError } from '../wire/index.js';
+import { addBytes, bytesBetween, Code, Flag, ProtocolError, EMPTY } from '../wire/index.js';
 import type { ItemLane, WaitingStream } from './item-lane.js';
 import { OutgoingItem } from './outgoing-item.js';
-import { EMPTY } from './unit.js';
 import { MAX_WINDOW } from './windows.js';
 
 /** Where items come from. */

@@ -1,7 +1,12 @@
 /** What one side allows the other: told once, in HELLO or WELCOME, and in force for the whole connection. */
 import { Code, DEADLINE_LENGTH, type Meta, ProtocolError, TOTAL_LENGTH } from '../wire/index.js';
-import { INLINE_LIMIT } from './frame-writer.js';
 import { MAX_WINDOW } from './windows.js';
+
+/**
+ * Octets of the largest payload that may leave as one small unit. The frame writer copies such a payload into
+ * its slab, the output keeps such units in the order of their sending, and the windows keep a reserve for one.
+ */
+export const LARGEST_SMALL_PAYLOAD = 8 * 1024;
 
 export interface Limits {
   /** Octets of one frame's body. */
@@ -106,7 +111,7 @@ export function reserveOf(bytes: number, peer: Limits): number {
 
 /** Octets of the largest body that leaves as one small frame. */
 function largestSmall({ maxFrame, maxMeta }: FrameSize): number {
-  return Math.min(maxFrame, INLINE_LIMIT + maxMeta + DEADLINE_LENGTH);
+  return Math.min(maxFrame, LARGEST_SMALL_PAYLOAD + maxMeta + DEADLINE_LENGTH);
 }
 
 /** The same for the connection's, which must have room for a whole message beside. */

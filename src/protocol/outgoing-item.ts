@@ -1,6 +1,6 @@
 /** One element of a stream on its way out: of a request, or (with REPLY) of an answer. */
-import { FrameType } from '../wire/index.js';
-import { EMPTY, Unit } from './unit.js';
+import { FrameType, EMPTY } from '../wire/index.js';
+import { Unit } from './unit.js';
 import type { SendWindow } from './windows.js';
 
 export class OutgoingItem extends Unit {

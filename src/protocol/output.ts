@@ -6,12 +6,18 @@
  * after the small ones: that is what keeps a large message from holding back the others. A unit that
  * lacks credit is passed over; CREDIT wakes the output again.
  */
-import { DEADLINE_LENGTH, Flag, FrameType, MIN_FRAGMENT, TOTAL_LENGTH } from '../wire/index.js';
+import {
+  DEADLINE_LENGTH,
+  Flag,
+  FrameType,
+  MIN_FRAGMENT,
+  TOTAL_LENGTH,
+  EMPTY,
+} from '../wire/index.js';
 import type { FrameWriter } from './frame-writer.js';
-import { OutgoingMessage } from './outgoing-message.js';
 import { Queue } from './queue.js';
 import { Piece, ReplayQueue } from './replay-queue.js';
-import { EMPTY, type Unit } from './unit.js';
+import { type Unit } from './unit.js';
 import { MAX_WINDOW, type SendWindow } from './windows.js';
 import { RevocableQueue } from './revocable-queue.js';
 
@@ -50,15 +56,10 @@ export class Output {
     return this.#isCleared;
   }
 
-  /** One-way messages that nobody but the output knows of: no settlement is awaited for them. */
-  oneWays(): OutgoingMessage[] {
-    const messages = new Set<OutgoingMessage>();
-    for (const units of [this.sent.units(), this.#small]) {
-      for (const unit of units) {
-        if (unit instanceof OutgoingMessage && unit.oneWay) messages.add(unit);
-      }
-    }
-    return [...messages];
+  /** The units that wait to be acknowledged, then the small ones that wait to be written. */
+  *units(): Iterable<Unit> {
+    yield* this.sent.units();
+    yield* this.#small;
   }
 
   /** A unit whose credit is already charged, and which fits into one frame. */

@@ -6,7 +6,7 @@
  * copied out of large chunks. Larger ones stay views, since there the copy costs more than it saves; but
  * what views pin is counted, and beyond a budget everything is copied.
  */
-import { EMPTY } from './unit.js';
+import { EMPTY } from '../wire/index.js';
 
 /** `mayPin`: whether a view may pin more than it shows. */
 export function keepPayload(bytes: Buffer, from: number, to: number, mayPin = true): Buffer {

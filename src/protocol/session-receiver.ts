@@ -15,6 +15,7 @@ import {
   nextId,
   ProtocolError,
   TOTAL_LENGTH,
+  EMPTY,
 } from '../wire/index.js';
 import { IncomingMessage } from './incoming-message.js';
 import { MessageTable } from './message-table.js';
@@ -24,7 +25,6 @@ import { ReceiverStreams, type StreamReceiver } from './receiver-streams.js';
 import { violation } from './violation.js';
 import type { CreditSource, SessionHost } from './session-host.js';
 import type { SessionSender } from './session-sender.js';
-import { EMPTY } from './unit.js';
 import { isAtMost, MessageWindow, ReceiveWindow } from './windows.js';
 
 export interface ReceiverEvents {

@@ -14,9 +14,10 @@ import {
   type Meta,
   nextId,
   ProtocolError,
+  EMPTY,
 } from '../wire/index.js';
 import { type Failure, withExecuted } from './failure.js';
-import { INLINE_LIMIT } from './frame-writer.js';
+import { LARGEST_SMALL_PAYLOAD } from './limits.js';
 import type { IncomingMessage } from './incoming-message.js';
 import { type ItemCarrier, ItemLane } from './item-lane.js';
 import { reserveOf } from './limits.js';
@@ -28,7 +29,7 @@ import { Queue } from './queue.js';
 import { SenderStreams, type StreamSender } from './sender-streams.js';
 import { violation } from './violation.js';
 import type { SessionHost } from './session-host.js';
-import { ControlUnit, EMPTY, type Unit } from './unit.js';
+import { ControlUnit, type Unit } from './unit.js';
 import { advanceId, isAtMost, MAX_WINDOW, SendWindow } from './windows.js';
 import { fieldsOf, isStream, release, UnwrittenMessages } from './unwritten-messages.js';
 
@@ -483,7 +484,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
 
   /** Whether the unit leaves in fragments, where it must. */
   isLarge({ payload, meta }: Unit): boolean {
-    if (payload.length > INLINE_LIMIT) return true;
+    if (payload.length > LARGEST_SMALL_PAYLOAD) return true;
     return payload.length + meta.length + DEADLINE_LENGTH > this.#host.peer.maxFrame;
   }
 

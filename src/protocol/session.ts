@@ -18,6 +18,7 @@ import {
   type Meta,
   ProtocolError,
   quote,
+  EMPTY,
 } from '../wire/index.js';
 import { DRAINING, type Failure, withExecuted } from './failure.js';
 import { checkCeiling, checkCredit, type Limits } from './limits.js';
@@ -28,7 +29,7 @@ import { type SessionListener, UNHEARD } from './session-listener.js';
 import { SessionSender } from './session-sender.js';
 import { aborted, ENDED, noPlace, refused, undecided } from './session-failures.js';
 import type { SessionHost } from './session-host.js';
-import { ControlUnit, EMPTY } from './unit.js';
+import { ControlUnit } from './unit.js';
 import { violation } from './violation.js';
 
 export type SessionState =

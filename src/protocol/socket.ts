@@ -25,6 +25,7 @@ import {
   ProtocolError,
   StrangerError,
   VERSION,
+  EMPTY,
 } from '../wire/index.js';
 import type { ConnectionMachine } from './connection.js';
 import type { SocketEffects, SocketSettings } from './socket-effects.js';
@@ -45,7 +46,6 @@ import {
 import { STALL_TIMEOUT, StallWatch } from './stall-watch.js';
 import { cutText } from './text.js';
 import { TimeBudget } from './time-budget.js';
-import { EMPTY } from './unit.js';
 import { violation } from './violation.js';
 import type { Failure } from './failure.js';
 import type { FrameWriter } from './frame-writer.js';

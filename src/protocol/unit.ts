@@ -85,5 +85,3 @@ export class ControlUnit extends Unit {
 export function remainingUntil(deadline: number, now: number): number {
   return deadline === Infinity ? 0 : Math.max(1, Math.ceil(deadline - now));
 }
-
-export const EMPTY = Buffer.alloc(0);

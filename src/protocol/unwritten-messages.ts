@@ -2,13 +2,12 @@
  * This side's messages of one session of which nothing is written: first they wait for credit, then in the
  * output for their turn. Until their first frame is written they can be taken back as if they had never been sent.
  */
-import { DEADLINE_LENGTH, Flag } from '../wire/index.js';
+import { DEADLINE_LENGTH, Flag, EMPTY } from '../wire/index.js';
 import type { Failure } from './failure.js';
 import type { ItemLane } from './item-lane.js';
 import type { OutgoingMessage } from './outgoing-message.js';
 import { RevocableQueue } from './revocable-queue.js';
 import type { SessionHost } from './session-host.js';
-import { EMPTY } from './unit.js';
 
 export class UnwrittenMessages {
   readonly #host: SessionHost;

@@ -165,3 +165,6 @@ export const Capability = {
 export function isSequenced(type: number): boolean {
   return type >= 0x10 && type <= 0x7f;
 }
+
+/** A buffer without octets, for every field that has none. */
+export const EMPTY = Buffer.alloc(0);

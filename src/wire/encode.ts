@@ -2,6 +2,7 @@
 // in place.
 
 import {
+  EMPTY,
   FIRST_IGNORABLE_TYPE,
   HEADER_LENGTH,
   MAX_BODY_LENGTH,
@@ -35,5 +36,3 @@ export function encodeFrame(frame: FrameInit): Buffer {
   bytes.set(payload, HEADER_LENGTH + meta.length);
   return bytes;
 }
-
-const EMPTY = Buffer.alloc(0);

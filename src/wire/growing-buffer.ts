@@ -2,6 +2,8 @@
 // one octet must not get 16 MiB set aside: memory follows what has arrived, never what was
 // promised. [IC-4.3]
 
+import { EMPTY } from './constants.js';
+
 /** The least that is set aside, unless less will ever be needed. */
 const FIRST_CAPACITY = 4096;
 /**
@@ -65,5 +67,3 @@ export class GrowingBuffer {
     this.#bytes = larger;
   }
 }
-
-const EMPTY = Buffer.alloc(0);

@@ -4,6 +4,7 @@ export { Code, codeName } from './codes.js';
 export {
   Capability,
   DEFAULT_META_SIZE,
+  EMPTY,
   FIRST_IGNORABLE_TYPE,
   Flag,
   FrameType,

@@ -4,7 +4,7 @@
 // that translates line ends; so whoever is not meant is found out at the first octets.
 
 import { Code } from './codes.js';
-import { PREFACE_LENGTH, VERSION } from './constants.js';
+import { EMPTY, PREFACE_LENGTH, VERSION } from './constants.js';
 import { ProtocolError } from './protocol-error.js';
 import { type Speaker, speakerOf } from './speaker.js';
 
@@ -71,5 +71,3 @@ function stranger(position: number, rest: Buffer): StrangerError {
   const isKnown = speaker.kind !== 'unknown';
   return new StrangerError(isKnown ? `${fault} This looks like ${speaker.name}.` : fault, speaker);
 }
-
-const EMPTY = Buffer.alloc(0);

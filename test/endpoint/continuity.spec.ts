@@ -4,7 +4,7 @@ import { Continuity, type ContinuityListener } from '../../src/endpoint/continui
 import { InterconnectError } from '../../src/endpoint/errors.js';
 import { resolveOptions } from '../../src/endpoint/options.js';
 import type { Reconnector } from '../../src/endpoint/reconnector.js';
-import { EMPTY } from '../../src/protocol/index.js';
+import { EMPTY } from '../../src/wire/index.js';
 import { ManualClock } from '../support/manual-clock.js';
 
 describe('What keeps a connection going', () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { Receipts } from '../../src/protocol/receipts.js';
 import { ReplayQueue } from '../../src/protocol/replay-queue.js';
-import { ControlUnit, EMPTY } from '../../src/protocol/unit.js';
-import { creditPayload, FrameType, MAX_ID } from '../../src/wire/index.js';
+import { ControlUnit } from '../../src/protocol/unit.js';
+import { creditPayload, FrameType, MAX_ID, EMPTY } from '../../src/wire/index.js';
 import { SimPeer } from '../support/sim-peer.js';
 
 const { OPEN, SEND, END, PING, CREDIT } = FrameType;

@@ -5,14 +5,13 @@
 import type { StreamingSession } from '../../src/endpoint/streaming-send.js';
 import {
   type ConnectionMachine,
-  EMPTY,
   type Failure,
   type IncomingMessage,
   type OutgoingMessage,
   type SessionListener,
   SessionMachine,
 } from '../../src/protocol/index.js';
-import { Code, type Frame, idsAhead, type Meta } from '../../src/wire/index.js';
+import { Code, type Frame, idsAhead, type Meta, EMPTY } from '../../src/wire/index.js';
 import { Attempt } from './attempt.js';
 import { Delivery } from './delivery.js';
 import type { End, Half } from './end.js';

@@ -8,7 +8,6 @@ import {
 import type { Settings } from '../../src/endpoint/options.js';
 import {
   ConnectionMachine,
-  EMPTY,
   type Failure,
   type FailureKind,
   type SessionMachine,
@@ -16,7 +15,7 @@ import {
 import { OutageWatch } from '../../src/endpoint/outage.js';
 import { PendingSend } from '../../src/endpoint/pending-send.js';
 import { StreamingSend } from '../../src/endpoint/streaming-send.js';
-import { type Frame, Flag, FrameType } from '../../src/wire/index.js';
+import { type Frame, Flag, FrameType, EMPTY } from '../../src/wire/index.js';
 import { AppSession, type Channel } from './app-session.js';
 import type { Attempt } from './attempt.js';
 import type { ConnectionAudit, Direction } from './connection-audit.js';

@@ -3,8 +3,7 @@
  * cut where somebody says. What an application does depends on what it sees and never on time: so it must see
  * the same, wherever the cuts are.
  */
-import { EMPTY } from '../../src/protocol/index.js';
-import { Code, frameName } from '../../src/wire/index.js';
+import { Code, frameName, EMPTY } from '../../src/wire/index.js';
 import { Random } from '../support/random.js';
 import type { AppSession } from './app-session.js';
 import type { Delivery } from './delivery.js';

@@ -16,12 +16,11 @@ import {
 } from '../../src/endpoint/reconnector.js';
 import {
   DEFAULT_LIMITS,
-  EMPTY,
   type Greeting,
   type Limits,
   type QueueLimits,
 } from '../../src/protocol/index.js';
-import { Code, describeFrame, type Frame } from '../../src/wire/index.js';
+import { Code, describeFrame, type Frame, EMPTY } from '../../src/wire/index.js';
 import type { Random } from '../support/random.js';
 import type { AppSession } from './app-session.js';
 import { ConnectionAudit, type Direction, SocketAudit } from './connection-audit.js';

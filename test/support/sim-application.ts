@@ -4,7 +4,6 @@
  */
 import {
   type AbortReason,
-  EMPTY,
   type Failure,
   type IncomingMessage,
   type Limits,
@@ -12,7 +11,15 @@ import {
   type SessionListener,
   type SessionMachine,
 } from '../../src/protocol/index.js';
-import { Code, codeName, encodeMeta, Flag, FrameType, type Meta } from '../../src/wire/index.js';
+import {
+  Code,
+  codeName,
+  encodeMeta,
+  Flag,
+  FrameType,
+  type Meta,
+  EMPTY,
+} from '../../src/wire/index.js';
 import type { ManualClock } from './manual-clock.js';
 import { SimSource } from './sim-source.js';
 

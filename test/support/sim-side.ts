@@ -7,7 +7,6 @@ import {
   ConnectionMachine,
   DEFAULT_LIMITS,
   DEFAULT_QUEUE_LIMITS,
-  EMPTY,
   type Failure,
   FrameWriter,
   type Greeting,
@@ -17,7 +16,7 @@ import {
   type SocketEffects,
   SocketMachine,
 } from '../../src/protocol/index.js';
-import { Code } from '../../src/wire/index.js';
+import { Code, EMPTY } from '../../src/wire/index.js';
 import { FrameLog } from './frame-log.js';
 import type { ManualClock } from './manual-clock.js';
 import { type Entries, type SimMessage, SimSession } from './sim-application.js';
