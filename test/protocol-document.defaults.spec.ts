@@ -1,8 +1,8 @@
 /** What chapter 14 of PROTOCOL.md says of this implementation's own choices, against what it does. */
 import { describe, expect, it } from '@jest/globals';
-import { resolveOptions } from '../src/endpoint/options.js';
+import { resolveOptions } from '../src/endpoint/common/options.js';
 import { DEFAULT_LIMITS } from '../src/protocol/index.js';
-import { limitsToMeta } from '../src/protocol/limits.js';
+import { limitsToMeta } from '../src/protocol/flow/limits.js';
 import { Capability, creditPayload, FrameType, type Meta } from '../src/wire/index.js';
 import { inSession, listening, tcpAddressOf } from './support/connected.js';
 import { failure, next, turn, until } from './support/events.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { DEFAULT_LIMITS, limitsFromMeta, limitsToMeta } from '../src/protocol/limits.js';
-import { advanceId } from '../src/protocol/windows.js';
+import { DEFAULT_LIMITS, limitsFromMeta, limitsToMeta } from '../src/protocol/flow/limits.js';
+import { advanceId } from '../src/protocol/flow/windows.js';
 import { Code } from '../src/wire/codes.js';
 import * as constants from '../src/wire/constants.js';
 import { FRAME_RULES, type FrameRule } from '../src/wire/frame-rules.js';

@@ -11,7 +11,10 @@ const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
 
 describe('README', () => {
   it('explains every error code, and no other', async () => {
-    const source = await readFile(new URL('../src/endpoint/errors.ts', import.meta.url), 'utf8');
+    const source = await readFile(
+      new URL('../src/endpoint/common/errors.ts', import.meta.url),
+      'utf8',
+    );
     const declared = source.slice(source.indexOf('export type ErrorCode ='));
 
     expect(codesIn(section('## Errors'), /^\| `(IC_ERR_\w+)`/gm)).toEqual(
@@ -20,7 +23,10 @@ describe('README', () => {
   });
 
   it('names every option of both kinds of endpoint', async () => {
-    const options = await readFile(new URL('../src/endpoint/options.ts', import.meta.url), 'utf8');
+    const options = await readFile(
+      new URL('../src/endpoint/common/options.ts', import.meta.url),
+      'utf8',
+    );
     const table = section('## Options');
 
     const internal = ['clock', 'agent', 'scope'];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { systemClock, whenUsedUp } from '../../src/endpoint/clock.js';
-import { traffic } from '../../src/endpoint/traffic.js';
+import { systemClock, whenUsedUp } from '../../src/endpoint/common/clock.js';
+import { traffic } from '../../src/endpoint/common/traffic.js';
 import { TimeBudget } from '../../src/protocol/index.js';
 import { turn, until } from '../support/events.js';
 import { ManualClock } from '../support/manual-clock.js';

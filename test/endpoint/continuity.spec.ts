@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { Carrier } from '../../src/endpoint/carrier.js';
-import { Continuity, type ContinuityListener } from '../../src/endpoint/continuity.js';
-import { InterconnectError } from '../../src/endpoint/errors.js';
-import { resolveOptions } from '../../src/endpoint/options.js';
-import type { Reconnector } from '../../src/endpoint/reconnector.js';
+import { Carrier } from '../../src/endpoint/link/carrier.js';
+import { Continuity, type ContinuityListener } from '../../src/endpoint/link/continuity.js';
+import { InterconnectError } from '../../src/endpoint/common/errors.js';
+import { resolveOptions } from '../../src/endpoint/common/options.js';
+import type { Reconnector } from '../../src/endpoint/link/reconnector.js';
 import { EMPTY } from '../../src/wire/index.js';
 import { ManualClock } from '../support/manual-clock.js';
 

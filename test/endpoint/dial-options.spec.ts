@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { connect, createConnection } from 'nestjs-interconnect/core';
-import { attemptTimeoutOf } from '../../src/endpoint/connect.js';
-import { socketOptions } from '../../src/endpoint/dialer.js';
+import { attemptTimeoutOf } from '../../src/endpoint/api/connect.js';
+import { socketOptions } from '../../src/endpoint/socket/dialer.js';
 import { afterTest } from '../support/after-test.js';
 import { certificates } from '../support/certificates.js';
 import { listening, tcpAddressOf } from '../support/connected.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ItemDelivery } from '../../src/endpoint/item-delivery.js';
+import { ItemDelivery } from '../../src/endpoint/stream/item-delivery.js';
 
 describe('the delivery of items', () => {
   it('misses none that comes just as it has found nothing more', async () => {

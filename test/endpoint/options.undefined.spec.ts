@@ -23,7 +23,7 @@ import {
   type SettleOptions,
   type StreamOptions,
 } from 'nestjs-interconnect/core';
-import { resolveOptions } from '../../src/endpoint/options.js';
+import { resolveOptions } from '../../src/endpoint/common/options.js';
 import { afterTest } from '../support/after-test.js';
 import { addressOf, connected, inSession } from '../support/connected.js';
 import { later } from '../support/events.js';

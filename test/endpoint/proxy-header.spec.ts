@@ -6,7 +6,7 @@ import {
   ProxyHeaderDecoder,
   ProxyHeaderError,
   type ProxyFault,
-} from '../../src/endpoint/proxy-header.js';
+} from '../../src/endpoint/socket/proxy-header.js';
 import { encodePreface } from '../../src/wire/index.js';
 import { BLOCK_V4, BLOCK_V6, blockOfPaths, proxyV1, proxyV2 } from '../support/proxy-headers.js';
 import { seed } from '../wire/property.js';

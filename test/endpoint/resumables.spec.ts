@@ -11,7 +11,7 @@ jest.unstable_mockModule('node:crypto', () => ({
     return crypto.timingSafeEqual(one, other);
   },
 }));
-const { Resumables } = await import('../../src/endpoint/resumables.js');
+const { Resumables } = await import('../../src/endpoint/api/resumables.js');
 
 const token = createHash('sha256').update('token').digest();
 const connection = { isOver: false } as Connection;

@@ -9,7 +9,7 @@ import {
   InterconnectError,
   type Message,
 } from 'nestjs-interconnect/core';
-import { messageOf, stackOf } from '../../src/endpoint/errors.js';
+import { messageOf, stackOf } from '../../src/endpoint/common/errors.js';
 import { FrameType } from '../../src/wire/index.js';
 import { afterTest } from '../support/after-test.js';
 import { addressOf, connected, dial, listening, tcpAddressOf } from '../support/connected.js';

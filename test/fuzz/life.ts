@@ -3,7 +3,7 @@
  * that hold whatever comes: nothing is thrown, what is written is legal, everything ends once, and nothing
  * is held afterwards.
  */
-import { limitsToMeta } from '../../src/protocol/limits.js';
+import { limitsToMeta } from '../../src/protocol/flow/limits.js';
 import { DEFAULT_LIMITS } from '../../src/protocol/index.js';
 import {
   Capability,

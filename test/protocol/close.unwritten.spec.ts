@@ -1,7 +1,7 @@
 /** What waits to be written when this side closes the connection: only what begins nothing still leaves, before CLOSE. */
 import { describe, expect, it } from '@jest/globals';
 import { DEFAULT_LIMITS } from '../../src/protocol/index.js';
-import { limitsToMeta } from '../../src/protocol/limits.js';
+import { limitsToMeta } from '../../src/protocol/flow/limits.js';
 import { Capability, Flag, FrameType } from '../../src/wire/index.js';
 import { SimPair } from '../support/sim-pair.js';
 import { SimPeer } from '../support/sim-peer.js';

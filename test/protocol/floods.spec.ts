@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { FloodBudget } from '../../src/protocol/flood-budget.js';
+import { FloodBudget } from '../../src/protocol/flow/flood-budget.js';
 import { Code, creditPayload, FrameType } from '../../src/wire/index.js';
 import type { FrameInit } from '../support/frame-log.js';
 import { SimPeer } from '../support/sim-peer.js';

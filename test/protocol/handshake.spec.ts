@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/index.js';
-import { limitsToMeta } from '../../src/protocol/limits.js';
+import { limitsToMeta } from '../../src/protocol/flow/limits.js';
 import {
   Code,
   describeFrame,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Keepalive } from '../../src/protocol/keepalive.js';
+import { Keepalive } from '../../src/protocol/socket/keepalive.js';
 import { Code, FrameType, HEADER_LENGTH, writeHeader } from '../../src/wire/index.js';
 import { SimPair } from '../support/sim-pair.js';
 import { SimPeer } from '../support/sim-peer.js';

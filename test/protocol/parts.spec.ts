@@ -1,10 +1,10 @@
 // The small parts of the floor, where a pair of machines would not reach their edges.
 import { describe, expect, it } from '@jest/globals';
-import { FrameWriter } from '../../src/protocol/frame-writer.js';
-import { MessageTable } from '../../src/protocol/message-table.js';
-import { keepPayload } from '../../src/protocol/payload.js';
-import { Queue } from '../../src/protocol/queue.js';
-import { cutText } from '../../src/protocol/text.js';
+import { FrameWriter } from '../../src/protocol/output/frame-writer.js';
+import { MessageTable } from '../../src/protocol/message/message-table.js';
+import { keepPayload } from '../../src/protocol/flow/payload.js';
+import { Queue } from '../../src/protocol/common/queue.js';
+import { cutText } from '../../src/protocol/common/text.js';
 import { FrameType, MAX_ID } from '../../src/wire/index.js';
 import { Random } from '../support/random.js';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { Receipts } from '../../src/protocol/receipts.js';
-import { ReplayQueue } from '../../src/protocol/replay-queue.js';
-import { ControlUnit } from '../../src/protocol/unit.js';
+import { Receipts } from '../../src/protocol/flow/receipts.js';
+import { ReplayQueue } from '../../src/protocol/output/replay-queue.js';
+import { ControlUnit } from '../../src/protocol/output/unit.js';
 import { creditPayload, FrameType, MAX_ID, EMPTY } from '../../src/wire/index.js';
 import { SimPeer } from '../support/sim-peer.js';
 

@@ -1,7 +1,7 @@
 /** A connection that gets another socket, at a machine: what is written again, what counts, what stays. */
 import { describe, expect, it } from '@jest/globals';
 import { DEFAULT_LIMITS } from '../../src/protocol/index.js';
-import { limitsToMeta } from '../../src/protocol/limits.js';
+import { limitsToMeta } from '../../src/protocol/flow/limits.js';
 import {
   Capability,
   Code,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { TimeBudget } from '../../src/protocol/time-budget.js';
+import { TimeBudget } from '../../src/protocol/common/time-budget.js';
 
 const START = 1_000_000;
 

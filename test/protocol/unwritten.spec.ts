@@ -1,8 +1,8 @@
 /** Messages and sessions that are given up before anything of them is written: the other side never hears of them. */
 import { describe, expect, it } from '@jest/globals';
 import { DEFAULT_LIMITS, type Failure } from '../../src/protocol/index.js';
-import { limitsToMeta } from '../../src/protocol/limits.js';
-import { RevocableQueue } from '../../src/protocol/revocable-queue.js';
+import { limitsToMeta } from '../../src/protocol/flow/limits.js';
+import { RevocableQueue } from '../../src/protocol/output/revocable-queue.js';
 import {
   Capability,
   creditPayload,

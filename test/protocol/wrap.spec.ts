@@ -6,7 +6,7 @@ import {
   MessageWindow,
   ReceiveWindow,
   SendWindow,
-} from '../../src/protocol/windows.js';
+} from '../../src/protocol/flow/windows.js';
 import { Code, Flag, FrameType, MAX_ID } from '../../src/wire/index.js';
 import { SimPair } from '../support/sim-pair.js';
 import { SimPeer } from '../support/sim-peer.js';

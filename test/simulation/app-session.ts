@@ -2,7 +2,7 @@
  * Sessions as applications hold them, and each of them on one connection. Whatever the protocol floor tells is kept;
  * what contradicts a promise fails the life.
  */
-import type { StreamingSession } from '../../src/endpoint/streaming-send.js';
+import type { StreamingSession } from '../../src/endpoint/api/streaming-send.js';
 import {
   type ConnectionMachine,
   type Failure,

@@ -2,7 +2,7 @@
  * The calm at the end of a life: networks work, applications read and settle, and everything must come to its end by
  * itself. Then nothing may be counted as held, queued, open or charged any more.
  */
-import { ControlUnit } from '../../src/protocol/unit.js';
+import { ControlUnit } from '../../src/protocol/output/unit.js';
 import type { ConnectionMachine, FailureKind } from '../../src/protocol/index.js';
 import { FrameType, EMPTY } from '../../src/wire/index.js';
 import type { AppSession, Channel } from './app-session.js';

@@ -1,20 +1,20 @@
 /** One end of a connection in a simulated world: the endpoint's own `Continuity`, and what an application knows. */
-import type { DialFailure } from '../../src/endpoint/dial-errors.js';
+import type { DialFailure } from '../../src/endpoint/socket/dial-errors.js';
 import {
   Continuity,
   type ContinuityListener,
   type ReconnectorFactory,
-} from '../../src/endpoint/continuity.js';
-import type { Settings } from '../../src/endpoint/options.js';
+} from '../../src/endpoint/link/continuity.js';
+import type { Settings } from '../../src/endpoint/common/options.js';
 import {
   ConnectionMachine,
   type Failure,
   type FailureKind,
   type SessionMachine,
 } from '../../src/protocol/index.js';
-import { OutageWatch } from '../../src/endpoint/outage.js';
-import { PendingSend } from '../../src/endpoint/pending-send.js';
-import { StreamingSend } from '../../src/endpoint/streaming-send.js';
+import { OutageWatch } from '../../src/endpoint/link/outage.js';
+import { PendingSend } from '../../src/endpoint/api/pending-send.js';
+import { StreamingSend } from '../../src/endpoint/api/streaming-send.js';
 import { type Frame, Flag, FrameType, EMPTY } from '../../src/wire/index.js';
 import { AppSession, type Channel } from './app-session.js';
 import type { Attempt } from './attempt.js';

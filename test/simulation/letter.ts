@@ -2,12 +2,12 @@
  * What an application wants to have sent, through all connections that it takes: one `send` of the endpoint, whose
  * own `PendingSend` or `StreamingSend` sends it, and sends it again elsewhere where that does no harm.
  */
-import { isInterconnectError } from '../../src/endpoint/errors.js';
-import { ItemSource } from '../../src/endpoint/item-source.js';
-import type { Outcome } from '../../src/endpoint/outcome.js';
-import type { WhenOffline } from '../../src/endpoint/outage.js';
-import { PendingSend } from '../../src/endpoint/pending-send.js';
-import { StreamingSend } from '../../src/endpoint/streaming-send.js';
+import { isInterconnectError } from '../../src/endpoint/common/errors.js';
+import { ItemSource } from '../../src/endpoint/stream/item-source.js';
+import type { Outcome } from '../../src/endpoint/api/outcome.js';
+import type { WhenOffline } from '../../src/endpoint/link/outage.js';
+import { PendingSend } from '../../src/endpoint/api/pending-send.js';
+import { StreamingSend } from '../../src/endpoint/api/streaming-send.js';
 import { type Executed } from '../../src/protocol/index.js';
 import { codeName, encodeMeta, EMPTY } from '../../src/wire/index.js';
 import type { AppSession } from './app-session.js';

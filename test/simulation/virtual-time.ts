@@ -3,7 +3,7 @@
  * happen, and then everything that the event has put off: ticks and microtasks, in Node's order. The microtasks are
  * Node's own, so that code which awaits promises runs in virtual time as well.
  */
-import type { Clock } from '../../src/endpoint/clock.js';
+import type { Clock } from '../../src/endpoint/common/clock.js';
 import type { Random } from '../support/random.js';
 import { drainMicrotasks } from './virtual-node.js';
 

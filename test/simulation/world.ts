@@ -2,18 +2,18 @@
  * Two processes and the network between them: the endpoint's `Dialer`, `Reconnector`, `Continuity`, `Carrier` and
  * `Driver` with all that is below them, on sockets and in a time of this world. Only the listener is the world's own.
  */
-import { Dialer, type Provided } from '../../src/endpoint/dialer.js';
-import type { ReconnectorFactory } from '../../src/endpoint/continuity.js';
-import { Driver } from '../../src/endpoint/driver.js';
-import type { Network as SocketSource } from '../../src/endpoint/network.js';
-import type { Settings } from '../../src/endpoint/options.js';
-import type { Peer } from '../../src/endpoint/peer.js';
-import { OUTSIDE } from '../../src/endpoint/scope.js';
+import { Dialer, type Provided } from '../../src/endpoint/socket/dialer.js';
+import type { ReconnectorFactory } from '../../src/endpoint/link/continuity.js';
+import { Driver } from '../../src/endpoint/socket/driver.js';
+import type { Network as SocketSource } from '../../src/endpoint/common/network.js';
+import type { Settings } from '../../src/endpoint/common/options.js';
+import type { Peer } from '../../src/endpoint/common/peer.js';
+import { OUTSIDE } from '../../src/endpoint/common/scope.js';
 import {
   type ReconnectListener,
   type ReconnectSettings,
   Reconnector,
-} from '../../src/endpoint/reconnector.js';
+} from '../../src/endpoint/link/reconnector.js';
 import {
   DEFAULT_LIMITS,
   type Greeting,

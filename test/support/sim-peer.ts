@@ -7,7 +7,7 @@
  *     peer.expectClose(Code.PROTOCOL);
  */
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/index.js';
-import { limitsToMeta } from '../../src/protocol/limits.js';
+import { limitsToMeta } from '../../src/protocol/flow/limits.js';
 import {
   Code,
   codeName,

@@ -1,0 +1,262 @@
+/** Opens connections: the dialer's side. */
+import { EMPTY } from '../../wire/index.js';
+import type { ConnectionOptions as TlsConnectOptions } from 'node:tls';
+import { MAX_CONNECT_DATA } from '../../protocol/index.js';
+import { checkTarget } from '../socket/bind.js';
+import { type Bytes, toBufferOrEmpty } from '../common/bytes.js';
+import { Connection } from './connection.js';
+import { type Address, cancelledError } from '../socket/dial-errors.js';
+import { Dialer, type DialTarget, type Provided } from '../socket/dialer.js';
+import {
+  checkObject,
+  closedError,
+  errorOf,
+  failureOf,
+  type InterconnectError,
+  optionError,
+  shown,
+} from '../common/errors.js';
+import {
+  checkInteger,
+  type EndpointOptions,
+  resolveOptions,
+  type Settings,
+} from '../common/options.js';
+import { patienceOf, type WhenOffline } from '../link/outage.js';
+import { type ReconnectOptions, type ReconnectSettings, Reconnector } from '../link/reconnector.js';
+import { microtask } from '../common/runtime.js';
+
+/** Where to connect to, and how. */
+export interface ConnectOptions extends EndpointOptions, Address {
+  /** Several addresses of the same service, instead of one: they are tried in turn. */
+  addresses?: readonly Address[] | undefined;
+  /**
+   * Encrypts: Node's `tls.connect` options, or `true` for its defaults. The certificate is verified. A function is called
+   * for each attempt and may return a promise, so that a certificate can be renewed while the connection lives. The
+   * function's time counts within `handshakeTimeout`. If the function throws, that attempt has failed.
+   */
+  tls?: TlsConnectOptions | true | (() => TlsSetup | PromiseLike<TlsSetup>) | undefined;
+  /**
+   * Shown to the other side before it accepts the connection; at most 15 KiB. A function is called for each attempt, as
+   * that of `tls` is: use one for a token that expires.
+   */
+  data?: Bytes | (() => Bytes | undefined | PromiseLike<Bytes | undefined>) | undefined;
+  /** Gives the attempt to connect up. The signal means nothing to a connection that has been open. */
+  signal?: AbortSignal | undefined;
+  /** How to come back after the socket was lost; `false`: the connection ends with its socket. */
+  reconnect?: ReconnectOptions | false | undefined;
+  /**
+   * Milliseconds that each address of a name has to answer before the next one is tried, as Node's option of that name.
+   * The last has what is left of `handshakeTimeout`. Default: a quarter of `handshakeTimeout`, which is 2,500.
+   */
+  autoSelectFamilyAttemptTimeout?: number | undefined;
+  /**
+   * What becomes of calls while there is no socket, the first included: a call may have a `whenOffline` of its own. Default
+   * `'wait'`.
+   */
+  whenOffline?: WhenOffline | undefined;
+  /** @internal Milliseconds before the first attempt. */
+  startDelay?: number | undefined;
+}
+
+/** What a function given as `tls` returns. */
+export type TlsSetup = TlsConnectOptions | true;
+
+/**
+ * Connects, and resolves once the other side has accepted. Each address is tried once. From then on the connection
+ * outlives its sockets, as `reconnect` says. Its events and handlers run outside of the caller's async scope: in that in
+ * which this package was loaded.
+ * @throws IC_ERR_CONNECT if there is no socket to be had, IC_ERR_HANDSHAKE_TIMEOUT, IC_ERR_CONNECTION_REJECTED with the
+ * other side's status, reason and data, IC_ERR_PROTOCOL if the other side speaks something else, IC_ERR_CANCELLED by the
+ * signal, IC_ERR_OPTION. If several addresses were tried, the message has the reason of each, and `cause.errors` has
+ * the errors.
+ */
+export async function connect(options: ConnectOptions): Promise<Connection> {
+  const connection = dialing(options, 1);
+  try {
+    await whenOpen(connection);
+  } catch (error) {
+    void connection.close();
+    throw error;
+  }
+  // Lost within the same tick, and not to be had again.
+  if (connection.status === 'closed') throw closedError();
+  return connection;
+}
+
+/**
+ * Returns a connection at once, whose status is `'connecting'`. Sessions can be opened and messages sent: they wait
+ * in the ordinary queues, each within its own timeout, until the other side has accepted the connection (`'open'`).
+ * A round of attempts that fails is told by `'connectError'`, and another follows, as after a lost socket; with
+ * `reconnect: false`, none does. What waiting does not mend ends the connection at the first round: TLS, the other side's
+ * refusal, another protocol, an option. `'close'` then has the error, and what waited fails with that as `cause`.
+ * While there is no socket, `whenOffline` says how long calls wait.
+ * @throws IC_ERR_OPTION.
+ */
+export function createConnection(options: ConnectOptions): Connection {
+  return dialing(options, undefined);
+}
+
+/**
+ * @internal Resolves once the other side has accepted the connection.
+ * @throws What the connection ended with before; IC_ERR_OFFLINE as its `whenOffline` says.
+ */
+export function whenOpen(connection: Connection): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (connection.isOver) return reject(closedError());
+    if (connection.continuity.wasAttached) return resolve();
+    const refusal = connection.refusal(undefined);
+    if (refusal !== undefined) return reject(errorOf(refusal));
+    const settle = (): void => {
+      connection.off('open', onOpen);
+      connection.off('offline', onFailure);
+      connection.off('close', onFailure);
+    };
+    const onOpen = (): void => {
+      settle();
+      resolve();
+    };
+    const onFailure = (error: InterconnectError | undefined): void => {
+      settle();
+      reject(error ?? closedError());
+    };
+    connection.once('open', onOpen);
+    connection.once('offline', onFailure);
+    connection.once('close', onFailure);
+  });
+}
+
+/** `rounds`: after how many rounds the first connection is given up. */
+function dialing(options: ConnectOptions, rounds: number | undefined): Connection {
+  const settings = resolveOptions(options);
+  // Not in that of the caller, which may be a request.
+  return settings.scope.runInAsyncScope(begun, undefined, options, settings, rounds);
+}
+
+function begun(
+  options: ConnectOptions,
+  settings: Settings,
+  rounds: number | undefined,
+): Connection {
+  const reconnect = reconnectSettings(options, rounds);
+  const dialer = new Dialer(targetOf(options, settings), settings, reconnect.comesBack);
+  const { signal, whenOffline } = options;
+  const connection = new Connection(settings, '', {
+    addresses: dialer.addresses,
+    patience: whenOffline === undefined ? Infinity : patienceOf(whenOffline),
+    reconnector: (listener) => new Reconnector(dialer, reconnect, settings.clock, listener),
+  });
+  if (signal !== undefined) giveUpUpon(signal, connection);
+  connection.continuity.begin();
+  return connection;
+}
+
+function giveUpUpon(signal: AbortSignal, connection: Connection): void {
+  const onAbort = (): void => {
+    if (connection.status === 'connecting') connection.continuity.end(failureOf(cancelledError()));
+  };
+  // Whoever has just made the connection listens for its end first.
+  if (signal.aborted) return microtask(onAbort);
+  signal.addEventListener('abort', onAbort, { once: true });
+  const unlisten = (): void => signal.removeEventListener('abort', onAbort);
+  connection.once('open', unlisten);
+  connection.once('close', unlisten);
+}
+
+function targetOf(options: ConnectOptions, settings: Settings): DialTarget {
+  const { tls, data } = options;
+  return {
+    addresses: addressesOf(options),
+    encrypts: tls !== undefined,
+    provide: provider(tls, data),
+    attemptTimeout: attemptTimeoutOf(options, settings),
+  };
+}
+
+/** @internal */
+export function attemptTimeoutOf(
+  {
+    autoSelectFamilyAttemptTimeout: chosen,
+  }: Pick<ConnectOptions, 'autoSelectFamilyAttemptTimeout'>,
+  { handshakeTimeout }: Pick<Settings, 'handshakeTimeout'>,
+): number {
+  const timeout = chosen ?? Math.max(LEAST_ATTEMPT, Math.ceil(handshakeTimeout / 4));
+  return checkInteger('autoSelectFamilyAttemptTimeout', timeout, LEAST_ATTEMPT, 2 ** 31 - 1);
+}
+
+/** What does not change is checked here, and the rest when it is there. */
+function provider(
+  tls: ConnectOptions['tls'],
+  data: ConnectOptions['data'],
+): () => Provided | Promise<Provided> {
+  const fixedTls = typeof tls === 'function' || tls === undefined ? undefined : tlsOf(tls);
+  const fixedData = typeof data === 'function' ? undefined : dataOf(data);
+  if (typeof tls !== 'function' && fixedData !== undefined) {
+    const provided = { tls: fixedTls, data: fixedData };
+    return () => provided;
+  }
+  return async () => {
+    const [setup, bytes] = await Promise.all([
+      typeof tls === 'function' ? (async () => tlsOf(await tls()))() : fixedTls,
+      typeof data === 'function' ? (async () => dataOf(await data()))() : fixedData,
+    ]);
+    return { tls: setup, data: bytes ?? EMPTY };
+  };
+}
+
+function tlsOf(tls: TlsSetup): TlsConnectOptions {
+  if (tls === true) return {};
+  checkObject('tls', tls);
+  return tls;
+}
+
+function dataOf(bytes: Bytes | undefined): Buffer {
+  const data = toBufferOrEmpty(bytes, 'Connect data');
+  if (data.length <= MAX_CONNECT_DATA) return data;
+  throw optionError(
+    `Connect data of ${data.length} bytes exceeds ${MAX_CONNECT_DATA}. Send it as a message instead.`,
+  );
+}
+
+function addressesOf(options: ConnectOptions): readonly Address[] {
+  const { addresses, host, port, path, network } = options;
+  if (network !== undefined) return [{ path: network.address }];
+  if (addresses === undefined) return [checkAddress(options)];
+  if (host !== undefined || port !== undefined || path !== undefined) {
+    throw optionError('addresses excludes host, port and path. Give one or the other.');
+  }
+  if (!Array.isArray(addresses) || addresses.length === 0) {
+    throw optionError(
+      `addresses must be a list of at least one { host, port } or { path }, and is ${shown(addresses)}.`,
+    );
+  }
+  for (const address of addresses) {
+    checkObject('An address', address);
+    checkAddress(address);
+  }
+  return [...addresses];
+}
+
+function checkAddress(address: Address): Address {
+  checkTarget(address);
+  if (address.path === undefined) checkInteger('port', address.port, 1, 65_535);
+  return address;
+}
+
+function reconnectSettings(
+  { reconnect = {}, startDelay = 0 }: ConnectOptions,
+  rounds: number | undefined,
+): ReconnectSettings {
+  const comesBack = reconnect !== false;
+  if (comesBack) checkObject('reconnect', reconnect);
+  const { minDelay = 100, maxDelay = 10_000, attempts } = reconnect || {};
+  checkInteger('reconnect.minDelay', minDelay, 1, 2 ** 31 - 1);
+  checkInteger('reconnect.maxDelay', maxDelay, minDelay, 2 ** 31 - 1);
+  if (attempts !== undefined) checkInteger('reconnect.attempts', attempts, 1, 2 ** 31 - 1);
+  const most = attempts ?? Infinity;
+  const firstAttempts = rounds ?? (comesBack ? most : 1);
+  return { minDelay, maxDelay, attempts: most, firstAttempts, comesBack, startDelay };
+}
+
+/** Milliseconds: Node takes no less. */
+const LEAST_ATTEMPT = 10;

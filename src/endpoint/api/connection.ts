@@ -1,0 +1,564 @@
+/** The relation between two processes, as applications see it. */
+import { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+import {
+  type ConnectionMachine,
+  DRAINING,
+  type Failure,
+  type Greeting,
+  type SessionMachine,
+} from '../../protocol/index.js';
+import { Code, MAX_TEXT, type Meta, EMPTY } from '../../wire/index.js';
+import { type Bytes, type Metadata, toBufferOrEmpty, toEntries } from '../common/bytes.js';
+import { checkCode, checkReason } from '../common/codes.js';
+import {
+  Continuity,
+  type ContinuityListener,
+  type ReconnectorFactory,
+} from '../link/continuity.js';
+import { type Address, namesOf, withoutPeriod } from '../socket/dial-errors.js';
+import type { Driver } from '../socket/driver.js';
+import {
+  closedError,
+  errorOf,
+  InterconnectError,
+  isInterconnectError,
+  optionError,
+} from '../common/errors.js';
+import { checkInteger, deadlineOf, type Settings } from '../common/options.js';
+import { type Outage, OutageWatch, type WhenOffline } from '../link/outage.js';
+import type { Peer } from '../common/peer.js';
+import { report, warn } from './report.js';
+import { PendingSend } from './pending-send.js';
+import { RoundTrips } from './round-trips.js';
+import { Session } from './session.js';
+import { checkName } from './session-name.js';
+import { StreamingSend, type Timing } from './streaming-send.js';
+
+/**
+ * `connecting`: the other side has not accepted it yet, and what is sent waits; `open`; `detached`: it has no socket at
+ * the moment, and what is sent waits for one; `draining`: this side takes nothing new; `closing`: nothing more is sent or
+ * delivered; `closed`: the socket is gone.
+ */
+export type ConnectionStatus =
+  'connecting' | 'open' | 'detached' | 'draining' | 'closing' | 'closed';
+
+/** What a connection emits. Each listener is called synchronously, before the next frame is looked at. */
+export interface ConnectionEvents {
+  /** The other side opened a session: accept or reject it. Without a listener it is rejected. */
+  session: [session: Session];
+  /** Every change of `connection.status`. */
+  status: [status: ConnectionStatus];
+  /** The other side has accepted it. Told once, of a connection that `createConnection` made. */
+  open: [];
+  /**
+   * At a dialer, all addresses were tried in vain, for the reasons that the error names. Another round follows after a
+   * pause, unless `'close'` comes next.
+   */
+  connectError: [error: InterconnectError];
+  /** The socket was lost; the connection goes on with the next one. */
+  detach: [error: InterconnectError];
+  /**
+   * There has been no socket for longer than the connection's `whenOffline`. What was not written has failed, and what is
+   * sent from now on fails at once, until `'open'`, `'resume'` or `'renew'`.
+   */
+  offline: [error: InterconnectError];
+  /** Another socket carries it, and nothing was lost. */
+  resume: [];
+  /**
+   * The other side has begun a new connection: it was started anew, drains, or waited too long. This side's
+   * sessions are opened again; those of the other side have closed. What may have been executed has failed.
+   */
+  renew: [];
+  /** It is over; the error says why, where neither side closed it in order. */
+  close: [error: InterconnectError | undefined];
+  /** A listener of this side threw, or its promise rejected. Without a listener: a process warning. */
+  handlerError: [error: unknown];
+}
+
+/** How a session is opened. */
+export interface SessionOptions {
+  /** Shown to the other side's application with the session. */
+  data?: Bytes | undefined;
+  /** Shown with it; see `Metadata` for its limits. */
+  metadata?: Metadata | undefined;
+  /**
+   * Milliseconds until the session must be accepted or rejected, from the moment in which the request to open it
+   * is written to a socket. Default: `sessionTimeout`; 0 = no limit.
+   */
+  timeout?: number | undefined;
+  /**
+   * Of `createSession`: for how long it waits while there is no socket. Default: the connection's. `openSession` does not
+   * wait at all.
+   */
+  whenOffline?: WhenOffline | undefined;
+}
+
+/** @internal What a dialer's connection is made of beside its settings. */
+export interface DialerParts {
+  /** Where the other side can be. */
+  readonly addresses: readonly Address[];
+  /** Milliseconds. */
+  readonly patience: number;
+  readonly reconnector: ReconnectorFactory;
+}
+
+/** How long a drain may take. */
+export interface DrainOptions {
+  /** Milliseconds until the connection is closed although something is left. Default 30,000; 0 = at once. */
+  timeout?: number | undefined;
+}
+
+/** What the other side can read about why a connection is closed. */
+export interface CloseOptions {
+  /** `Code.OK` (the default) or an application's own, 0x8000–0xffff. */
+  code?: number | undefined;
+  /** For people, at most 1024 bytes. Default: none. */
+  reason?: string | undefined;
+  /** For the other side's application. Default: none. */
+  data?: Bytes | undefined;
+}
+
+/**
+ * One connection. A dialer has it from `connect` or `createConnection`, and `Listener` emits it. Both ends are alike:
+ * either opens sessions, and either may close. A connection outlives its sockets: the dialer comes back with another
+ * one, and both go on where they were. If the other process is not the same any more, the dialer's end goes on with
+ * a new connection of the other side, and the listener's end closes.
+ */
+export class Connection extends EventEmitter<ConnectionEvents> {
+  /** Unique in this process, for logs. */
+  readonly id: string;
+  /**
+   * Who the dialer is, as the listener's `authenticate` found: what it gave to `handshake.accept`. Empty where it
+   * gave nothing, and at the dialer. It stays the same while sockets come and go: nobody else can go on with the
+   * connection.
+   */
+  readonly principal: string;
+  /** @internal What brings sockets, and takes them. */
+  readonly continuity: Continuity;
+  readonly #settings: Settings;
+  /** Sessions of this side, to be opened again where the other side begins anew. */
+  readonly #sessions = new Set<Session>();
+  /** Those that `createSession` waits for, and with how much patience. */
+  readonly #awaited = new Map<Session, WhenOffline | undefined>();
+  #peer: Peer | undefined;
+  #data: Buffer = EMPTY;
+  #socket: Socket | undefined;
+  #status: ConnectionStatus;
+  readonly #outage: OutageWatch;
+  #isDraining = false;
+  /** @internal Resolves when its last socket is gone. */
+  readonly gone: Promise<void>;
+  #resolveGone: () => void = () => undefined;
+  readonly #roundTrips = new RoundTrips((done) => {
+    const { driver } = this.continuity;
+    if (driver === undefined || this.isOver) throw this.#withoutSocket();
+    driver.machine.ping(done, this.now());
+  });
+
+  /** @internal `dialer`: at that end. */
+  constructor(settings: Settings, principal: string, dialer?: DialerParts) {
+    super({ captureRejections: true });
+    this.id = `connection-${++count}`;
+    this.principal = principal;
+    this.#settings = settings;
+    this.#status = dialer === undefined ? 'open' : 'connecting';
+    this.#outage = new OutageWatch(settings.clock, dialer?.patience ?? Infinity, {
+      whom: dialer === undefined ? () => nameOfPeer(this.peer) : () => namesOf(dialer.addresses),
+      giveUp: (patience, failure) => this.#giveUp(patience, failure),
+      onOffline: (error) => this.guard(() => this.emit('offline', error)),
+      hurry: () => this.continuity.hurry(),
+    });
+    const role = dialer === undefined ? 'listener' : 'dialer';
+    this.continuity = new Continuity(role, settings, this.#listener(), dialer?.reconnector);
+    if (dialer !== undefined) this.#outage.beginUntried();
+    this.gone = new Promise((resolve) => (this.#resolveGone = resolve));
+  }
+
+  /** Who is on the other side, as its newest socket tells. While there has been none, all of it is empty. */
+  get peer(): Peer {
+    return this.#peer ?? NOBODY;
+  }
+
+  /** What the other side provided: the dialer's `data`, or the listener's at its acceptance. Empty before that. */
+  get data(): Buffer {
+    return this.#data;
+  }
+
+  /** Where it is in its life; `'status'` tells every change. */
+  get status(): ConnectionStatus {
+    return this.#status;
+  }
+
+  /** How long there has been no socket, and why; undefined while there is one, and after the end. */
+  get outage(): Outage | undefined {
+    return this.isOver ? undefined : this.#outage.current;
+  }
+
+  /**
+   * The newest socket. It belongs to the connection: look, do not touch.
+   * @throws IC_ERR_OFFLINE before there has been one.
+   */
+  get socket(): Socket {
+    if (this.#socket === undefined) throw this.#withoutSocket();
+    return this.#socket;
+  }
+
+  /**
+   * Opens a session and waits until the other side has accepted it.
+   * @throws IC_ERR_SESSION_REJECTED with its status, reason and data; IC_ERR_TIMEOUT where it does
+   * neither; IC_ERR_OFFLINE as `whenOffline` says; IC_ERR_CLOSED; IC_ERR_OPTION.
+   */
+  async createSession(name: string, options: SessionOptions = {}): Promise<Session> {
+    const { whenOffline } = options;
+    const refusal = this.isOver ? undefined : this.refusal(whenOffline);
+    if (refusal !== undefined) throw errorOf(refusal);
+    const session = this.openSession(name, options);
+    this.#awaited.set(session, whenOffline);
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        session.off('open', onOpen);
+        session.off('close', onClose);
+        this.#awaited.delete(session);
+      };
+      const onOpen = (): void => {
+        settle();
+        resolve(session);
+      };
+      const onClose = (error: InterconnectError | undefined): void => {
+        settle();
+        reject(error ?? closedError());
+      };
+      session.once('open', onOpen);
+      session.once('close', onClose);
+    });
+  }
+
+  /**
+   * Opens a session and does not wait: messages may be sent at once. If the other side rejects the
+   * session, they fail with IC_ERR_SESSION_REJECTED and were not executed.
+   */
+  openSession(name: string, options: SessionOptions = {}): Session {
+    checkName(name);
+    if (this.isOver) throw closedError();
+    const { data, metadata } = options;
+    const payload = this.checkSessionData(toBufferOrEmpty(data, 'Session data'));
+    const meta: Meta = metadata === undefined ? {} : { metadata: toEntries(metadata) };
+    const timeout = deadlineOf(options.timeout, this.#settings.sessionTimeout, 0);
+    const machine = this.machine.openSession(name, meta, payload, timeout);
+    // The other side drains; or, within the 'close' of another session, the connection is over and has not said so.
+    if (machine.state.kind === 'closed') {
+      throw this.machine.peerDrains ? errorOf(DRAINING) : closedError();
+    }
+    const session = new Session(this, machine, false);
+    this.#sessions.add(session);
+    return session;
+  }
+
+  /**
+   * The round trip to the other side and back, in milliseconds; answered by its library.
+   * One is made at a time: who asks for one meanwhile has the next.
+   * @throws IC_ERR_OFFLINE if there is no socket at the moment, IC_ERR_CLOSED.
+   */
+  ping(): Promise<number> {
+    return this.#roundTrips.ask();
+  }
+
+  /**
+   * Takes nothing new: what the other side sends from here on is refused, and was not executed. Resolves when
+   * everything that runs has been settled, in both directions, or the time is over, and the connection has
+   * been closed. Idempotent.
+   */
+  async drain(options: DrainOptions = {}): Promise<void> {
+    const { timeout = DRAIN_TIMEOUT } = options;
+    checkInteger('timeout', timeout, 0, 2 ** 31 - 1);
+    if (!this.isOver) {
+      // Of several, the shortest time counts.
+      const close = (): void => void this.close();
+      const stopTimer = this.#settings.clock.setAlarm(timeout, close);
+      void this.gone.then(stopTimer);
+    }
+    if (!this.isOver && !this.#isDraining) {
+      this.#isDraining = true;
+      this.#toStatus('draining');
+      this.continuity.drain();
+    }
+    await this.gone;
+  }
+
+  /**
+   * Closes the connection in order: what is pending fails with IC_ERR_CLOSED, the other side can read
+   * why. What is not written yet never runs, and says so by `executed: 'no'`; answers that are ready still leave.
+   * Resolves when the socket is gone. Idempotent.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    const code = options.code ?? Code.OK;
+    checkCode(code, [Code.OK], 'connection.close');
+    const reason = checkReason(options.reason ?? '', MAX_TEXT);
+    const data = this.checkSessionData(toBufferOrEmpty(options.data, 'The data of a close'));
+    if (!this.isOver) this.continuity.close(code, reason, data);
+    await this.gone;
+  }
+
+  /** @internal Why a call fails at once, if it does: see `WhenOffline`. @throws IC_ERR_OPTION */
+  refusal(whenOffline: WhenOffline | undefined): Failure | undefined {
+    return this.#outage.refusal(whenOffline);
+  }
+
+  /** @internal Whether one side has taken in anything of the other, on the newest connection between the two. */
+  get wasOfUse(): boolean {
+    const { received, output } = this.machine;
+    return received + output.sent.acknowledged > 0;
+  }
+
+  /** @internal Whether nothing more can be sent. */
+  get isOver(): boolean {
+    return this.#status === 'closing' || this.#status === 'closed';
+  }
+
+  /** @internal */
+  get machine(): ConnectionMachine {
+    return this.continuity.machine;
+  }
+
+  /** @internal */
+  get peerMaxMessageSize(): number {
+    return this.machine.peer.maxMessage;
+  }
+
+  /** @internal How many sessions the other side allows at once; before it has said so, the default. */
+  get peerMaxSessions(): number {
+    return this.machine.peer.sessions;
+  }
+
+  /** @internal */
+  now(): number {
+    return this.#settings.clock.now();
+  }
+
+  /** @internal */
+  get messageTimeout(): number {
+    return this.#settings.messageTimeout;
+  }
+
+  /** @internal */
+  deadline(timeout: number | undefined): number {
+    return deadlineOf(timeout, this.#settings.messageTimeout, this.continuity.now());
+  }
+
+  /** @internal Who waited in vain while there was no socket learns for how long that was, and why. */
+  explained(failure: Failure): Failure {
+    const { outage } = this;
+    if (outage === undefined || !WAITED_FOR.has(failure.kind)) return failure;
+    const message = `${failure.message} ${this.#outage.sentence}.`;
+    return { ...failure, message, cause: outage.error };
+  }
+
+  /** @internal A stream without a timeout of its own may take for ever, as long as it makes progress. */
+  timing(timeout: number | undefined): Timing {
+    const patience = timeout === undefined ? this.#settings.messageTimeout : 0;
+    return { deadline: this.deadline(timeout), patience, timeout };
+  }
+
+  /** @internal What stands on one frame must fit into it. */
+  checkSessionData(data: Buffer): Buffer {
+    const { maxFrame, maxMeta } = this.machine.peer;
+    const limit = maxFrame - maxMeta;
+    if (data.length <= limit) return data;
+    throw optionError(
+      `The data of ${data.length} bytes exceeds the ${limit} bytes that fit. Send it as a message instead.`,
+    );
+  }
+
+  /** @internal What of others the call may set going belongs to the connection, and not to the caller of the moment. */
+  inScope(call: () => void): void {
+    this.#settings.scope.runInAsyncScope(call);
+  }
+
+  /** @internal Lets awaiting code attach its listeners before the next frame is looked at. */
+  hold(): void {
+    this.continuity.driver?.hold();
+  }
+
+  /**
+   * @internal Runs listeners that have nothing to decide: if one throws, all else goes on. They run in the connection's
+   * scope, also when a caller of the moment brings the event about.
+   */
+  guard(listeners: () => void): void {
+    try {
+      this.#settings.scope.runInAsyncScope(listeners);
+    } catch (error) {
+      this.reportHandlerError(error);
+    }
+  }
+
+  /** @internal */
+  reportHandlerError(error: unknown): void {
+    this.inScope(() => report(error, () => this.emit('handlerError', error)));
+  }
+
+  /** A listener that returned a promise, and it rejected. */
+  override [EventEmitter.captureRejectionSymbol](
+    error: Error,
+    event: unknown,
+    subject?: unknown,
+  ): void {
+    if (event === 'handlerError') return warn(error);
+    if (subject instanceof Session) this.#sessionFailed(subject, error);
+    else this.reportHandlerError(error);
+  }
+
+  #onSession(machine: SessionMachine): void {
+    const session = new Session(this, machine, true);
+    try {
+      if (this.emit('session', session)) return;
+      session.reject(Code.NO_SUCH_SESSION, `Nobody serves sessions here.`);
+    } catch (error) {
+      this.#sessionFailed(session, error);
+    }
+  }
+
+  /** @internal */
+  forget(session: Session): void {
+    this.#sessions.delete(session);
+  }
+
+  #listener(): ContinuityListener {
+    return {
+      isWanted: () => this.#isWanted(),
+      onSession: (machine) => this.#onSession(machine),
+      onAttached: (how, driver, greeting, peer) => this.#onAttached(how, driver, greeting, peer),
+      onDetached: (failure) => {
+        const error = failure && errorOf(failure);
+        // One that is sent elsewhere may find another socket at once.
+        if (failure !== undefined) this.#outage.begin(withoutPeriod(failure.message), error);
+        this.#roundTrips.fail(error ?? errorOf(PING_LOST));
+        if (!this.#isDraining) this.#toStatus('detached');
+        if (error !== undefined) this.guard(() => this.emit('detach', error));
+        this.#outage.watch();
+      },
+      onRenewing: (machine) => {
+        for (const session of this.#sessions) session.move(machine);
+      },
+      onRoundFailed: (failure) => {
+        this.#outage.onRoundFailed(failure);
+        this.guard(() => this.emit('connectError', failure.error));
+        this.#outage.watch();
+      },
+      onDrained: () => void this.close(),
+      onClosed: (failure) => {
+        this.#outage.end();
+        this.#toStatus('closing');
+        const error = failure && this.#endOf(failure);
+        this.#roundTrips.fail(error ?? closedError());
+        this.guard(() => this.emit('close', error));
+      },
+      onGone: () => {
+        this.#toStatus('closed');
+        this.#resolveGone();
+      },
+    };
+  }
+
+  #onAttached(
+    how: 'first' | 'resumed' | 'renewed',
+    driver: Driver,
+    { data }: Greeting,
+    peer: Peer,
+  ): void {
+    this.#peer = peer;
+    this.#socket = driver.socket;
+    this.#data = data;
+    this.#outage.end();
+    if (how === 'first') {
+      if (!this.#isDraining) this.#toStatus('open');
+      return this.guard(() => this.emit('open'));
+    }
+    // They were on their way on a socket that this one has superseded.
+    this.#roundTrips.fail(errorOf(PING_LOST));
+    if (!this.#isDraining) this.#toStatus('open');
+    this.guard(() => this.emit(how === 'resumed' ? 'resume' : 'renew'));
+  }
+
+  /** What `OutageOwner` asks for. */
+  #giveUp(patience: number, failure: Failure): number {
+    let least = Infinity;
+    const isDue = (whenOffline: WhenOffline | undefined): boolean => {
+      const own = this.#outage.patienceOf(whenOffline);
+      if (own > patience) least = Math.min(least, own);
+      return own <= patience;
+    };
+    this.machine.giveUpUnwritten(none, (message) => {
+      const isOurs = message instanceof PendingSend || message instanceof StreamingSend;
+      return isDue(isOurs ? message.whenOffline : undefined) ? failure : undefined;
+    });
+    for (const [session, whenOffline] of this.#awaited) {
+      if (isDue(whenOffline)) session.machine.giveUpUnwritten(failure, none);
+    }
+    return least;
+  }
+
+  /** Whoever only tried to connect, and has been told that it failed, need not keep the process alive. */
+  #isWanted(): boolean {
+    if (this.continuity.wasAttached || !this.#outage.isOffline) return true;
+    let isWanted = this.#awaited.size > 0;
+    this.machine.giveUpUnwritten(none, () => void (isWanted = true));
+    return isWanted;
+  }
+
+  /** Of a connection that never was one, the very error of its attempts. */
+  #endOf(failure: Failure): InterconnectError {
+    const { cause } = failure;
+    return isInterconnectError(cause) && !this.continuity.wasAttached ? cause : errorOf(failure);
+  }
+
+  #withoutSocket(): InterconnectError {
+    if (this.isOver) return closedError();
+    const cause = this.#outage.current?.error;
+    return new InterconnectError('IC_ERR_OFFLINE', `${this.#outage.sentence}.`, { cause });
+  }
+
+  #sessionFailed(session: Session, error: unknown): void {
+    session.reject(Code.SESSION_FAILED, 'The session listener failed.');
+    this.reportHandlerError(error);
+  }
+
+  #toStatus(status: ConnectionStatus): void {
+    if (this.#status === status) return;
+    this.#status = status;
+    this.guard(() => this.emit('status', status));
+  }
+}
+
+function nameOfPeer({ address, port }: Peer): string {
+  return port === undefined ? address : `${address}:${port}`;
+}
+
+const none = (): undefined => undefined;
+
+/** What a missing socket may have brought about. */
+const WAITED_FOR: ReadonlySet<Failure['kind']> = new Set([
+  'timeout',
+  'session-timeout',
+  'queue-full',
+]);
+
+const PING_LOST: Failure = {
+  kind: 'connection-lost',
+  executed: 'maybe',
+  message: 'The socket that the ping was sent on was lost.',
+};
+
+const NOBODY: Peer = {
+  agent: '',
+  address: '',
+  port: undefined,
+  encrypted: false,
+  authorized: false,
+  certificate: undefined,
+};
+
+/** Milliseconds. */
+const DRAIN_TIMEOUT = 30_000;
+
+let count = 0;

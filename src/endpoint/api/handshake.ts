@@ -1,0 +1,67 @@
+/** A dialer that asks to be let in, as the listener's application sees it. */
+import { MAX_CONNECT_DATA, type SocketMachine } from '../../protocol/index.js';
+import { Code, MAX_TEXT, EMPTY } from '../../wire/index.js';
+import { type Bytes, toBufferOrEmpty } from '../common/bytes.js';
+import { checkCode, checkReason } from '../common/codes.js';
+import { optionError, shown } from '../common/errors.js';
+import type { Peer } from '../common/peer.js';
+
+/** Call `accept` or `reject`; if neither is called within `handshakeTimeout`, the dialer is refused. */
+export class Handshake {
+  /** What the dialer provided: credentials, its name, whatever the application agreed on. */
+  readonly data: Buffer;
+  /** Who asks: its address, and its certificate where TLS asked for one. */
+  readonly peer: Peer;
+  readonly #machine: SocketMachine;
+  readonly #admit: (data: Buffer, principal: string) => void;
+
+  /** @internal */
+  constructor(
+    data: Buffer,
+    peer: Peer,
+    machine: SocketMachine,
+    admit: (data: Buffer, principal: string) => void,
+  ) {
+    this.data = data;
+    this.peer = peer;
+    this.#machine = machine;
+    this.#admit = admit;
+  }
+
+  /**
+   * Lets the dialer in; `data` (at most 15 KiB) is its connection's `data`. `principal`: who it is, as this
+   * judgement found; only the same may go on with the connection on another socket, which is judged like
+   * this one. A certificate counts in any case. A second call does nothing.
+   */
+  accept(data?: Bytes, principal = ''): void {
+    if (typeof principal !== 'string') {
+      throw optionError(
+        `The principal of a handshake must be a string, and is ${shown(principal)}.`,
+      );
+    }
+    this.#admit(checkData(data), principal);
+  }
+
+  /**
+   * Refuses it: its `connect` rejects with these. Default code: `Code.UNAUTHENTICATED`. Reason and data
+   * together have at most 15 KiB.
+   */
+  reject(code: number = Code.UNAUTHENTICATED, reason = '', data?: Bytes): void {
+    checkCode(code, CODES, 'handshake.reject');
+    const room = MAX_CONNECT_DATA - Buffer.byteLength(checkReason(reason, MAX_TEXT));
+    this.#machine.refuse(code, reason, checkData(data, room));
+  }
+
+  /** @internal The application's judge threw. */
+  fail(): void {
+    this.#machine.refuse(Code.INTERNAL, 'The handshake could not be judged.', EMPTY);
+  }
+}
+
+function checkData(data: Bytes | undefined, room: number = MAX_CONNECT_DATA): Buffer {
+  const bytes = toBufferOrEmpty(data, 'The data of a handshake');
+  if (bytes.length <= room) return bytes;
+  throw optionError(`The data of a handshake has ${bytes.length} bytes; at most ${room} fit.`);
+}
+
+const CODES = [Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.OVERLOADED];

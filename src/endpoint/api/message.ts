@@ -1,0 +1,311 @@
+/** A message of the other side, as a handler sees it. */
+import { type AbortReason, type IncomingMessage } from '../../protocol/index.js';
+import {
+  Code,
+  EMPTY_META,
+  FrameType,
+  MAX_TEXT,
+  type Meta,
+  quote,
+  EMPTY,
+} from '../../wire/index.js';
+import { type Bytes, type Metadata, toBuffer, toEntries, toMetadata } from '../common/bytes.js';
+import { checkCode, checkReason } from '../common/codes.js';
+import { InterconnectError } from '../common/errors.js';
+import { ItemSource } from '../stream/item-source.js';
+import { isItems, type Items } from '../stream/items.js';
+import { MessageBody } from '../stream/message-body.js';
+import { ReplyStream } from '../stream/reply-stream.js';
+import type { Session } from './session.js';
+
+/** Beside the payload of a settlement. */
+export interface SettleOptions {
+  /** Travels beside the payload; see `Metadata` for its limits. */
+  metadata?: Metadata | undefined;
+}
+
+/** What a message is rejected with; see `Message.reject`. */
+export interface ItemsRejection extends SettleOptions {
+  readonly code: number;
+  readonly reason: string;
+  readonly data?: Bytes | undefined;
+}
+
+/** Beside an answer that is a stream. */
+export interface ItemsSettleOptions extends SettleOptions {
+  /** Ends the answer at once, as if the source had failed with the signal's reason. */
+  signal?: AbortSignal | undefined;
+  /**
+   * What the message is rejected with when the source fails. Without it, it is FAILED, and the error is the
+   * connection's `handlerError`.
+   */
+  toRejection?: ((error: unknown) => ItemsRejection) | undefined;
+}
+
+/**
+ * One message, to be settled once: by `accept`, `respond` or `reject`. If that does not happen within
+ * the sender's timeout, and no answer in items begins, both sides are told. Until then it occupies one of the
+ * session's places, and after a timeout or a cancel still: settle every message when its work has ended, one-way
+ * ones too.
+ *
+ * A second settlement throws `IC_ERR_ALREADY_SETTLED`. A settlement that comes after the timeout, or
+ * after the connection was lost, does nothing: `signal` has said so before.
+ */
+export class Message {
+  /** The session it came in. */
+  readonly session: Session;
+  /** The payload. It belongs to the handler. Of a stream, what came before the first item: usually nothing. */
+  readonly data: Buffer;
+  /** Whether the request is a stream: then it is in `body`. */
+  readonly streaming: boolean;
+  /** Nobody waits for an outcome; settling only tells this side that the work is done. */
+  readonly oneWay: boolean;
+  readonly #incoming: IncomingMessage;
+  #answered = false;
+  #rejection: { readonly code: number; readonly reason: string } | undefined;
+  /** An answer was refused here because the sender would not take it. */
+  #isTooLarge = false;
+  #metadata: Metadata | undefined;
+  #controller: AbortController | undefined;
+  #abortError: InterconnectError | undefined;
+  #body: MessageBody | undefined;
+  #reply: ReplyStream | undefined;
+
+  /** @internal */
+  constructor(session: Session, incoming: IncomingMessage) {
+    this.session = session;
+    this.data = incoming.data;
+    this.streaming = incoming.requestItems !== undefined;
+    this.oneWay = incoming.oneWay;
+    this.#incoming = incoming;
+    incoming.abortListener = this;
+  }
+
+  /** Its number in the session and direction, from 1. */
+  get id(): number {
+    return this.#incoming.id;
+  }
+
+  /** What the sender put beside the payload; without a prototype. */
+  get metadata(): Metadata {
+    return (this.#metadata ??= toMetadata(this.#incoming.metadata));
+  }
+
+  /** Whether `accept`, `respond` or `reject` was called: the handler has ended. */
+  get answered(): boolean {
+    return this.#answered;
+  }
+
+  /** What it was rejected with, on this side; of an answer that is a stream, when that has ended. For who traces or logs. */
+  get rejection(): { readonly code: number; readonly reason: string } | undefined {
+    return this.#rejection;
+  }
+
+  /** Whether an outcome stands: this side's, or the timeout. */
+  get settled(): boolean {
+    const { state } = this.#incoming;
+    return state === 'settling' || state === 'settled';
+  }
+
+  /** Milliseconds until it times out; `undefined` = it does not, or no more: the first item of its answer has left. */
+  get remaining(): number | undefined {
+    const { deadline } = this.#incoming;
+    return deadline === Infinity
+      ? undefined
+      : Math.max(0, deadline - this.session.connection.now());
+  }
+
+  /**
+   * Aborts when the sender cancelled, the time is over, or the connection is gone: work that is still
+   * under way is for nobody. Once an answer in items has begun the sender alone keeps time, and cancels. Made at
+   * the first access.
+   */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.abortError !== undefined) this.#controller.abort(this.abortError);
+    }
+    return this.#controller.signal;
+  }
+
+  /**
+   * The request item by item: `for await (const item of message.body)`, once. An ordinary message is one item, or
+   * none if it is empty. An item that is not asked for is not received: the sender waits. What is unread when the
+   * message is settled is dropped. Throws what `signal` says when the message is no longer wanted.
+   */
+  get body(): AsyncIterable<Buffer> {
+    this.#body ??= new MessageBody(this.#incoming, this.data, () => this.abortError);
+    return this.#body.items;
+  }
+
+  /** The message was received and processed. */
+  accept(): void {
+    this.#settle(FrameType.ACCEPT, EMPTY_META, EMPTY);
+  }
+
+  /**
+   * Accepts with data. The bytes are not copied, and belong to the connection from here on: do not change
+   * them any more.
+   * @throws IC_ERR_OPTION for what is no bytes, IC_ERR_TOO_LARGE beyond the other side's
+   * `maxMessageSize`; the message is then still to be settled.
+   */
+  respond(data: Bytes, options?: SettleOptions): void;
+  /**
+   * Answers by a stream (see `Items`), and accepts after its last item. Resolves when all has been given to the
+   * connection, or nobody wants it any more; never rejects: if the source fails, the message is rejected, by
+   * default FAILED, and the error is the connection's `handlerError`.
+   */
+  respond(items: Items, options?: ItemsSettleOptions): Promise<void>;
+  respond(data: Bytes | Items, options?: ItemsSettleOptions): void | Promise<void> {
+    if (isItems(data)) return this.#stream(data, options);
+    this.#settle(FrameType.ACCEPT, metaOf(options), this.#payload(data));
+  }
+
+  /**
+   * Rejects. `code` is `Code.REFUSED` (the default), `Code.FAILED`, `Code.DEADLINE` (the handler took longer than it may:
+   * at the sender, a timeout as if the message's own time were over) or an application's own
+   * (0x8000–0xbfff: it was processed, 0xc000–0xffff: it was not); `reason` is for people, at most 1024
+   * bytes; `data` is for the sender's application. If `respond` has thrown IC_ERR_TOO_LARGE before, FAILED becomes
+   * `Code.REPLY_TOO_LARGE`: the sender learns that a larger `maxMessageSize` of its own would help.
+   */
+  reject(code: number = Code.REFUSED, reason = '', data?: Bytes, options?: SettleOptions): void {
+    const given = rejectionMeta(code, reason, options);
+    const isTooLarge = this.#isTooLarge && code === Code.FAILED;
+    // [IC-6.36]
+    const meta = isTooLarge ? { ...given, code: Code.REPLY_TOO_LARGE } : given;
+    this.#settle(FrameType.REJECT, meta, data === undefined ? EMPTY : this.#payload(data));
+  }
+
+  /** @internal Why the message is no longer wanted: one error, for `signal` and `body`. */
+  get abortError(): InterconnectError | undefined {
+    const { abortReason } = this.#incoming;
+    if (abortReason !== undefined) this.#abortError ??= errorFor(abortReason);
+    return this.#abortError;
+  }
+
+  /** @internal */
+  onAbort(): void {
+    this.#controller?.abort(this.abortError);
+    this.#body?.wake();
+    void this.#reply?.stop();
+  }
+
+  /** @internal Rejects with a code of the library's own. A handler that failed over its answer's size has said so. */
+  refuse(code: number, reason: string): void {
+    if (this.#answered) return;
+    const isTooLarge = this.#isTooLarge && code === Code.FAILED;
+    const meta: Meta = isTooLarge
+      ? { code: Code.REPLY_TOO_LARGE, text: 'The answer exceeds what the sender takes.' }
+      : { code, text: reason };
+    this.#settle(FrameType.REJECT, meta, EMPTY);
+  }
+
+  #settle(type: number, meta: Meta, payload: Buffer): void {
+    this.#answer();
+    this.#end(type, meta, payload);
+  }
+
+  #end(type: number, meta: Meta, payload: Buffer): void {
+    if (type === FrameType.REJECT) {
+      this.#rejection = { code: meta.code ?? Code.FAILED, reason: meta.text ?? '' };
+    }
+    this.session.settle(this.#incoming, type, meta, payload);
+    this.#body?.wake();
+  }
+
+  #stream(items: Items, options: ItemsSettleOptions = {}): Promise<void> {
+    const meta = metaOf(options);
+    this.#checkUnanswered();
+    const source = new ItemSource(items);
+    this.#answered = true;
+    const { session } = this;
+    const incoming = this.#incoming;
+    const { connection } = session;
+    this.#reply = new ReplyStream(
+      {
+        incoming,
+        peerMaxMessageSize: connection.peerMaxMessageSize,
+        settle: (type, fields, payload) => this.#end(type, fields, payload),
+        report: (error) => connection.reportHandlerError(error),
+        rejectionOf: (error) => this.#rejectionOf(error, options.toRejection),
+      },
+      source,
+      meta,
+      options.signal,
+    );
+    return this.#reply.done;
+  }
+
+  /** What the application makes of a failure may fail too, or not fit. */
+  #rejectionOf(
+    error: unknown,
+    toRejection: ItemsSettleOptions['toRejection'],
+  ): { meta: Meta; payload: Buffer } {
+    let cause = error;
+    try {
+      if (toRejection !== undefined) {
+        const { code, reason, data, ...options } = toRejection(error);
+        const payload = data === undefined ? EMPTY : this.#payload(data);
+        return { meta: rejectionMeta(code, reason, options), payload };
+      }
+    } catch (thrown) {
+      cause = thrown;
+    }
+    this.session.connection.reportHandlerError(cause);
+    return { meta: { code: Code.FAILED, text: 'The handler failed.' }, payload: EMPTY };
+  }
+
+  #answer(): void {
+    this.#checkUnanswered();
+    this.#answered = true;
+  }
+
+  #checkUnanswered(): void {
+    if (this.#answered) {
+      throw new InterconnectError(
+        'IC_ERR_ALREADY_SETTLED',
+        `Message ${this.id} of session ${quote(this.session.name, 256)} is settled already. Settle a message once.`,
+      );
+    }
+  }
+
+  #payload(data: Bytes): Buffer {
+    const payload = toBuffer(data, 'The data of a settlement');
+    const limit = this.session.connection.peerMaxMessageSize;
+    if (payload.length <= limit) return payload;
+    this.#isTooLarge = true;
+    throw new InterconnectError(
+      'IC_ERR_TOO_LARGE',
+      `An answer of ${payload.length} bytes exceeds the ${limit} bytes that the other side takes. ` +
+        `Answer in parts, or raise maxMessageSize there.`,
+    );
+  }
+}
+
+function metaOf(options: SettleOptions | undefined): Meta {
+  if (options?.metadata === undefined) return EMPTY_META;
+  return { metadata: toEntries(options.metadata) };
+}
+
+function rejectionMeta(code: number, reason: string, options: SettleOptions | undefined): Meta {
+  checkCode(code, MESSAGE_CODES, 'message.reject');
+  return { ...metaOf(options), code, text: checkReason(reason, MAX_TEXT) };
+}
+
+function errorFor(reason: AbortReason): InterconnectError {
+  switch (reason) {
+    case 'timeout':
+      return new InterconnectError('IC_ERR_TIMEOUT', 'The message was not settled in time.');
+    case 'cancelled':
+      return new InterconnectError('IC_ERR_CANCELLED', 'The sender cancelled the message.');
+    case 'lost':
+      return new InterconnectError(
+        'IC_ERR_CONNECTION_LOST',
+        'The session or its connection is gone.',
+      );
+    case 'too-large':
+      return new InterconnectError('IC_ERR_TOO_LARGE', 'An item of the message is too large.');
+  }
+}
+
+const MESSAGE_CODES = [Code.REFUSED, Code.FAILED, Code.DEADLINE];

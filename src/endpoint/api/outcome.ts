@@ -1,0 +1,85 @@
+/** What became of a message: the other side's decision, or why there is none. */
+import { saidAs } from '../../protocol/index.js';
+import { Code, FrameType, type Meta, quote } from '../../wire/index.js';
+import { type Metadata, toMetadata } from '../common/bytes.js';
+import { type Executed, InterconnectError } from '../common/errors.js';
+
+/** What the other side's handler decided. */
+export type Outcome =
+  | {
+      readonly accepted: true;
+      /** What it responded with; empty if it only accepted. */
+      readonly data: Buffer;
+      readonly metadata: Metadata;
+      /**
+       * `true` if the answer was a stream. Its items came before this outcome, through `onItem`: perhaps there were
+       * none. Absent if the answer was `data` alone.
+       */
+      readonly streamed?: true;
+    }
+  | {
+      readonly accepted: false;
+      /** Why: see `Code`, or the application's own. */
+      readonly code: number;
+      readonly reason: string;
+      readonly data: Buffer;
+      readonly metadata: Metadata;
+    };
+
+/** @internal The outcome that ACCEPT or REJECT tells, or an error if the other side had no outcome to give. */
+export function outcomeOf(
+  type: number,
+  meta: Meta,
+  data: Buffer,
+  session: string,
+  isStreamed: boolean,
+): Outcome | InterconnectError {
+  const metadata = toMetadata(meta.metadata);
+  if (type === FrameType.ACCEPT) {
+    // [IC-6.58]
+    return isStreamed
+      ? { accepted: true, data, metadata, streamed: true }
+      : { accepted: true, data, metadata };
+  }
+  const code = meta.code ?? Code.FAILED;
+  const reason = meta.text ?? '';
+  const late = LATE[code];
+  if (late === undefined) return { accepted: false, code, reason, data, metadata };
+  // The other side's clock ran out before ours, or its library cancelled: there is no outcome.
+  const message = `The other side gave no outcome for a message of ${quote(session, 256)}: ${saidAs(code, reason)}`;
+  return new InterconnectError(late.code, message, { ...late, status: code, reason });
+}
+
+/** @internal Whether the other side refused the message because it drains: it can go elsewhere. */
+export function isRefusedUnseen(type: number, { code }: Meta): boolean {
+  return type === FrameType.REJECT && code === Code.MESSAGE_DRAINING;
+}
+
+/** @internal A rejection, where only an error can tell it. */
+export function rejectedError(outcome: Outcome & { accepted: false }): InterconnectError {
+  const { code, reason, data } = outcome;
+  const message = `The other side rejected the message: ${saidAs(code, reason)}.`;
+  const executed = executedBy(code);
+  return new InterconnectError('IC_ERR_REJECTED', message, {
+    executed,
+    status: code,
+    reason,
+    data,
+  });
+}
+
+/** The class of a code says whether the handler ran. */
+function executedBy(code: number): Executed {
+  const kind = code >> 8;
+  if (kind === 0x04 || kind >= 0xc0) return 'no';
+  return kind === 0x05 || kind >= 0x80 ? 'yes' : 'maybe';
+}
+
+const LATE: Readonly<
+  Record<number, { code: 'IC_ERR_TIMEOUT' | 'IC_ERR_CANCELLED'; executed: 'no' | 'maybe' }>
+> = {
+  [Code.EXPIRED]: { code: 'IC_ERR_TIMEOUT', executed: 'no' },
+  [Code.DEADLINE]: { code: 'IC_ERR_TIMEOUT', executed: 'maybe' },
+  [Code.CANCELLED]: { code: 'IC_ERR_CANCELLED', executed: 'no' },
+  [Code.CANCELLED_RUNNING]: { code: 'IC_ERR_CANCELLED', executed: 'maybe' },
+};

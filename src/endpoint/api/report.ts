@@ -1,0 +1,23 @@
+/**
+ * What becomes of an error that a listener or a callback of the application threw: the application is
+ * told, and the library goes on. Thrown on, it would end the process, or leave others waiting for ever.
+ */
+import { messageOf, stackOf } from '../common/errors.js';
+
+/** @internal `tell` emits `handlerError`, and returns whether somebody listens for it. */
+export function report(error: unknown, tell: () => boolean): void {
+  try {
+    if (tell()) return;
+  } catch (another) {
+    warn(another);
+  }
+  warn(error);
+}
+
+/** @internal A process warning, as text: Node takes no error of another realm. */
+export function warn(error: unknown): void {
+  process.emitWarning(`A listener failed: ${messageOf(error)}`, {
+    type: 'InterconnectWarning',
+    detail: stackOf(error) ?? '',
+  });
+}

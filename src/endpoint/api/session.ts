@@ -1,0 +1,369 @@
+/** A named, ordered channel of a connection, as applications see it. */
+import { EventEmitter } from 'node:events';
+import {
+  type ConnectionMachine,
+  type Failure,
+  type IncomingMessage,
+  type SessionListener,
+  type SessionMachine,
+} from '../../protocol/index.js';
+import {
+  Code,
+  EMPTY_META,
+  encodeMeta,
+  MAX_TEXT,
+  type Meta,
+  quote,
+  EMPTY,
+} from '../../wire/index.js';
+import {
+  type Bytes,
+  type Metadata,
+  toBuffer,
+  toBufferOrEmpty,
+  toEntries,
+  toMetadata,
+} from '../common/bytes.js';
+import { checkCode, checkReason } from '../common/codes.js';
+import type { Connection } from './connection.js';
+import { closedError, errorOf, InterconnectError, optionError, shown } from '../common/errors.js';
+import { ItemSource } from '../stream/item-source.js';
+import { isItems, ItemReader, type Items, ReadOnce } from '../stream/items.js';
+import { Message } from './message.js';
+import { deadlineOf } from '../common/options.js';
+import { patienceOf, type WhenOffline } from '../link/outage.js';
+import type { Outcome } from './outcome.js';
+import { PendingSend } from './pending-send.js';
+import { answerOf, StreamingSend } from './streaming-send.js';
+
+/** How one message is sent whose answer is read as a stream. */
+export interface StreamOptions {
+  /**
+   * Milliseconds until the outcome must be there, all items included; 0 = no limit. Default: the endpoint's
+   * `messageTimeout`. That is until the answer is there or begins; from its first item on, and where the request is
+   * a stream, it counts anew from each item.
+   */
+  timeout?: number | undefined;
+  /** Travels beside the payload; see `Metadata` for its limits. */
+  metadata?: Metadata | undefined;
+  /** Cancels: the other side's handler sees its own signal abort. */
+  signal?: AbortSignal | undefined;
+  /** For how long the message waits while there is no socket: see `WhenOffline`. Default: the connection's. */
+  whenOffline?: WhenOffline | undefined;
+}
+
+/** How one message is sent. */
+export interface SendOptions extends StreamOptions {
+  /** No outcome is wanted. Not for streams. */
+  oneWay?: boolean | undefined;
+  /**
+   * It does no harm if the handler runs twice: where the connection is lost for good, and nobody knows whether
+   * the handler ran, the message goes again on the next one instead of failing with `executed: 'maybe'`.
+   */
+  idempotent?: boolean | undefined;
+  /**
+   * Takes the items of an answer that is a stream, one after the other: the next comes when the promise has
+   * resolved. If it throws, the message is cancelled. The outcome comes after the last.
+   */
+  onItem?: ((item: Buffer) => void | Promise<void>) | undefined;
+}
+
+/**
+ * `opening`: this side opened it and has no answer yet, `pending`: the other side did and waits for one,
+ * `closing`: nothing new begins, what runs is still settled.
+ */
+export type SessionStatus = 'opening' | 'pending' | 'open' | 'closing' | 'closed';
+
+/** What a session emits. Each listener is called synchronously, in the order of the frames. */
+export interface SessionEvents {
+  /** A message of the other side. Without a listener it is rejected NO_HANDLER. */
+  message: [message: Message];
+  /** It was neither accepted nor rejected in time; the sender has been told the same. */
+  timeout: [message: Message];
+  /** The other side accepted the session. */
+  open: [];
+  /** It is over; the error says why, where it was not ended in order. */
+  close: [error: InterconnectError | undefined];
+}
+
+/**
+ * One session. The opener has it from `createSession` or `openSession`, the acceptor from the connection's
+ * `'session'`, and must `accept` or `reject` it. Then both ends are alike.
+ */
+export class Session extends EventEmitter<SessionEvents> {
+  /** The connection it runs on. */
+  readonly connection: Connection;
+  #machine: SessionMachine;
+  #data: Buffer;
+  #metadata: Metadata;
+  #wasOpen = false;
+  #closed: Promise<void> | undefined;
+  #resolveClosed: (() => void) | undefined;
+
+  /** @internal */
+  constructor(connection: Connection, machine: SessionMachine, fromPeer: boolean) {
+    super({ captureRejections: true });
+    this.connection = connection;
+    this.#machine = machine;
+    this.#data = fromPeer ? machine.openData : EMPTY;
+    this.#metadata = toMetadata(fromPeer ? machine.openMeta.metadata : undefined);
+    machine.listener = this.#listener(machine);
+  }
+
+  /** @internal What carries it at the moment. */
+  get machine(): SessionMachine {
+    return this.#machine;
+  }
+
+  /** @internal Another connection takes the place of its own: it is opened again there. */
+  move(connection: ConnectionMachine): void {
+    if (this.status !== 'opening' && this.status !== 'open') return;
+    const { name, openMeta, openData, state } = this.#machine;
+    // A session that is not accepted yet has no more time than before.
+    const isOpening = state.kind === 'opening';
+    const timeout = isOpening ? this.#machine.timeLeft(this.connection.now()) : Infinity;
+    this.#machine = connection.openSession(name, openMeta, openData, timeout);
+    this.#machine.listener = this.#listener(this.#machine);
+  }
+
+  /** What it was opened as; in Nest, the pattern. */
+  get name(): string {
+    return this.#machine.name;
+  }
+
+  /** Where it is in its life. */
+  get status(): SessionStatus {
+    const { kind } = this.#machine.state;
+    return kind === 'ending' ? 'closing' : kind;
+  }
+
+  /** What the other side provided: with its opening, or with its acceptance (empty until `open`). */
+  get data(): Buffer {
+    return this.#data;
+  }
+
+  /** What came with `data`; without a prototype. */
+  get metadata(): Metadata {
+    return this.#metadata;
+  }
+
+  /**
+   * Accepts a session that the other side opened: attach the `message` listener before. `data` is shown
+   * to the other side. Does nothing if the session is gone meanwhile.
+   */
+  accept(data?: Bytes): void {
+    const payload = this.connection.checkSessionData(toBufferOrEmpty(data, 'Session data'));
+    // Messages that came ahead start their handlers.
+    this.connection.inScope(() => this.#machine.accept({}, payload, this.connection.now()));
+  }
+
+  /**
+   * Rejects it. The messages that the other side sent ahead are reported to it as not executed.
+   * Default code: `Code.SESSION_REFUSED`.
+   */
+  reject(code: number = Code.SESSION_REFUSED, reason = '', data?: Bytes): void {
+    checkCode(code, SESSION_CODES, 'session.reject');
+    const payload = this.connection.checkSessionData(toBufferOrEmpty(data, 'Session data'));
+    this.#machine.reject(code, checkReason(reason, MAX_TEXT), payload);
+  }
+
+  /** Resolves once the kernel has the message, and its bytes may be used again. */
+  send(data: Bytes, options: SendOptions & { oneWay: true }): Promise<void>;
+  /**
+   * Resolves for every outcome that the other side's handler gave, a rejection included. Rejects with an
+   * `InterconnectError` only where there is none; its `executed` says whether the handler ran.
+   *
+   * The bytes are not copied, and belong to the connection until the promise resolves: do not change them
+   * before. After a failure they may still be on their way: make new ones. Messages of
+   * one session start their handlers in the order in which they were sent.
+   *
+   * A stream (see `Items`) is sent item by item. If its source fails, the message is cancelled, and the promise
+   * rejects with the source's error. Once the other side has settled the message, no more is asked of it.
+   */
+  send(data: Bytes | Items, options?: SendOptions): Promise<Outcome>;
+  send(data: Bytes | Items, options: SendOptions = NO_OPTIONS): Promise<Outcome | void> {
+    if (isItems(data)) return this.#sendStream(data, options);
+    return new Promise<Outcome | void>((resolve, reject) => {
+      const { metadata, signal, oneWay, onItem } = options;
+      if (onItem !== undefined) checkOnItem(onItem, oneWay);
+      if (this.connection.isOver) return reject(closedError());
+      const payload = toBuffer(data, 'A message');
+      const copied = oneWay === true && payload.length <= LARGEST_COPY;
+      const message = new PendingSend(
+        this,
+        copied ? Buffer.from(payload) : payload,
+        metadata === undefined ? EMPTY : encodeMeta({ metadata: toEntries(metadata) }),
+        this.connection.deadline(options.timeout),
+        copied,
+        options,
+        resolve,
+        reject,
+      );
+      if (onItem !== undefined && options.timeout === undefined) {
+        message.patience = this.connection.messageTimeout;
+      }
+      if (signal?.aborted === true) return reject(cancelled());
+      message.submit();
+    });
+  }
+
+  /**
+   * Sends a message and reads its answer as a stream: `for await (const item of session.stream(request))`. Data
+   * of an acceptance comes as the last item; a rejection is thrown as `IC_ERR_REJECTED`. Leaving the loop cancels
+   * the message. Nothing is sent before the first item is asked for, and it can be read once.
+   */
+  stream(data: Bytes | Items, options: StreamOptions = NO_OPTIONS): AsyncIterable<Buffer> {
+    const message = this.#streaming(data, options, true);
+    const reader = new ItemReader(
+      answerOf(message, () => {
+        message.onChange = () => reader.wake();
+        this.#start(message, options);
+      }),
+    );
+    return new ReadOnce('An answer', reader);
+  }
+
+  /** Ends the session in order: what was sent is still settled, nothing new begins. Idempotent. */
+  close(): Promise<void> {
+    if (this.#closed === undefined) {
+      this.#closed = new Promise((resolve) => (this.#resolveClosed = resolve));
+      if (this.status === 'closed') this.#resolveClosed?.();
+      else this.#machine.end();
+    }
+    return this.#closed;
+  }
+
+  /** @internal */
+  settle(message: IncomingMessage, type: number, meta: Meta, payload: Buffer): void {
+    message.settle(type, meta === EMPTY_META ? EMPTY : encodeMeta(meta), payload);
+  }
+
+  /** A listener that returned a promise, and it rejected: the message fails, the process does not. */
+  override [EventEmitter.captureRejectionSymbol](
+    error: Error,
+    _event: unknown,
+    subject?: unknown,
+  ): void {
+    this.#handlerFailed(error, subject);
+  }
+
+  async #sendStream(data: Items, options: SendOptions): Promise<Outcome> {
+    const { oneWay, onItem } = options;
+    let message: StreamingSend;
+    try {
+      checkOnItem(onItem, oneWay);
+      message = this.#streaming(data, options, onItem !== undefined);
+    } catch (error) {
+      // What the floor above has claimed is this message's to end.
+      if (data instanceof ItemSource) data.end().catch(() => undefined);
+      throw error;
+    }
+    return message.deliver(onItem, () => this.#start(message, options));
+  }
+
+  #streaming(data: Bytes | Items, options: StreamOptions, takesItems: boolean): StreamingSend {
+    const { metadata, timeout, whenOffline } = options;
+    if (timeout !== undefined) deadlineOf(timeout, 0, 0);
+    if (whenOffline !== undefined) patienceOf(whenOffline);
+    const payload = isItems(data) ? EMPTY : toBuffer(data, 'A message');
+    const meta = metadata === undefined ? EMPTY : encodeMeta({ metadata: toEntries(metadata) });
+    // Last of all: a claimed stream is to be read, or ended.
+    const source = isItems(data) ? sourceOf(data) : undefined;
+    return new StreamingSend(this, payload, meta, source, takesItems, whenOffline);
+  }
+
+  #start(message: StreamingSend, { timeout, signal }: StreamOptions): void {
+    const { connection } = this;
+    if (connection.isOver) message.abandon(closedError());
+    else message.start(connection.timing(timeout), signal);
+  }
+
+  #listener(machine: SessionMachine): SessionListener {
+    return {
+      onOpened: (meta, data) => {
+        this.#data = data;
+        this.#metadata = toMetadata(meta.metadata);
+        if (this.#wasOpen) return;
+        this.#wasOpen = true;
+        this.connection.hold();
+        this.connection.guard(() => this.emit('open'));
+      },
+      onMessage: (incoming) => this.#onMessage(new Message(this, incoming)),
+      onMessageTimeout: (incoming) => {
+        const { abortListener } = incoming;
+        const known = abortListener instanceof Message;
+        const message = known ? abortListener : new Message(this, incoming);
+        this.connection.guard(() => this.emit('timeout', message));
+      },
+      onClosed: (failure) => {
+        // One that it has left behind.
+        if (machine === this.#machine) this.#onClosed(failure);
+      },
+    };
+  }
+
+  #onMessage(message: Message): void {
+    try {
+      if (this.emit('message', message)) return;
+      message.refuse(
+        Code.NO_HANDLER,
+        `Nobody listens for messages of session ${quote(this.name, 256)}.`,
+      );
+    } catch (error) {
+      this.#handlerFailed(error, message);
+    }
+  }
+
+  #handlerFailed(error: unknown, subject: unknown): void {
+    if (subject instanceof Message) {
+      // It let itself be stopped by what `signal` or `body` told it: that is no fault.
+      if (error !== undefined && error === subject.abortError) {
+        return subject.refuse(Code.CANCELLED_RUNNING, 'The handler was stopped.');
+      }
+      subject.refuse(Code.FAILED, 'The handler failed.');
+    }
+    this.connection.reportHandlerError(error);
+  }
+
+  #onClosed(failure: Failure | undefined): void {
+    this.connection.forget(this);
+    this.#resolveClosed?.();
+    const error = failure && errorOf(this.connection.explained(failure));
+    this.connection.guard(() => this.emit('close', error));
+  }
+}
+
+/** A stream that the floor above has claimed, or one that is claimed here. @throws UnreadableSource */
+function sourceOf(items: Items): ItemSource<Bytes> {
+  return items instanceof ItemSource ? (items as ItemSource<Bytes>) : new ItemSource(items);
+}
+
+/** For a message with a stream, or one that takes it. */
+function checkOnItem(onItem: unknown, oneWay: boolean | undefined): void {
+  if (oneWay === true) {
+    throw optionError(
+      'oneWay is for bytes: nobody would tell how far a stream came. Leave it out.',
+    );
+  }
+  if (onItem !== undefined && typeof onItem !== 'function') {
+    throw optionError(`onItem must be a function, and is ${shown(onItem)}.`);
+  }
+}
+
+function cancelled(): InterconnectError {
+  return new InterconnectError(
+    'IC_ERR_CANCELLED',
+    'The signal had aborted before the message was sent.',
+  );
+}
+
+const NO_OPTIONS: SendOptions = {};
+/** One-way messages up to so many bytes are copied, so that their sender need not wait for the other side. */
+const LARGEST_COPY = 64 * 1024;
+const SESSION_CODES = [
+  Code.NO_SUCH_SESSION,
+  Code.SESSION_FORBIDDEN,
+  Code.SESSION_LIMIT,
+  Code.SESSION_REFUSED,
+  Code.SESSION_FAILED,
+];

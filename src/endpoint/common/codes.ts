@@ -1,0 +1,31 @@
+/** Which wire codes an application may give, and what it may say with them. */
+import { codeName } from '../../wire/index.js';
+import { flawOf } from './bytes.js';
+import { optionError, shown } from './errors.js';
+
+/** From here on, codes are the application's own. */
+const FIRST_APPLICATION_CODE = 0x8000;
+
+/** @throws IC_ERR_OPTION where the code is neither one of `allowed` nor an application's own. */
+export function checkCode(code: number, allowed: readonly number[], where: string): void {
+  // [IC-13.2]
+  const own = Number.isInteger(code) && code >= FIRST_APPLICATION_CODE && code <= 0xffff;
+  if (own || allowed.includes(code)) return;
+  const names = allowed.map((each) => `Code.${codeName(each)}`).join(', ');
+  throw optionError(
+    `${where} takes ${names} or a code of your own from 0x8000 to 0xffff, and got ${shown(code)}.`,
+  );
+}
+
+/** @throws IC_ERR_OPTION where the words do not fit into the frame. */
+export function checkReason(reason: string, limit: number): string {
+  if (typeof reason !== 'string')
+    throw optionError(`A reason must be a string, and is ${shown(reason)}.`);
+  const size = Buffer.byteLength(reason);
+  if (size > limit || flawOf(reason) !== undefined) {
+    throw optionError(
+      `A reason of ${size} bytes must have at most ${limit}, without U+0000 and halves of surrogate pairs. Put the rest into the data.`,
+    );
+  }
+  return reason;
+}

@@ -1,0 +1,272 @@
+/** The one error class of the library. Tell errors apart by `code`, never by their text. */
+import type { Executed, Failure, FailureKind } from '../../protocol/index.js';
+import { printable, quote } from '../../wire/index.js';
+
+export type { Executed };
+
+/**
+ * What went wrong; stable, part of the API.
+ *
+ * | code | meaning |
+ * | --- | --- |
+ * | `IC_ERR_OPTION` | a bad option or argument: the text names the value, the limit and the remedy |
+ * | `IC_ERR_LISTEN` | the listener could not bind; `cause` is the system's error |
+ * | `IC_ERR_CONNECT` | no socket to the other side; `cause` is the system's error, or of several addresses an `AggregateError` |
+ * | `IC_ERR_OFFLINE` | there has been no connection for longer than `whenOffline` allows; `cause` is what the last attempt failed with |
+ * | `IC_ERR_HANDSHAKE_TIMEOUT` | the connection was not established in time |
+ * | `IC_ERR_CONNECTION_REJECTED` | the other side refused: see `status`, `reason`, `data` |
+ * | `IC_ERR_CONNECTION_LOST` | the connection ended without being closed in order, and could not be resumed |
+ * | `IC_ERR_IDLE_TIMEOUT` | the other side fell silent, or reads nothing |
+ * | `IC_ERR_PROTOCOL` | one side broke the protocol; the connection is closed |
+ * | `IC_ERR_CLOSED` | the connection was closed, by either side |
+ * | `IC_ERR_DRAINING` | the other side is shutting down and takes nothing new |
+ * | `IC_ERR_SESSION_REJECTED` | the other side refused the session: see `status`, `reason`, `data` |
+ * | `IC_ERR_SESSION_CLOSED` | the session has ended |
+ * | `IC_ERR_TIMEOUT` | neither accepted nor rejected in time |
+ * | `IC_ERR_CANCELLED` | this side's signal aborted it |
+ * | `IC_ERR_QUEUE_FULL` | too much waits for the other side's credit already |
+ * | `IC_ERR_TOO_LARGE` | a message exceeds what its receiver takes |
+ * | `IC_ERR_ALREADY_SETTLED` | accept, respond or reject was called a second time |
+ * | `IC_ERR_REJECTED` | a stream ended with a rejection: see `status`, `reason`, `data` |
+ * | `IC_ERR_UNEXPECTED_STREAM` | the answer is a stream, and `send` was not told to take one |
+ */
+export type ErrorCode =
+  | 'IC_ERR_OPTION'
+  | 'IC_ERR_LISTEN'
+  | 'IC_ERR_CONNECT'
+  | 'IC_ERR_OFFLINE'
+  | 'IC_ERR_HANDSHAKE_TIMEOUT'
+  | 'IC_ERR_CONNECTION_REJECTED'
+  | 'IC_ERR_CONNECTION_LOST'
+  | 'IC_ERR_IDLE_TIMEOUT'
+  | 'IC_ERR_PROTOCOL'
+  | 'IC_ERR_CLOSED'
+  | 'IC_ERR_DRAINING'
+  | 'IC_ERR_SESSION_REJECTED'
+  | 'IC_ERR_SESSION_CLOSED'
+  | 'IC_ERR_TIMEOUT'
+  | 'IC_ERR_CANCELLED'
+  | 'IC_ERR_QUEUE_FULL'
+  | 'IC_ERR_TOO_LARGE'
+  | 'IC_ERR_ALREADY_SETTLED'
+  | 'IC_ERR_REJECTED'
+  | 'IC_ERR_UNEXPECTED_STREAM';
+
+/** What an `InterconnectError` holds beside its code and message. */
+export interface InterconnectErrorDetails {
+  /** Default `'no'`. */
+  readonly executed?: Executed | undefined;
+  /** See the fields of `InterconnectError` of the same names. */
+  readonly status?: number | undefined;
+  /** The other side's words. */
+  readonly reason?: string | undefined;
+  /** The other side's bytes. */
+  readonly data?: Buffer | undefined;
+  /** The error underneath, often the system's. */
+  readonly cause?: unknown;
+}
+
+/**
+ * Everything that this library throws, rejects with or emits as an error. Its `message` is one line of at most 4096
+ * characters, in which controls and other invisible characters are escaped (`\n`, `\u001b`): the other side's words
+ * may be part of it. `reason` and `data` have them as they came.
+ */
+export class InterconnectError extends Error {
+  /** What went wrong; stable across versions. */
+  readonly code: ErrorCode;
+  /**
+   * Did the other side's handler run? `'no'`: it did not and will not, so that sending again is safe.
+   * `'maybe'`: nobody knows. `'yes'`: it ran, but its outcome is not to be had.
+   */
+  readonly executed: Executed;
+  /** The wire code that the other side gave (see `Code`), where it gave one. */
+  readonly status: number | undefined;
+  /** Its words, for people. */
+  readonly reason: string | undefined;
+  /** Its bytes; they belong to the receiver of the error. */
+  readonly data: Buffer | undefined;
+
+  constructor(code: ErrorCode, message: string, details: InterconnectErrorDetails = {}) {
+    const { cause } = details;
+    super(printable(message, MAX_MESSAGE), cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.executed = details.executed ?? 'no';
+    this.status = details.status;
+    this.reason = details.reason;
+    this.data = details.data;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  static {
+    // Not each error's own: the head of a stack is written before a constructor could set it.
+    this.prototype.name = 'InterconnectError';
+  }
+}
+
+/** Whether `error` is an `InterconnectError`, also one of another copy of this package. */
+export function isInterconnectError(error: unknown): error is InterconnectError {
+  return isObject(error) && BRAND in error;
+}
+
+/** @internal A bad option or argument. */
+export function optionError(message: string): InterconnectError {
+  return new InterconnectError('IC_ERR_OPTION', message);
+}
+
+/** @internal A Map, an array or a string would be taken for an object without entries. */
+export function checkObject(name: string, value: unknown): void {
+  const entries = isObject(value) && !Array.isArray(value) && !(value instanceof Map);
+  if (!entries) throw optionError(`${name} must be an object, and is ${shown(value)}.`);
+}
+
+/** @internal */
+export function closedError(): InterconnectError {
+  return new InterconnectError('IC_ERR_CLOSED', 'The connection is closed. Connect again.');
+}
+
+/** @internal Node refused to use what `tls` holds: a key, a certificate, a version. */
+export function tlsError(cause: unknown): InterconnectError {
+  const message = `The tls options are not usable: ${messageOf(cause)}.`;
+  return new InterconnectError('IC_ERR_OPTION', message, { cause });
+}
+
+/**
+ * @internal What an error says, fit for a sentence and a log line. Judged by its shape: an error of another realm, such
+ * as a test runner's, is no `instanceof Error`. Never throws.
+ */
+export function messageOf(error: unknown): string {
+  const { message } = wordsOf(error);
+  return message === undefined ? shown(error) : printable(message, MAX_MESSAGE);
+}
+
+/**
+ * @internal An error's stack for a log, with those of its causes; `undefined` if it has none. The lines of the stack
+ * are lines. The error's message is one of them, however many it had.
+ */
+export function stackOf(error: unknown): string | undefined {
+  const stacks: string[] = [];
+  let each = error;
+  // A chain of causes may be a circle.
+  for (let depth = 0; depth < MAX_CAUSES && isObject(each); depth++) {
+    const { message = '', stack } = wordsOf(each);
+    if (stack === undefined) break;
+    stacks.push(oneStack(stack, message));
+    each = 'cause' in each ? each.cause : undefined;
+  }
+  return stacks.length === 0 ? undefined : stacks.join('\n[cause]: ');
+}
+
+/**
+ * @internal Makes the message and the stack of an error that Node made fit for a log, in place. Node puts words of the
+ * other side into some of its errors: a name of a certificate, or a part of what is not JSON.
+ */
+export function tame(error: unknown): void {
+  const { message, stack } = wordsOf(error);
+  if (!isObject(error) || message === undefined) return;
+  const tamed = printable(message, MAX_MESSAGE);
+  if (tamed === message) return;
+  const hidden = { configurable: true, writable: true };
+  Object.defineProperty(error, 'message', { ...hidden, value: tamed });
+  if (stack === undefined) return;
+  Object.defineProperty(error, 'stack', { ...hidden, value: oneStack(stack, message) });
+}
+
+function oneStack(stack: string, message: string): string {
+  const start = stack.indexOf(message);
+  const end = start < 0 ? 0 : start + message.length;
+  const frames = stack.indexOf('\n    at ', end);
+  if (frames < 0) return printable(stack, MAX_MESSAGE);
+  const lines = stack.slice(frames + 1).split('\n', MAX_FRAMES);
+  return [stack.slice(0, frames), ...lines].map((line) => printable(line, MAX_MESSAGE)).join('\n');
+}
+
+/** A getter may throw, and a field may hold anything. */
+function wordsOf(error: unknown): { message?: string; stack?: string } {
+  if (!isObject(error)) return {};
+  try {
+    return {
+      ...('message' in error && { message: String(error.message) }),
+      ...('stack' in error && typeof error.stack === 'string' && { stack: error.stack }),
+    };
+  } catch {
+    return {};
+  }
+}
+
+/** @internal The system's code, such as `EADDRINUSE`. */
+export function systemCodeOf(error: unknown): unknown {
+  return isObject(error) && 'code' in error ? error.code : undefined;
+}
+
+/** @internal A value in a sentence. Never throws, whatever it is. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return quote(value);
+  return printable(isObject(value) ? Object.prototype.toString.call(value) : String(value), 64);
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+/** @internal What the protocol reports, as users see it. */
+export function errorOf(failure: Failure): InterconnectError {
+  return new InterconnectError(CODES[failure.kind], failure.message, {
+    executed: failure.executed,
+    status: failure.code,
+    reason: failure.reason,
+    data: failure.data,
+    cause: failure.cause,
+  });
+}
+
+/** @internal The other way: what is pending fails with the code and the details of this error, and with the error as cause. */
+export function failureOf(error: InterconnectError): Failure {
+  const { code, executed, message, status, reason, data } = error;
+  return {
+    kind: KINDS.get(code) ?? 'connection-lost',
+    executed,
+    message,
+    ...(status !== undefined && { code: status }),
+    ...(reason !== undefined && { reason }),
+    ...(data !== undefined && { data }),
+    cause: error,
+  };
+}
+
+/** Characters of an error's message. */
+const MAX_MESSAGE = 4096;
+const MAX_CAUSES = 5;
+/** Lines of a stack. Node writes ten by default. */
+const MAX_FRAMES = 100;
+const BRAND = Symbol.for('nestjs-interconnect.error');
+
+const CODES: Readonly<Record<FailureKind, ErrorCode>> = {
+  timeout: 'IC_ERR_TIMEOUT',
+  'session-timeout': 'IC_ERR_TIMEOUT',
+  cancelled: 'IC_ERR_CANCELLED',
+  'queue-full': 'IC_ERR_QUEUE_FULL',
+  'too-large': 'IC_ERR_TOO_LARGE',
+  draining: 'IC_ERR_DRAINING',
+  'unexpected-stream': 'IC_ERR_UNEXPECTED_STREAM',
+  'session-rejected': 'IC_ERR_SESSION_REJECTED',
+  'session-closed': 'IC_ERR_SESSION_CLOSED',
+  'connection-rejected': 'IC_ERR_CONNECTION_REJECTED',
+  'connection-lost': 'IC_ERR_CONNECTION_LOST',
+  'connection-closed': 'IC_ERR_CLOSED',
+  'handshake-timeout': 'IC_ERR_HANDSHAKE_TIMEOUT',
+  idle: 'IC_ERR_IDLE_TIMEOUT',
+  protocol: 'IC_ERR_PROTOCOL',
+  offline: 'IC_ERR_OFFLINE',
+  'no-socket': 'IC_ERR_CONNECT',
+  'bad-option': 'IC_ERR_OPTION',
+};
+
+const KINDS: ReadonlyMap<ErrorCode, FailureKind> = new Map([
+  ['IC_ERR_CONNECT', 'no-socket'],
+  ['IC_ERR_OFFLINE', 'offline'],
+  ['IC_ERR_OPTION', 'bad-option'],
+  ['IC_ERR_HANDSHAKE_TIMEOUT', 'handshake-timeout'],
+  ['IC_ERR_CONNECTION_REJECTED', 'connection-rejected'],
+  ['IC_ERR_PROTOCOL', 'protocol'],
+  ['IC_ERR_CANCELLED', 'cancelled'],
+]);

@@ -1,0 +1,163 @@
+/** Options of both kinds of endpoint: parsed once, with every fault named before a socket exists. */
+import {
+  DEFAULT_LIMITS,
+  DEFAULT_QUEUE_LIMITS,
+  type Limits,
+  type QueueLimits,
+} from '../../protocol/index.js';
+import { MAX_AGENT } from '../../wire/index.js';
+import { type Clock, systemClock } from './clock.js';
+import { flawOf } from './bytes.js';
+import { checkObject, optionError, shown } from './errors.js';
+import { checkNetwork, type Network } from './network.js';
+import { OUTSIDE, type Scope, scopedClock } from './scope.js';
+
+/** What this side allows the other, and itself. All have defaults; none can be switched off. */
+export interface EndpointLimits {
+  /** Bytes of one frame's body, 16 KiB … 1 MiB. Larger messages travel in fragments. Default 64 KiB. */
+  maxFrameSize?: number | undefined;
+  /** Bytes of one message that this side receives. Default 16 MiB. */
+  maxMessageSize?: number | undefined;
+  /** Sessions that the other side may have open at once. Default 1024. */
+  maxSessions?: number | undefined;
+  /** Messages per session that the other side may have unsettled. Default 256. */
+  maxUnsettled?: number | undefined;
+  /** Items on their way in one stream: how far its source runs ahead of its reader. Default 32. */
+  maxItems?: number | undefined;
+  /** Bytes on their way in one session, 64 KiB … 1 GiB. Default 4 MiB. */
+  sessionWindow?: number | undefined;
+  /**
+   * Bytes that one connection holds for handlers: from the first byte of a message until it is settled.
+   * Default 64 MiB, or twice `maxMessageSize` if that is more.
+   */
+  connectionWindow?: number | undefined;
+  /** Own messages that may wait for the other side's credit; then `IC_ERR_QUEUE_FULL`. Default 16,384. */
+  maxQueuedMessages?: number | undefined;
+  /** Their bytes. Default 64 MiB. */
+  maxQueuedBytes?: number | undefined;
+}
+
+/** What both kinds of endpoint take. Durations are in milliseconds. */
+export interface EndpointOptions extends EndpointLimits {
+  /** Milliseconds until a connection must stand. Default 10,000. */
+  handshakeTimeout?: number | undefined;
+  /**
+   * Milliseconds until a session must be accepted or rejected, from the moment in which the request to open it is
+   * written to a socket. Default 5,000; 0 = no limit.
+   */
+  sessionTimeout?: number | undefined;
+  /** Milliseconds until a message must be settled, or an answer in items begin. Default 60,000; 0 = no limit. */
+  messageTimeout?: number | undefined;
+  /** Milliseconds of silence after which the other side is given up. Default 30,000; 0 = never. */
+  idleTimeout?: number | undefined;
+  /** Who this is, told to the other side for its logs; at most 128 bytes. */
+  agent?: string | undefined;
+  /** Where sockets come from, instead of an address: a `MemoryNetwork`, for tests. */
+  network?: Network | undefined;
+  /** @internal Tests own the clock. */
+  clock?: Clock | undefined;
+  /** @internal Where what lives long runs. */
+  scope?: Scope | undefined;
+}
+
+/** @internal Options with every default filled in. */
+export interface Settings {
+  readonly limits: Limits;
+  readonly queue: QueueLimits;
+  readonly handshakeTimeout: number;
+  readonly sessionTimeout: number;
+  readonly messageTimeout: number;
+  readonly agent: string;
+  /** Undefined: the system's. */
+  readonly network?: Network | undefined;
+  readonly clock: Clock;
+  /** Where what lives long runs. The clock's timers do so already. */
+  readonly scope: Scope;
+}
+
+/**
+ * @internal `scope`: where what lives long runs, unless the options say so.
+ * @throws IC_ERR_OPTION naming the option, its value and its range.
+ */
+export function resolveOptions(options: EndpointOptions, scope: Scope = OUTSIDE): Settings {
+  checkObject('The options', options);
+  const { network } = options;
+  if (network !== undefined) checkNetwork(network, options);
+  const integer = (name: keyof EndpointOptions, fallback: number, from: number, to: number) =>
+    checkInteger(name, options[name] ?? fallback, from, to);
+  const maxMessage = integer('maxMessageSize', DEFAULT_LIMITS.maxMessage, 1, MAX_MESSAGE);
+  const limits: Limits = {
+    maxFrame: integer('maxFrameSize', DEFAULT_LIMITS.maxFrame, 16 * KIB, 1024 * KIB),
+    maxMeta: DEFAULT_LIMITS.maxMeta,
+    maxMessage,
+    idle: integer('idleTimeout', DEFAULT_LIMITS.idle, 0, MAX_MILLISECONDS),
+    sessions: integer('maxSessions', DEFAULT_LIMITS.sessions, 1, 2 ** 20),
+    messages: integer('maxUnsettled', DEFAULT_LIMITS.messages, 1, 2 ** 20),
+    sessionBytes: integer('sessionWindow', DEFAULT_LIMITS.sessionBytes, 64 * KIB, MAX_BYTES),
+    connectionBytes: integer(
+      'connectionWindow',
+      Math.min(MAX_BYTES, Math.max(DEFAULT_LIMITS.connectionBytes, 2 * maxMessage)),
+      64 * KIB,
+      MAX_BYTES,
+    ),
+    items: integer('maxItems', DEFAULT_LIMITS.items, 1, 2 ** 20),
+  };
+  checkWindows(limits);
+  const agent = options.agent ?? '';
+  if (typeof agent !== 'string' || Buffer.byteLength(agent) > MAX_AGENT || flawOf(agent)) {
+    throw optionError(
+      `agent must be a string of at most ${MAX_AGENT} bytes without U+0000 and halves of surrogate pairs.`,
+    );
+  }
+  return {
+    limits,
+    queue: {
+      messages: integer('maxQueuedMessages', DEFAULT_QUEUE_LIMITS.messages, 0, 2 ** 30),
+      bytes: integer('maxQueuedBytes', DEFAULT_QUEUE_LIMITS.bytes, 0, 2 ** 40),
+    },
+    handshakeTimeout: integer('handshakeTimeout', 10_000, 1, MAX_MILLISECONDS),
+    sessionTimeout: integer('sessionTimeout', 5_000, 0, MAX_MILLISECONDS),
+    messageTimeout: integer('messageTimeout', 60_000, 0, MAX_MILLISECONDS),
+    agent,
+    network,
+    clock: scopedClock(options.clock ?? systemClock, options.scope ?? scope),
+    scope: options.scope ?? scope,
+  };
+}
+
+/** @internal A timeout argument as a deadline; 0 = never. */
+export function deadlineOf(timeout: number | undefined, fallback: number, now: number): number {
+  if (timeout === undefined) return fallback === 0 ? Infinity : now + fallback;
+  checkInteger('timeout', timeout, 0, MAX_MILLISECONDS);
+  return timeout === 0 ? Infinity : now + timeout;
+}
+
+/** @internal */
+export function checkInteger(name: string, value: unknown, from: number, to: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= from && value <= to)
+    return value;
+  throw optionError(`${name} must be an integer from ${from} to ${to}, and is ${shown(value)}.`);
+}
+
+function checkWindows({ maxFrame, maxMessage, sessionBytes, connectionBytes }: Limits): void {
+  if (sessionBytes < maxFrame) {
+    throw optionError(
+      `sessionWindow (${sessionBytes}) must be at least maxFrameSize (${maxFrame}), or a frame never fits.`,
+    );
+  }
+  const beside = Math.max(maxFrame, SMALL_SHARE);
+  if (connectionBytes < maxMessage + beside) {
+    throw optionError(
+      `connectionWindow (${connectionBytes}) must be at least ${maxMessage + beside}, which is ` +
+        `maxMessageSize (${maxMessage}) and ${beside} more: a message is held until it is whole.`,
+    );
+  }
+}
+
+const KIB = 1024;
+const MAX_BYTES = 2 ** 30;
+/** What a window holds beside a message: its fields, and a small frame of a settlement. */
+const SMALL_SHARE = 32 * KIB;
+/** A window holds a message and one frame more. */
+const MAX_MESSAGE = MAX_BYTES - 1024 * KIB;
+const MAX_MILLISECONDS = 2 ** 31 - 1;

@@ -1,0 +1,155 @@
+/**
+ * Carries one connection machine through its life: over the socket of the moment, or over none. It owns the
+ * connection's timer; a socket's own is its driver's.
+ */
+import {
+  CLOSED_HERE,
+  type ConnectionEffects,
+  type ConnectionMachine,
+  type Failure,
+  type SessionMachine,
+} from '../../protocol/index.js';
+import type { Clock } from '../common/clock.js';
+import type { Driver, DriverOwner } from '../socket/driver.js';
+
+/** Who is told what becomes of the connection. */
+export interface CarrierListener {
+  onSession(machine: SessionMachine): void;
+  /** It has no socket any more: give it another, or end it. */
+  onLost(carrier: Carrier, failure: Failure): void;
+  /** The other side takes nothing new. */
+  onDraining(carrier: Carrier): void;
+  /** This side's drain has nothing left to wait for. */
+  onDrained(carrier: Carrier): void;
+  /** It is over. No failure: closed in order. Told once. */
+  onClosed(carrier: Carrier, failure: Failure | undefined): void;
+  /** And the last of its sockets is gone. */
+  onGone(carrier: Carrier): void;
+}
+
+export class Carrier implements ConnectionEffects, DriverOwner {
+  readonly machine: ConnectionMachine;
+  readonly #clock: Clock;
+  readonly #listener: CarrierListener;
+  /** Those that are not gone yet, the former ones included. */
+  readonly #sockets = new Set<Driver>();
+  #driver: Driver | undefined;
+  #isOver = false;
+  /** What `hasProgressed` saw the last time. */
+  #acknowledged = 0;
+  #timerAt = Infinity;
+  #stopTimer: (() => void) | undefined;
+
+  constructor(machine: ConnectionMachine, clock: Clock, listener: CarrierListener) {
+    this.machine = machine;
+    this.#clock = clock;
+    this.#listener = listener;
+    machine.effects = this;
+  }
+
+  /** The socket of the moment. */
+  get driver(): Driver | undefined {
+    return this.#driver;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  now(): number {
+    return this.#driver?.now() ?? this.#clock.now();
+  }
+
+  /** Whether one side has taken in sequenced frames of the other since the last call. */
+  hasProgressed(): boolean {
+    const { received, output } = this.machine;
+    // Modulo 2^31 both; all that matters is whether it is the same number.
+    const acknowledged = received + output.sent.acknowledged;
+    const hasProgressed = acknowledged !== this.#acknowledged;
+    this.#acknowledged = acknowledged;
+    return hasProgressed;
+  }
+
+  /** Another socket carries the connection from here on: what still arrives on the former does not count. */
+  attach(driver: Driver): void {
+    const former = this.#driver;
+    this.#driver = driver;
+    this.#sockets.add(driver);
+    driver.owner = this;
+    // [IC-17.18]
+    former?.machine.supersede(this.#clock.now());
+    driver.wake();
+  }
+
+  /** Ends the connection in order, with or without a socket to say so. */
+  close(code: number, reason: string, data: Buffer): void {
+    if (this.#driver === undefined) this.end(undefined);
+    else this.#driver.machine.close(code, reason, data, this.#clock.now());
+  }
+
+  /** Ends the connection for lack of a socket: what is pending fails. */
+  end(failure: Failure | undefined): void {
+    if (this.#isOver) return;
+    this.machine.fail(failure ?? CLOSED_HERE, false);
+    this.#finish(failure);
+  }
+
+  // What the machine asks for.
+
+  wake(): void {
+    this.#driver?.wake();
+  }
+
+  arm(at: number): void {
+    if (at >= this.#timerAt || this.#isOver) return;
+    this.#stopTimer?.();
+    this.#timerAt = at;
+    this.#stopTimer = this.#clock.setTimer(at - this.#clock.now(), () => this.#onTimer());
+  }
+
+  session(machine: SessionMachine): void {
+    this.#listener.onSession(machine);
+  }
+
+  draining(): void {
+    this.#listener.onDraining(this);
+  }
+
+  drained(): void {
+    // The machine is amid a frame or a flush.
+    this.#clock.microtask(() => this.#listener.onDrained(this));
+  }
+
+  // What becomes of its sockets.
+
+  onLost(driver: Driver, failure: Failure): void {
+    if (driver !== this.#driver) return;
+    // [IC-17.13]
+    this.#driver = undefined;
+    this.#listener.onLost(this, failure);
+  }
+
+  onClosed(driver: Driver, failure: Failure | undefined): void {
+    if (driver === this.#driver) this.#finish(failure);
+  }
+
+  onSocketClosed(driver: Driver): void {
+    this.#sockets.delete(driver);
+    if (this.#isOver && this.#sockets.size === 0) this.#listener.onGone(this);
+  }
+
+  #finish(failure: Failure | undefined): void {
+    this.#isOver = true;
+    this.#stopTimer?.();
+    this.#listener.onClosed(this, failure);
+    if (this.#sockets.size === 0) this.#listener.onGone(this);
+  }
+
+  #onTimer(): void {
+    this.#timerAt = Infinity;
+    this.#stopTimer = undefined;
+    // [IC-10.7]
+    const next = this.machine.onTime(this.#clock.now());
+    if (next !== Infinity) this.arm(next);
+  }
+}

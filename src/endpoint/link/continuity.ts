@@ -1,0 +1,307 @@
+/**
+ * Keeps a connection going while sockets come and go.
+ *
+ *     connecting ──first socket──► open
+ *     open ──socket lost──► detached ──resumed──► open           the same machine, nothing lost
+ *       │                      │  └──begun anew──► open          another machine: sessions and what
+ *       └──GOAWAY──► detached ─┘                                 certainly did not run move to it
+ *
+ * The listener's end waits for the dialer to come back, and ends when that takes too long.
+ */
+import {
+  ConnectionMachine,
+  DEFAULT_LIMITS,
+  type Failure,
+  type Greeting,
+  type Limits,
+  type SessionMachine,
+  TimeBudget,
+} from '../../protocol/index.js';
+import { Code, EMPTY } from '../../wire/index.js';
+import { Carrier, type CarrierListener } from './carrier.js';
+import { whenUsedUp } from '../common/clock.js';
+import type { DialFailure } from '../socket/dial-errors.js';
+import type { Driver } from '../socket/driver.js';
+import { failureOf, type InterconnectError } from '../common/errors.js';
+import type { Settings } from '../common/options.js';
+import type { Peer } from '../common/peer.js';
+import type { ReconnectListener, Reconnector } from './reconnector.js';
+
+/** Who is told how the connection fares. */
+export interface ContinuityListener {
+  /** Whether anybody waits for a socket, so that the process should not end before the next attempt. */
+  isWanted(): boolean;
+  onSession(machine: SessionMachine): void;
+  /** A socket carries it: the first, the same connection again, or a new one in its place. */
+  onAttached(
+    how: 'first' | 'resumed' | 'renewed',
+    driver: Driver,
+    welcome: Greeting,
+    peer: Peer,
+  ): void;
+  /** No socket carries it now. A failure says how one was lost; without one, the other side has sent this one away. */
+  onDetached(failure: Failure | undefined): void;
+  /** A dialer has tried all addresses in vain. */
+  onRoundFailed(failure: DialFailure): void;
+  /** `machine` takes the place of the one before: sessions go on there. */
+  onRenewing(machine: ConnectionMachine): void;
+  /** This side's drain has nothing left to wait for. May be told more than once. */
+  onDrained(): void;
+  /** It is over. No failure: closed in order. Told once. */
+  onClosed(failure: Failure | undefined): void;
+  /** And its last socket is gone. */
+  onGone(): void;
+}
+
+/** Makes what brings sockets, at a dialer. */
+export type ReconnectorFactory = (listener: ReconnectListener) => Reconnector;
+
+export class Continuity implements CarrierListener, ReconnectListener {
+  readonly #role: 'dialer' | 'listener';
+  readonly #settings: Settings;
+  readonly #listener: ContinuityListener;
+  readonly #reconnector: Reconnector | undefined;
+  #carrier: Carrier;
+  /** Those before it that are not gone: the other side drains them, or their sockets linger. */
+  readonly #former = new Set<Carrier>();
+  #wasAttached = false;
+  #isGone = false;
+  #drains = false;
+  /** No socket can be had any more. */
+  #givenUp: Failure | undefined;
+  #stopExpiry: (() => void) | undefined;
+
+  constructor(
+    role: 'dialer' | 'listener',
+    settings: Settings,
+    listener: ContinuityListener,
+    reconnector?: ReconnectorFactory,
+  ) {
+    this.#role = role;
+    this.#settings = settings;
+    this.#listener = listener;
+    this.#reconnector = reconnector?.(this);
+    this.#carrier = this.#newCarrier(role === 'dialer' ? UNKNOWN_LIMITS : DEFAULT_LIMITS);
+  }
+
+  /** Looks for the first socket, at a dialer. */
+  begin(): void {
+    this.#reconnector?.begin();
+  }
+
+  /** Somebody needs a socket now. */
+  hurry(): void {
+    this.#settings.scope.runInAsyncScope(() => this.#reconnector?.hurry());
+  }
+
+  /** Whether a socket has ever carried it. */
+  get wasAttached(): boolean {
+    return this.#wasAttached;
+  }
+
+  /** The connection of the moment. */
+  get machine(): ConnectionMachine {
+    return this.#carrier.machine;
+  }
+
+  /** The socket of the moment. */
+  get driver(): Driver | undefined {
+    return this.#carrier.driver;
+  }
+
+  now(): number {
+    return this.#carrier.now();
+  }
+
+  /** Takes nothing new any more, on whichever connection. */
+  drain(): void {
+    this.#drains = true;
+    for (const { machine } of [...this.#former, this.#carrier]) machine.drain();
+  }
+
+  /** Ends it in order, with all that is left of former ones. */
+  close(code: number, reason: string, data: Buffer): void {
+    this.#reconnector?.stop();
+    for (const carrier of [...this.#former, this.#carrier]) carrier.close(code, reason, data);
+  }
+
+  /** Ends it for lack of a socket. */
+  end(failure: Failure): void {
+    this.#reconnector?.stop();
+    this.#carrier.end(failure);
+  }
+
+  // What the handshake makes of a socket.
+
+  get resumable(): ConnectionMachine | undefined {
+    return this.machine.token === undefined ? undefined : this.machine;
+  }
+
+  onBegin(): ConnectionMachine {
+    // The other side does not know the one that was to be resumed. [IC-17.30]
+    if (this.machine.hasBegun) this.#renew(FORGOTTEN);
+    return this.machine;
+  }
+
+  onOpen(driver: Driver, greeting: Greeting, peer: Peer): void {
+    this.#attach(this.#wasAttached ? 'renewed' : 'first', driver, greeting, peer);
+  }
+
+  onResumed(driver: Driver, greeting: Greeting, peer: Peer): void {
+    this.#attach('resumed', driver, greeting, peer);
+  }
+
+  onUnresumable(failure: Failure): void {
+    // [IC-17.20]
+    this.#renew(failure);
+  }
+
+  isWanted(): boolean {
+    return this.#listener.isWanted();
+  }
+
+  onRoundFailed(failure: DialFailure): void {
+    this.#listener.onRoundFailed(failure);
+  }
+
+  onGivenUp({ error, reason }: DialFailure): void {
+    this.#givenUp = this.#wasAttached ? lostForGood(error, reason) : failureOf(error);
+    this.#endGivenUp();
+  }
+
+  /** Takes the socket over, before the listener's machine resumes on it. */
+  takeOver(driver: Driver): void {
+    this.#stopExpiry?.();
+    this.#carrier.attach(driver);
+  }
+
+  // What becomes of the carriers.
+
+  onSession(machine: SessionMachine): void {
+    this.#listener.onSession(machine);
+  }
+
+  onLost(carrier: Carrier, failure: Failure): void {
+    // One that is drained goes on elsewhere already; what it left unsettled is lost with it.
+    if (carrier !== this.#carrier || !this.#outlivesSockets) return carrier.end(failure);
+    this.#listener.onDetached(failure);
+    // The application may have closed it upon that.
+    if (carrier.isOver) return;
+    if (this.#role === 'listener') return this.#expire(carrier, failure);
+    const hasProgressed = carrier.hasProgressed();
+    if (this.resumable === undefined) this.#renew(failure);
+    // Or upon what ended with the former.
+    if (this.#carrier.isOver) return;
+    const isSuperseded = failure.code === Code.SUPERSEDED;
+    this.#reconnector?.start(
+      isSuperseded ? { kind: 'superseded' } : { kind: 'lost', hasProgressed },
+    );
+  }
+
+  onDraining(carrier: Carrier): void {
+    if (carrier !== this.#carrier || this.#reconnector?.comesBack !== true) return;
+    this.#renew(undefined);
+    this.#listener.onDetached(undefined);
+    if (!this.#carrier.isOver) this.#reconnector.start({ kind: 'drained' });
+  }
+
+  onDrained(carrier: Carrier): void {
+    if (carrier !== this.#carrier) carrier.close(Code.OK, '', EMPTY);
+    this.#checkDrained();
+  }
+
+  onClosed(carrier: Carrier, failure: Failure | undefined): void {
+    if (carrier !== this.#carrier) return;
+    this.#stopExpiry?.();
+    this.#reconnector?.stop();
+    for (const former of this.#former) former.close(Code.OK, '', EMPTY);
+    this.#listener.onClosed(failure);
+  }
+
+  onGone(carrier: Carrier): void {
+    this.#former.delete(carrier);
+    // This may end the last carrier, which is then gone as well: all that follows is done by then.
+    const wasGone = this.#isGone;
+    this.#endGivenUp();
+    if (this.#isGone && !wasGone) return;
+    if (carrier === this.#carrier) this.#isGone = true;
+    // Told at once, or from within what the drain of the last brings about.
+    if (this.#isGone && this.#former.size === 0) this.#listener.onGone();
+    else if (carrier !== this.#carrier) this.#checkDrained();
+  }
+
+  get #outlivesSockets(): boolean {
+    if (this.#role === 'listener') return this.resumable !== undefined;
+    return this.#reconnector?.comesBack === true;
+  }
+
+  #attach(
+    how: 'first' | 'resumed' | 'renewed',
+    driver: Driver,
+    greeting: Greeting,
+    peer: Peer,
+  ): void {
+    // The application closed it upon what ended with the former.
+    if (this.#carrier.isOver)
+      return driver.machine.close(Code.OK, '', EMPTY, this.#settings.clock.now());
+    this.#wasAttached = true;
+    if (this.#carrier.driver !== driver) this.#carrier.attach(driver);
+    this.#listener.onAttached(how, driver, greeting, peer);
+  }
+
+  /** Another machine takes the place of this one; with a failure this one ends, else it finishes what runs. */
+  #renew(failure: Failure | undefined): void {
+    const former = this.#carrier;
+    this.#former.add(former);
+    // Whoever is sent away again and again keeps no more than a few.
+    const going = [...this.#former].filter(({ isOver }) => !isOver);
+    if (going.length > MOST_FORMER) going[0]?.close(Code.OK, TOO_MANY, EMPTY);
+    this.#carrier = this.#newCarrier(former.machine.peer);
+    this.#listener.onRenewing(this.machine);
+    if (this.#drains) this.machine.drain();
+    if (failure !== undefined) former.end(failure);
+  }
+
+  #newCarrier(peer: Limits): Carrier {
+    const { limits, queue, clock } = this.#settings;
+    const machine = new ConnectionMachine({ role: this.#role, limits, queue, peer }, clock.now());
+    return new Carrier(machine, clock, this);
+  }
+
+  /** What a former one leaves undone goes to the newest: that is the last to be through. */
+  #checkDrained(): void {
+    if (this.#former.size === 0 && this.machine.isDrained) this.#listener.onDrained();
+  }
+
+  /** What still runs on those that the other side drains comes to its end first. */
+  #endGivenUp(): void {
+    const isRunning = [...this.#former].some(({ isOver }) => !isOver);
+    if (this.#givenUp !== undefined && !isRunning) this.#carrier.end(this.#givenUp);
+  }
+
+  /** The dialer has so much time to come back. [IC-17.11] */
+  #expire(carrier: Carrier, failure: Failure): void {
+    const ttl = carrier.machine.token?.ttl ?? 0;
+    const { clock } = this.#settings;
+    const budget = new TimeBudget(ttl, clock.now());
+    this.#stopExpiry = whenUsedUp(budget, clock, () => carrier.end(failure));
+  }
+}
+
+function lostForGood(cause: InterconnectError, reason: string): Failure {
+  const message = `The connection was lost, and could not be made anew: ${reason}.`;
+  return { kind: 'connection-lost', executed: 'maybe', message, cause };
+}
+
+/** Until the other side says what it takes, nothing is too large: what does not fit fails when that is known. */
+const UNKNOWN_LIMITS: Limits = { ...DEFAULT_LIMITS, maxFrame: 1024 * 1024, maxMessage: Infinity };
+
+const FORGOTTEN: Failure = {
+  kind: 'connection-lost',
+  executed: 'maybe',
+  message: 'The connection was lost: the other side does not know it any more.',
+};
+
+/** Connections that the other side drains, and that are not done. */
+const MOST_FORMER = 8;
+const TOO_MANY = 'Too many others were drained after it.';

@@ -1,0 +1,195 @@
+/**
+ * The time in which a connection has no socket: for how long, why, and who does not wait for the end of it.
+ *
+ *     up ──socket lost, first attempt──► waiting ──`whenOffline` is over──► offline
+ *      ▲                                    │ a socket                         │ a socket
+ *      └────────────────────────────────────┴──────────────────────────────────┘
+ */
+import type { Failure } from '../../protocol/index.js';
+import type { Clock } from '../common/clock.js';
+import type { DialFailure } from '../socket/dial-errors.js';
+import { errorOf, type InterconnectError, optionError, shown } from '../common/errors.js';
+
+/** What a connection without a socket knows of its state. */
+export interface Outage {
+  /** Milliseconds for which there has been no socket, so far. */
+  readonly duration: number;
+  /**
+   * What the last round of attempts failed with; before the first has failed, how the socket was lost. Undefined while the
+   * first attempt of all is under way.
+   */
+  readonly error: InterconnectError | undefined;
+}
+
+/**
+ * What becomes of a call while the connection has no socket. A number is a time of the *outage*, in milliseconds: calls
+ * wait while the outage is younger than that. As soon as it is older, all that wait fail at once, and so does every further
+ * call, with `IC_ERR_OFFLINE` and `executed: 'no'`, until there is a socket. `'fail'` is the same as 0: calls fail while there
+ * is no socket; before the first socket, one round of attempts is made. `'wait'`: calls wait until their own timeout. What was
+ * written to a socket before it was lost is not concerned: it waits for the connection to be resumed.
+ */
+export type WhenOffline = number | 'wait' | 'fail';
+
+/** @internal Milliseconds of outage. @throws IC_ERR_OPTION */
+export function patienceOf(whenOffline: WhenOffline): number {
+  if (whenOffline === 'wait') return Infinity;
+  if (whenOffline === 'fail') return 0;
+  if (Number.isInteger(whenOffline) && whenOffline >= 0 && whenOffline < 2 ** 31)
+    return whenOffline;
+  throw optionError(
+    `whenOffline must be milliseconds from 0 to ${2 ** 31 - 1}, 'wait' or 'fail', and is ${shown(whenOffline)}.`,
+  );
+}
+
+/** @internal Who has no socket. */
+export interface OutageOwner {
+  /** The other side, in a sentence. */
+  whom(): string;
+  /**
+   * Fails whatever is not written and has no more patience than so many milliseconds. Returns the least patience of what
+   * is left; `Infinity` if nothing is.
+   */
+  giveUp(patience: number, failure: Failure): number;
+  /** From now on, calls without a patience of their own fail at once. */
+  onOffline(error: InterconnectError): void;
+  /** A call has failed for want of a socket: now would be a good moment to look for one. */
+  hurry(): void;
+}
+
+/** @internal */
+export class OutageWatch {
+  readonly #clock: Clock;
+  readonly #owner: OutageOwner;
+  /** Milliseconds that a call without a `whenOffline` of its own waits. */
+  readonly #patience: number;
+  /** The least of all that calls have ever asked for: at the beginning of an outage, nobody is asked. */
+  #leastPatience: number;
+  #since: number | undefined;
+  #error: InterconnectError | undefined;
+  #reason = '';
+  /** No attempt of all has failed yet: who does not want to wait waits for that. */
+  #isUntried = false;
+  #isOffline = false;
+  #alarm: { readonly patience: number; readonly stop: () => void } | undefined;
+
+  constructor(clock: Clock, patience: number, owner: OutageOwner) {
+    this.#clock = clock;
+    this.#owner = owner;
+    this.#patience = this.#leastPatience = patience;
+  }
+
+  get current(): Outage | undefined {
+    if (this.#since === undefined) return undefined;
+    return { duration: this.#clock.now() - this.#since, error: this.#error };
+  }
+
+  /** Whether calls without a `whenOffline` of their own fail at once. */
+  get isOffline(): boolean {
+    return this.#isOffline;
+  }
+
+  /** There has not been a socket yet. */
+  beginUntried(): void {
+    this.#isUntried = true;
+    this.begin('the first attempt has not ended yet', undefined);
+    this.watch();
+  }
+
+  /** There is no socket from now on. `watch` is to follow when all have been told. */
+  begin(reason: string, error: InterconnectError | undefined): void {
+    this.#reason = reason;
+    this.#error = error;
+    this.#since ??= this.#clock.now();
+  }
+
+  /** All addresses have been tried in vain. For a connection that was sent elsewhere, the outage begins with this. */
+  onRoundFailed({ reason, error }: DialFailure): void {
+    this.#isUntried = false;
+    this.begin(reason, error);
+  }
+
+  /** Fails whoever does not wait any longer, now and as time passes. */
+  watch(): void {
+    if (!this.#isOffline) this.#await(this.#leastPatience);
+  }
+
+  /** There is a socket, or nobody wants one any more. */
+  end(): void {
+    this.#alarm?.stop();
+    this.#since = this.#error = this.#alarm = undefined;
+    this.#isUntried = this.#isOffline = false;
+  }
+
+  /** Why a call fails at once, if it does. A call that may wait is known from here on. */
+  refusal(whenOffline: WhenOffline | undefined): Failure | undefined {
+    if (whenOffline === undefined && this.#since === undefined) return undefined;
+    const patience = this.patienceOf(whenOffline);
+    this.#leastPatience = Math.min(this.#leastPatience, patience);
+    if (this.#since === undefined) return undefined;
+    if (this.#left(patience) <= 0) {
+      this.#owner.hurry();
+      return this.failure;
+    }
+    this.#await(patience);
+    return undefined;
+  }
+
+  /** Milliseconds of outage. @throws IC_ERR_OPTION */
+  patienceOf(whenOffline: WhenOffline | undefined): number {
+    return whenOffline === undefined ? this.#patience : patienceOf(whenOffline);
+  }
+
+  /** What a call fails with. */
+  get failure(): Failure {
+    return { kind: 'offline', executed: 'no', message: `${this.sentence}.`, cause: this.#error };
+  }
+
+  /** "No connection to hub:5000 for 7.3 s: connect ECONNREFUSED 10.0.0.1:5000" */
+  get sentence(): string {
+    const { current } = this;
+    const whom = this.#owner.whom();
+    if (current === undefined) return `No connection to ${whom}: it takes nothing new`;
+    return `No connection to ${whom} for ${spanOf(current.duration)}: ${this.#reason}`;
+  }
+
+  /** Milliseconds until a patience is over. */
+  #left(patience: number): number {
+    if (this.#since === undefined) return Infinity;
+    if (patience === 0) return this.#isUntried ? Infinity : 0;
+    return this.#since + patience - this.#clock.now();
+  }
+
+  /** One alarm for all: for those with the least patience. */
+  #await(patience: number): void {
+    const left = this.#left(patience);
+    if (left === Infinity || (this.#alarm !== undefined && this.#alarm.patience <= patience))
+      return;
+    this.#alarm?.stop();
+    this.#alarm = undefined;
+    if (left <= 0) return this.#expire(patience);
+    const stop = this.#clock.setAlarm(left, () => {
+      this.#alarm = undefined;
+      this.#expire(patience);
+    });
+    this.#alarm = { patience, stop };
+  }
+
+  #expire(patience: number): void {
+    const { failure } = this;
+    if (patience >= this.#patience && !this.#isOffline) {
+      this.#isOffline = true;
+      this.#owner.onOffline(errorOf(failure));
+      // Whoever heard of it may have closed the connection.
+      if (this.#since === undefined) return;
+    }
+    const next = this.#owner.giveUp(patience, failure);
+    this.#await(this.#isOffline ? next : Math.min(next, this.#patience));
+  }
+}
+
+/** Milliseconds in a sentence. */
+function spanOf(milliseconds: number): string {
+  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
+  if (milliseconds < 600_000) return `${(milliseconds / 1000).toFixed(1)} s`;
+  return `${Math.round(milliseconds / 60_000)} min`;
+}

@@ -1,0 +1,228 @@
+/**
+ * Gives a connection its sockets: the first, and another whenever it has lost the one that it had. The pauses between
+ * the attempts are random, and grow while nothing comes of the attempts: a thousand dialers that lost the same listener
+ * must not come back as one.
+ */
+import type { Clock } from '../common/clock.js';
+import type { DialFailure } from '../socket/dial-errors.js';
+import type { Dialer, DialListener } from '../socket/dialer.js';
+
+/** How a dialer comes back after it has lost its socket. */
+export interface ReconnectOptions {
+  /** Milliseconds; the first pause is at most that long, each further one at most twice the former. Default 100. */
+  minDelay?: number | undefined;
+  /** Milliseconds that no pause exceeds. Default 10,000. */
+  maxDelay?: number | undefined;
+  /** Rounds through all addresses without success, after which it gives up. Default: never. */
+  attempts?: number | undefined;
+}
+
+/** @internal With every default filled in. */
+export interface ReconnectSettings {
+  readonly minDelay: number;
+  readonly maxDelay: number;
+  /** Rounds without success after a loss. */
+  readonly attempts: number;
+  /** Rounds without success before the first connection. */
+  readonly firstAttempts: number;
+  /** Whether there is to be another socket after the first. */
+  readonly comesBack: boolean;
+  /** Milliseconds to wait before the first attempt of all. */
+  readonly startDelay: number;
+}
+
+/** @internal Why another socket is wanted. */
+export type Occasion =
+  /** The socket is lost. `hasProgressed`: since the loss before, one side has acknowledged frames of the other. */
+  | { readonly kind: 'lost'; readonly hasProgressed: boolean }
+  /** The other side says that somebody else goes on with this connection. */
+  | { readonly kind: 'superseded' }
+  /** The other side drains: the address of the moment is about to be gone. */
+  | { readonly kind: 'drained' };
+
+/** @internal What becomes of the attempts. */
+export interface ReconnectListener extends DialListener {
+  /** Whether it is worth keeping the process alive for the next attempt. */
+  isWanted(): boolean;
+  /** All addresses have failed, and another round follows after a pause, unless `onGivenUp` does. */
+  onRoundFailed(failure: DialFailure): void;
+  /** It is of no use to go on. */
+  onGivenUp(failure: DialFailure): void;
+}
+
+/** @internal */
+export class Reconnector {
+  readonly #dialer: Dialer;
+  readonly #settings: ReconnectSettings;
+  readonly #clock: Clock;
+  readonly #listener: ReconnectListener;
+  #round: AbortController | undefined;
+  #pause: { readonly end: number; readonly stop: () => void } | undefined;
+  /** Rounds without success, since the last one. */
+  #failures = 0;
+  /** Pauses since a connection was of use: one that is taken in and thrown out again comes back ever later. */
+  #pauses = 0;
+  /** A drain has had its attempt without a pause, since a connection lasted. */
+  #hasMoved = false;
+  /** The other side has said that somebody else has taken this one's place. */
+  #mustKeepAway = false;
+  /** Whether the last attempt was refused for a reason that time alone does not mend. */
+  #wasRefused = false;
+  /** When the socket of the moment stood; before the first, undefined. */
+  #connectedAt: number | undefined;
+  #hurriedAt = -Infinity;
+
+  constructor(
+    dialer: Dialer,
+    settings: ReconnectSettings,
+    clock: Clock,
+    listener: ReconnectListener,
+  ) {
+    this.#dialer = dialer;
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#listener = listener;
+  }
+
+  /** Whether the connection outlives its sockets. */
+  get comesBack(): boolean {
+    return this.#settings.comesBack;
+  }
+
+  /** Looks for the first socket. */
+  begin(): void {
+    const { startDelay } = this.#settings;
+    this.#round = new AbortController();
+    if (startDelay > 0) this.#wait(startDelay, this.#round.signal);
+    else void this.#dial(this.#round.signal);
+  }
+
+  /** Looks for another socket, unless it does so already. */
+  start(occasion: Occasion): void {
+    if (this.#round !== undefined) return;
+    this.#round = new AbortController();
+    this.#failures = 0;
+    const { signal } = this.#round;
+    const hasLasted = this.#clock.now() - (this.#connectedAt ?? -Infinity) >= HEALTHY;
+    if (hasLasted) this.#hasMoved = false;
+    // [IC-17.31]
+    if (hasLasted || (occasion.kind === 'lost' && occasion.hasProgressed)) this.#pauses = 0;
+    switch (occasion.kind) {
+      case 'lost':
+        return this.#waitLonger(signal);
+      case 'superseded':
+        return this.#keepAway(signal);
+      case 'drained':
+        this.#dialer.avoid();
+        // At once, but not again and again: whoever sends everybody away would be asked without end.
+        if (this.#hasMoved || this.#pauses > 0) return this.#waitLonger(signal);
+        this.#hasMoved = true;
+        this.#pauses = 1;
+        void this.#dial(signal);
+    }
+  }
+
+  /** Somebody needs the connection now: a long pause ends, at most once a second. */
+  hurry(): void {
+    const now = this.#clock.now();
+    const pause = this.#pause;
+    if (pause === undefined || this.#round === undefined || this.#mustKeepAway) return;
+    if (pause.end - now <= LONG_PAUSE || now - this.#hurriedAt < LONG_PAUSE) return;
+    this.#hurriedAt = now;
+    pause.stop();
+    void this.#dial(this.#round.signal);
+  }
+
+  /** Ends what is under way. */
+  stop(): void {
+    this.#pause?.stop();
+    this.#pause = undefined;
+    this.#round?.abort();
+    this.#round = undefined;
+  }
+
+  /** Each time a random part of twice as much as the time before. */
+  #waitLonger(signal: AbortSignal): void {
+    const { minDelay, maxDelay } = this.#settings;
+    const most = Math.min(maxDelay, minDelay * 2 ** Math.min(this.#pauses, MOST_DOUBLINGS));
+    this.#pauses += 1;
+    // [IC-17.12]
+    this.#wait(this.#clock.random() * most, signal);
+  }
+
+  /** To come back at once would take the connection away from who has it now, and so on in turns. [IC-17.32] */
+  #keepAway(signal: AbortSignal): void {
+    const longest = Math.max(this.#settings.maxDelay, LEAST_ABSENCE);
+    this.#mustKeepAway = true;
+    this.#pauses += 1;
+    this.#wait(Math.max(LEAST_ABSENCE, (longest * (1 + this.#clock.random())) / 2), signal);
+  }
+
+  #wait(delay: number, signal: AbortSignal): void {
+    const end = this.#clock.now() + delay;
+    const begin = (): void => void this.#dial(signal);
+    const stop = this.#listener.isWanted()
+      ? this.#clock.setAlarm(delay, begin)
+      : this.#clock.setTimer(delay, begin);
+    this.#pause = { end, stop };
+  }
+
+  async #dial(signal: AbortSignal): Promise<void> {
+    this.#pause = undefined;
+    this.#mustKeepAway = false;
+    const listener = this.#listener;
+    // Not when the promise resolves: by then the socket may be lost again.
+    const succeeded = (): void => {
+      this.#round = undefined;
+      this.#wasRefused = false;
+      this.#connectedAt = this.#clock.now();
+    };
+    const failure = await this.#dialer.dial(
+      {
+        get resumable() {
+          return listener.resumable;
+        },
+        onBegin: () => listener.onBegin(),
+        onOpen: (...connected) => {
+          succeeded();
+          listener.onOpen(...connected);
+        },
+        onResumed: (...connected) => {
+          succeeded();
+          listener.onResumed(...connected);
+        },
+        onUnresumable: (unresumable) => listener.onUnresumable(unresumable),
+      },
+      signal,
+    );
+    if (failure !== undefined) this.#onFailure(failure, signal);
+  }
+
+  #onFailure(failure: DialFailure, signal: AbortSignal): void {
+    this.#failures += 1;
+    const isHopeless = this.#isHopeless(failure);
+    this.#wasRefused = failure.isRefusal;
+    this.#listener.onRoundFailed(failure);
+    // Whoever heard of it may have closed the connection.
+    if (signal.aborted) return;
+    if (!isHopeless) return this.#waitLonger(signal);
+    this.#round = undefined;
+    this.#listener.onGivenUp(failure);
+  }
+
+  #isHopeless({ error, isLasting, isRefusal }: DialFailure): boolean {
+    const { attempts, firstAttempts } = this.#settings;
+    // Nothing is lost but calls that never left, and whoever made a mistake learns it at once.
+    if (this.#connectedAt === undefined) return isLasting || this.#failures >= firstAttempts;
+    if (error.code === 'IC_ERR_OPTION') return true;
+    return (isRefusal && this.#wasRefused) || this.#failures >= attempts;
+  }
+}
+
+/** Milliseconds after which a connection counts as a success, even if nothing was sent. */
+const HEALTHY = 10_000;
+/** Milliseconds of a pause that somebody who needs the connection may cut short, and between two such cuts. */
+const LONG_PAUSE = 1000;
+/** Milliseconds before which nobody comes back to a connection that somebody else has taken over. */
+const LEAST_ABSENCE = 1000;
+const MOST_DOUBLINGS = 20;

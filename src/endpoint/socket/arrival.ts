@@ -1,0 +1,215 @@
+/**
+ * A socket from the moment in which the system hands it over until it can speak Interconnect:
+ *
+ *     header ──PROXY header──► opening ──first octet──► securing ──TLS handshake──► through
+ *        │ none is due ──────────┘  │ no TLS ─────────────────────────────────────────┘
+ *        └── wrong, silent for too long, ended by its peer: destroyed, whatever the state
+ *
+ * All of this has one time limit, which counts from the first moment: whoever says nothing, or one octet now and then,
+ * would otherwise hold one of the listener's places for ever.
+ */
+import type { Socket } from 'node:net';
+import { speakerOf } from '../../wire/index.js';
+import { TimeBudget } from '../../protocol/index.js';
+import { type Clock, whenUsedUp } from '../common/clock.js';
+import {
+  type ProxyFault,
+  ProxyHeaderDecoder,
+  ProxyHeaderError,
+  type ProxySource,
+} from './proxy-header.js';
+import type { PeerSource } from '../common/peer.js';
+import type { Stranger, StrangerKind } from './stranger.js';
+import { traffic } from '../common/traffic.js';
+
+/** How sockets arrive at one listener. */
+export interface ArrivalSettings {
+  /** Whether this one has to begin with a PROXY header. */
+  readonly isProxied: boolean;
+  /** Whether TLS is spoken on it. */
+  readonly isEncrypted: boolean;
+  /** Milliseconds from the first moment to the established connection. */
+  readonly handshakeTimeout: number;
+  readonly clock: Clock;
+}
+
+/** Who is told what becomes of it. */
+export interface ArrivalOwner {
+  /** The peer begins TLS. Nothing of that has been taken from the socket. */
+  onEncrypted(arrival: Arrival): void;
+  /** Without TLS: it can speak Interconnect. Nothing of that has been taken from the socket. */
+  onThrough(arrival: Arrival): void;
+  /** It was destroyed for what its peer said. */
+  onStranger(stranger: Stranger): void;
+  /** It is through, or was destroyed. Told once. */
+  onOver(arrival: Arrival): void;
+}
+
+export class Arrival {
+  readonly socket: Socket;
+  readonly #settings: ArrivalSettings;
+  readonly #owner: ArrivalOwner;
+  /** What is left of the time in which there has to be a connection. */
+  readonly patience: TimeBudget;
+  readonly #stopTimer: () => void;
+  readonly #header: ProxyHeaderDecoder | undefined;
+  #source: ProxySource | undefined;
+  /** Whether the peer, and not the balancer before it, has said anything. */
+  #hasSpoken = false;
+  #isOver = false;
+  readonly #onReadable = (): void => this.#read();
+  readonly #onEnd = (): void => this.#ended();
+  readonly #onClose = (): void => this.#finish();
+
+  constructor(socket: Socket, settings: ArrivalSettings, owner: ArrivalOwner) {
+    const { clock, handshakeTimeout } = settings;
+    traffic.count += 1;
+    this.socket = socket;
+    this.#settings = settings;
+    this.#owner = owner;
+    this.patience = new TimeBudget(handshakeTimeout, clock.now());
+    this.#header = settings.isProxied ? new ProxyHeaderDecoder() : undefined;
+    this.#stopTimer = whenUsedUp(this.patience, clock, () => this.#expire());
+    // An 'error' that nobody listens for ends the process.
+    socket.on('error', ignore);
+    socket.on('close', this.#onClose);
+    socket.on('end', this.#onEnd);
+    socket.on('readable', this.#onReadable);
+  }
+
+  /** The peer's address: that of the socket, or the one that its PROXY header named. */
+  get source(): PeerSource {
+    const { remoteAddress: address, remotePort: port } = this.socket;
+    return this.#source ?? { address, port };
+  }
+
+  /** Its TLS handshake is over. */
+  secured(): void {
+    this.#finish();
+  }
+
+  /** Ends it without a word. */
+  destroy(): void {
+    this.#finish();
+    this.socket.destroy();
+  }
+
+  #read(): void {
+    traffic.count += 1;
+    for (let chunk = this.#take(); chunk !== null; chunk = this.#take()) {
+      const rest = this.#afterHeader(chunk);
+      if (rest === undefined) return;
+      if (this.#header?.isDone === false) continue;
+      if (!this.#settings.isEncrypted) return this.#onPlain(rest);
+      if (rest.length > 0) return this.#onOpening(rest);
+    }
+  }
+
+  #take(): Buffer | null {
+    const chunk: unknown = this.socket.read();
+    return Buffer.isBuffer(chunk) ? chunk : null;
+  }
+
+  /** What of the chunk belongs to the peer; `undefined`: the socket is destroyed. */
+  #afterHeader(chunk: Buffer): Buffer | undefined {
+    const header = this.#header;
+    if (header === undefined || header.isDone) return chunk;
+    try {
+      const taken = header.push(chunk);
+      this.#source = header.source;
+      return chunk.subarray(taken);
+    } catch (error) {
+      if (!(error instanceof ProxyHeaderError)) throw error;
+      this.#refuse(KINDS[error.fault], `The socket ${error.message}. ${REMEDIES[error.fault]}`);
+      return undefined;
+    }
+  }
+
+  #onPlain(rest: Buffer): void {
+    this.#leaveAlone(rest);
+    this.#finish();
+    this.#owner.onThrough(this);
+  }
+
+  #onOpening(rest: Buffer): void {
+    this.#hasSpoken = true;
+    if (rest[0] === TLS_HANDSHAKE) {
+      this.#leaveAlone(rest);
+      return this.#owner.onEncrypted(this);
+    }
+    const { kind, name } = speakerOf(rest);
+    if (kind === 'interconnect') {
+      return this.#refuse(kind, `This port takes TLS, and ${name} came without. ${NO_TLS_REMEDY}`);
+    }
+    const what = kind === 'unknown' ? 'another protocol came' : `this looks like ${name}`;
+    this.#refuse(kind, `This port takes TLS, and ${what}. ${STRANGER_REMEDIES[kind] ?? FIND_OUT}`);
+  }
+
+  /** What comes next may have the socket, with these octets. */
+  #leaveAlone(rest: Buffer): void {
+    const { socket } = this;
+    socket.off('readable', this.#onReadable);
+    socket.off('end', this.#onEnd);
+    if (rest.length > 0) socket.unshift(rest);
+  }
+
+  /** FIN: nobody who says no more can get through. */
+  #ended(): void {
+    if (this.#header !== undefined && !this.#header.isDone && this.#header.length > 0) {
+      return this.#refuse('bad-proxy-header', 'The socket ended within its PROXY header.');
+    }
+    this.destroy();
+  }
+
+  #expire(): void {
+    const { handshakeTimeout } = this.#settings;
+    const isHeld = this.#header !== undefined && !this.#header.isDone && this.#header.length > 0;
+    if (!this.#hasSpoken && !isHeld) return this.destroy();
+    const what = isHeld ? 'its PROXY header' : 'its TLS handshake';
+    this.#refuse(
+      'unfinished',
+      `The socket had not finished ${what} after ${handshakeTimeout} ms (handshakeTimeout).`,
+    );
+  }
+
+  #refuse(kind: StrangerKind, message: string): void {
+    if (this.#isOver) return;
+    const { address, port } = this.source;
+    this.destroy();
+    this.#owner.onStranger({ kind, address, port, message });
+  }
+
+  #finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#stopTimer();
+    this.socket.off('close', this.#onClose);
+    this.#owner.onOver(this);
+  }
+}
+
+function ignore(): void {}
+
+/** The first octet of every TLS connection. */
+const TLS_HANDSHAKE = 0x16;
+
+const KINDS: Readonly<Record<ProxyFault, StrangerKind>> = {
+  absent: 'no-proxy-header',
+  malformed: 'bad-proxy-header',
+  'too-long': 'bad-proxy-header',
+};
+
+const REMEDIES: Readonly<Record<ProxyFault, string>> = {
+  absent:
+    'Have the balancer send one, or name in proxyProtocol.from the addresses of those that do.',
+  malformed: 'Look at the balancer that sent it.',
+  'too-long': 'Look at the balancer that sent it.',
+};
+
+const NO_TLS_REMEDY = 'Set tls (in Nest: tlsOptions) at the dialer.';
+const BALANCER_REMEDY = 'If a balancer of yours sends it, set proxyProtocol.';
+const FIND_OUT = 'Find out who connects to this port.';
+const STRANGER_REMEDIES: Readonly<Partial<Record<StrangerKind, string>>> = {
+  'proxy-v1': BALANCER_REMEDY,
+  'proxy-v2': BALANCER_REMEDY,
+};

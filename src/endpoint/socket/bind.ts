@@ -1,0 +1,111 @@
+/** Binds a server to its address. If that fails, the error says why. */
+import cluster from 'node:cluster';
+import type { Server } from 'node:net';
+import {
+  InterconnectError,
+  messageOf,
+  optionError,
+  shown,
+  systemCodeOf,
+} from '../common/errors.js';
+import { checkInteger } from '../common/options.js';
+import { bindFile, isFile, MAX_PATH, replacingStale } from './unix-socket.js';
+
+/** A bound TCP address. */
+export interface TcpAddress {
+  /** The bound address, where a name was asked for. */
+  readonly host: string;
+  /** The bound one, where 0 was asked for. */
+  readonly port: number;
+  /** Which of the two protocols. */
+  readonly family: 'IPv4' | 'IPv6';
+}
+
+/** A bound Unix socket, or a network that was given. */
+export interface PathAddress {
+  /** As it was given; of a network, its `address`. */
+  readonly path: string;
+}
+
+/** Where a listener listens. */
+export type ListenAddress = TcpAddress | PathAddress;
+
+interface Target {
+  host?: string | undefined;
+  port?: number | undefined;
+  path?: string | undefined;
+  backlog?: number | undefined;
+  mode?: number | undefined;
+  /** The path is an address of it, and no file. */
+  network?: unknown;
+}
+
+export function checkListenTarget(target: Target): void {
+  checkTarget(target);
+  const { mode, path, port } = target;
+  if (path === undefined) checkInteger('port', port ?? 0, 0, 65_535);
+  if (mode === undefined) return;
+  checkInteger('mode', mode, 0, 0o777);
+  if (path !== undefined) return;
+  throw optionError('mode is for the file of a Unix socket, and there is no path. Leave mode out.');
+}
+
+/** @internal What holds for both sides. */
+export function checkTarget({ host, port, path }: Target): void {
+  if (path === undefined) {
+    // Node takes an empty name for "all addresses".
+    if (host === undefined || (typeof host === 'string' && host !== '')) return;
+    throw optionError(`host must be a name or an address, and is ${shown(host)}.`);
+  }
+  if (host !== undefined || port !== undefined) {
+    throw optionError(
+      'path stands for a Unix socket and excludes host and port. Give one or the other.',
+    );
+  }
+  const size = typeof path === 'string' ? Buffer.byteLength(path) : 0;
+  if (size === 0 || size > MAX_PATH) {
+    throw optionError(
+      `The path of a Unix socket must be a string of 1 to ${MAX_PATH} bytes, and has ${size}.`,
+    );
+  }
+}
+
+/** @throws IC_ERR_LISTEN with the system's error as its cause. */
+export async function bind(server: Server, target: Target): Promise<ListenAddress> {
+  const { path, mode = 0o600, network } = target;
+  try {
+    if (path === undefined || network !== undefined || !isFile(path)) await listen(server, target);
+    // The primary process of a cluster owns the file, and shares the socket with all workers.
+    else if (cluster.isWorker) await replacingStale(path, () => listen(server, target));
+    else await bindFile(server, path, mode, (name) => listen(server, { ...target, path: name }));
+  } catch (error) {
+    throw listenError(target, error);
+  }
+  const address = server.address();
+  if (address === null || typeof address === 'string') return { path: path ?? address ?? '' };
+  return {
+    host: address.address,
+    port: address.port,
+    family: address.family === 'IPv6' ? 'IPv6' : 'IPv4',
+  };
+}
+
+function listen(server: Server, target: Target): Promise<void> {
+  const { host = 'localhost', port = 0, path, backlog = 511 } = target;
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path === undefined ? { host, port, backlog } : { path, backlog }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function listenError(target: Target, cause: unknown): InterconnectError {
+  const { host = 'localhost', port = 0, path } = target;
+  const where = path ?? `${host}:${port}`;
+  const inUse = systemCodeOf(cause) === 'EADDRINUSE';
+  const remedy = inUse ? ' Choose another, or stop what uses it.' : '';
+  const message = `Cannot listen on ${where}: ${messageOf(cause)}.${remedy}`;
+  return new InterconnectError('IC_ERR_LISTEN', message, { cause });
+}

@@ -1,0 +1,278 @@
+/** Opens sockets to the addresses of one other side, and introduces this side on them. */
+import { connect as connectTcp, type NetConnectOpts, type Socket } from 'node:net';
+import { connect as connectTls, type ConnectionOptions as TlsConnectOptions } from 'node:tls';
+import {
+  type ConnectionMachine,
+  type Failure,
+  type Greeting,
+  TimeBudget,
+} from '../../protocol/index.js';
+import { whenUsedUp } from '../common/clock.js';
+import {
+  type Address,
+  type DialFailure,
+  noSocket,
+  noWelcome,
+  optionFailed,
+  roundOf,
+  socketClosed,
+  tooLate,
+} from './dial-errors.js';
+import { Driver, type DriverListener } from './driver.js';
+import { tlsError } from '../common/errors.js';
+import type { Settings } from '../common/options.js';
+import { type Peer, peerOf, serverName } from '../common/peer.js';
+
+/** What a dialer makes of a socket. */
+export interface DialListener {
+  /** The connection that the next socket is to continue. */
+  readonly resumable: ConnectionMachine | undefined;
+  /** The other side begins a new connection: give one that has not begun. */
+  onBegin(): ConnectionMachine;
+  onOpen(driver: Driver, greeting: Greeting, peer: Peer): void;
+  onResumed(driver: Driver, greeting: Greeting, peer: Peer): void;
+  /** The connection that was to be continued is over: the two sides do not agree on what has arrived. */
+  onUnresumable(failure: Failure): void;
+}
+
+/** What the dialer needs to know of the other side. */
+export interface DialTarget {
+  readonly addresses: readonly Address[];
+  /** Whether sockets are encrypted. */
+  readonly encrypts: boolean;
+  /** How, and what this side says of itself: asked for anew for each attempt. May throw. */
+  provide(): Provided | Promise<Provided>;
+  /** Milliseconds that each address of a name has but the last. */
+  readonly attemptTimeout: number;
+}
+
+/** What one attempt needs of the application. */
+export interface Provided {
+  readonly tls: TlsConnectOptions | undefined;
+  /** The connect data of HELLO. */
+  readonly data: Buffer;
+}
+
+/** One attempt: it ends once, by a connection or by a failure. */
+interface Attempt {
+  readonly address: Address;
+  readonly listener: DialListener;
+  readonly signal: AbortSignal;
+  /** How long the connection may take until it stands. */
+  readonly patience: TimeBudget;
+}
+
+/** @internal */
+export class Dialer {
+  readonly #target: DialTarget;
+  readonly #settings: Settings;
+  readonly #canResume: boolean;
+  /** Which address comes first. */
+  #first = 0;
+
+  /** `canResume`: whether connections are to survive their sockets. */
+  constructor(target: DialTarget, settings: Settings, canResume: boolean) {
+    this.#target = target;
+    this.#settings = settings;
+    this.#canResume = canResume;
+  }
+
+  /** Where it dials. */
+  get addresses(): readonly Address[] {
+    return this.#target.addresses;
+  }
+
+  /** The address of the newest connection is about to be gone: try the others first. */
+  avoid(): void {
+    this.#first = (this.#first + 1) % this.#target.addresses.length;
+  }
+
+  /**
+   * Tries one address after the other, beginning with the last that was good. Resolves with what they failed with
+   * if none was good, and with nothing if there is a connection or the signal has aborted. Never rejects.
+   */
+  dial(listener: DialListener, signal: AbortSignal): Promise<DialFailure | undefined> {
+    // Whoever is in a hurry: the socket is not that one's.
+    return this.#settings.scope.runInAsyncScope(() => this.#dial(listener, signal));
+  }
+
+  async #dial(listener: DialListener, signal: AbortSignal): Promise<DialFailure | undefined> {
+    const { addresses } = this.#target;
+    const tried: Address[] = [];
+    const failures: DialFailure[] = [];
+    while (tried.length < addresses.length) {
+      const at = (this.#first + tried.length) % addresses.length;
+      const address = addresses[at] ?? {};
+      tried.push(address);
+      const failure = await this.#try(address, listener, signal);
+      if (signal.aborted) return undefined;
+      if (failure === undefined) {
+        this.#first = at;
+        return undefined;
+      }
+      failures.push(failure);
+    }
+    return roundOf(tried, failures);
+  }
+
+  async #try(
+    address: Address,
+    listener: DialListener,
+    signal: AbortSignal,
+  ): Promise<DialFailure | undefined> {
+    const { clock, handshakeTimeout, network } = this.#settings;
+    const patience = new TimeBudget(handshakeTimeout, clock.now());
+    const attempt: Attempt = { address, listener, signal, patience };
+    let provided: Provided | DialFailure | undefined;
+    let socket: Socket;
+    try {
+      const given = this.#target.provide();
+      provided = 'then' in given ? await this.#provided(attempt, given) : given;
+      if (provided === undefined || 'error' in provided) return provided;
+      socket = network?.connect() ?? open(address, provided.tls, this.#target.attemptTimeout);
+    } catch (error) {
+      return optionFailed(address, error);
+    }
+    // Whatever happens between those who listen for it: an 'error' without a listener ends the process.
+    socket.on('error', () => undefined);
+    const cancel = (): void => void socket.destroy();
+    signal.addEventListener('abort', cancel, { once: true });
+    try {
+      const failure = await this.#established(attempt, socket);
+      if (failure !== undefined) return failure;
+      if (socket.destroyed)
+        return noSocket(address, socket.errored ?? socketClosed(), this.#stage('encrypted'));
+      return await this.#introduce(attempt, socket, provided.data);
+    } finally {
+      signal.removeEventListener('abort', cancel);
+    }
+  }
+
+  /** Waits for the application, within the time that the whole attempt has. */
+  #provided(
+    { address, signal, patience }: Attempt,
+    promise: Promise<Provided>,
+  ): Promise<Provided | DialFailure | undefined> {
+    return new Promise((resolve) => {
+      const { clock, handshakeTimeout } = this.#settings;
+      const settle = (result: Provided | DialFailure | undefined): void => {
+        stopTimer();
+        signal.removeEventListener('abort', onAbort);
+        resolve(result);
+      };
+      const onAbort = (): void => settle(undefined);
+      const stopTimer = whenUsedUp(patience, clock, () => {
+        settle(tooLate(address, 'the functions in the options gave nothing', handshakeTimeout));
+      });
+      signal.addEventListener('abort', onAbort, { once: true });
+      promise.then(settle, (error: unknown) => settle(optionFailed(address, error)));
+    });
+  }
+
+  /** Waits for the socket, and for TLS if the socket is to be encrypted. */
+  #established({ address, patience }: Attempt, socket: Socket): Promise<DialFailure | undefined> {
+    return new Promise((resolve) => {
+      const { clock, handshakeTimeout } = this.#settings;
+      const readyEvent = this.#target.encrypts ? 'secureConnect' : 'connect';
+      const settle = (failure?: DialFailure): void => {
+        stopTimer();
+        socket.off(readyEvent, onReady);
+        socket.off('error', onError);
+        socket.off('close', onClose);
+        resolve(failure);
+      };
+      const onReady = (): void => settle();
+      const onError = (error: Error): void =>
+        settle(noSocket(address, error, this.#stage('encrypting')));
+      const onClose = (): void => onError(socketClosed());
+      const stopTimer = whenUsedUp(patience, clock, () => {
+        settle(tooLate(address, 'no socket', handshakeTimeout));
+        socket.destroy();
+      });
+      socket.once(readyEvent, onReady);
+      socket.once('error', onError);
+      socket.once('close', onClose);
+    });
+  }
+
+  #stage<Stage extends string>(stage: Stage): Stage | 'plain' {
+    return this.#target.encrypts ? stage : 'plain';
+  }
+
+  /** The handshake: HELLO out, WELCOME or a refusal in. */
+  #introduce(
+    { address, listener, patience }: Attempt,
+    socket: Socket,
+    data: Buffer,
+  ): Promise<DialFailure | undefined> {
+    return new Promise((resolve) => {
+      const { limits, agent, clock, scope, handshakeTimeout } = this.#settings;
+      const greeting = { limits, agent, data, canResume: this.#canResume };
+      const resume = listener.resumable;
+      const settings = { role: 'dialer', greeting, handshakeTimeout, patience, resume } as const;
+      const owner: DriverListener = {
+        onHandshake: () => undefined,
+        onBegin: () => listener.onBegin(),
+        onOpen: (welcome) => {
+          listener.onOpen(driver, welcome, peerOf(socket, welcome.agent, address.path));
+          // Who awaits the connection attaches listeners before the next frame is looked at.
+          driver.hold();
+          resolve(undefined);
+        },
+        onResumed: (welcome) => {
+          listener.onResumed(driver, welcome, peerOf(socket, welcome.agent, address.path));
+          resolve(undefined);
+        },
+        onUnresumable: (failure) => listener.onUnresumable(failure),
+        onFailed: (failure) => {
+          if (failure?.kind === 'handshake-timeout') {
+            return resolve(tooLate(address, 'no answer to the handshake', handshakeTimeout));
+          }
+          // Lost before there was a connection: to the caller, there never was a socket.
+          if (failure === undefined || failure.kind === 'connection-lost') {
+            const cause =
+              driver.error ?? socket.errored ?? new Error('it ended before the handshake');
+            return resolve(noSocket(address, cause, this.#stage('encrypted')));
+          }
+          resolve(noWelcome(address, failure));
+        },
+        onSocketClosed: () => undefined,
+      };
+      const driver: Driver = new Driver(socket, settings, clock, owner, scope);
+    });
+  }
+}
+
+function open(
+  address: Address,
+  tls: TlsConnectOptions | undefined,
+  attemptTimeout: number,
+): Socket {
+  const common = socketOptions(address, attemptTimeout);
+  // [IC-2.1]
+  if (tls === undefined) return connectTcp(common);
+  const { host = 'localhost', path } = address;
+  const servername = serverName(host);
+  try {
+    return connectTls({
+      // [IC-2.2]
+      ALPNProtocols: ['intc/1'],
+      ...(servername === undefined || path !== undefined ? {} : { servername }),
+      ...tls,
+      ...common,
+    });
+  } catch (cause) {
+    throw tlsError(cause);
+  }
+}
+
+/** @internal What Node is told about an address. */
+export function socketOptions(
+  { host = 'localhost', port = 0, path }: Address,
+  autoSelectFamilyAttemptTimeout: number,
+): NetConnectOpts {
+  const common = { allowHalfOpen: true, noDelay: true };
+  if (path !== undefined) return { ...common, path };
+  // A host on another continent answers later than Node's default of 250 ms allows.
+  return { ...common, host, port, autoSelectFamilyAttemptTimeout };
+}

@@ -1,0 +1,234 @@
+/**
+ * The pump between one `net` or `tls` socket and its machine: octets in, frames of a tick out in one
+ * write, one timer. It knows no session and no message.
+ */
+import type { Socket } from 'node:net';
+import {
+  type ConnectionMachine,
+  type Failure,
+  FrameWriter,
+  type Greeting,
+  SocketMachine,
+  type SocketEffects,
+  type SocketSettings,
+} from '../../protocol/index.js';
+import type { Clock } from '../common/clock.js';
+import { OUTSIDE, type Scope } from '../common/scope.js';
+import { traceFrames } from './trace.js';
+import { traffic } from '../common/traffic.js';
+
+/** Who is told what becomes of a connection's socket: its carrier. */
+export interface DriverOwner {
+  /** The socket is over, the connection is not. */
+  onLost(driver: Driver, failure: Failure): void;
+  /** The connection is over. No failure: closed in order. Told once. */
+  onClosed(driver: Driver, failure: Failure | undefined): void;
+  /** The socket is gone, after one of the two. */
+  onSocketClosed(driver: Driver): void;
+}
+
+/** Who makes a connection of a socket, or goes on with one. */
+export interface DriverListener {
+  onHandshake(hello: Greeting): void;
+  /** A connection begins: give one that has not begun. */
+  onBegin(greeting: Greeting): ConnectionMachine;
+  /** A connection stands: give the driver its owner. */
+  onOpen(greeting: Greeting): void;
+  /** So does the one that was to be resumed. */
+  onResumed(greeting: Greeting): void;
+  /** The connection that was to be resumed is over: the two sides do not agree on what has arrived. */
+  onUnresumable(failure: Failure): void;
+  /** There will be no connection. */
+  onFailed(failure: Failure | undefined): void;
+  /** The socket is gone. */
+  onSocketClosed(): void;
+}
+
+export class Driver implements SocketEffects {
+  readonly socket: Socket;
+  readonly machine: SocketMachine;
+  /** Set once there is a connection. */
+  owner: DriverOwner | undefined;
+  readonly #clock: Clock;
+  readonly #scope: Scope;
+  readonly #listener: DriverListener;
+  readonly #trace: ReturnType<typeof traceFrames>;
+  readonly #chunks: Buffer[] = [];
+  readonly #gather = (chunk: Buffer): void => void this.#chunks.push(chunk);
+  readonly #flush = (): void => this.#scope.runInAsyncScope(this.#write);
+  readonly #afterMicrotasks = (): void => this.#clock.tick(this.#flush);
+  #flushScheduled = false;
+  #wokenAt = 0;
+  #ending = false;
+  #error: Error | undefined;
+  #timerAt = Infinity;
+  #stopTimer: (() => void) | undefined;
+  #stopLinger: (() => void) | undefined;
+
+  /** Whoever opened the socket, or has something to write to it: all that comes of it runs in `scope`. */
+  constructor(
+    socket: Socket,
+    settings: SocketSettings,
+    clock: Clock,
+    listener: DriverListener,
+    scope: Scope = OUTSIDE,
+  ) {
+    this.socket = socket;
+    this.#clock = clock;
+    this.#scope = scope;
+    this.#listener = listener;
+    this.#trace = traceFrames(settings.role);
+    traffic.count += 1;
+    socket.setNoDelay(true);
+    // First of all: an 'error' that nobody listens for ends the process.
+    socket.on('error', (error) => (this.#error ??= error));
+    // [IC-8.7]
+    socket.on('data', (chunk: Buffer) => scope.runInAsyncScope(this.#onData, undefined, chunk));
+    socket.on('drain', this.#flush);
+    socket.on('end', () => scope.runInAsyncScope(this.#onEnd));
+    socket.on('close', () => scope.runInAsyncScope(this.#onClose));
+    this.machine = new SocketMachine(this, settings, clock.now());
+  }
+
+  /** Keeps the frames that follow until every microtask of now has run. */
+  hold(): void {
+    this.machine.hold();
+    // A tick that is queued from a microtask runs after the last of them.
+    const release = (): void => this.machine.release(this.#clock.now());
+    this.#clock.microtask(() => this.#clock.tick(() => this.#scope.runInAsyncScope(release)));
+  }
+
+  /** One instant per tick is enough for deadlines; asking the system costs as much as sending. */
+  now(): number {
+    return this.#flushScheduled ? this.#wokenAt : this.#clock.now();
+  }
+
+  /** What went wrong on the socket first, if anything did. */
+  get error(): Error | undefined {
+    return this.#error;
+  }
+
+  wake(): void {
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    this.#wokenAt = this.#clock.now();
+    // After every microtask of now: what awaited a frame of this chunk goes out with what answers it.
+    this.#clock.microtask(this.#afterMicrotasks);
+  }
+
+  arm(at: number): void {
+    if (at >= this.#timerAt) return;
+    this.#stopTimer?.();
+    this.#timerAt = at;
+    this.#stopTimer = this.#clock.setTimer(at - this.#clock.now(), () => this.#onTimer());
+  }
+
+  handshake(hello: Greeting): void {
+    this.#listener.onHandshake(hello);
+  }
+
+  begin(greeting: Greeting): ConnectionMachine {
+    return this.#listener.onBegin(greeting);
+  }
+
+  open(_connection: ConnectionMachine, greeting: Greeting): void {
+    this.#listener.onOpen(greeting);
+  }
+
+  resumed(greeting: Greeting): void {
+    this.#listener.onResumed(greeting);
+  }
+
+  unresumable(failure: Failure): void {
+    this.#listener.onUnresumable(failure);
+  }
+
+  end(): void {
+    this.#ending = true;
+    this.wake();
+  }
+
+  abort(): void {
+    this.socket.destroy();
+  }
+
+  lost(failure: Failure): void {
+    this.#wind();
+    this.owner?.onLost(this, failure);
+  }
+
+  closed(failure: Failure | undefined): void {
+    this.#wind();
+    if (this.owner === undefined) this.#listener.onFailed(failure);
+    else this.owner.onClosed(this, failure);
+  }
+
+  /** Nothing follows but what is on its way. */
+  #wind(): void {
+    this.#stopTimer?.();
+    this.#stopTimer = undefined;
+    this.#timerAt = -Infinity;
+    // A peer that reads nothing never lets CLOSE out. [IC-12.4]
+    this.#stopLinger ??= this.#clock.setTimer(LINGER, this.#destroy);
+  }
+
+  readonly #destroy = (): void => void this.socket.destroy();
+
+  readonly #onData = (chunk: Buffer): void => {
+    traffic.count += 1;
+    this.#trace?.in(chunk);
+    this.machine.onBytes(chunk, this.#clock.now());
+  };
+
+  /** The other side's FIN. Ours follows, unless CLOSE brought it about already. */
+  readonly #onEnd = (): void => {
+    const reason = this.#error?.message ?? 'the other side ended the stream without CLOSE';
+    this.machine.onLost(reason, this.#clock.now());
+    this.end();
+  };
+
+  readonly #onClose = (): void => {
+    const reason = this.#error?.message ?? 'the socket was closed';
+    this.machine.onLost(reason, this.#clock.now());
+    this.#stopTimer?.();
+    this.#stopLinger?.();
+    this.owner?.onSocketClosed(this);
+    this.#listener.onSocketClosed();
+  };
+
+  #onTimer(): void {
+    this.#timerAt = Infinity;
+    this.#stopTimer = undefined;
+    this.machine.onTime(this.#clock.now());
+  }
+
+  readonly #write = (): void => {
+    this.#flushScheduled = false;
+    const { socket } = this;
+    if (socket.destroyed || socket.writableEnded) return;
+    const chunks = this.#chunks;
+    writer.begin(this.#gather);
+    this.machine.flush(writer, LARGEST_UNSENT - socket.writableLength, this.#clock.now());
+    writer.finish();
+    if (chunks.length > 0) traffic.count += 1;
+    if (chunks.length > 1) socket.cork();
+    for (const chunk of chunks) {
+      this.#trace?.out(chunk);
+      socket.write(chunk);
+    }
+    if (chunks.length > 1) socket.uncork();
+    chunks.length = 0;
+    // Nothing unsent: the kernel has copied the slab, and it may be used again.
+    writer.release(socket.writableLength === 0);
+    // Until 'drain' nothing more goes out: the machine watches how long that takes.
+    if (socket.writableLength >= LARGEST_UNSENT) this.machine.flush(writer, 0, this.#clock.now());
+    // Half-closing lets the other side read CLOSE; destroying would discard it.
+    if (this.#ending) socket.end();
+  };
+}
+
+const writer = new FrameWriter();
+/** Octets handed to the socket and not taken by the kernel: more would only wait in front of others. */
+const LARGEST_UNSENT = 256 * 1024;
+/** Milliseconds for the other side to read CLOSE and end the stream. */
+const LINGER = 1000;

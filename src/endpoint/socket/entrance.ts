@@ -1,0 +1,161 @@
+/**
+ * The way into a listener: Node's server underneath, and every socket from the system's hands until it can speak
+ * Interconnect. What becomes of it then is the listener's business.
+ */
+import {
+  createServer as createTcpServer,
+  type DropArgument,
+  type Server,
+  type Socket,
+} from 'node:net';
+import { createServer as createTlsServer, type TlsOptions, type TLSSocket } from 'node:tls';
+import type { TimeBudget } from '../../protocol/index.js';
+import { Arrival, type ArrivalOwner } from './arrival.js';
+import { tame, tlsError } from '../common/errors.js';
+import type { Settings } from '../common/options.js';
+import type { PeerSource } from '../common/peer.js';
+import type { ExpectsProxyHeader } from './proxy-trust.js';
+import type { DroppedSocket, Stranger } from './stranger.js';
+
+/** How sockets come in. */
+export interface EntranceOptions {
+  readonly tls: TlsOptions | undefined;
+  /** `undefined`: no socket begins with a PROXY header. */
+  readonly expectsHeader: ExpectsProxyHeader | undefined;
+  readonly maxConnections: number;
+}
+
+/** A socket that can speak Interconnect. */
+export interface Entrant {
+  readonly socket: Socket;
+  /** Its address, or the one that its PROXY header named. Taken at once: a socket that is gone has none. */
+  readonly source: PeerSource;
+  /** What is left of the time in which there has to be a connection. `undefined`: all of it. */
+  readonly patience: TimeBudget | undefined;
+}
+
+/** Who is told of them. */
+export interface EntranceOwner {
+  onSocket(entrant: Entrant): void;
+  onStranger(stranger: Stranger): void;
+  onDrop(dropped: DroppedSocket): void;
+  /** A TLS handshake failed. */
+  onTlsError(error: Error, address: string | undefined): void;
+}
+
+export class Entrance implements ArrivalOwner {
+  /** The `net.Server`, `tls.Server` or server of the network. */
+  readonly server: Server;
+  readonly #options: EntranceOptions;
+  readonly #settings: Settings;
+  readonly #owner: EntranceOwner;
+  /** Sockets that are not through. */
+  readonly #arrivals = new Map<Socket, Arrival>();
+  /** What makes a TLS socket of a socket: the listener that `tls.Server` has for its own 'connection'. */
+  #encrypt: ((socket: Socket) => void) | undefined;
+
+  /** @throws IC_ERR_OPTION for TLS options that Node refuses */
+  constructor(options: EntranceOptions, settings: Settings, owner: EntranceOwner) {
+    this.#options = options;
+    this.#settings = settings;
+    this.#owner = owner;
+    this.server = this.#createServer();
+    this.server.maxConnections = options.maxConnections;
+    // Node tells no address for a Unix socket.
+    this.server.on('drop', (data?: DropArgument) => {
+      owner.onDrop({ address: data?.remoteAddress, port: data?.remotePort });
+    });
+  }
+
+  /** Destroys every socket that is not through. */
+  clear(): void {
+    for (const arrival of this.#arrivals.values()) arrival.destroy();
+  }
+
+  onEncrypted({ socket }: Arrival): void {
+    this.#encrypt?.(socket);
+  }
+
+  onThrough({ socket, source, patience }: Arrival): void {
+    this.#owner.onSocket({ socket, source, patience });
+  }
+
+  onStranger(stranger: Stranger): void {
+    this.#owner.onStranger(stranger);
+  }
+
+  onOver({ socket }: Arrival): void {
+    this.#arrivals.delete(socket);
+  }
+
+  #createServer(): Server {
+    const { tls } = this.#options;
+    const { network } = this.#settings;
+    const onSocket = (socket: Socket): void => this.#onSocket(socket);
+    if (network !== undefined) return network.createServer(onSocket);
+    if (tls !== undefined) return this.#createTlsServer(tls);
+    return createTcpServer({ allowHalfOpen: true, noDelay: true }, onSocket);
+  }
+
+  #createTlsServer(tls: TlsOptions): Server {
+    // The arrival keeps the time: Node's own timer would judge before the input of the same moment.
+    const unlimited = { handshakeTimeout: 2 ** 31 - 1 };
+    // Half open, a socket whose dialer gives up amid the TLS handshake would stay until the timeout.
+    const fixed = { allowHalfOpen: false, noDelay: true };
+    try {
+      const server = createTlsServer(
+        // [IC-2.2]
+        { ALPNProtocols: ['intc/1'], ...unlimited, ...tls, ...fixed },
+        (socket) => this.#onSecured(socket),
+      );
+      server.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));
+      // The first octets are looked at before TLS gets them.
+      const encrypting = server.listeners('connection');
+      this.#encrypt = (socket) => {
+        for (const each of encrypting) Reflect.apply(each, server, [socket]);
+      };
+      server.removeAllListeners('connection');
+      return server.on('connection', (socket: Socket) => this.#onSocket(socket));
+    } catch (cause) {
+      throw tlsError(cause);
+    }
+  }
+
+  #onSocket(socket: Socket): void {
+    const { remoteAddress: address, remotePort: port } = socket;
+    const isProxied = this.#options.expectsHeader?.(address) ?? false;
+    const isEncrypted = this.#encrypt !== undefined;
+    if (!isProxied && !isEncrypted) {
+      return this.#owner.onSocket({ socket, source: { address, port }, patience: undefined });
+    }
+    const { handshakeTimeout, clock } = this.#settings;
+    const settings = { isProxied, isEncrypted, handshakeTimeout, clock };
+    this.#arrivals.set(socket, new Arrival(socket, settings, this));
+  }
+
+  #onSecured(socket: TLSSocket): void {
+    const arrival = this.#arrivalOf(socket);
+    // Over meanwhile, and destroyed.
+    if (arrival === undefined) return void socket.destroy();
+    const { source, patience } = arrival;
+    arrival.secured();
+    this.#owner.onSocket({ socket, source, patience });
+  }
+
+  /** Node tells of a handshake that took too long, and leaves the socket open. */
+  #onTlsError(error: Error, socket: TLSSocket): void {
+    const arrival = this.#arrivalOf(socket);
+    socket.destroy();
+    // It was over before, and this is only what came of that.
+    if (arrival === undefined) return;
+    const { address } = arrival.source;
+    arrival.destroy();
+    tame(error);
+    this.#owner.onTlsError(error, address);
+  }
+
+  /** Node has no public way from a TLS socket to the one underneath. */
+  #arrivalOf(socket: TLSSocket & { readonly _parent?: Socket }): Arrival | undefined {
+    return socket._parent && this.#arrivals.get(socket._parent);
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * `NODE_DEBUG=interconnect-frames` prints every frame, one line each, without its payload. It decodes the
+ * streams a second time, on the side, so that it costs nothing when it is off.
+ */
+import { debuglog } from 'node:util';
+import { messageOf } from '../common/errors.js';
+import { decodeFrame, describeFrame, FrameDecoder, PrefaceDecoder } from '../../wire/index.js';
+
+const frames = debuglog('interconnect-frames');
+
+/** @internal Undefined when nobody wants to see frames. */
+export function traceFrames(
+  role: string,
+): { in(chunk: Buffer): void; out(chunk: Buffer): void } | undefined {
+  if (!frames.enabled) return undefined;
+  const label = `${role} ${++count}`;
+  return { in: tracer(`${label} <-`), out: tracer(`${label} ->`) };
+}
+
+function tracer(label: string): (chunk: Buffer) => void {
+  const preface = new PrefaceDecoder();
+  const decoder = new FrameDecoder(
+    {
+      onFrame(type, flags, session, id, bytes, start, metaLength, end) {
+        const frame = decodeFrame(type, flags, session, id, bytes, start, metaLength, end);
+        frames('%s %s', label, describeFrame(frame));
+      },
+    },
+    { maxFrame: 0xffffff, maxMeta: 0xffff },
+  );
+  return (chunk) => {
+    try {
+      const taken = preface.version === undefined ? preface.push(chunk) : 0;
+      decoder.push(chunk.subarray(taken));
+    } catch (error) {
+      frames('%s %s', label, messageOf(error));
+      decoder.stop();
+    }
+  };
+}
+
+let count = 0;

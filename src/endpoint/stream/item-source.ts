@@ -1,0 +1,147 @@
+/**
+ * What an application gives to be sent item by item, in the hands of the one reader that it has.
+ *
+ * Many streams can be read only once: a `Readable`, a web `ReadableStream`, a generator. Read a second time, they look like
+ * an empty stream, and the data would be lost without an error. So a source is claimed before anything is sent, and a
+ * claim fails if the stream was read before, by this library or by somebody else.
+ */
+import { Readable } from 'node:stream';
+import { types } from 'node:util';
+import { type Executed, InterconnectError, messageOf } from '../common/errors.js';
+import { type AnyReadable, isReadable } from './items.js';
+import { microtask } from '../common/runtime.js';
+
+/** An iterable or an async iterable of anything. */
+type Source<T> = AsyncIterable<T> | Iterable<T>;
+
+/** A stream that cannot be read: it was read already, has ended, or has failed. */
+export class UnreadableSource extends InterconnectError {
+  constructor(what: string, cause?: unknown, executed: Executed = 'no') {
+    super('IC_ERR_OPTION', `${what} ${REMEDY}`, { executed, cause });
+    this.#what = what;
+  }
+
+  readonly #what: string;
+
+  /** The same error, for a message of which something may have been sent. */
+  executedAs(executed: Executed): UnreadableSource {
+    return new UnreadableSource(this.#what, this.cause, executed);
+  }
+}
+
+/** A claimed stream. Whoever has claimed it must call `end`, unless `next` has said that it is done or has failed. */
+export class ItemSource<T> {
+  readonly #items: Source<T>;
+  readonly #iterator: AsyncIterator<T> | Iterator<T>;
+  /** What `begin` has asked for. */
+  #first: Asked<T> | undefined;
+
+  /**
+   * Claims the stream. Nothing is asked of it yet.
+   * @throws UnreadableSource if it was read before, is being read, has ended, or has failed.
+   */
+  constructor(items: Source<T>) {
+    const fault = faultOf(items);
+    if (fault !== undefined) throw fault;
+    this.#items = items;
+    this.#iterator =
+      Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+    if (begun.has(this.#iterator)) throw new UnreadableSource(`${nameOf(items)} was read already.`);
+    begun.add(items).add(this.#iterator);
+    // An 'error' that nobody listens for ends the process, also after the reader has left.
+    if (isReadable(items)) items.on('error', () => undefined);
+  }
+
+  /**
+   * Called before a request is written. A generator does not say whether it was read, so it is asked for its first item. If it
+   * ends at once, `onFault` is called before a frame of this tick is written. A generator that was read ends so. One that has
+   * nothing to give ends so only if it has waited for nothing: the two cannot be told apart, and to send nothing would lose what
+   * the first one had. Answers have no `begin`: a handler makes its own generator, which may have nothing to give.
+   */
+  begin(onFault: (error: UnreadableSource) => void): void {
+    const iterator: object = this.#iterator;
+    if (iterator !== this.#items) return;
+    let hasWaited = false;
+    const check = ({ done }: IteratorResult<T>): void => {
+      if (done !== true || hasWaited) return;
+      onFault(new UnreadableSource(`${nameOf(this.#items)} was read already, or is empty.`));
+    };
+    this.#first = this.#ask();
+    if (!('then' in this.#first)) return check(this.#first);
+    // Its failure is for who calls `next`.
+    this.#first.then(check, () => undefined);
+    // Behind the check of what is there already, and before all else.
+    microtask(() => (hasWaited = true));
+  }
+
+  /** The next item, or the end. Throws what the stream throws. */
+  next(): Asked<T> {
+    const first = this.#first;
+    this.#first = undefined;
+    return first ?? this.#iterator.next();
+  }
+
+  /** Nothing more is wanted. Resolves when the stream has ended its work. */
+  async end(): Promise<void> {
+    // What waits in `next` of a Readable would hold back its `return`.
+    if (isReadable(this.#items)) this.#items.destroy();
+    await this.#iterator.return?.();
+  }
+
+  #ask(): Asked<T> {
+    try {
+      return this.#iterator.next();
+    } catch (error) {
+      return new Promise((_, reject) => reject(error));
+    }
+  }
+}
+
+type Asked<T> = PromiseLike<IteratorResult<T>> | IteratorResult<T>;
+
+/** Streams and iterators that this library has begun to read. */
+const begun = new WeakSet<object>();
+
+const REMEDY =
+  'A stream can be read once: give a new one for each send. What may be empty, or is to be sent again, can be an array or ' +
+  'another iterable that begins anew each time.';
+
+/** Why the stream cannot be read, as far as the stream itself tells. */
+function faultOf(items: object): UnreadableSource | undefined {
+  if (isReadable(items)) return faultOfReadable(items);
+  if (!isWebStream(items)) return undefined;
+  const was = 'The ReadableStream was read already';
+  if (items.locked) return new UnreadableSource(`${was}, or is being read: it is locked.`);
+  const isUsed = begun.has(items) || Readable.isDisturbed(items);
+  return isUsed ? new UnreadableSource(`${was}.`) : undefined;
+}
+
+function faultOfReadable(items: AnyReadable): UnreadableSource | undefined {
+  const was = 'The Readable was read already';
+  const { errored } = items;
+  if (errored !== undefined && errored !== null) {
+    const what = `${was}, or failed before it was read: ${messageOf(errored)}`;
+    return new UnreadableSource(`${what}${what.endsWith('.') ? '' : '.'}`, errored);
+  }
+  if (begun.has(items) || items.readableDidRead === true) return new UnreadableSource(`${was}.`);
+  if (items.destroyed === true) {
+    return new UnreadableSource(`${was}, or destroyed before it was read.`);
+  }
+  if (items.readable === false) return new UnreadableSource(`${was}: it has ended.`);
+  const readers = items.listenerCount('data') + items.listenerCount('readable');
+  if (items.readableFlowing !== true && readers === 0) return undefined;
+  const reason = "it flows, or has listeners for 'data' or 'readable'";
+  return new UnreadableSource(`${was}, or is being read: ${reason}.`);
+}
+
+/** Node can tell of a web stream whether it was read, though the types of `isDisturbed` do not say so. */
+type WebStream = NodeJS.ReadableStream & { readonly locked: boolean };
+
+/** By its shape: there are implementations that are not Node's. */
+function isWebStream(items: object): items is WebStream {
+  return 'getReader' in items && 'locked' in items;
+}
+
+function nameOf(items: object): string {
+  return types.isGeneratorObject(items) ? 'The generator' : 'The iterable';
+}

@@ -1,0 +1,79 @@
+/**
+ * What this side allows the other anew, from when it is due until it is written: the three forms of CREDIT.
+ * Limits are absolute, so that what was due twice is written once.
+ */
+import { creditPayload, FrameType, EMPTY } from '../../wire/index.js';
+import type { FrameWriter } from '../output/frame-writer.js';
+import type { ItemReceiver } from '../stream/item-receiver.js';
+import type { CreditSource } from '../session/session-host.js';
+
+export class Grants {
+  /** The connection's is due: sessions and octets, and the acknowledgement of what has arrived. */
+  ofConnection = false;
+  #isAnnounced = false;
+  readonly #sessions = new Set<CreditSource>();
+  readonly #streams = new Set<ItemReceiver>();
+
+  ofSession(receiver: CreditSource): void {
+    this.#sessions.add(receiver);
+  }
+
+  ofStream(items: ItemReceiver): void {
+    this.#streams.add(items);
+  }
+
+  forgetSession(receiver: CreditSource): void {
+    this.#sessions.delete(receiver);
+  }
+
+  forgetStream(items: ItemReceiver): void {
+    this.#streams.delete(items);
+  }
+
+  /** The connection's is due although it may say nothing new: the socket is another. */
+  announceConnection(): void {
+    this.ofConnection = this.#isAnnounced = true;
+  }
+
+  /** What is due of the connection's is due no longer. Returns false if it is not worth a frame. */
+  takeConnection(isNews: boolean): boolean {
+    const isWorthIt = isNews || this.#isAnnounced;
+    this.ofConnection = this.#isAnnounced = false;
+    return isWorthIt;
+  }
+
+  clear(): void {
+    this.#sessions.clear();
+    this.#streams.clear();
+    this.ofConnection = this.#isAnnounced = false;
+  }
+
+  /** Writes those of sessions and streams. */
+  flush(writer: FrameWriter): void {
+    for (const receiver of this.#sessions) {
+      const { messages, bytes } = receiver.grant();
+      write(writer, 0, receiver.sessionId, 0, creditPayload(messages, bytes));
+    }
+    this.#sessions.clear();
+    if (this.#streams.size === 0) return;
+    for (const items of this.#streams) {
+      write(writer, items.flags, items.sessionId, items.id, creditPayload(items.grant()));
+    }
+    this.#streams.clear();
+  }
+
+  /** Writes the connection's. */
+  writeConnection(writer: FrameWriter, opens: number, bytes: number, received: number): void {
+    write(writer, 0, 0, received, creditPayload(opens, bytes));
+  }
+}
+
+function write(
+  writer: FrameWriter,
+  flags: number,
+  session: number,
+  id: number,
+  payload: Buffer,
+): void {
+  writer.frame(FrameType.CREDIT, flags, session, id, 0, 0, EMPTY, payload, 0, payload.length);
+}

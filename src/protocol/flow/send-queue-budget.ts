@@ -1,0 +1,45 @@
+/** How much may wait for credit on one connection, over all its sessions. */
+import type { Failure } from '../common/failure.js';
+
+export interface QueueLimits {
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+export const DEFAULT_QUEUE_LIMITS: QueueLimits = { messages: 16_384, bytes: 64 * 1024 * 1024 };
+
+export class SendQueueBudget {
+  readonly #limits: QueueLimits;
+  #messages = 0;
+  #bytes = 0;
+
+  constructor(limits: QueueLimits) {
+    this.#limits = limits;
+  }
+
+  /** Counts one message in; the reason where there is no room. */
+  take(bytes: number): Failure | undefined {
+    // A message alone may be of any size that the other side takes.
+    const fits = this.#messages === 0 || this.#bytes + bytes <= this.#limits.bytes;
+    if (this.#messages >= this.#limits.messages || !fits) return this.#full();
+    this.#messages += 1;
+    this.#bytes += bytes;
+    return undefined;
+  }
+
+  give(bytes: number): void {
+    this.#messages -= 1;
+    this.#bytes -= bytes;
+  }
+
+  #full(): Failure {
+    return {
+      kind: 'queue-full',
+      executed: 'no',
+      message:
+        `${this.#messages} messages (${this.#bytes} bytes) already wait for the other side's credit; ` +
+        `maxQueuedMessages is ${this.#limits.messages} and maxQueuedBytes ${this.#limits.bytes}. ` +
+        `Wait for outcomes before sending more, or raise the limits.`,
+    };
+  }
+}

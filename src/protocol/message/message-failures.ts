@@ -1,0 +1,45 @@
+/** Why a message of this side has no outcome. */
+import { DEADLINE_LENGTH, FrameType, TOTAL_LENGTH } from '../../wire/index.js';
+import type { Failure } from '../common/failure.js';
+import type { Limits } from '../flow/limits.js';
+import type { Unit } from '../output/unit.js';
+
+/** Why the other side would not take the message. [IC-6.30] */
+export function misfitOf(
+  { meta, payload }: Unit,
+  { maxMessage, maxMeta }: Limits,
+): Failure | undefined {
+  const fields = meta.length + DEADLINE_LENGTH + TOTAL_LENGTH;
+  const kind = 'too-large';
+  const executed = 'no';
+  if (fields > maxMeta) {
+    const message = `Metadata of ${fields} bytes exceeds the ${maxMeta} bytes that the other side takes.`;
+    return { kind, executed, message };
+  }
+  if (payload.length <= maxMessage) return undefined;
+  const message =
+    `A message of ${payload.length} bytes exceeds the ${maxMessage} bytes that the other ` +
+    `side takes. Send it in parts, or raise maxMessageSize there.`;
+  return { kind, executed, message };
+}
+
+/** Of an answer; one that is a rejection may have come without a handler. */
+export function tooLarge(type: number, size: number, limit: number): Failure {
+  return {
+    kind: 'too-large',
+    executed: type === FrameType.ACCEPT ? 'yes' : 'maybe',
+    message: `The other side's answer of ${size} bytes exceeds maxMessageSize ${limit}.`,
+  };
+}
+
+export const TIMED_OUT: Failure = {
+  kind: 'timeout',
+  executed: 'maybe',
+  message: 'The message was neither accepted nor rejected in time.',
+};
+
+export const CANCELLED: Failure = {
+  kind: 'cancelled',
+  executed: 'maybe',
+  message: 'The message was cancelled by its sender.',
+};

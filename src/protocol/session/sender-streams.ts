@@ -1,0 +1,178 @@
+/**
+ * The streams of this side's messages in one session: the items of their requests on the way out, those of
+ * their answers on the way in.
+ */
+import { Flag, FrameType } from '../../wire/index.js';
+import type { Failure } from '../common/failure.js';
+import type { ItemLane } from '../stream/item-lane.js';
+import { type ItemHolder, ItemReceiver } from '../stream/item-receiver.js';
+import { ItemSender } from '../stream/item-sender.js';
+import type { OutgoingMessage } from '../message/outgoing-message.js';
+import type { SessionHost } from './session-host.js';
+import { violation } from '../common/violation.js';
+import { isAtMost } from '../flow/windows.js';
+
+/** What the sending half of a session does for them. */
+export interface StreamSender {
+  readonly lane: ItemLane;
+  /** A message that is not settled. */
+  find(id: number): OutgoingMessage | undefined;
+  /** The id given last. */
+  readonly lastId: number;
+  /** Ends the wait for a message, on the wire too. */
+  cancel(message: OutgoingMessage, failure: Failure): void;
+  /** Tells the other side that nobody waits for a message, unless it was told before. */
+  cancelOnWire(message: OutgoingMessage): void;
+}
+
+export class SenderStreams {
+  readonly #host: SessionHost;
+  readonly #sender: StreamSender;
+  /** Set as the session gets its number: nothing arrives before. */
+  holder: ItemHolder | undefined;
+  /** Answers of which an item is not whole. */
+  readonly #unfinished = new Set<ItemReceiver>();
+
+  constructor(host: SessionHost, sender: StreamSender) {
+    this.#host = host;
+    this.#sender = sender;
+  }
+
+  /** The message has its id. Its items are held back until all of it is on its way. */
+  open(message: OutgoingMessage): void {
+    const { sessionId, id } = message;
+    message.requestItems = new ItemSender(this.#sender.lane, sessionId, id, 0);
+  }
+
+  /** Takes the next item of a request; only where its `requestItems` are ready. */
+  send(message: OutgoingMessage, payload: Buffer, now: number): void {
+    const { maxMessage } = this.#host.peer;
+    if (payload.length > maxMessage) {
+      return this.#sender.cancel(message, {
+        kind: 'too-large',
+        executed: 'maybe',
+        message:
+          `An item of ${payload.length} bytes exceeds the ${maxMessage} bytes that the other side takes. ` +
+          `Send smaller items, or raise maxMessageSize there.`,
+      });
+    }
+    message.requestItems?.send(payload);
+    message.touch(now);
+  }
+
+  /** ITEM with REPLY. */
+  onItem(
+    flags: number,
+    id: number,
+    bytes: Buffer,
+    start: number,
+    metaLength: number,
+    end: number,
+    now: number,
+  ): void {
+    const message = this.#sender.find(id);
+    // [IC-6.47]
+    if (message?.started !== true || message.reply !== undefined) {
+      return violation(`An item answers message ${id}, which is settled or was never sent.`);
+    }
+    const items = (message.replyItems ??= this.#receive(message));
+    message.touch(now);
+    this.#onPart(message, items, items.onItem(flags, bytes, start, metaLength, end));
+  }
+
+  /** FRAG with REPLY. False where it continues no item. */
+  onFragment(
+    flags: number,
+    id: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    now: number,
+  ): boolean {
+    const message = this.#sender.find(id);
+    const items = message?.replyItems;
+    if (message === undefined || items?.isPartial !== true) return false;
+    message.touch(now);
+    this.#onPart(message, items, items.onFragment(flags, bytes, start, end));
+    return true;
+  }
+
+  /** Answers of which an item is not whole, for whoever must make room. */
+  unfinished(): Iterable<{ readonly stuck: number }> {
+    return this.#unfinished;
+  }
+
+  /** CREDIT for the items of a request. False where it is of no use. */
+  onCredit(id: number, limit: number, now: number): boolean {
+    const message = this.#sender.find(id);
+    if (message === undefined && !isAtMost(id, this.#sender.lastId)) {
+      violation(`CREDIT for the items of message ${id}, which was never sent.`);
+    }
+    if (message?.requestItems?.onCredit(limit) !== true) return false;
+    message.touch(now);
+    return true;
+  }
+
+  /** The settlement of a message has begun: `type` and `flags` are those of its first frame. */
+  onSettlement(message: OutgoingMessage, type: number, flags: number): void {
+    const { id, requestItems, replyItems } = message;
+    // [IC-6.44]
+    if (replyItems?.isPartial === true) {
+      violation(`Message ${id} is settled before an item of its answer is complete.`);
+    }
+    message.isStreamed = (flags & Flag.STREAM) !== 0;
+    // [IC-6.57]
+    if (type === FrameType.ACCEPT && replyItems !== undefined && !message.isStreamed) {
+      violation(`Message ${id} was answered by items, and its ACCEPT has no STREAM.`);
+    }
+    requestItems?.stop(true);
+    replyItems?.close();
+  }
+
+  /** Nobody wants the outcome of a message, or there is none. */
+  drop({ requestItems, replyItems }: OutgoingMessage): void {
+    // [IC-6.38]
+    requestItems?.stop(true);
+    replyItems?.drop();
+    if (replyItems !== undefined) this.#unfinished.delete(replyItems);
+  }
+
+  #onPart(message: OutgoingMessage, items: ItemReceiver, fits: boolean): void {
+    if (!fits) this.#refuse(message);
+    else if (items.isPartial && message.state === 'sent') this.#unfinished.add(items);
+    else this.#unfinished.delete(items);
+  }
+
+  #receive(message: OutgoingMessage): ItemReceiver {
+    if (this.holder === undefined) return violation('An item on a session without a number.');
+    const items = new ItemReceiver(this.#host, this.holder, message.id, 0);
+    message.replyItems = items;
+    if (message.state !== 'sent') {
+      // The other side's clock has stopped, and it may not know that nobody waits. [IC-10.11]
+      items.drop();
+      this.#sender.cancelOnWire(message);
+    } else if (message.takesItems) {
+      items.sink = message;
+    } else {
+      this.#sender.cancel(message, UNEXPECTED);
+    }
+    return items;
+  }
+
+  #refuse(message: OutgoingMessage): void {
+    // [IC-6.54]
+    const limit = this.#host.limits.maxMessage;
+    this.#sender.cancel(message, {
+      kind: 'too-large',
+      executed: 'yes',
+      message: `An item of the other side's answer exceeds maxMessageSize ${limit}.`,
+    });
+  }
+}
+
+const UNEXPECTED: Failure = {
+  kind: 'unexpected-stream',
+  executed: 'yes',
+  message:
+    'The answer is a stream, and this send takes no items. Use session.stream(), or the option onItem.',
+};

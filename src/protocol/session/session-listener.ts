@@ -1,0 +1,19 @@
+/** Who is told what happens to a session. */
+import type { Meta } from '../../wire/index.js';
+import type { Failure } from '../common/failure.js';
+import type { ReceiverEvents } from './session-receiver.js';
+
+export interface SessionListener extends ReceiverEvents {
+  /** The other side accepted the session that this side opened. */
+  onOpened(meta: Meta, data: Buffer): void;
+  /** The session is over: in order (no failure), refused, aborted or lost. Called once. */
+  onClosed(failure: Failure | undefined): void;
+}
+
+/** Before the application has given one. */
+export const UNHEARD: SessionListener = {
+  onOpened: () => undefined,
+  onClosed: () => undefined,
+  onMessage: () => undefined,
+  onMessageTimeout: () => undefined,
+};

@@ -1,0 +1,504 @@
+/**
+ * The receiving half of a session: the other side's messages, from their first frame to the settlement.
+ * A handler starts at most once per message, in the order of the ids; every message that is not one-way
+ * is settled exactly once. Its place is free again when the settlement has been written and the handler
+ * has ended: who sends and cancels, or sends with a short deadline, starts no more handlers than others.
+ */
+import {
+  Code,
+  decodeMeta,
+  encodeMeta,
+  Flag,
+  FrameType,
+  GrowingBuffer,
+  type Meta,
+  nextId,
+  ProtocolError,
+  TOTAL_LENGTH,
+  EMPTY,
+} from '../../wire/index.js';
+import { IncomingMessage } from '../message/incoming-message.js';
+import { MessageTable } from '../message/message-table.js';
+import { keepPayload, MAX_PINNED, pinnedBy } from '../flow/payload.js';
+import { Queue } from '../common/queue.js';
+import { ReceiverStreams, type StreamReceiver } from './receiver-streams.js';
+import { violation } from '../common/violation.js';
+import type { CreditSource, SessionHost } from './session-host.js';
+import type { SessionSender } from './session-sender.js';
+import { isAtMost, MessageWindow, ReceiveWindow } from '../flow/windows.js';
+
+export interface ReceiverEvents {
+  /** Start the handler. */
+  onMessage(message: IncomingMessage): void;
+  /** It was neither accepted nor rejected in time. */
+  onMessageTimeout(message: IncomingMessage): void;
+}
+
+export class SessionReceiver implements CreditSource, StreamReceiver {
+  readonly sessionId: number;
+  readonly window: ReceiveWindow;
+  readonly streams: ReceiverStreams;
+  readonly #host: SessionHost;
+  readonly #sender: SessionSender;
+  readonly #events: ReceiverEvents;
+  readonly #progress: () => void;
+  readonly #messages: MessageWindow;
+  readonly #received = new MessageTable<IncomingMessage>();
+  /** Whole messages that may not start yet. */
+  readonly #waiting = new Queue<IncomingMessage>();
+  /** The one message that arrives in fragments. */
+  #partial: IncomingMessage | undefined;
+  /** The id of the last message settled before it was whole: its late fragments are ignored. */
+  #refusedId = 0;
+  #lastId: number;
+  #accepting = false;
+  /** Handlers that have not ended, those of settled messages included. */
+  #running = 0;
+  /** Messages that may still be cancelled: a CANCEL that crosses a settlement is no fault. */
+  #cancellable = 0;
+  /** Whether the session is over: it has no credit of its own any more. */
+  #isOver = false;
+  /** Told when the last handler of a session that is over has ended. */
+  #onVacant: (() => void) | undefined;
+  #nextDeadline = Infinity;
+
+  constructor(
+    host: SessionHost,
+    sessionId: number,
+    sender: SessionSender,
+    events: ReceiverEvents,
+    progress: () => void,
+  ) {
+    this.sessionId = sessionId;
+    this.window = new ReceiveWindow(host.limits.sessionBytes, host.limits.maxFrame);
+    this.#host = host;
+    this.#sender = sender;
+    this.streams = new ReceiverStreams(host, this, sender.lane);
+    this.#events = events;
+    this.#progress = progress;
+    this.#lastId = host.lastId;
+    this.#messages = new MessageWindow(host.limits.messages, host.lastId);
+  }
+
+  /** Messages of the other side that are not settled. */
+  get unsettled(): number {
+    return this.#received.size;
+  }
+
+  get lastId(): number {
+    return this.#lastId;
+  }
+
+  /** The id of the SEND whose last FRAG is still to come, refused or not; 0 = there is none. */
+  get unfinishedId(): number {
+    return this.#partial?.id ?? this.#refusedId;
+  }
+
+  /** A message of the other side whose settlement is not written. */
+  find(id: number): IncomingMessage | undefined {
+    return this.#received.get(id);
+  }
+
+  /** Whether a request has begun and has neither come to its end nor been cancelled or settled. */
+  get hasOpenRequest(): boolean {
+    if (this.#partial !== undefined) return true;
+    return this.#received.values().some(({ requestItems }) => requestItems?.isOpen === true);
+  }
+
+  /** Whether nothing has ever arrived. */
+  get isUnused(): boolean {
+    return this.#lastId === this.#host.lastId;
+  }
+
+  grant(): { messages: number; bytes: number } {
+    return { messages: this.#messages.grant(), bytes: this.window.grant() };
+  }
+
+  /** The session is accepted: handlers may start. */
+  start(now: number): void {
+    this.#accepting = true;
+    this.pump(now);
+  }
+
+  /** Starts what waits, as far as it may. */
+  pump(now: number): void {
+    // [IC-6.29]
+    while (this.#accepting && this.#host.mayDispatch) {
+      const message = this.#waiting.shift();
+      if (message === undefined) return;
+      if (message.state === 'waiting') this.#dispatch(message, now);
+    }
+  }
+
+  /** SEND. */
+  onSend(
+    flags: number,
+    id: number,
+    bytes: Buffer,
+    start: number,
+    metaLength: number,
+    end: number,
+    now: number,
+  ): void {
+    // [IC-4.6]
+    if (id !== nextId(this.#lastId)) {
+      violation(`Message ${id} follows message ${this.#lastId}; ids are consecutive.`);
+    }
+    if (!this.#messages.allows(id)) {
+      throw new ProtocolError(Code.FLOW, `Message ${id} is beyond the session's credit.`);
+    }
+    // [IC-6.25]
+    if (this.#partial !== undefined) {
+      violation(`Message ${id} begins before message ${this.#partial.id} is complete.`);
+    }
+    const meta = decodeMeta(FrameType.SEND, bytes, start, start + metaLength);
+    const oneWay = (flags & Flag.ONEWAY) !== 0;
+    // [IC-10.2]
+    const deadline = meta.deadline === undefined ? Infinity : now + meta.deadline;
+    const { window } = this.#sender;
+    const message = new IncomingMessage(this, this.sessionId, id, window, oneWay, deadline, meta);
+    this.#lastId = id;
+    this.#refusedId = 0;
+    if (this.#messages.take(id)) this.#host.creditDue(this);
+    this.#received.add(message);
+    this.#cancellable += 1;
+    if ((flags & Flag.STREAM) !== 0) this.streams.open(message);
+    if (deadline < this.#nextDeadline) {
+      this.#nextDeadline = deadline;
+      this.#host.arm(deadline);
+    }
+    const more = (flags & Flag.MORE) !== 0;
+    // [IC-12.8] [IC-12.9]
+    // It crossed the GOAWAY. A one-way message could not be told, and is taken.
+    if (this.#host.drains && !oneWay) {
+      if (more) this.#partial = message;
+      this.giveBack(end - start);
+      const text = 'This side is shutting down and takes nothing new.';
+      return this.#refuse(message, { code: Code.MESSAGE_DRAINING, text });
+    }
+    const { maxMessage } = this.#host.limits;
+    if (!more) {
+      const size = end - start - metaLength;
+      checkTotal(message, size);
+      // [IC-6.40]
+      if (size > maxMessage) {
+        this.giveBack(end - start);
+        return this.#refuseTooLarge(message, size);
+      }
+      message.held = message.heldInSession = end - start;
+      const mayPin = this.#host.pinned <= MAX_PINNED;
+      message.data = keepPayload(bytes, start + metaLength, end, mayPin);
+      message.pinned = pinnedBy(message.data, bytes);
+      this.#host.pinned += message.pinned;
+      this.#complete(message, now);
+    } else {
+      this.#partial = message;
+      if (message.total > maxMessage) {
+        this.giveBack(end - start);
+        return this.#refuseTooLarge(message, message.total);
+      }
+      message.body = new GrowingBuffer(message.total < 0 ? maxMessage : message.total);
+      this.#append(message, bytes, start + metaLength, end, metaLength);
+    }
+  }
+
+  /** FRAG of a request. */
+  onFragment(
+    flags: number,
+    id: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    now: number,
+  ): void {
+    const message = this.#partial;
+    if (message === undefined || message.id !== id) {
+      // [IC-6.32]
+      if (id !== this.#refusedId)
+        violation(`A fragment continues message ${id}, which is not open.`);
+      if ((flags & Flag.MORE) === 0) this.#refusedId = 0;
+      return this.giveBack(end - start);
+    }
+    if (!this.#append(message, bytes, start, end, 0) || (flags & Flag.MORE) !== 0) return;
+    const { body } = message;
+    checkTotal(message, body?.length ?? 0);
+    this.#partial = undefined;
+    message.data = body?.take() ?? EMPTY;
+    message.body = undefined;
+    this.#complete(message, now);
+  }
+
+  /** Octets that arrived in this session and are held by nobody. [IC-8.11] */
+  giveBack(octets: number): void {
+    this.free(octets, octets);
+  }
+
+  /** Octets that are held no longer: of the connection's credit, and of the session's. */
+  free(octets: number, inSession: number): void {
+    if (octets > 0 && this.#host.receiveWindow.free(octets)) this.#host.connectionCreditDue();
+    this.#freeInSession(inSession);
+  }
+
+  /** CANCEL. False where nobody who keeps to the rules would have sent it. */
+  onCancel(id: number): boolean {
+    const crossed = this.#cancellable > 0;
+    if (crossed) this.#cancellable -= 1;
+    const message = this.#received.get(id);
+    if (message === undefined) {
+      if (!isAtMost(id, this.#lastId)) violation(`Message ${id} is cancelled, and never arrived.`);
+      return crossed;
+    }
+    if (message.state === 'dispatched') {
+      this.streams.stop(message);
+      // [IC-10.5]
+      return message.abort('cancelled');
+    }
+    if (message.state !== 'receiving' && message.state !== 'waiting') return crossed;
+    this.#refuse(message, { code: Code.CANCELLED, text: 'Cancelled before it was started.' });
+    return true;
+  }
+
+  /**
+   * The handler has ended, and settles its message with ACCEPT or REJECT. False, and nothing goes out,
+   * where it is settled already: after its deadline, or because the session is gone.
+   */
+  settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean {
+    if (message.isRunning) {
+      message.isRunning = false;
+      this.#running -= 1;
+      if (message.state === 'settled') this.#vacate(message);
+    }
+    return this.#settle(message, type, meta, payload);
+  }
+
+  #settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean {
+    // [IC-6.27]
+    if (message.state === 'settling' || message.state === 'settled') return false;
+    message.state = 'settling';
+    message.data = EMPTY;
+    this.streams.stop(message);
+    // [IC-6.28]
+    if (message.oneWay) {
+      this.#release(message);
+      return true;
+    }
+    const { maxMessage, maxMeta } = this.#host.peer;
+    // [IC-6.36]
+    const fits = payload.length <= maxMessage && meta.length <= maxMeta - TOTAL_LENGTH;
+    message.type = fits ? type : FrameType.REJECT;
+    // [IC-6.56]
+    const endsStream = message.isStreamed && message.type === FrameType.ACCEPT;
+    message.flags = endsStream ? Flag.REPLY | Flag.STREAM : Flag.REPLY;
+    message.meta = fits ? meta : REPLY_TOO_LARGE_META;
+    message.payload = fits ? payload : EMPTY;
+    this.#host.owe(message.payload.length);
+    // An item that is half written comes before the settlement, or nobody could tell its rest from that.
+    if (message.replyItems === undefined) this.#sender.settle(message);
+    else message.replyItems.whenClear(() => this.#sender.settle(message));
+    return true;
+  }
+
+  onSettlementWritten(message: IncomingMessage): void {
+    // Written although the session is gone: it had left for the output before.
+    if (message.state === 'settled') return;
+    this.#host.owe(-message.payload.length);
+    this.#release(message);
+  }
+
+  /** Says again how many items the requests may have: what said so may be lost. */
+  announceItems(): void {
+    for (const { requestItems } of this.#received.values()) requestItems?.announce();
+  }
+
+  /** Settles what has passed its deadline. Returns the next deadline. */
+  onTime(now: number): number {
+    if (now < this.#nextDeadline) return this.#nextDeadline;
+    this.#nextDeadline = Infinity;
+    for (const message of this.#received.values()) {
+      if (message.state === 'settling' || message.state === 'settled') continue;
+      // [IC-10.3]
+      if (message.deadline <= now) this.#expire(message);
+      else this.#nextDeadline = Math.min(this.#nextDeadline, message.deadline);
+    }
+    return this.#nextDeadline;
+  }
+
+  /** The session is over, and its credit of no use: only the connection's is given back. */
+  close(): void {
+    this.#isOver = true;
+  }
+
+  /**
+   * The session is over: handlers are told, and nothing is settled any more. `onVacant` is told when the
+   * last of them has ended, perhaps at once.
+   */
+  fail(onVacant: () => void): void {
+    const messages = this.#received.values();
+    this.#received.clear();
+    this.#waiting.drain();
+    this.#partial = undefined;
+    this.#accepting = false;
+    for (const message of messages) {
+      const dispatched = message.state === 'dispatched';
+      if (message.state === 'settling') {
+        this.#host.output.remove(message);
+        this.#host.owe(-message.payload.length);
+      }
+      message.state = 'settled';
+      message.body = undefined;
+      this.streams.cut(message);
+      if (!message.isRunning) this.#freeHeld(message);
+      if (dispatched) message.abort('lost');
+    }
+    this.#onVacant = onVacant;
+    if (this.#running === 0) onVacant();
+  }
+
+  /** Messages of which a part is there and the rest is not, for whoever must make room. */
+  unfinished(): readonly IncomingMessage[] {
+    const messages = this.streams.unfinished();
+    if (this.#partial !== undefined) messages.push(this.#partial);
+    return messages;
+  }
+
+  /** Rejects one of them; where it was not started, the other side may send it again. */
+  refuseUnfinished(message: IncomingMessage): void {
+    this.#fail(message, Code.BUSY, 'No memory to receive it now.');
+  }
+
+  refuseItem(message: IncomingMessage): void {
+    const limit = this.#host.limits.maxMessage;
+    this.#fail(message, Code.TOO_LARGE, `An item of it exceeds maxMessageSize ${limit}.`);
+  }
+
+  refuseReply(message: IncomingMessage): void {
+    this.#settle(message, FrameType.REJECT, REPLY_TOO_LARGE_META, EMPTY);
+  }
+
+  /** Settles a message that this side cannot receive. Codes of class 04 say that it was not started. [IC-6.37] [IC-6.53] */
+  #fail(message: IncomingMessage, code: number, text: string): void {
+    if (message.state !== 'dispatched') return this.#refuse(message, { code, text });
+    const meta = encodeMeta({ code: Code.FAILED, text });
+    this.#settle(message, FrameType.REJECT, meta, EMPTY);
+    message.abort('too-large');
+  }
+
+  #complete(message: IncomingMessage, now: number): void {
+    message.state = 'waiting';
+    if (this.#accepting && this.#waiting.size === 0 && this.#host.mayDispatch) {
+      this.#dispatch(message, now);
+    } else {
+      this.#waiting.push(message);
+    }
+  }
+
+  #dispatch(message: IncomingMessage, now: number): void {
+    if (message.deadline <= now) return this.#expire(message);
+    message.state = 'dispatched';
+    message.isRunning = true;
+    this.#running += 1;
+    this.#events.onMessage(message);
+  }
+
+  #expire(message: IncomingMessage): void {
+    if (message.state !== 'dispatched') {
+      this.#refuse(message, {
+        code: Code.EXPIRED,
+        text: 'Its time was over before it was started.',
+      });
+      if (message.oneWay) this.#events.onMessageTimeout(message);
+      return;
+    }
+    this.#settle(message, FrameType.REJECT, DEADLINE_META, EMPTY);
+    message.abort('timeout');
+    this.#events.onMessageTimeout(message);
+  }
+
+  /** Settles a message whose handler has not started. */
+  #refuse(message: IncomingMessage, meta: Meta): void {
+    if (message === this.#partial) {
+      this.#partial = undefined;
+      this.#refusedId = message.id;
+    }
+    message.body = undefined;
+    this.#settle(message, FrameType.REJECT, encodeMeta(meta), EMPTY);
+  }
+
+  #refuseTooLarge(message: IncomingMessage, size: number): void {
+    const limit = this.#host.limits.maxMessage;
+    this.#refuse(message, {
+      code: Code.TOO_LARGE,
+      text: `A message of ${size} bytes exceeds maxMessageSize ${limit}.`,
+    });
+  }
+
+  /** Adds a fragment. False where the message was refused for its size. */
+  #append(
+    message: IncomingMessage,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    metaLength: number,
+  ): boolean {
+    const { body, total } = message;
+    const size = (body?.length ?? 0) + end - start;
+    // [IC-8.10]
+    message.held += metaLength + end - start;
+    this.#freeInSession(metaLength + end - start);
+    if (total >= 0 && size > total) {
+      violation(`Message ${message.id} has more than the ${total} bytes it announced.`);
+    }
+    // [IC-9.5]
+    if (size > this.#host.limits.maxMessage) {
+      this.#refuseTooLarge(message, size);
+      return false;
+    }
+    body?.append(bytes, start, end);
+    return true;
+  }
+
+  #release(message: IncomingMessage): void {
+    message.state = 'settled';
+    this.#received.delete(message.id);
+    this.streams.retire(message);
+    if (!message.isRunning) this.#vacate(message);
+    this.#progress();
+  }
+
+  /** Its settlement is written and its handler has ended: there is room for another message. [IC-8.9] [IC-15.2] */
+  #vacate(message: IncomingMessage): void {
+    this.#freeHeld(message);
+    if (this.#onVacant === undefined) {
+      // [IC-8.8]
+      if (this.#messages.free()) this.#host.creditDue(this);
+    } else if (this.#running === 0) {
+      this.#onVacant();
+    }
+  }
+
+  #freeHeld(message: IncomingMessage): void {
+    this.free(message.held, message.heldInSession);
+    this.#host.pinned -= message.pinned;
+    message.held = message.heldInSession = message.pinned = 0;
+  }
+
+  #freeInSession(octets: number): void {
+    if (octets > 0 && !this.#isOver && this.window.free(octets)) this.#host.creditDue(this);
+  }
+}
+
+function checkTotal({ id, total }: IncomingMessage, size: number): void {
+  // [IC-9.4]
+  if (total >= 0 && size !== total)
+    violation(`Message ${id} has ${size} bytes and announced ${total}.`);
+}
+
+const REPLY_TOO_LARGE_META = encodeMeta({
+  code: Code.REPLY_TOO_LARGE,
+  text: 'The answer is larger than the sender of the message takes.',
+});
+
+const DEADLINE_META = encodeMeta({
+  code: Code.DEADLINE,
+  text: 'The handler neither accepted nor rejected the message in time.',
+});

@@ -1,0 +1,507 @@
+/**
+ * The sending half of a session: this side's messages from the queue to their outcome, and the
+ * settlements that this side owes the other.
+ */
+import {
+  Code,
+  DEADLINE_LENGTH,
+  decodeMeta,
+  Flag,
+  FrameType,
+  GrowingBuffer,
+  idsAhead,
+  MAX_ID,
+  type Meta,
+  nextId,
+  ProtocolError,
+  EMPTY,
+} from '../../wire/index.js';
+import { type Failure, withExecuted } from '../common/failure.js';
+import { LARGEST_SMALL_PAYLOAD } from '../flow/limits.js';
+import type { IncomingMessage } from '../message/incoming-message.js';
+import { type ItemCarrier, ItemLane } from '../stream/item-lane.js';
+import { reserveOf } from '../flow/limits.js';
+import { CANCELLED, misfitOf, TIMED_OUT, tooLarge } from '../message/message-failures.js';
+import { MessageTable } from '../message/message-table.js';
+import type { OutgoingMessage } from '../message/outgoing-message.js';
+import { keepPayload } from '../flow/payload.js';
+import { Queue } from '../common/queue.js';
+import { SenderStreams, type StreamSender } from './sender-streams.js';
+import { violation } from '../common/violation.js';
+import type { SessionHost } from './session-host.js';
+import { ControlUnit, type Unit } from '../output/unit.js';
+import { advanceId, isAtMost, MAX_WINDOW, SendWindow } from '../flow/windows.js';
+import { fieldsOf, isStream, release, UnwrittenMessages } from './unwritten-messages.js';
+
+export class SessionSender implements ItemCarrier, StreamSender {
+  window = new SendWindow(0);
+  /** Items of either direction's messages share the way out. */
+  readonly lane: ItemLane;
+  readonly streams: SenderStreams;
+  readonly #host: SessionHost;
+  /** Called whenever less waits than before, so that an ending session can close. */
+  readonly #progress: () => void;
+  readonly #unwritten: UnwrittenMessages;
+  /** Messages whose settlement is awaited, by their ids. */
+  readonly #sent = new MessageTable<OutgoingMessage>();
+  /** Settlements that wait for byte credit. */
+  readonly #settlements = new Queue<IncomingMessage>();
+  /** The request that leaves in fragments: at most one, and the later ones wait behind it. */
+  #large: OutgoingMessage | undefined;
+  /** 0 until the session's number is given: nothing is sent before. */
+  #sessionId = 0;
+  /** The id that was given last. A message gets its id with its first frame. */
+  #lastId: number;
+  /** The highest id that the other side allows. */
+  #limit = 0;
+  #nextDeadline = Infinity;
+  #uncertain: OutgoingMessage[] = [];
+
+  constructor(host: SessionHost, progress: () => void) {
+    this.lane = new ItemLane(host, this);
+    this.#unwritten = new UnwrittenMessages(host, this.lane);
+    this.streams = new SenderStreams(host, this);
+    this.#host = host;
+    this.#progress = progress;
+    this.#lastId = host.lastId;
+  }
+
+  /** What the other side allows from the start. */
+  allow({ messages, bytes }: NonNullable<Meta['sessionCredit']>): void {
+    this.window = new SendWindow(bytes, reserveOf(bytes, this.#host.peer));
+    this.#limit = advanceId(this.#host.lastId, messages);
+  }
+
+  /** Messages that have credit, and whose outcome is still to come from the other side. */
+  get unsettled(): number {
+    return this.#sent.size + this.#unwritten.expected;
+  }
+
+  /** Whether no message of this session is written or on its way. */
+  get isUnused(): boolean {
+    const { queued, ready } = this.#unwritten;
+    return this.#lastId === this.#host.lastId && queued + ready === 0;
+  }
+
+  /** Whether nothing waits to be written, so that END may follow. */
+  get isFlushed(): boolean {
+    const waiting = this.lane.uploads + this.#unwritten.queued + this.#settlements.size;
+    if (waiting > 0 || this.#large !== undefined) return false;
+    // Nothing ends a request stream that its own DEADLINE has cut, until the other side settles the message.
+    return this.#sent.values().every((message) => message.isCancelled || !message.isCut);
+  }
+
+  get lastId(): number {
+    return this.#lastId;
+  }
+
+  /** A message of this side that is not settled. */
+  find(id: number): OutgoingMessage | undefined {
+    return this.#sent.get(id);
+  }
+
+  /** The session has its number: messages may go. */
+  start(sessionId: number): void {
+    this.#sessionId = sessionId;
+    // Some may have been sent before the other side told its limits.
+    this.giveUpUnwritten((message) => misfitOf(message, this.#host.peer));
+  }
+
+  /** Takes a message; its outcome or failure is told on the message itself, perhaps before this returns. */
+  send(message: OutgoingMessage): void {
+    const misfit = misfitOf(message, this.#host.peer);
+    if (misfit !== undefined) return this.#settleLocally(message, misfit);
+    if (message.deadline < this.#nextDeadline) {
+      this.#nextDeadline = message.deadline;
+      this.#host.arm(message.deadline);
+    }
+    if (this.#unwritten.queued === 0 && this.#admit(message)) return;
+    const full = this.#unwritten.enqueue(message);
+    if (full !== undefined) this.#settleLocally(message, full);
+  }
+
+  /** The caller no longer wants the outcome; `failure` is what it is told. */
+  cancel(message: OutgoingMessage, failure = CANCELLED): void {
+    this.#giveUp(message, failure);
+  }
+
+  /** Writes a settlement as soon as the other side has room for it. */
+  settle(message: IncomingMessage): void {
+    if (this.isLarge(message)) {
+      this.#host.output.pushLarge(message);
+      this.#host.wake();
+    } else if (this.#settlements.size > 0 || !this.emit(message, 0)) {
+      this.#settlements.push(message);
+    }
+  }
+
+  /** Sends what has credit now: settlements first, since they end something, then what others wait for. */
+  pump(): void {
+    for (let unit = this.#settlements.peek(); unit !== undefined; unit = this.#settlements.peek()) {
+      if (!this.emit(unit, 0)) break;
+      this.#settlements.shift();
+    }
+    this.lane.pump();
+    const unwritten = this.#unwritten;
+    for (let message = unwritten.peek(); message !== undefined; message = unwritten.peek()) {
+      if (!this.#admit(message)) break;
+      unwritten.dequeue();
+    }
+    this.#progress();
+  }
+
+  /** CREDIT for this session. False where it allows nothing new. */
+  onCredit(count: number, bytes: number): boolean {
+    // [IC-4.9]
+    if (count > MAX_ID) violation(`CREDIT allows messages up to ${count}, which is no id.`);
+    const gain = idsAhead(this.#limit, count);
+    const moreMessages = gain > 0 && gain < MAX_WINDOW;
+    if (moreMessages && idsAhead(this.#lastId, count) >= MAX_WINDOW) {
+      throw new ProtocolError(Code.FLOW, `CREDIT allows more than ${MAX_WINDOW} messages ahead.`);
+    }
+    if (moreMessages) this.#limit = count;
+    const moreBytes = this.window.raise(bytes);
+    if (!moreMessages && !moreBytes) return false;
+    this.pump();
+    // Large units are charged as they are written: the output looks at them anew.
+    this.#host.wake();
+    return true;
+  }
+
+  /** OPENED says how many items each stream may have on its way, those that have begun included. */
+  raiseItems(items: number): void {
+    this.lane.raise(items);
+    for (const { requestItems } of this.#sent.values()) requestItems?.onCredit(items);
+  }
+
+  onUploadOver(): void {
+    this.#progress();
+  }
+
+  /** ACCEPT or REJECT. False where it settles what is settled already. */
+  onSettlement(
+    type: number,
+    flags: number,
+    id: number,
+    bytes: Buffer,
+    start: number,
+    metaLength: number,
+    end: number,
+  ): boolean {
+    const meta = decodeMeta(type, bytes, start, start + metaLength);
+    const message = this.#sent.get(id);
+    if (message?.started !== true) {
+      if (message !== undefined || !isAtMost(id, this.#lastId))
+        violation(`Message ${id} is settled, and was never sent.`);
+      return false;
+    }
+    // [IC-6.35]
+    if (message.reply !== undefined) violation(`Message ${id} is settled twice.`);
+    this.streams.onSettlement(message, type, flags);
+    // Settled before it was sent whole: the rest is not wanted, and those behind it may go. [IC-9.6]
+    if (message === this.#large) {
+      this.#stopLarge(message);
+      this.pump();
+    }
+    const { maxMessage } = this.#host.limits;
+    if ((flags & Flag.MORE) === 0) {
+      const size = end - start - metaLength;
+      checkTotal(id, meta.total, size);
+      if (size > maxMessage) this.#abandon(message, tooLarge(type, size, maxMessage));
+      this.#finish(message, type, meta, keepPayload(bytes, start + metaLength, end));
+      return true;
+    }
+    const wanted = message.state === 'sent' && (meta.total ?? 0) <= maxMessage;
+    message.reply = {
+      type,
+      meta,
+      body: wanted ? new GrowingBuffer(meta.total ?? maxMessage) : undefined,
+      arrived: 0,
+    };
+    if (!wanted) this.#abandon(message, tooLarge(type, meta.total ?? 0, maxMessage));
+    this.#append(message, bytes, start + metaLength, end);
+    return true;
+  }
+
+  /** FRAG with REPLY: the next octets of a settlement. */
+  onFragment(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+    const message = this.#sent.get(id);
+    if (message?.reply === undefined) {
+      return violation(`A fragment continues a settlement of message ${id} that did not begin.`);
+    }
+    this.#append(message, bytes, start, end);
+    if ((flags & Flag.MORE) !== 0) return;
+    const { type, meta, body, arrived } = message.reply;
+    checkTotal(id, meta.total, arrived);
+    this.#finish(message, type, meta, body?.take() ?? EMPTY);
+  }
+
+  /** The first frame of the message is written next: now it gets its id. [IC-4.6] */
+  onMessageStart(message: OutgoingMessage): void {
+    this.#lastId = message.id = nextId(this.#lastId);
+    this.#unwritten.onStart(message);
+    if (message.oneWay) return;
+    this.#sent.add(message);
+    if (isStream(message)) this.streams.open(message);
+  }
+
+  onMessageWritten(message: OutgoingMessage): void {
+    const wasLarge = message === this.#large;
+    if (wasLarge) this.#large = undefined;
+    // Items follow when all of the message is on its way.
+    message.requestItems?.start(message);
+    if (wasLarge) this.pump();
+    if (message.oneWay && message.copied) this.#endOneWay(message);
+  }
+
+  /** The other side has all of it, so that it is not written again. */
+  onMessageAcknowledged(message: OutgoingMessage): void {
+    if (message.oneWay) this.#endOneWay(message);
+    else if (message.state === 'abandoned') message.payload = EMPTY;
+  }
+
+  /** A one-way message that the output still held when the connection ended: it fails with the others. */
+  onMessageUncertain(message: OutgoingMessage): void {
+    if (message.state === 'sent') this.#uncertain.push(message);
+  }
+
+  /** Fails what has passed its deadline. Returns the next deadline. */
+  onTime(now: number): number {
+    if (now < this.#nextDeadline) return this.#nextDeadline;
+    this.#nextDeadline = Infinity;
+    for (const message of this.#undecided()) {
+      if (message.deadline <= now && !message.isPatient(now)) this.#giveUp(message, TIMED_OUT);
+      else this.#nextDeadline = Math.min(this.#nextDeadline, message.deadline);
+    }
+    return this.#nextDeadline;
+  }
+
+  /**
+   * The session is over without an outcome. What the other side never had whole did not run; for the
+   * rest, the failure says what is known. The returned function tells the callers.
+   */
+  fail(failure: Failure): () => void {
+    const unexecuted = withExecuted(failure, 'no');
+    // In the order in which they were sent: some may be sent again.
+    const undecided = this.#undecided();
+    undecided.sort((one, other) => this.#age(other) - this.#age(one));
+    const failures = undecided.map((message) => {
+      // [IC-12.6]
+      const mayHaveRun = message.state === 'sent';
+      // An item of an answer says that the handler did not wait for the whole message.
+      const isReady = message !== this.#large || message.replyItems !== undefined;
+      return [message, mayHaveRun && isReady ? failure : unexecuted] as const;
+    });
+    if (this.#unwritten.takeReady().length > 0) this.#host.output.discardRevoked();
+    this.#unwritten.takeQueued();
+    // All of them before the first is told: it may cancel another.
+    for (const [message] of failures) message.state = 'settled';
+    for (const unit of this.#settlements.drain()) this.#host.output.remove(unit);
+    if (this.#large !== undefined) {
+      this.#host.output.remove(this.#large);
+      // Large messages of other sessions may have waited for its room.
+      this.#host.wake();
+    }
+    this.#large = undefined;
+    this.lane.clear();
+    for (const message of this.#sent.values()) this.streams.drop(message);
+    this.#sent.clear();
+    this.#uncertain = [];
+    return () => {
+      for (const [message, reason] of failures) this.#settleLocally(message, reason);
+    };
+  }
+
+  /** The session has ended in order: only one-way messages may be on their way out, and they still leave. */
+  finish(failure: Failure): void {
+    for (const message of this.#unwritten.takeQueued()) this.#settleLocally(message, failure);
+  }
+
+  /** Says again how many items the answers may have: what said so may be lost. */
+  announceItems(): void {
+    for (const { replyItems } of this.#sent.values()) replyItems?.announce();
+  }
+
+  /** Takes back, in order, the messages of which nothing is written: they may be sent elsewhere. */
+  takeUnwritten(): OutgoingMessage[] {
+    if (this.#large?.started === false) this.#large = undefined;
+    return [...this.#unwritten.takeReady(), ...this.#unwritten.takeQueued()];
+  }
+
+  /** Tells what `takeUnwritten` gave. */
+  refuse(messages: readonly OutgoingMessage[], failure: Failure): void {
+    for (const message of messages) this.#settleLocally(message, failure);
+    this.#progress();
+  }
+
+  /** Gives up each message of which nothing is written, and for which `failureOf` returns a failure. */
+  giveUpUnwritten(failureOf: (message: OutgoingMessage) => Failure | undefined): void {
+    // A copy: what is taken back leaves.
+    const messages = Array.from(this.#unwritten);
+    for (const message of messages) {
+      const failure = failureOf(message);
+      if (failure !== undefined) this.#revoke(message, withExecuted(failure, 'no'));
+    }
+    this.pump();
+  }
+
+  /** Hands the message to the output, if it has credit. */
+  #admit(message: OutgoingMessage): boolean {
+    // [IC-6.25] [IC-6.26]
+    if (this.#sessionId === 0 || this.#large !== undefined) return false;
+    const id = advanceId(this.#lastId, this.#unwritten.ready + 1);
+    // After 2^31 messages an id comes round: one that is still unsettled holds the others back. [IC-4.7]
+    if (!isAtMost(id, this.#limit) || this.#sent.get(id) !== undefined) return false;
+    message.sessionId = this.#sessionId;
+    message.window = this.window;
+    message.sender = this;
+    if (this.isLarge(message)) {
+      this.#large = message;
+      this.#host.output.pushLarge(message);
+      this.#host.wake();
+    } else if (!this.emit(message, fieldsOf(message))) {
+      return false;
+    }
+    this.#unwritten.onReady(message);
+    return true;
+  }
+
+  /** Gives up a message of which nothing is written, as if it had never been sent. Follow with `pump`. */
+  #revoke(message: OutgoingMessage, failure: Failure): void {
+    this.#unwritten.revoke(message);
+    if (message === this.#large) this.#large = undefined;
+    this.#settleLocally(message, failure);
+    release(message);
+  }
+
+  /** Charges a small unit and hands it to the output; false where it has no credit. */
+  emit(unit: Unit, fields: number): boolean {
+    const size = unit.payload.length + unit.meta.length + fields;
+    const { sendWindow } = this.#host;
+    // [IC-8.1] [IC-8.2]
+    const request = unit.isRequest;
+    if ((request ? this.window.requestRoom : this.window.room) < size) return false;
+    if ((request ? sendWindow.requestRoom : sendWindow.room) < size) {
+      this.#host.blocked(this);
+      return false;
+    }
+    this.window.use(size);
+    sendWindow.use(size);
+    this.#host.output.push(unit);
+    this.#host.wake();
+    return true;
+  }
+
+  #append(message: OutgoingMessage, bytes: Buffer, start: number, end: number): void {
+    const reply = message.reply;
+    if (reply === undefined) return;
+    reply.arrived += end - start;
+    const { maxMessage } = this.#host.limits;
+    if (reply.arrived > (reply.meta.total ?? Infinity)) {
+      violation(`A settlement has more than the ${reply.meta.total} bytes it announced.`);
+    }
+    if (reply.body === undefined || message.state !== 'sent') return;
+    // [IC-9.7]
+    if (reply.arrived <= maxMessage) reply.body.append(bytes, start, end);
+    else this.#abandon(message, tooLarge(reply.type, reply.arrived, maxMessage));
+  }
+
+  #finish(message: OutgoingMessage, type: number, meta: Meta, payload: Buffer): void {
+    // It may have another by then: it may be sent again elsewhere.
+    const { id } = message;
+    this.#sent.delete(id);
+    const wanted = message.state === 'sent';
+    message.state = 'settled';
+    if (wanted) message.onOutcome(type, meta, payload);
+    // Its id was the next, and those that wait could not have it.
+    if (id === advanceId(this.#lastId, this.#unwritten.ready + 1)) this.pump();
+    this.#progress();
+  }
+
+  /** Ends the wait for `message` on this side, and tells the other side where that saves it work. */
+  #giveUp(message: OutgoingMessage, failure: Failure): void {
+    // [IC-6.41]
+    if (message.state === 'abandoned' || message.state === 'settled') return;
+    if (message.state !== 'sent') {
+      // [IC-10.13]
+      this.#revoke(message, withExecuted(failure, 'no'));
+      this.pump();
+    } else if (message === this.#large) {
+      // The other side starts no handler before it has the whole message. An item of an answer says that it did.
+      const reason = withExecuted(failure, message.replyItems === undefined ? 'no' : 'maybe');
+      this.#stopLarge(message);
+      this.cancelOnWire(message);
+      if (message.oneWay) this.#settleLocally(message, reason);
+      else this.#abandon(message, reason);
+      this.pump();
+    } else if (message.oneWay) {
+      this.#settleLocally(message, failure);
+    } else {
+      // On a timeout the other side's clock runs out by itself, and says so to its handler; if it runs. [IC-10.9]
+      const isTimed = message.hasDeadline && message.replyItems === undefined;
+      if (failure.kind !== 'timeout' || !isTimed) this.cancelOnWire(message);
+      this.#abandon(message, failure);
+    }
+  }
+
+  /** The caller has its answer; the id stays until the other side settles it. [IC-10.6] */
+  #abandon(message: OutgoingMessage, failure: Failure): void {
+    if (message.state !== 'sent') return;
+    message.state = 'abandoned';
+    // What still waits in the output, or may have to be written again, leaves as it was promised.
+    if (message.acknowledged) message.payload = EMPTY;
+    if (message.reply !== undefined) message.reply.body = undefined;
+    this.streams.drop(message);
+    message.onFailure(failure);
+  }
+
+  #settleLocally(message: OutgoingMessage, failure: Failure): void {
+    message.state = 'settled';
+    this.streams.drop(message);
+    message.onFailure(failure);
+  }
+
+  /** Tells the other side that nobody waits for the message, unless it was told before. */
+  cancelOnWire(message: OutgoingMessage): void {
+    if (message.isCancelled) return;
+    message.isCancelled = true;
+    this.#host.output.push(
+      new ControlUnit(FrameType.CANCEL, this.#sessionId, message.id, EMPTY, EMPTY),
+    );
+    this.#host.wake();
+  }
+
+  #stopLarge(message: OutgoingMessage): void {
+    this.#host.output.remove(message);
+    this.#large = undefined;
+  }
+
+  #endOneWay(message: OutgoingMessage): void {
+    if (message.state !== 'sent') return;
+    message.state = 'settled';
+    message.onSent();
+  }
+
+  /** Whether the unit leaves in fragments, where it must. */
+  isLarge({ payload, meta }: Unit): boolean {
+    if (payload.length > LARGEST_SMALL_PAYLOAD) return true;
+    return payload.length + meta.length + DEADLINE_LENGTH > this.#host.peer.maxFrame;
+  }
+
+  /** All messages whose caller still waits; those without an id come last, in order. */
+  #undecided(): OutgoingMessage[] {
+    const begun = new Set([...this.#sent.values(), ...this.#uncertain]);
+    if (this.#large?.oneWay === true && this.#large.started) begun.add(this.#large);
+    return [...[...begun].filter(({ state }) => state === 'sent'), ...this.#unwritten];
+  }
+
+  /** The place of a message in the order of sending: those without an id come last. */
+  #age({ state, id }: OutgoingMessage): number {
+    return state === 'sent' ? idsAhead(id, this.#lastId) : -1;
+  }
+}
+
+function checkTotal(id: number, total: number | undefined, size: number): void {
+  if (total === undefined || total === size) return;
+  violation(`The settlement of message ${id} has ${size} bytes and announced ${total}.`);
+}

@@ -1,0 +1,44 @@
+/** The PINGs of this side that have no answer yet, by their tokens. */
+import { nextId } from '../../wire/index.js';
+
+export class Pings {
+  readonly #asked = new Map<
+    number,
+    { readonly at: number; readonly done: ((milliseconds: number) => void) | undefined }
+  >();
+  /** Tokens of those that only keep the connection alive, the oldest first. */
+  readonly #keepalives: number[] = [];
+  #token = 0;
+
+  /** The token of a new PING; `done` is told how long the round trip took. */
+  ask(done: ((milliseconds: number) => void) | undefined, now: number): number {
+    this.#token = nextId(this.#token);
+    this.#asked.set(this.#token, { at: now, done });
+    if (done === undefined && this.#keepalives.push(this.#token) > MAX_KEEPALIVES) {
+      // A peer that never answers must not make us remember every one.
+      this.#asked.delete(this.#keepalives.shift() ?? 0);
+    }
+    return this.#token;
+  }
+
+  /**
+   * A PONG. Only the newest of several PINGs is answered, and that is the answer to all before it.
+   * False where nobody asked.
+   */
+  answer(token: number, now: number): boolean {
+    if (!this.#asked.has(token)) return false;
+    for (const [asked, { at, done }] of this.#asked) {
+      this.#asked.delete(asked);
+      done?.(now - at);
+      if (asked === token) break;
+    }
+    return true;
+  }
+
+  clear(): void {
+    this.#asked.clear();
+    this.#keepalives.length = 0;
+  }
+}
+
+const MAX_KEEPALIVES = 100;

@@ -1,0 +1,53 @@
+/**
+ * Watches that both directions of a socket make progress. A peer that reads nothing, or that sends one frame octet by
+ * octet, is alive by the keepalive's measure, and still holds memory here for as long as it likes.
+ */
+import { TimeBudget } from '../common/time-budget.js';
+
+export class StallWatch {
+  /** How long the socket may take nothing although output waits. */
+  readonly #output = new TimeBudget(STALL_TIMEOUT, 0);
+  #isBlocked = false;
+  /** How long the same frame may be incomplete. */
+  readonly #input = new TimeBudget(STALL_TIMEOUT, 0);
+  #isPartial = false;
+  #frames = 0;
+  #framesAtCheck = -1;
+
+  /** The socket takes nothing now. */
+  onBlocked(now: number): void {
+    if (this.#isBlocked) return;
+    this.#isBlocked = true;
+    this.#output.refill(now);
+  }
+
+  onUnblocked(): void {
+    this.#isBlocked = false;
+  }
+
+  /** A frame is complete. */
+  onFrame(): void {
+    this.#frames += 1;
+  }
+
+  /** Which direction has stood still for too long; `pending`: octets of a frame that is not complete. */
+  check(now: number, pending: number): 'output' | 'input' | undefined {
+    if (this.#isBlocked && this.#output.spend(now)) return 'output';
+    const isSameFrame = this.#isPartial && this.#framesAtCheck === this.#frames;
+    this.#isPartial = pending > 0;
+    this.#framesAtCheck = this.#frames;
+    if (!this.#isPartial) return undefined;
+    if (isSameFrame) return this.#input.spend(now) ? 'input' : undefined;
+    this.#input.refill(now);
+    return undefined;
+  }
+
+  /** When to look again. */
+  get nextCheck(): number {
+    const output = this.#isBlocked ? this.#output.nextLook : Infinity;
+    return this.#isPartial ? Math.min(output, this.#input.nextLook) : output;
+  }
+}
+
+/** Milliseconds. */
+export const STALL_TIMEOUT = 30_000;
