@@ -26,6 +26,25 @@ const outsidePattern = `^(node:)?(${outside.join('|')})$`;
 const nestsOwn =
   '^(@nestjs/|rxjs(/|$)|reflect-metadata(/|$))|^node_modules/(@nestjs/|rxjs/|reflect-metadata/)';
 
+/** The folders of a floor in the order of their imports: a folder imports only from those before it. */
+const chapters = {
+  protocol: ['common', 'flow', 'output', 'stream', 'message', 'session', 'connection', 'socket'],
+  endpoint: ['common', 'socket', 'link', 'stream', 'api'],
+};
+
+const inOrder = Object.entries(chapters).flatMap(([floor, folders]) =>
+  folders.map((folder, index) => ({
+    name: `${floor}-${folder}-in-order`,
+    comment: `${floor}/${folder} imports only from ${['itself', ...folders.slice(0, index)].join(', ')}.`,
+    severity: 'error',
+    from: { path: `^src/${floor}/${folder}/` },
+    to: {
+      path: `^src/${floor}/`,
+      pathNot: `^src/${floor}/(${folders.slice(0, index + 1).join('|')})/`,
+    },
+  })),
+);
+
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
   forbidden: [
@@ -137,6 +156,19 @@ export default {
       name: 'every-file-on-a-floor',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/(wire|protocol|endpoint|nest|cli|testing)/' },
+      to: {},
+    },
+    ...inOrder,
+    {
+      name: 'every-file-in-a-folder',
+      comment: 'protocol and endpoint: only the door of the floor lies beside its folders.',
+      severity: 'error',
+      from: {
+        path: '^src/(protocol|endpoint)/',
+        pathNot: Object.entries(chapters).map(
+          ([floor, folders]) => `^src/${floor}/(index\\.ts$|(${folders.join('|')})/)`,
+        ),
+      },
       to: {},
     },
     {
