@@ -1,7 +1,14 @@
 /** The conformance suite against an application that decides later, as most do: after a turn, or after some time. */
 import { describe, expect, it } from '@jest/globals';
 import { DEFAULT_PATIENCE } from '../../src/cli/conformance/waits.js';
-import { addressText, dialerOf, failuresIn, ourListener, run, runWith } from './support/command.js';
+import {
+  addressText,
+  dialerOf,
+  failuresIn,
+  ourListener,
+  run,
+  runWith,
+} from '../support/cli/command.js';
 
 describe.each([
   { when: 'in the next turn', delay: 0, jobs: '8' },

@@ -11,9 +11,9 @@ import {
   FrameType,
 } from '../../src/wire/index.js';
 import { afterTest } from '../support/after-test.js';
-import { GREETING, RawListener } from '../support/raw-peer.js';
-import { ourListener, run, runAgainst } from './support/command.js';
-import { type Tamper, tampering } from './support/tampering-proxy.js';
+import { GREETING, RawListener } from '../support/peers/raw-peer.js';
+import { ourListener, run, runAgainst } from '../support/cli/command.js';
+import { type Tamper, tampering } from '../support/cli/tampering-proxy.js';
 
 const { ACCEPT, REJECT, CLOSE, CREDIT, END, OPEN, OPENED, PONG, SEND, WELCOME, FRAG } = FrameType;
 

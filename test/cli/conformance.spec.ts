@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { afterTest } from '../support/after-test.js';
-import { certificates } from '../support/certificates.js';
+import { certificates } from '../support/peers/certificates.js';
 import { fromSource } from '../support/from-source.js';
-import { run as runProgram, start } from '../support/program.js';
+import { run as runProgram, start } from '../support/peers/program.js';
 import {
   addressText,
   dialerOf,
@@ -16,7 +16,7 @@ import {
   ourListener,
   run,
   runAgainst,
-} from './support/command.js';
+} from '../support/cli/command.js';
 
 const main = new URL('../../src/cli/main.ts', import.meta.url);
 

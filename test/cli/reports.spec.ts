@@ -10,8 +10,8 @@ import { TextReport } from '../../src/cli/conformance/reports/text.js';
 import { FrameType } from '../../src/wire/index.js';
 import { afterTest } from '../support/after-test.js';
 import { INVISIBLE } from '../support/words.js';
-import { addressText, ourListener, run } from './support/command.js';
-import { tampering } from './support/tampering-proxy.js';
+import { addressText, ourListener, run } from '../support/cli/command.js';
+import { tampering } from '../support/cli/tampering-proxy.js';
 
 const hostile: CaseResult = {
   case: {

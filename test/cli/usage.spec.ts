@@ -4,7 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import { CASES } from '../../src/cli/conformance/cases/index.js';
 import { DEFAULT_PATIENCE } from '../../src/cli/conformance/waits.js';
 import { afterTest } from '../support/after-test.js';
-import { addressText, ourListener, run } from './support/command.js';
+import { addressText, ourListener, run } from '../support/cli/command.js';
 
 describe('interconnect', () => {
   it.each([

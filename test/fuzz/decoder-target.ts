@@ -8,7 +8,7 @@ import {
   PrefaceDecoder,
   ProtocolError,
 } from '../../src/wire/index.js';
-import { naiveDecode } from '../support/naive-codec.js';
+import { naiveDecode } from '../support/codec/naive-codec.js';
 import { events, type Input } from './input.js';
 import { expectSame } from './output-check.js';
 

@@ -14,9 +14,9 @@ import {
   nextId,
   ProtocolError,
 } from '../../src/wire/index.js';
-import { ManualClock } from '../support/manual-clock.js';
-import type { SimMessage, SimSend, SimSession } from '../support/sim-application.js';
-import { SimSide } from '../support/sim-side.js';
+import { ManualClock } from '../support/sim/manual-clock.js';
+import type { SimMessage, SimSend, SimSession } from '../support/sim/sim-application.js';
+import { SimSide } from '../support/sim/sim-side.js';
 import { OutputCheck } from './output-check.js';
 import type { Scene } from './scene.js';
 

@@ -4,7 +4,7 @@
  */
 import { inspect, isDeepStrictEqual } from 'node:util';
 import { type Frame, type FrameLimits, FrameType, isSequenced } from '../../src/wire/index.js';
-import { naiveDecode } from '../support/naive-codec.js';
+import { naiveDecode } from '../support/codec/naive-codec.js';
 
 const PREFACE = Buffer.from('f1494e54430d0a01', 'hex');
 const HEADER = 16;

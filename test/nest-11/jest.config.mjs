@@ -10,11 +10,11 @@ const { projects: _p, reporters: _r, maxWorkers: _w, workerIdleMemoryLimit: _l, 
 /** What Nest 11 does instead is in `nest-11.spec.ts`. */
 const leftOut = [
   // Nest 11 has no ClientProxy.setOnDispatchHook.
-  'test/nest/dispatch-hook.spec.ts',
-  'test/nest/traces.spec.ts',
+  'test/nest/client/dispatch-hook.spec.ts',
+  'test/nest/common/traces.spec.ts',
   'test/nest/tcp-suite/packet-metadata.spec.ts',
   // Nest 11 has no INestMicroservice.registerPreRequestHook.
-  'test/nest/pre-request-hooks.spec.ts',
+  'test/nest/client/pre-request-hooks.spec.ts',
   // Runs processes of their own, to which Jest cannot give another Nest.
   'test/sample/main.spec.ts',
 ];

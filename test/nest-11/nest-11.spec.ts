@@ -9,7 +9,7 @@ import {
   InterconnectContext,
   InterconnectServer,
 } from '../../src/nest/index.js';
-import { Loopback } from '../nest/support/loopback.js';
+import { Loopback } from '../support/nest/loopback.js';
 
 /** From where it matters: beside this file even Node would find Nest 11. */
 const require = createRequire(new URL('../../src/nest/index.ts', import.meta.url));

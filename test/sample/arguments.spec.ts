@@ -2,7 +2,7 @@ import { mkdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { readArguments } from '../../sample/01-replication/src/arguments.js';
-import { makeFolder, removeFolders, write } from './support/folders.js';
+import { makeFolder, removeFolders, write } from '../support/sample/folders.js';
 
 afterEach(removeFolders);
 

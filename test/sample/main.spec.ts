@@ -7,8 +7,14 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { InterconnectClient } from 'nestjs-interconnect';
 import { firstValueFrom } from 'rxjs';
 import { encode, Session } from '../../sample/01-replication/src/shared/messages.js';
-import { report, run, start } from '../support/program.js';
-import { makeFolder, removeFolders, snapshot, write, writeVariety } from './support/folders.js';
+import { report, run, start } from '../support/peers/program.js';
+import {
+  makeFolder,
+  removeFolders,
+  snapshot,
+  write,
+  writeVariety,
+} from '../support/sample/folders.js';
 
 afterEach(removeFolders);
 

@@ -6,8 +6,8 @@ import { InterconnectRecordBuilder, type InterconnectClient } from 'nestjs-inter
 import { firstValueFrom } from 'rxjs';
 import { encode, Reject, Session } from '../../sample/01-replication/src/shared/messages.js';
 import { ReplicaClient } from '../../sample/01-replication/src/source/replica.client.js';
-import { withClient, withReplica } from './support/applications.js';
-import { makeFolder, removeFolders, write } from './support/folders.js';
+import { withClient, withReplica } from '../support/sample/applications.js';
+import { makeFolder, removeFolders, write } from '../support/sample/folders.js';
 
 afterEach(removeFolders);
 

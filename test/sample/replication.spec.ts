@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { TransfersService } from '../../sample/01-replication/src/replica/transfers.service.js';
 import type { ChunkHeader } from '../../sample/01-replication/src/shared/messages.js';
 import { ReplicaClient } from '../../sample/01-replication/src/source/replica.client.js';
-import { replicate, type Variation } from './support/applications.js';
+import { replicate, type Variation } from '../support/sample/applications.js';
 import {
   makeFolder,
   noise,
@@ -13,7 +13,7 @@ import {
   snapshot,
   write,
   writeVariety,
-} from './support/folders.js';
+} from '../support/sample/folders.js';
 
 afterEach(removeFolders);
 

@@ -16,7 +16,7 @@ import {
   MAX_META_LENGTH,
   PrefaceDecoder,
 } from '../../src/wire/index.js';
-import { WireAudit } from '../support/wire-audit.js';
+import { WireAudit } from '../support/sim/wire-audit.js';
 
 /** 0: what the dialer writes, 1: what the listener writes. */
 export type Direction = 0 | 1;

@@ -1,7 +1,7 @@
 /** A message whose handler has started, and what the handler does with it. */
 import type { AbortReason, IncomingMessage } from '../../src/protocol/index.js';
 import { encodeMeta, FrameType } from '../../src/wire/index.js';
-import { SimSource } from '../support/sim-source.js';
+import { SimSource } from '../support/sim/sim-source.js';
 import type { Channel } from './app-session.js';
 import type { Attempt } from './attempt.js';
 

@@ -1,7 +1,7 @@
 /** PROTOCOL.md, taken apart for the tests that compare it with the code and with itself. */
 import { readFile } from 'node:fs/promises';
 import { expect } from '@jest/globals';
-import { fromHex } from './hex.js';
+import { fromHex } from './codec/hex.js';
 
 export const text = await readFile(new URL('../../PROTOCOL.md', import.meta.url), 'utf8');
 export const lines = text.trimEnd().split('\n');

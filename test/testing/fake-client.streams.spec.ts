@@ -5,8 +5,8 @@ import { FakeInterconnectClient } from 'nestjs-interconnect/testing';
 import type { FakeCall } from 'nestjs-interconnect/testing';
 import { Readable } from 'node:stream';
 import { NEVER, concat, finalize, firstValueFrom, from, of, take, throwError } from 'rxjs';
-import { all, deferred, failure, until } from '../nest/support/async.js';
-import { CountedSource } from '../nest/support/counted-source.js';
+import { all, deferred, failure, until } from '../support/nest/async.js';
+import { CountedSource } from '../support/nest/counted-source.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
 

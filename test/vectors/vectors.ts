@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { Code, Flag, FrameType } from '../../src/wire/index.js';
 import type { Frame, Meta } from '../../src/wire/index.js';
-import { fromHex } from '../support/hex.js';
+import { fromHex } from '../support/codec/hex.js';
 
 export interface ValidVector {
   readonly id: string;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Code, FrameType, encodeFrame } from '../../src/wire/index.js';
-import { fromHex } from '../support/hex.js';
-import { refusalOf } from './collect.js';
+import { fromHex } from '../support/codec/hex.js';
+import { refusalOf } from '../support/codec/collect.js';
 
 describe('encodeFrame', () => {
   it('refuses a header that the other side would refuse', () => {

@@ -9,7 +9,7 @@ import {
   writeHeader,
 } from '../../src/wire/index.js';
 import type { FrameSink } from '../../src/wire/index.js';
-import { Collector, LIMITS, inChunks, refusalOf } from './collect.js';
+import { Collector, LIMITS, inChunks, refusalOf } from '../support/codec/collect.js';
 
 const ping = encodeFrame({ type: FrameType.PING, id: 7 });
 const send = encodeFrame({

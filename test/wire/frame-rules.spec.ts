@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { FRAME_RULES, FrameType, encodeMeta, frameName } from '../../src/wire/index.js';
 import type { Meta } from '../../src/wire/index.js';
-import { fromHex } from '../support/hex.js';
-import { naiveDecode } from '../support/naive-codec.js';
-import { LIMITS, decodeChunks, refusalOf } from './collect.js';
+import { fromHex } from '../support/codec/hex.js';
+import { naiveDecode } from '../support/codec/naive-codec.js';
+import { LIMITS, decodeChunks, refusalOf } from '../support/codec/collect.js';
 
 const limits: Meta = {
   maxFrame: 65_536,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { GrowingBuffer } from '../../src/wire/index.js';
-import { inChunks } from './collect.js';
+import { inChunks } from '../support/codec/collect.js';
 
 const bytes = Buffer.from(Array.from({ length: 50_000 }, (_, index) => (index * 7) % 251));
 

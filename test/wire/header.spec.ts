@@ -6,9 +6,9 @@ import {
   checkHeader,
   writeHeader,
 } from '../../src/wire/index.js';
-import { fromHex } from '../support/hex.js';
-import { naiveHeaderFault } from '../support/naive-codec.js';
-import { refusalOf } from './collect.js';
+import { fromHex } from '../support/codec/hex.js';
+import { naiveHeaderFault } from '../support/codec/naive-codec.js';
+import { refusalOf } from '../support/codec/collect.js';
 
 /** Type, flags, metaLen, bodyLen, session, id. */
 type Fields = readonly [number, number, number, number, number, number];

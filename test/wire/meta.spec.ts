@@ -11,8 +11,8 @@ import {
   writeDeadline,
 } from '../../src/wire/index.js';
 import type { Meta } from '../../src/wire/index.js';
-import { fromHex } from '../support/hex.js';
-import { refusalOf } from './collect.js';
+import { fromHex } from '../support/codec/hex.js';
+import { refusalOf } from '../support/codec/collect.js';
 
 const key = Buffer.from('key');
 const token = Buffer.alloc(32, 1);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Code, PrefaceDecoder, encodePreface } from '../../src/wire/index.js';
-import { fromHex } from '../support/hex.js';
-import { inChunks, refusalOf } from './collect.js';
+import { fromHex } from '../support/codec/hex.js';
+import { inChunks, refusalOf } from '../support/codec/collect.js';
 
 const preface = fromHex('f1 49 4e 54 43 0d 0a 01');
 

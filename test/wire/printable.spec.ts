@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { printable, quote } from '../../src/wire/index.js';
 import { HOSTILE, INVISIBLE } from '../support/words.js';
-import { runs, seed } from './property.js';
+import { runs, seed } from '../support/codec/property.js';
 
 const ESCAPES = [
   ['\x1b[31m\r\n\t\x7f\x9b', '\\u001b[31m\\r\\n\\t\\u007f\\u009b'],

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { FrameDecoder, describeFrame, encodeFrame } from '../../src/wire/index.js';
-import { naiveDecode, naiveEncode } from '../support/naive-codec.js';
-import { anyFrame, anyFrames } from './arbitrary-frame.js';
-import { Collector, LIMITS, decodeChunks, refusalOf } from './collect.js';
-import { runs, seed } from './property.js';
+import { naiveDecode, naiveEncode } from '../support/codec/naive-codec.js';
+import { anyFrame, anyFrames } from '../support/codec/arbitrary-frame.js';
+import { Collector, LIMITS, decodeChunks, refusalOf } from '../support/codec/collect.js';
+import { runs, seed } from '../support/codec/property.js';
 
 describe(`Random frames, FC_SEED=${seed}`, () => {
   it('decode to what was encoded', () => {

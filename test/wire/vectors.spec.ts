@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { FrameDecoder, HEADER_LENGTH, describeFrame, encodeFrame } from '../../src/wire/index.js';
 import type { FrameSink } from '../../src/wire/index.js';
-import { naiveDecode, naiveEncode } from '../support/naive-codec.js';
+import { naiveDecode, naiveEncode } from '../support/codec/naive-codec.js';
 import { invalidFrames, invalidHeaders, validFrames } from '../vectors/vectors.js';
-import { LIMITS, decodeChunks, inChunks, refusalOf } from './collect.js';
+import { LIMITS, decodeChunks, inChunks, refusalOf } from '../support/codec/collect.js';
 
 describe.each(validFrames)('golden frame $id', ({ bytes, frame, line, canonical }) => {
   it('decodes to its fields', () => {

@@ -12,7 +12,6 @@
 import {
   Code,
   DEADLINE_LENGTH,
-  encodeMeta,
   Flag,
   FrameType,
   type Meta,
@@ -21,6 +20,7 @@ import {
   EMPTY,
 } from '../../wire/index.js';
 import { DRAINING, type Failure, withExecuted } from '../common/failure.js';
+import { encodeFitting } from '../flow/encode-fitting.js';
 import { checkCeiling, checkCredit, type Limits } from '../flow/limits.js';
 import { OpenUnit } from './open-unit.js';
 import type { OutgoingMessage } from '../message/outgoing-message.js';
@@ -508,17 +508,3 @@ const ENDING = {
   endSent: false,
   endSeen: false,
 } as const;
-
-/** @throws ProtocolError for what the other side would end the connection for. */
-function encodeFitting(peer: Limits, meta: Meta, data: Buffer, reserved: number): Buffer {
-  const fields = encodeMeta(meta);
-  const metaLength = fields.length + reserved;
-  const size = metaLength + data.length;
-  // [IC-5.11]
-  if (metaLength <= peer.maxMeta && size <= peer.maxFrame) return fields;
-  throw new ProtocolError(
-    Code.FRAME_SIZE,
-    `A frame of ${size} bytes, ${metaLength} of them fields, exceeds the ${peer.maxFrame} ` +
-      `and ${peer.maxMeta} that the other side takes.`,
-  );
-}

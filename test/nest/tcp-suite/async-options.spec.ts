@@ -6,7 +6,7 @@ import { ClientProxy, ClientsModule, MessagePattern, Payload } from '@nestjs/mic
 import type { AsyncMicroserviceOptions } from '@nestjs/microservices';
 import { lastValueFrom } from 'rxjs';
 import { InterconnectClient, InterconnectServer } from '../../../src/nest/index.js';
-import { freePort } from './support/sum-application.js';
+import { freePort } from '../../support/tcp-suite/sum-application.js';
 
 let app: INestMicroservice;
 afterEach(() => app.close());

@@ -4,7 +4,7 @@ import type { LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { InterconnectServer } from '../../../src/nest/index.js';
-import { isNest11 } from '../support/nest-version.js';
+import { isNest11 } from '../../support/nest/nest-version.js';
 
 @Module({})
 class EmptyModule {}

@@ -4,8 +4,8 @@ import { MessagePattern } from '@nestjs/microservices';
 import type { WritePacket } from '@nestjs/microservices';
 import { InterconnectClient } from '../../../src/nest/index.js';
 import type { Connection } from '../../../src/nest/index.js';
-import { deferred, failure, until } from '../support/async.js';
-import { Loopback } from '../support/loopback.js';
+import { deferred, failure, until } from '../../support/nest/async.js';
+import { Loopback } from '../../support/nest/loopback.js';
 
 @Controller()
 class GateController {

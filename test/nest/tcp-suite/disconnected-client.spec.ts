@@ -6,7 +6,7 @@ import { Test } from '@nestjs/testing';
 import { catchError, finalize, throwError } from 'rxjs';
 import type { Observable } from 'rxjs';
 import { InterconnectClient, isInterconnectError } from '../../../src/nest/index.js';
-import { freePort } from './support/sum-application.js';
+import { freePort } from '../../support/tcp-suite/sum-application.js';
 
 @Controller()
 class DisconnectedController {

@@ -6,7 +6,7 @@ import type { MicroserviceOptions } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
 import { firstValueFrom, throwError } from 'rxjs';
 import { InterconnectClient, InterconnectServer } from '../../../src/nest/index.js';
-import { portOf } from '../support/loopback.js';
+import { portOf } from '../../support/nest/loopback.js';
 
 @Controller()
 class SumController {

@@ -12,7 +12,7 @@ import { MessagePattern } from '@nestjs/microservices';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
 import { InterconnectServer } from '../../../src/nest/index.js';
-import { isNest11 } from '../support/nest-version.js';
+import { isNest11 } from '../../support/nest/nest-version.js';
 
 const told: string[] = [];
 

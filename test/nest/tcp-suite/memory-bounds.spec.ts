@@ -5,10 +5,10 @@ import { connect } from 'nestjs-interconnect/core';
 import { firstValueFrom } from 'rxjs';
 import type { Connection, InterconnectServerOptions } from '../../../src/nest/index.js';
 import { Code, Flag, FrameType, MIN_FRAGMENT } from '../../../src/wire/index.js';
-import { ManualClock } from '../../support/manual-clock.js';
-import { frame, header, RawPeer } from '../../support/raw-peer.js';
-import { failure, until } from '../support/async.js';
-import { Loopback } from '../support/loopback.js';
+import { ManualClock } from '../../support/sim/manual-clock.js';
+import { frame, header, RawPeer } from '../../support/peers/raw-peer.js';
+import { failure, until } from '../../support/nest/async.js';
+import { Loopback } from '../../support/nest/loopback.js';
 
 const MIB = 1024 * 1024;
 const PAYLOAD = 'x'.repeat(MIB);

@@ -3,7 +3,7 @@ import { Controller } from '@nestjs/common';
 import { ClientProxy, Ctx, EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import { firstValueFrom } from 'rxjs';
 import { InterconnectContext } from '../../../src/nest/index.js';
-import { Loopback } from '../support/loopback.js';
+import { Loopback } from '../../support/nest/loopback.js';
 
 @Controller()
 class MetadataController {

@@ -3,7 +3,7 @@ import { Controller } from '@nestjs/common';
 import { EventPattern, MessagePattern } from '@nestjs/microservices';
 import { firstValueFrom } from 'rxjs';
 import { InterconnectClient, InterconnectRecordBuilder } from '../../../src/nest/index.js';
-import { Loopback } from '../support/loopback.js';
+import { Loopback } from '../../support/nest/loopback.js';
 
 const BURST = 12_000;
 

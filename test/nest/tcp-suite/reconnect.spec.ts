@@ -4,8 +4,8 @@ import { ClientProxy, MessagePattern } from '@nestjs/microservices';
 import { firstValueFrom } from 'rxjs';
 import { InterconnectServer } from '../../../src/nest/index.js';
 import type { Connection } from '../../../src/nest/index.js';
-import { all, deferred, failure, until } from '../support/async.js';
-import { Loopback, createMicroservice } from '../support/loopback.js';
+import { all, deferred, failure, until } from '../../support/nest/async.js';
+import { Loopback, createMicroservice } from '../../support/nest/loopback.js';
 
 @Controller()
 class StreamController {

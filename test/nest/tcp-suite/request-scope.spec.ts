@@ -14,7 +14,7 @@ import type { MicroserviceOptions } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
 import type { Observable } from 'rxjs';
 import { InterconnectClient, InterconnectServer } from '../../../src/nest/index.js';
-import { freePort } from './support/sum-application.js';
+import { freePort } from '../../support/tcp-suite/sum-application.js';
 
 /** How many there have been of each. */
 const made: Record<string, number> = {};

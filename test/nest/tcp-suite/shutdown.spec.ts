@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { firstValueFrom } from 'rxjs';
-import { failure, until } from '../support/async.js';
-import { Loopback } from '../support/loopback.js';
+import { failure, until } from '../../support/nest/async.js';
+import { Loopback } from '../../support/nest/loopback.js';
 
 @Controller()
 class PingController {

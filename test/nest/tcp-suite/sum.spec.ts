@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { certificates } from '../../support/certificates.js';
-import { startSumApplication } from './support/sum-application.js';
-import type { SumApplication } from './support/sum-application.js';
+import { certificates } from '../../support/peers/certificates.js';
+import { startSumApplication } from '../../support/tcp-suite/sum-application.js';
+import type { SumApplication } from '../../support/tcp-suite/sum-application.js';
 
 const NUMBERS = [1, 2, 3, 4, 5];
 const TABLES = Array.from({ length: 10 }, (_row, row) =>

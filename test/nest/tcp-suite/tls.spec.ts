@@ -4,9 +4,9 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { InterconnectClient } from '../../../src/nest/index.js';
 import type { InterconnectStatus } from '../../../src/nest/index.js';
-import { certificates } from '../../support/certificates.js';
-import { failure, until } from '../support/async.js';
-import { Loopback } from '../support/loopback.js';
+import { certificates } from '../../support/peers/certificates.js';
+import { failure, until } from '../../support/nest/async.js';
+import { Loopback } from '../../support/nest/loopback.js';
 
 let client: InterconnectClient;
 let end: () => unknown;

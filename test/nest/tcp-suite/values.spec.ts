@@ -3,8 +3,8 @@ import { Controller } from '@nestjs/common';
 import { EventPattern, MessagePattern } from '@nestjs/microservices';
 import { firstValueFrom, lastValueFrom } from 'rxjs';
 import { InterconnectClient } from '../../../src/nest/index.js';
-import { failure } from '../support/async.js';
-import { Loopback } from '../support/loopback.js';
+import { failure } from '../../support/nest/async.js';
+import { Loopback } from '../../support/nest/loopback.js';
 
 /** Characters of one to four bytes, one that is two of UTF-16, and what JSON escapes. */
 const SPECIAL = 'aÄة語𝄞"\\\u2028\u0000\n';

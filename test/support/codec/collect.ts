@@ -1,0 +1,47 @@
+import { FrameDecoder, ProtocolError, decodeFrame } from '../../../src/wire/index.js';
+import type { Frame, FrameLimits, FrameSink } from '../../../src/wire/index.js';
+
+/** The limits the vectors were made for. */
+export const LIMITS: FrameLimits = { maxFrame: 65_536, maxMeta: 8192 };
+
+/** Keeps the frames it is given, each with a payload of its own. */
+export class Collector implements FrameSink {
+  readonly frames: Frame[] = [];
+
+  onFrame(...args: Parameters<FrameSink['onFrame']>): void {
+    const frame = decodeFrame(...args);
+    this.frames.push({ ...frame, payload: Buffer.from(frame.payload) });
+  }
+}
+
+/** Decodes a stream that comes in these chunks. */
+export function decodeChunks(chunks: Iterable<Buffer>, limits = LIMITS): Frame[] {
+  const collector = new Collector();
+  const decoder = new FrameDecoder(collector, limits);
+  for (const chunk of chunks) decoder.push(chunk);
+  return collector.frames;
+}
+
+/** Cuts bytes into chunks of this size. */
+export function* inChunks(bytes: Buffer, size: number): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+/** What a `ProtocolError` says. */
+export interface Refusal {
+  readonly code: number;
+  readonly message: string;
+}
+
+/**
+ * The refusal that `action` ends with, if it ends with one. Any other error is the test's failure.
+ */
+export function refusalOf(action: () => unknown): Refusal | undefined {
+  try {
+    action();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ProtocolError) return { code: error.code, message: error.message };
+    throw error;
+  }
+}

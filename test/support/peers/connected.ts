@@ -1,0 +1,92 @@
+/** A listener and connections to it on this machine, gone after the test. */
+import {
+  connect,
+  type Connection,
+  type ConnectOptions,
+  Listener,
+  type ListenerOptions,
+  type Session,
+  type TcpAddress,
+} from 'nestjs-interconnect/core';
+import { afterTest } from '../after-test.js';
+import { next } from '../events.js';
+
+/** A listener that listens on 127.0.0.1, if the options do not say otherwise. */
+export async function listening(options: ListenerOptions = {}): Promise<Listener> {
+  const isElsewhere = options.path !== undefined || options.network !== undefined;
+  const where = isElsewhere ? {} : { host: '127.0.0.1', port: 0 };
+  const listener = new Listener({ ...where, ...options });
+  afterTest(() => listener.close());
+  await listener.listen();
+  return listener;
+}
+
+/** Where the listener is to be found, as options for `connect`. */
+export function addressOf(listener: Listener): { host: string; port: number } | { path: string } {
+  const { address } = listener;
+  if (address === undefined) throw new Error('The listener does not listen.');
+  return 'path' in address ? address : { host: address.host, port: address.port };
+}
+
+export function tcpAddressOf(listener: Listener): TcpAddress {
+  const { address } = listener;
+  if (address === undefined || 'path' in address) throw new Error('There is no TCP address.');
+  return address;
+}
+
+/** A connection to the listener. */
+export async function dial(
+  listener: Listener,
+  options: Partial<ConnectOptions> = {},
+): Promise<Connection> {
+  const where = options.network === undefined ? addressOf(listener) : {};
+  const connection = await connect({ ...where, ...options });
+  afterTest(() => connection.close());
+  return connection;
+}
+
+export interface Connected {
+  readonly listener: Listener;
+  /** The listener's end of the connection. */
+  readonly acceptor: Connection;
+  readonly dialer: Connection;
+}
+
+export async function connected(
+  listenerOptions: ListenerOptions = {},
+  connectOptions: Partial<ConnectOptions> = {},
+): Promise<Connected> {
+  const listener = await listening(listenerOptions);
+  const accepted = next(listener, 'connection');
+  const dialer = await dial(listener, connectOptions);
+  const [acceptor] = await accepted;
+  return { listener, acceptor, dialer };
+}
+
+export interface InSession extends Connected {
+  /** The end that opened the session: the dialer's. */
+  readonly session: Session;
+  /** The end that accepted it; nobody listens for its messages yet. */
+  readonly accepted: Session;
+}
+
+/** As `connected`, with a session between the two. */
+export async function inSession(
+  listenerOptions: ListenerOptions = {},
+  connectOptions: Partial<ConnectOptions> = {},
+): Promise<InSession> {
+  const pair = await connected(listenerOptions, connectOptions);
+  const incoming = next(pair.acceptor, 'session');
+  pair.acceptor.once('session', (session) => session.accept());
+  const session = await pair.dialer.createSession('test');
+  const [accepted] = await incoming;
+  return { ...pair, session, accepted };
+}
+
+/** Accepts every session, and answers every message of theirs with its own bytes. */
+export function echo(connection: Connection): void {
+  connection.on('session', (session) => {
+    session.on('message', (message) => message.respond(message.data));
+    session.accept();
+  });
+}

@@ -1,0 +1,185 @@
+/**
+ * Two real machines, joined by pipes in memory, with a clock that only a test moves. Every frame is held
+ * against the rules of the wire as it is written.
+ *
+ *     const pair = SimPair.open();
+ *     const session = pair.dialer.session('orders');
+ *     pair.listener.onMessage = (message) => void message.respond('pong');
+ *     const send = session.send('ping');
+ *     pair.run();
+ *     expect(send.outcome).toBe('accepted "pong"');
+ */
+import { FrameLog } from '../codec/frame-log.js';
+import { ManualClock } from './manual-clock.js';
+import { type SideOptions, SimSide } from './sim-side.js';
+import type { SimSession } from './sim-application.js';
+import { WireAudit } from './wire-audit.js';
+
+export interface PairOptions {
+  readonly dialer?: SideOptions;
+  readonly listener?: SideOptions;
+  /** For both sides. */
+  readonly limits?: SideOptions['limits'];
+  readonly lastId?: number;
+}
+
+// Once, not at every octet: in Jest's realm each look at a global goes a long way.
+const { max, min } = Math;
+
+/** Octets on their way from one side to the other. */
+export class SimPipe {
+  /** Nothing leaves it while this is set: a network that is silent. */
+  blocked = false;
+  /** Whether the kernel takes at once what is written, so that the sender may use its memory again. */
+  takes = true;
+  /** How many octets the next chunk has, of those that are there. */
+  cut: (available: number) => number = (available) => available;
+  /** What has arrived. */
+  readonly arrived = new FrameLog();
+  readonly #from: SimSide;
+  readonly #to: SimSide;
+  #chunks: Buffer[] = [];
+  #finished = false;
+
+  constructor(from: SimSide, to: SimSide) {
+    this.#from = from;
+    this.#to = to;
+  }
+
+  get size(): number {
+    return this.#chunks.reduce((size, { length }) => size + length, 0);
+  }
+
+  /** Has the sender write what it has ready. Returns false where that is nothing. */
+  flush(): boolean {
+    if (!this.#from.woken) return false;
+    const chunks = this.#from.flush();
+    const taken = this.takes && this.#chunks.length === 0;
+    this.#chunks.push(...(taken ? chunks.map((chunk) => Buffer.from(chunk)) : chunks));
+    this.#from.release(taken);
+    return chunks.length > 0;
+  }
+
+  /** Hands on up to `octets` octets, as `cut` says. Returns false where there is nothing to hand on. */
+  deliver(octets = Infinity): boolean {
+    const bytes = Buffer.concat(this.#chunks);
+    const end = min(octets, bytes.length);
+    this.#chunks = [];
+    let at = 0;
+    while (at < end) {
+      const chunk = bytes.subarray(at, at + max(1, min(end - at, this.cut(end - at))));
+      at += chunk.length;
+      this.arrived.push(chunk);
+      this.#to.receive(chunk);
+    }
+    if (at < bytes.length) this.#chunks.unshift(bytes.subarray(at));
+    return at > 0 || this.#finish();
+  }
+
+  /** Throws away what is on its way. */
+  clear(): void {
+    this.#chunks = [];
+    this.#finished = true;
+  }
+
+  /** The end of the stream, once everything before it has been delivered. */
+  #finish(): boolean {
+    if (this.#finished || this.#chunks.length > 0) return false;
+    if (!this.#from.ended && !this.#from.aborted) return false;
+    this.#finished = true;
+    this.#to.lose('the other side ended the stream');
+    return true;
+  }
+}
+
+export class SimPair {
+  readonly clock = new ManualClock();
+  readonly dialer: SimSide;
+  readonly listener: SimSide;
+  /** From the dialer to the listener, and back. */
+  readonly there: SimPipe;
+  readonly back: SimPipe;
+
+  constructor(options: PairOptions = {}) {
+    const { dialer, listener, limits, lastId = 0 } = options;
+    this.dialer = new SimSide('dialer', this.clock, { ...withLimits(limits, dialer), lastId });
+    this.listener = new SimSide('listener', this.clock, {
+      ...withLimits(limits, listener),
+      lastId,
+    });
+    this.there = new SimPipe(this.dialer, this.listener);
+    this.back = new SimPipe(this.listener, this.dialer);
+    const isGone = (way: 0 | 1, id: number): boolean => {
+      const { sessions } = way === 0 ? this.listener : this.dialer;
+      return sessions.every((session) => session.id !== id || session.closed !== undefined);
+    };
+    const audit = new WireAudit(isGone, lastId);
+    this.dialer.log.onFrame = (frame) => audit.onWritten(0, frame);
+    this.listener.log.onFrame = (frame) => audit.onWritten(1, frame);
+    this.there.arrived.onFrame = (frame) => audit.onArrived(0, frame);
+    this.back.arrived.onFrame = (frame) => audit.onArrived(1, frame);
+    for (const side of [this.dialer, this.listener]) side.afterTimer = () => this.run();
+  }
+
+  /** A pair whose connection stands, with nothing left to read in the logs. */
+  static open(options: PairOptions = {}): SimPair {
+    const pair = new SimPair(options);
+    pair.run();
+    pair.dialer.log.lines();
+    pair.listener.log.lines();
+    return pair;
+  }
+
+  /** Both sides of a session that the dialer opened and the listener accepted. */
+  join(name = 'test'): { dialer: SimSession; listener: SimSession } {
+    const dialer = this.dialer.session(name);
+    this.run();
+    return { dialer, listener: this.listener.last };
+  }
+
+  /** Moves everything that can move, until nothing does. */
+  run(): void {
+    for (let moved = true; moved;) {
+      moved = false;
+      for (const pipe of [this.there, this.back]) {
+        if (pipe.flush()) moved = true;
+        if (!pipe.blocked && pipe.deliver()) moved = true;
+      }
+    }
+  }
+
+  /** Writes what is ready on both sides, and leaves it on its way. */
+  flush(): void {
+    this.there.flush();
+    this.back.flush();
+  }
+
+  /** Lets time pass; what timers bring about moves at its instant. */
+  advance(milliseconds: number): void {
+    this.run();
+    this.clock.advance(milliseconds);
+    this.run();
+  }
+
+  /** The network is silent in both directions, or no longer. */
+  silence(silent = true): void {
+    this.there.blocked = this.back.blocked = silent;
+  }
+
+  /** The socket is gone, with all that was on its way. */
+  cut(): void {
+    this.there.clear();
+    this.back.clear();
+    this.dialer.lose();
+    this.listener.lose();
+  }
+
+  /** Everything that both sides have written, for a failure's message. */
+  transcript(): string {
+    return `--- dialer\n${this.dialer.log.transcript()}\n--- listener\n${this.listener.log.transcript()}`;
+  }
+}
+
+function withLimits(limits: SideOptions['limits'], options: SideOptions = {}): SideOptions {
+  return { ...options, limits: { ...limits, ...options.limits } };
+}
