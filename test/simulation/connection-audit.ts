@@ -206,7 +206,7 @@ export class SocketAudit {
   readonly #owesCredit: [boolean, boolean] = [false, false];
   readonly #isOwedSince: [number | undefined, number | undefined] = [undefined, undefined];
 
-  /** `drains`: whether GOAWAY was written on a socket before. */
+  /** `drains`: whether a side drains, and has not closed. */
   constructor(
     begin: (hello: Written) => ConnectionAudit,
     find: (token: Buffer) => ConnectionAudit | undefined,
@@ -239,7 +239,8 @@ export class SocketAudit {
     if (this.connection === undefined) fail(frame, 'before the handshake.');
     // PING and PONG belong to the socket alone: a sign of life may wait in front of GOAWAY.
     if (frame.type !== FrameType.PING && frame.type !== FrameType.PONG) {
-      if (this.#owesGoaway[way] && frame.type !== FrameType.GOAWAY) fail(frame, 'before GOAWAY.');
+      const owes = this.#owesGoaway[way] && this.#drains[way]();
+      if (owes && frame.type !== FrameType.GOAWAY) fail(frame, 'before GOAWAY.');
       this.#owesGoaway[way] = false;
     }
     this.#checkLimits(way, frame, this.connection);

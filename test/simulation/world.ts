@@ -187,7 +187,8 @@ export class World {
     const drains = (way: Direction) => () => {
       const bond = this.#bonds.get(link);
       const half = way === 0 ? bond?.dialer : bond?.listener;
-      return half?.machine.drains === true;
+      // A side that closes need not say that it drains: CLOSE says more.
+      return half?.machine.drains === true && !half.isOver;
     };
     const audit = new SocketAudit(
       (hello) => {
