@@ -11,6 +11,8 @@ export { Message } from './api/message.js';
 export { Session } from './api/session.js';
 /** @internal For who makes a connection and waits for it. */
 export { whenOpen } from './api/connect.js';
+/** @internal For who makes one connection after the other. */
+export { HEALTHY } from './link/reconnector.js';
 /** @internal For the reasons that the floor above gives. */
 export { cutText } from '../protocol/index.js';
 /** @internal For what it logs. */

@@ -219,8 +219,8 @@ export class Reconnector {
   }
 }
 
-/** Milliseconds after which a connection counts as a success, even if nothing was sent. */
-const HEALTHY = 10_000;
+/** @internal Milliseconds after which a connection counts as a success, even if nothing was sent. */
+export const HEALTHY = 10_000;
 /** Milliseconds of a pause that somebody who needs the connection may cut short, and between two such cuts. */
 const LONG_PAUSE = 1000;
 /** Milliseconds before which nobody comes back to a connection that somebody else has taken over. */

@@ -1,6 +1,6 @@
 /** The connection of a client: made at the first call, given up when it is lost, and made anew at the next call. */
 import { AsyncResource } from 'node:async_hooks';
-import { InterconnectError, whenOpen } from '../../endpoint/index.js';
+import { HEALTHY, InterconnectError, whenOpen } from '../../endpoint/index.js';
 import type { Connection, ConnectionStatus, Session } from '../../endpoint/index.js';
 import { EVENT_SESSION } from '../common/event-session.js';
 import type { Timers } from '../common/timers.js';
@@ -87,17 +87,23 @@ export class OpenConnection implements CallPath {
   /** Ends as many sessions as there are too many; others that wait for a place get theirs. */
   private makeRoom(): void {
     const limit = this.connection.peerMaxSessions;
-    let excess = this.requests.size + this.events.size - limit;
-    if (excess <= 0 || limit === 0) return;
-    const entries = [this.requests, this.events].flatMap((sessions) =>
-      [...sessions].map(([name, { session, usedAt }]) => ({ sessions, name, session, usedAt })),
-    );
-    entries.sort((one, other) => one.usedAt - other.usedAt);
-    for (const { sessions, name, session } of entries) {
-      if (excess-- <= 0) return;
-      sessions.delete(name);
-      if (isUsable(session)) void session.close();
+    if (limit === 0) return;
+    while (this.requests.size + this.events.size > limit) this.endOldest();
+  }
+
+  /** Looks at each session, since a pattern beyond the limit is rare. To keep them in order would cost each call more. */
+  private endOldest(): void {
+    let oldest: OldestSession | undefined;
+    for (const sessions of [this.requests, this.events]) {
+      for (const [name, { session, usedAt }] of sessions) {
+        if (oldest === undefined || usedAt < oldest.usedAt) {
+          oldest = { sessions, name, session, usedAt };
+        }
+      }
     }
+    if (oldest === undefined) return;
+    oldest.sessions.delete(oldest.name);
+    if (isUsable(oldest.session)) void oldest.session.close();
   }
 }
 
@@ -105,6 +111,12 @@ export class OpenConnection implements CallPath {
 interface OpenSession {
   readonly session: Session;
   usedAt: number;
+}
+
+/** The session that was not used for the longest time, and where it is. */
+interface OldestSession extends Readonly<OpenSession> {
+  readonly sessions: Map<string, OpenSession>;
+  readonly name: string;
 }
 
 function isUsable({ status }: Session): boolean {
@@ -297,8 +309,6 @@ export class GivenConnection implements ConnectionHolder {
   async close(): Promise<void> {}
 }
 
-/** Milliseconds after which a connection counts as a success, even if nothing was sent. */
-const HEALTHY = 10_000;
 /** Milliseconds: somebody waits for the connection. */
 const LONGEST_PAUSE = 1000;
 const MOST_DOUBLINGS = 20;

@@ -1,4 +1,4 @@
-import { InterconnectError, isInterconnectError } from '../../endpoint/index.js';
+import { HEALTHY, InterconnectError, isInterconnectError } from '../../endpoint/index.js';
 import type { Connection } from '../../endpoint/index.js';
 import type { ConnectionSource, SourceListener } from './connection-source.js';
 import { InterconnectClient } from '../client/interconnect.client.js';
@@ -23,8 +23,6 @@ const LISTENERS_OWN = [
   'maxConnections',
   'proxyProtocol',
 ] as const;
-/** Milliseconds after which a connection counts as a success. */
-const HEALTHY = 10_000;
 const MOST_DOUBLINGS = 20;
 
 /**

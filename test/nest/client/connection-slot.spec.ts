@@ -300,6 +300,38 @@ describe('OpenConnection', () => {
     expect(open.session('b')).not.toBe(made[1]);
   });
 
+  it('ends sessions in the order of their last use, whether of requests or of events', () => {
+    const made = Array.from({ length: 5 }, () => new FakeSession());
+    const connection = new FakeConnection(made);
+    const open = new OpenConnection(connection as unknown as Connection);
+    for (const [name, isEvent] of [
+      ['a', false],
+      ['a', true],
+      ['b', false],
+      ['b', true],
+      ['c', false],
+    ] as const) {
+      open.session(name, isEvent);
+    }
+    open.session('a', true);
+    open.session('a');
+
+    const ended = [4, 3, 2, 1].map((limit) => {
+      connection.peerMaxSessions = limit;
+      connection.emit('renew');
+      return made.findLastIndex(({ status }) => status === 'closing');
+    });
+
+    expect(ended).toEqual([2, 3, 4, 4]);
+    expect(made.map(({ status }) => status)).toEqual([
+      'open',
+      'closing',
+      'closing',
+      'closing',
+      'closing',
+    ]);
+  });
+
   it.each(['open', 'renew'])(
     'makes room when the other side has said how much there is: %s',
     (event) => {
