@@ -60,7 +60,9 @@ async function titleMarks(): Promise<string[]> {
   const specs = await contentsOf('test/', '.spec.ts');
   const vectors = await contentsOf('test/vectors/', '.json');
   return [
-    ...specs.flatMap(([file, content]) => (file === 'document/clauses.spec.ts' ? [] : inStrings(content))),
+    ...specs.flatMap(([file, content]) =>
+      file === 'document/clauses.spec.ts' ? [] : inStrings(content),
+    ),
     ...vectors.flatMap(([, content]) => inVectors(content)),
   ];
 }
