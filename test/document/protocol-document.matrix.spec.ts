@@ -286,7 +286,7 @@ describe('The matrix of §7.9', () => {
     expect(cells).toHaveLength(columns.length * names.size);
   });
 
-  it.each(cells)('$row, $column: $reaction [IC-7.2]', ({ row, column, reaction }) => {
+  it.each(cells)('$row, $column: $reaction [IC-7.9]', ({ row, column, reaction }) => {
     if (reaction === '–') return;
     const way = rows[row]!;
     const scene = (): SimPeer => way.scenes[column]!(way.variant ?? {});

@@ -1,5 +1,5 @@
 /**
- * Keeps a connection going while sockets come and go.
+ * Keeps a connection going while sockets come and go. [IC-7.8]
  *
  *     connecting ──first socket──► open
  *     open ──socket lost──► detached ──resumed──► open           the same machine, nothing lost

@@ -3,6 +3,7 @@
  * written. The socket machine of the moment feeds it frames and takes its output. Nothing here ends with
  * a socket by itself: sequenced frames are counted in both directions, the connection's CREDIT
  * acknowledges them, and what a lost socket took with it is written again on the next one.
+ * [IC-7.8]
  */
 import {
   Code,
@@ -352,7 +353,7 @@ export class ConnectionMachine implements SessionOwner {
     if (this.#sessions.vacate(session)) this.connectionCreditDue();
   }
 
-  /** [IC-7.2] */
+  /** [IC-7.9] */
   #onMessageFrame(
     session: SessionMachine,
     type: number,

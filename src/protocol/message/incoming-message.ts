@@ -1,5 +1,5 @@
 /**
- * A message of the other side, from its first frame to the settlement that this side writes.
+ * A message of the other side, from its first frame to the settlement that this side writes. [IC-7.4]
  *
  *     receiving ──last fragment──► waiting ──session accepted──► dispatched
  *         │                           │                             │ accept, respond, reject

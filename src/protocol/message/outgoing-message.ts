@@ -1,5 +1,5 @@
 /**
- * A message of this side, from `send` to its one outcome.
+ * A message of this side, from `send` to its one outcome. [IC-7.5]
  *
  *     queued ──credit──► ready ──first frame──► sent ──ACCEPT/REJECT──► settled
  *        │                 │                      │                        ▲

@@ -1,5 +1,5 @@
 /**
- * A named, ordered channel of a connection.
+ * A named, ordered channel of a connection. [IC-7.2] [IC-7.3]
  *
  *     opener:    opening ──OPENED──► open ──END sent or seen──► ending ──both, all settled──► closed
  *                   └──END (refused), timeout──────────────────────────────────────────────► ▲

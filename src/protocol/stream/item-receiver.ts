@@ -1,7 +1,7 @@
 /**
  * The receiving half of a stream: puts its items together, keeps the whole ones until the application takes
  * them, and allows the sender as many more as were taken. That is what holds back a fast sender, and it
- * holds back this stream only.
+ * holds back this stream only. [IC-7.6] [IC-7.7]
  *
  * An item holds credit until it is taken, of the connection and of its session, so that what lies unread is
  * bounded. Only that which comes in fragments while nothing lies unread before it holds none of the

@@ -1,5 +1,5 @@
 /**
- * The sending half of a stream: the items of one request, or of one answer.
+ * The sending half of a stream: the items of one request, or of one answer. [IC-7.6] [IC-7.7]
  *
  *     held ──the message is on its way──► open ──END given──► over
  *       └────────────── settled, cancelled, lost ───────────► ▲
