@@ -334,7 +334,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'a timer stays armed',
     file: 'endpoint/link/carrier.ts',
-    find: 'this.#isOver = true;\n    this.#stopTimer?.();',
+    find: 'this.#isOver = true;\n    this.#alarm.end();',
     replace: 'this.#isOver = true;',
   },
   {

@@ -9,6 +9,7 @@ import {
   type Failure,
   type SessionMachine,
 } from '../../protocol/index.js';
+import { Alarm } from '../common/alarm.js';
 import type { Clock } from '../common/clock.js';
 import type { Driver, DriverOwner } from '../socket/driver.js';
 
@@ -37,13 +38,13 @@ export class Carrier implements ConnectionEffects, DriverOwner {
   #isOver = false;
   /** What `hasProgressed` saw the last time. */
   #acknowledged = 0;
-  #timerAt = Infinity;
-  #stopTimer: (() => void) | undefined;
+  readonly #alarm: Alarm;
 
   constructor(machine: ConnectionMachine, clock: Clock, listener: CarrierListener) {
     this.machine = machine;
     this.#clock = clock;
     this.#listener = listener;
+    this.#alarm = new Alarm(clock, () => this.#onTime());
     machine.effects = this;
   }
 
@@ -101,10 +102,7 @@ export class Carrier implements ConnectionEffects, DriverOwner {
   }
 
   arm(at: number): void {
-    if (at >= this.#timerAt || this.#isOver) return;
-    this.#stopTimer?.();
-    this.#timerAt = at;
-    this.#stopTimer = this.#clock.setTimer(at - this.#clock.now(), () => this.#onTimer());
+    this.#alarm.set(at);
   }
 
   session(machine: SessionMachine): void {
@@ -140,16 +138,14 @@ export class Carrier implements ConnectionEffects, DriverOwner {
 
   #finish(failure: Failure | undefined): void {
     this.#isOver = true;
-    this.#stopTimer?.();
+    this.#alarm.end();
     this.#listener.onClosed(this, failure);
     if (this.#sockets.size === 0) this.#listener.onGone(this);
   }
 
-  #onTimer(): void {
-    this.#timerAt = Infinity;
-    this.#stopTimer = undefined;
+  #onTime(): void {
     // [IC-10.7]
     const next = this.machine.onTime(this.#clock.now());
-    if (next !== Infinity) this.arm(next);
+    if (next !== Infinity) this.#alarm.set(next);
   }
 }

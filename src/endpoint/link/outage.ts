@@ -6,6 +6,7 @@
  *      └────────────────────────────────────┴──────────────────────────────────┘
  */
 import type { Failure } from '../../protocol/index.js';
+import { Alarm } from '../common/alarm.js';
 import type { Clock } from '../common/clock.js';
 import type { DialFailure } from '../socket/dial-errors.js';
 import { errorOf, type InterconnectError, optionError, shown } from '../common/errors.js';
@@ -70,12 +71,16 @@ export class OutageWatch {
   /** No attempt of all has failed yet: who does not want to wait waits for that. */
   #isUntried = false;
   #isOffline = false;
-  #alarm: { readonly patience: number; readonly stop: () => void } | undefined;
+  /** One for all calls: for those with the least patience. */
+  readonly #alarm: Alarm;
+  /** The patience that is over when the alarm is due. */
+  #alarmPatience = Infinity;
 
   constructor(clock: Clock, patience: number, owner: OutageOwner) {
     this.#clock = clock;
     this.#owner = owner;
     this.#patience = this.#leastPatience = patience;
+    this.#alarm = new Alarm(clock, () => this.#expire(this.#alarmPatience), 'awake');
   }
 
   get current(): Outage | undefined {
@@ -110,13 +115,13 @@ export class OutageWatch {
 
   /** Fails whoever does not wait any longer, now and as time passes. */
   watch(): void {
-    if (!this.#isOffline) this.#await(this.#leastPatience);
+    if (!this.#isOffline) this.#watch(this.#leastPatience);
   }
 
   /** There is a socket, or nobody wants one any more. */
   end(): void {
-    this.#alarm?.stop();
-    this.#since = this.#error = this.#alarm = undefined;
+    this.#unset();
+    this.#since = this.#error = undefined;
     this.#isUntried = this.#isOffline = false;
   }
 
@@ -126,11 +131,11 @@ export class OutageWatch {
     const patience = this.patienceOf(whenOffline);
     this.#leastPatience = Math.min(this.#leastPatience, patience);
     if (this.#since === undefined) return undefined;
-    if (this.#left(patience) <= 0) {
+    if (this.#isOverAt(patience) <= this.#clock.now()) {
       this.#owner.hurry();
       return this.failure;
     }
-    this.#await(patience);
+    this.#watch(patience);
     return undefined;
   }
 
@@ -152,29 +157,30 @@ export class OutageWatch {
     return `No connection to ${whom} for ${spanOf(current.duration)}: ${this.#reason}`;
   }
 
-  /** Milliseconds until a patience is over. */
-  #left(patience: number): number {
+  /** The instant at which a patience is over. */
+  #isOverAt(patience: number): number {
     if (this.#since === undefined) return Infinity;
-    if (patience === 0) return this.#isUntried ? Infinity : 0;
-    return this.#since + patience - this.#clock.now();
+    if (patience === 0) return this.#isUntried ? Infinity : -Infinity;
+    return this.#since + patience;
   }
 
-  /** One alarm for all: for those with the least patience. */
-  #await(patience: number): void {
-    const left = this.#left(patience);
-    if (left === Infinity || (this.#alarm !== undefined && this.#alarm.patience <= patience))
-      return;
-    this.#alarm?.stop();
-    this.#alarm = undefined;
-    if (left <= 0) return this.#expire(patience);
-    const stop = this.#clock.setAlarm(left, () => {
-      this.#alarm = undefined;
-      this.#expire(patience);
-    });
-    this.#alarm = { patience, stop };
+  /** Fails calls with this patience when the patience is over, unless the alarm is due before that. */
+  #watch(patience: number): void {
+    const end = this.#isOverAt(patience);
+    if (end === Infinity || this.#alarmPatience <= patience) return;
+    this.#unset();
+    if (end <= this.#clock.now()) return this.#expire(patience);
+    this.#alarmPatience = patience;
+    this.#alarm.set(end);
+  }
+
+  #unset(): void {
+    this.#alarm.unset();
+    this.#alarmPatience = Infinity;
   }
 
   #expire(patience: number): void {
+    this.#unset();
     const { failure } = this;
     if (patience >= this.#patience && !this.#isOffline) {
       this.#isOffline = true;
@@ -183,7 +189,7 @@ export class OutageWatch {
       if (this.#since === undefined) return;
     }
     const next = this.#owner.giveUp(patience, failure);
-    this.#await(this.#isOffline ? next : Math.min(next, this.#patience));
+    this.#watch(this.#isOffline ? next : Math.min(next, this.#patience));
   }
 }
 

@@ -12,6 +12,7 @@ import {
   type SocketEffects,
   type SocketSettings,
 } from '../../protocol/index.js';
+import { Alarm } from '../common/alarm.js';
 import type { Clock } from '../common/clock.js';
 import { OUTSIDE, type Scope } from '../common/scope.js';
 import { traceFrames } from './trace.js';
@@ -61,8 +62,7 @@ export class Driver implements SocketEffects {
   #wokenAt = 0;
   #ending = false;
   #error: Error | undefined;
-  #timerAt = Infinity;
-  #stopTimer: (() => void) | undefined;
+  readonly #alarm: Alarm;
   #stopLinger: (() => void) | undefined;
 
   /** Whoever opened the socket, or has something to write to it: all that comes of it runs in `scope`. */
@@ -78,6 +78,7 @@ export class Driver implements SocketEffects {
     this.#scope = scope;
     this.#listener = listener;
     this.#trace = traceFrames(settings.role);
+    this.#alarm = new Alarm(clock, () => this.machine.onTime(clock.now()));
     traffic.count += 1;
     socket.setNoDelay(true);
     // First of all: an 'error' that nobody listens for ends the process.
@@ -117,10 +118,7 @@ export class Driver implements SocketEffects {
   }
 
   arm(at: number): void {
-    if (at >= this.#timerAt) return;
-    this.#stopTimer?.();
-    this.#timerAt = at;
-    this.#stopTimer = this.#clock.setTimer(at - this.#clock.now(), () => this.#onTimer());
+    this.#alarm.set(at);
   }
 
   handshake(hello: Greeting): void {
@@ -153,21 +151,19 @@ export class Driver implements SocketEffects {
   }
 
   lost(failure: Failure): void {
-    this.#wind();
+    this.#beginLinger();
     this.owner?.onLost(this, failure);
   }
 
   closed(failure: Failure | undefined): void {
-    this.#wind();
+    this.#beginLinger();
     if (this.owner === undefined) this.#listener.onFailed(failure);
     else this.owner.onClosed(this, failure);
   }
 
-  /** Nothing follows but what is on its way. */
-  #wind(): void {
-    this.#stopTimer?.();
-    this.#stopTimer = undefined;
-    this.#timerAt = -Infinity;
+  /** The machine has ended: the socket stays open only until the other side has read the last frame. */
+  #beginLinger(): void {
+    this.#alarm.end();
     // A peer that reads nothing never lets CLOSE out. [IC-12.4]
     this.#stopLinger ??= this.#clock.setTimer(LINGER, this.#destroy);
   }
@@ -190,17 +186,11 @@ export class Driver implements SocketEffects {
   readonly #onClose = (): void => {
     const reason = this.#error?.message ?? 'the socket was closed';
     this.machine.onLost(reason, this.#clock.now());
-    this.#stopTimer?.();
+    this.#alarm.end();
     this.#stopLinger?.();
     this.owner?.onSocketClosed(this);
     this.#listener.onSocketClosed();
   };
-
-  #onTimer(): void {
-    this.#timerAt = Infinity;
-    this.#stopTimer = undefined;
-    this.machine.onTime(this.#clock.now());
-  }
 
   readonly #write = (): void => {
     this.#flushScheduled = false;

@@ -1,0 +1,55 @@
+/** One timer for many instants: it calls back at the earliest of those that it was given. */
+import type { Clock } from './clock.js';
+
+export class Alarm {
+  readonly #clock: Clock;
+  readonly #set: Clock['setTimer'];
+  readonly #onDue: () => void;
+  /** `ended`: the alarm takes no instant any more. */
+  #state: 'unset' | 'set' | 'ended' = 'unset';
+  /** When the alarm is due, if it is set. */
+  #at = Infinity;
+  #stopTimer: (() => void) | undefined;
+
+  /** `kind`: `awake` keeps the process alive while the alarm is set. */
+  constructor(clock: Clock, onDue: () => void, kind: 'asleep' | 'awake' = 'asleep') {
+    this.#clock = clock;
+    this.#set =
+      kind === 'awake'
+        ? (delay, callback) => clock.setAlarm(delay, callback)
+        : (delay, callback) => clock.setTimer(delay, callback);
+    this.#onDue = onDue;
+  }
+
+  /** Calls back at `at`. Does nothing if the alarm is due earlier already, or has ended. */
+  set(at: number): void {
+    if (at >= this.#at || this.#state === 'ended') return;
+    this.#stopTimer?.();
+    this.#state = 'set';
+    this.#at = at;
+    this.#stopTimer = this.#set(at - this.#clock.now(), this.#ring);
+  }
+
+  /** Does not call back, unless the alarm is set anew. */
+  unset(): void {
+    if (this.#state === 'set') this.#to('unset');
+  }
+
+  /** Never calls back again. */
+  end(): void {
+    this.#to('ended');
+  }
+
+  readonly #ring = (): void => {
+    this.#stopTimer = undefined;
+    this.#to('unset');
+    this.#onDue();
+  };
+
+  #to(state: 'unset' | 'ended'): void {
+    this.#stopTimer?.();
+    this.#stopTimer = undefined;
+    this.#state = state;
+    this.#at = Infinity;
+  }
+}
