@@ -11,8 +11,6 @@ export { Message } from './api/message.js';
 export { Session } from './api/session.js';
 /** @internal For who makes a connection and waits for it. */
 export { whenOpen } from './api/connect.js';
-/** @internal For who makes one connection after the other. */
-export { HEALTHY } from './link/reconnector.js';
 /** @internal For the reasons that the floor above gives. */
 export { cutText } from '../protocol/index.js';
 /** @internal For what it logs. */
@@ -25,6 +23,8 @@ export { optionError, shown } from './common/errors.js';
 export { checkName } from './api/session-name.js';
 /** @internal For the streams of the floor above. */
 export { ItemSource, UnreadableSource } from './stream/item-source.js';
+/** @internal For connections that the floor above makes anew. */
+export { Backoff, delaysOf, HEALTHY } from './common/backoff.js';
 /** @internal The time of the floor above, and the order of its events, whatever a test fakes. */
 export { systemClock } from './common/clock.js';
 /** @internal */

@@ -2,6 +2,7 @@
 import { EMPTY } from '../../wire/index.js';
 import type { ConnectionOptions as TlsConnectOptions } from 'node:tls';
 import { MAX_CONNECT_DATA } from '../../protocol/index.js';
+import { delaysOf } from '../common/backoff.js';
 import { checkTarget } from '../socket/bind.js';
 import { type Bytes, toBufferOrEmpty } from '../common/bytes.js';
 import { Connection } from './connection.js';
@@ -249,7 +250,8 @@ function reconnectSettings(
 ): ReconnectSettings {
   const comesBack = reconnect !== false;
   if (comesBack) checkObject('reconnect', reconnect);
-  const { minDelay = 100, maxDelay = 10_000, attempts } = reconnect || {};
+  const { minDelay, maxDelay } = delaysOf(reconnect);
+  const { attempts } = reconnect || {};
   checkInteger('reconnect.minDelay', minDelay, 1, 2 ** 31 - 1);
   checkInteger('reconnect.maxDelay', maxDelay, minDelay, 2 ** 31 - 1);
   if (attempts !== undefined) checkInteger('reconnect.attempts', attempts, 1, 2 ** 31 - 1);

@@ -1,8 +1,7 @@
 /**
- * Gives a connection its sockets: the first, and another whenever it has lost the one that it had. The pauses between
- * the attempts are random, and grow while nothing comes of the attempts: a thousand dialers that lost the same listener
- * must not come back as one.
+ * Gives a connection its sockets: the first, and another whenever the connection has lost the socket that it had.
  */
+import { Backoff, type Delays, HEALTHY } from '../common/backoff.js';
 import type { Clock } from '../common/clock.js';
 import type { DialFailure } from '../socket/dial-errors.js';
 import type { Dialer, DialListener } from '../socket/dialer.js';
@@ -18,9 +17,7 @@ export interface ReconnectOptions {
 }
 
 /** @internal With every default filled in. */
-export interface ReconnectSettings {
-  readonly minDelay: number;
-  readonly maxDelay: number;
+export interface ReconnectSettings extends Delays {
   /** Rounds without success after a loss. */
   readonly attempts: number;
   /** Rounds without success before the first connection. */
@@ -60,8 +57,8 @@ export class Reconnector {
   #pause: { readonly end: number; readonly stop: () => void } | undefined;
   /** Rounds without success, since the last one. */
   #failures = 0;
-  /** Pauses since a connection was of use: one that is taken in and thrown out again comes back ever later. */
-  #pauses = 0;
+  /** One that is taken in and thrown out again comes back ever later. */
+  readonly #backoff: Backoff;
   /** A drain has had its attempt without a pause, since a connection lasted. */
   #hasMoved = false;
   /** The other side has said that somebody else has taken this one's place. */
@@ -81,6 +78,7 @@ export class Reconnector {
     this.#dialer = dialer;
     this.#settings = settings;
     this.#clock = clock;
+    this.#backoff = new Backoff(settings, clock);
     this.#listener = listener;
   }
 
@@ -106,7 +104,7 @@ export class Reconnector {
     const hasLasted = this.#clock.now() - (this.#connectedAt ?? -Infinity) >= HEALTHY;
     if (hasLasted) this.#hasMoved = false;
     // [IC-17.31]
-    if (hasLasted || (occasion.kind === 'lost' && occasion.hasProgressed)) this.#pauses = 0;
+    if (hasLasted || (occasion.kind === 'lost' && occasion.hasProgressed)) this.#backoff.reset();
     switch (occasion.kind) {
       case 'lost':
         return this.#waitLonger(signal);
@@ -115,9 +113,9 @@ export class Reconnector {
       case 'drained':
         this.#dialer.avoid();
         // At once, but not again and again: whoever sends everybody away would be asked without end.
-        if (this.#hasMoved || this.#pauses > 0) return this.#waitLonger(signal);
+        if (this.#hasMoved || this.#backoff.hasTried) return this.#waitLonger(signal);
         this.#hasMoved = true;
-        this.#pauses = 1;
+        this.#backoff.count();
         void this.#dial(signal);
     }
   }
@@ -141,20 +139,16 @@ export class Reconnector {
     this.#round = undefined;
   }
 
-  /** Each time a random part of twice as much as the time before. */
   #waitLonger(signal: AbortSignal): void {
-    const { minDelay, maxDelay } = this.#settings;
-    const most = Math.min(maxDelay, minDelay * 2 ** Math.min(this.#pauses, MOST_DOUBLINGS));
-    this.#pauses += 1;
     // [IC-17.12]
-    this.#wait(this.#clock.random() * most, signal);
+    this.#wait(this.#backoff.next(), signal);
   }
 
   /** To come back at once would take the connection away from who has it now, and so on in turns. [IC-17.32] */
   #keepAway(signal: AbortSignal): void {
     const longest = Math.max(this.#settings.maxDelay, LEAST_ABSENCE);
     this.#mustKeepAway = true;
-    this.#pauses += 1;
+    this.#backoff.count();
     this.#wait(Math.max(LEAST_ABSENCE, (longest * (1 + this.#clock.random())) / 2), signal);
   }
 
@@ -219,10 +213,7 @@ export class Reconnector {
   }
 }
 
-/** @internal Milliseconds after which a connection counts as a success, even if nothing was sent. */
-export const HEALTHY = 10_000;
 /** Milliseconds of a pause that somebody who needs the connection may cut short, and between two such cuts. */
 const LONG_PAUSE = 1000;
 /** Milliseconds before which nobody comes back to a connection that somebody else has taken over. */
 const LEAST_ABSENCE = 1000;
-const MOST_DOUBLINGS = 20;

@@ -1,6 +1,6 @@
 /** The connection of a client: made at the first call, given up when it is lost, and made anew at the next call. */
 import { AsyncResource } from 'node:async_hooks';
-import { HEALTHY, InterconnectError, whenOpen } from '../../endpoint/index.js';
+import { Backoff, HEALTHY, InterconnectError, whenOpen } from '../../endpoint/index.js';
 import type { Connection, ConnectionStatus, Session } from '../../endpoint/index.js';
 import { EVENT_SESSION } from '../common/event-session.js';
 import type { Timers } from '../common/timers.js';
@@ -154,8 +154,9 @@ export class ConnectionSlot implements ConnectionHolder {
   private readonly settings: SlotSettings;
   private held: Held | undefined;
   private closing: Promise<void> = Promise.resolve();
-  /** Connections in a row that were of no use. */
-  private failures = 0;
+  private readonly backoff: Backoff;
+  /** Milliseconds before the next connection is dialled. */
+  private nextPause = 0;
   /** Who waits in `connect()`. */
   private readonly waiting = new Set<(error: InterconnectError) => void>();
 
@@ -163,6 +164,8 @@ export class ConnectionSlot implements ConnectionHolder {
     this.dial = dial;
     this.observer = observer;
     this.settings = settings;
+    const { minDelay, timers } = settings;
+    this.backoff = new Backoff({ minDelay, maxDelay: LONGEST_PAUSE }, timers);
   }
 
   get current(): OpenConnection | undefined {
@@ -209,7 +212,8 @@ export class ConnectionSlot implements ConnectionHolder {
     const { held } = this;
     if (held === undefined) return this.closing;
     this.held = undefined;
-    this.failures = 0;
+    this.backoff.reset();
+    this.nextPause = 0;
     const isOpen = held.openedAt !== undefined;
     // Before the connection is gone: the status of a successor must not be overwritten.
     this.observer.onClosed(undefined, isOpen);
@@ -221,7 +225,7 @@ export class ConnectionSlot implements ConnectionHolder {
   }
 
   private hold(): Held {
-    const connection = this.dial(this.pause());
+    const connection = this.dial(this.nextPause);
     const open = new OpenConnection(connection);
     const held: Held = { open, openedAt: undefined, isUsed: false };
     this.held = held;
@@ -275,16 +279,11 @@ export class ConnectionSlot implements ConnectionHolder {
   private letGo({ open, openedAt }: Held, error: InterconnectError | undefined): void {
     this.held = undefined;
     const lasted = openedAt === undefined ? 0 : this.settings.timers.now() - openedAt;
-    this.failures = lasted >= HEALTHY || open.connection.wasOfUse ? 0 : this.failures + 1;
+    const wasOfUse = lasted >= HEALTHY || open.connection.wasOfUse;
+    if (wasOfUse) this.backoff.reset();
+    // A server that ends every connection must not be dialled at the rate of the calls.
+    this.nextPause = wasOfUse ? 0 : this.backoff.next();
     this.observer.onClosed(error, openedAt !== undefined);
-  }
-
-  /** Random, and growing: a server that ends every connection must not be dialled at the rate of the calls. */
-  private pause(): number {
-    if (this.failures === 0) return 0;
-    const { minDelay, timers } = this.settings;
-    const doublings = Math.min(this.failures - 1, MOST_DOUBLINGS);
-    return timers.random() * Math.min(LONGEST_PAUSE, minDelay * 2 ** doublings);
   }
 }
 
@@ -311,7 +310,6 @@ export class GivenConnection implements ConnectionHolder {
 
 /** Milliseconds: somebody waits for the connection. */
 const LONGEST_PAUSE = 1000;
-const MOST_DOUBLINGS = 20;
 
 function closedMeanwhile(): InterconnectError {
   return new InterconnectError('IC_ERR_CLOSED', 'The client was closed while it was connecting.', {

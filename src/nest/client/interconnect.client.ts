@@ -4,7 +4,7 @@ import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/comm
 import { ClientProxy } from '@nestjs/microservices';
 import type { ReadPacket, WritePacket } from '@nestjs/microservices';
 import { AsyncSubject, Observable } from 'rxjs';
-import { createConnection, messageOf, systemClock } from '../../endpoint/index.js';
+import { createConnection, delaysOf, messageOf, systemClock } from '../../endpoint/index.js';
 import type {
   Connection,
   ConnectionStatus,
@@ -325,7 +325,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 
   private createSlot(options: InterconnectClientOptions): ConnectionSlot {
     const target = toConnectOptions(options);
-    const { minDelay = 100 } = options.reconnect || {};
+    const { minDelay } = delaysOf(options.reconnect);
     const { scope } = this;
     const timers = options.clock ?? systemClock;
     const log = new OutageLog(this.logger, timers);

@@ -1,4 +1,10 @@
-import { HEALTHY, InterconnectError, isInterconnectError } from '../../endpoint/index.js';
+import {
+  Backoff,
+  delaysOf,
+  HEALTHY,
+  InterconnectError,
+  isInterconnectError,
+} from '../../endpoint/index.js';
 import type { Connection } from '../../endpoint/index.js';
 import type { ConnectionSource, SourceListener } from './connection-source.js';
 import { InterconnectClient } from '../client/interconnect.client.js';
@@ -23,7 +29,6 @@ const LISTENERS_OWN = [
   'maxConnections',
   'proxyProtocol',
 ] as const;
-const MOST_DOUBLINGS = 20;
 
 /**
  * The one connection that a server opens itself, and opens again whenever it has ended. The core brings sockets
@@ -33,16 +38,13 @@ export class Dialing implements ConnectionSource {
   private readonly client: ConnectingClient;
   private readonly told: SourceListener;
   private readonly timers: Timers;
-  private readonly minDelay: number;
-  private readonly maxDelay: number;
+  private readonly backoff: Backoff;
   private readonly waits: boolean;
   /** The client is this server's own: nobody else calls over it, or closes it. */
   private readonly isOwn: boolean;
   private isOpen = false;
   private connection: Connection | undefined;
   private connectedAt = 0;
-  /** Pauses since a connection lasted. */
-  private pauses = 0;
   private stopPause: (() => void) | undefined;
 
   constructor(options: InterconnectServerOptions, told: SourceListener, timers: Timers) {
@@ -51,9 +53,7 @@ export class Dialing implements ConnectionSource {
     this.isOwn = !isClient(connect);
     const ownOptions = isClient(connect) ? {} : connect;
     this.client = isClient(connect) ? connect : createClient(connect, options.shutdownTimeout);
-    const { minDelay = 100, maxDelay = 10_000 } = ownOptions.reconnect || {};
-    this.minDelay = minDelay;
-    this.maxDelay = maxDelay;
+    this.backoff = new Backoff(delaysOf(ownOptions.reconnect), timers);
     this.waits = ownOptions.waitForConnection ?? true;
     this.told = told;
     this.timers = timers;
@@ -109,8 +109,8 @@ export class Dialing implements ConnectionSource {
     if (!this.isOpen) return;
     this.told.onStatus(InterconnectStatus.RECONNECTING);
     const hasLasted = this.timers.now() - this.connectedAt >= HEALTHY;
-    if (hasLasted || connection.wasOfUse) this.pauses = 0;
-    this.pause();
+    if (hasLasted || connection.wasOfUse) this.backoff.reset();
+    this.dialLater(this.backoff.next());
   }
 
   private failed(error: unknown): void {
@@ -120,15 +120,7 @@ export class Dialing implements ConnectionSource {
       return this.told.onError(error);
     }
     // The client has logged why.
-    this.pause();
-  }
-
-  /** Random, and growing: a thousand devices that lost the same server must not come back as one. */
-  private pause(): void {
-    const doublings = Math.min(this.pauses, MOST_DOUBLINGS);
-    const most = Math.min(this.maxDelay, this.minDelay * 2 ** doublings);
-    this.pauses += 1;
-    this.dialLater(this.timers.random() * most);
+    this.dialLater(this.backoff.next());
   }
 
   private dialLater(delay: number): void {
