@@ -14,11 +14,13 @@ export { whenOpen } from './api/connect.js';
 /** @internal For the reasons that the floor above gives. */
 export { cutText } from '../protocol/index.js';
 /** @internal For what it logs. */
-export { messageOf, stackOf, tame } from './common/errors.js';
+export { messageOf, stackOf, tame } from './common/words.js';
 /** @internal For the other side's words, wherever it shows them. */
 export { printable, quote } from '../wire/index.js';
 /** @internal For its own options. */
-export { optionError, shown } from './common/errors.js';
+export { optionError } from './common/errors.js';
+/** @internal For values in its messages. */
+export { inspectShort } from './common/words.js';
 /** @internal For the names of patterns. */
 export { checkName } from './api/session-name.js';
 /** @internal For the streams of the floor above. */

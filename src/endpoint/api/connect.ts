@@ -9,23 +9,18 @@ import { Connection } from './connection.js';
 import { type Address, cancelledError } from '../socket/dial-errors.js';
 import { Dialer, type DialTarget, type Provided } from '../socket/dialer.js';
 import {
-  checkObject,
   closedError,
   errorOf,
   failureOf,
   type InterconnectError,
   optionError,
-  shown,
 } from '../common/errors.js';
-import {
-  checkInteger,
-  type EndpointOptions,
-  resolveOptions,
-  type Settings,
-} from '../common/options.js';
+import { type EndpointOptions, resolveOptions, type Settings } from '../common/options.js';
 import { patienceOf, type WhenOffline } from '../link/outage.js';
 import { type ReconnectOptions, type ReconnectSettings, Reconnector } from '../link/reconnector.js';
 import { microtask } from '../common/runtime.js';
+import { checkObject, checkInteger } from '../common/checks.js';
+import { inspectShort } from '../common/words.js';
 
 /** Where to connect to, and how. */
 export interface ConnectOptions extends EndpointOptions, Address {
@@ -228,7 +223,7 @@ function addressesOf(options: ConnectOptions): readonly Address[] {
   }
   if (!Array.isArray(addresses) || addresses.length === 0) {
     throw optionError(
-      `addresses must be a list of at least one { host, port } or { path }, and is ${shown(addresses)}.`,
+      `addresses must be a list of at least one { host, port } or { path }, and is ${inspectShort(addresses)}.`,
     );
   }
   for (const address of addresses) {

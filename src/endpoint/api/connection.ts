@@ -25,7 +25,7 @@ import {
   isInterconnectError,
   optionError,
 } from '../common/errors.js';
-import { checkInteger, deadlineOf, type Settings } from '../common/options.js';
+import { deadlineOf, type Settings } from '../common/options.js';
 import { type Outage, OutageWatch, type WhenOffline } from '../link/outage.js';
 import type { Peer } from '../common/peer.js';
 import { report, warn } from './report.js';
@@ -34,6 +34,7 @@ import { RoundTrips } from './round-trips.js';
 import { Session } from './session.js';
 import { checkName } from './session-name.js';
 import { StreamingSend, type Timing } from './streaming-send.js';
+import { checkInteger } from '../common/checks.js';
 
 /**
  * `connecting`: the other side has not accepted it yet, and what is sent waits; `open`; `detached`: it has no socket at

@@ -3,8 +3,9 @@ import { MAX_CONNECT_DATA, type SocketMachine } from '../../protocol/index.js';
 import { Code, MAX_TEXT, EMPTY } from '../../wire/index.js';
 import { type Bytes, toBufferOrEmpty } from '../common/bytes.js';
 import { checkCode, checkReason } from '../common/codes.js';
-import { optionError, shown } from '../common/errors.js';
+import { optionError } from '../common/errors.js';
 import type { Peer } from '../common/peer.js';
+import { inspectShort } from '../common/words.js';
 
 /** Call `accept` or `reject`; if neither is called within `handshakeTimeout`, the dialer is refused. */
 export class Handshake {
@@ -36,7 +37,7 @@ export class Handshake {
   accept(data?: Bytes, principal = ''): void {
     if (typeof principal !== 'string') {
       throw optionError(
-        `The principal of a handshake must be a string, and is ${shown(principal)}.`,
+        `The principal of a handshake must be a string, and is ${inspectShort(principal)}.`,
       );
     }
     this.#admit(checkData(data), principal);

@@ -8,15 +8,10 @@ import { Code, TOKEN_LENGTH, EMPTY } from '../../wire/index.js';
 import { Connection, type DrainOptions } from './connection.js';
 import { Driver, type DriverListener } from '../socket/driver.js';
 import { Entrance, type Entrant } from '../socket/entrance.js';
-import { checkObject, InterconnectError, optionError, shown } from '../common/errors.js';
+import { InterconnectError, optionError } from '../common/errors.js';
 import { Handshake } from './handshake.js';
 import { bind, checkListenTarget, type ListenAddress } from '../socket/bind.js';
-import {
-  checkInteger,
-  type EndpointOptions,
-  resolveOptions,
-  type Settings,
-} from '../common/options.js';
+import { type EndpointOptions, resolveOptions, type Settings } from '../common/options.js';
 import { type Peer, peerOf, type PeerSource } from '../common/peer.js';
 import {
   type ExpectsProxyHeader,
@@ -27,6 +22,8 @@ import { report, warn } from './report.js';
 import { identityOf, Resumables } from './resumables.js';
 import { scopeOfNow } from '../common/scope.js';
 import type { DroppedSocket, Stranger } from '../socket/stranger.js';
+import { checkObject, checkInteger } from '../common/checks.js';
+import { inspectShort } from '../common/words.js';
 
 /** Where to listen, whom to let in, and what to allow. */
 export interface ListenerOptions extends EndpointOptions {
@@ -126,7 +123,9 @@ export class Listener extends EventEmitter<ListenerEvents> {
       2 ** 31 - 1,
     );
     if (options.authenticate !== undefined && typeof options.authenticate !== 'function') {
-      throw optionError(`authenticate must be a function, and is ${shown(options.authenticate)}.`);
+      throw optionError(
+        `authenticate must be a function, and is ${inspectShort(options.authenticate)}.`,
+      );
     }
   }
 

@@ -2,7 +2,7 @@
  * What becomes of an error that a listener or a callback of the application threw: the application is
  * told, and the library goes on. Thrown on, it would end the process, or leave others waiting for ever.
  */
-import { messageOf, stackOf } from '../common/errors.js';
+import { messageOf, stackOf } from '../common/words.js';
 
 /** @internal `tell` emits `handlerError`, and returns whether somebody listens for it. */
 export function report(error: unknown, tell: () => boolean): void {

@@ -1,7 +1,8 @@
 /** What may be the name of a session. */
 import { MAX_NAME } from '../../wire/index.js';
 import { flawOf } from '../common/bytes.js';
-import { optionError, shown } from '../common/errors.js';
+import { optionError } from '../common/errors.js';
+import { inspectShort } from '../common/words.js';
 
 /** @internal @throws IC_ERR_OPTION for what the wire has no form for. */
 export function checkName(name: string): void {
@@ -9,6 +10,6 @@ export function checkName(name: string): void {
   if (size >= 1 && size <= MAX_NAME && flawOf(name) === undefined) return;
   throw optionError(
     `A session's name (in Nest: a pattern) must be a string of 1 to ${MAX_NAME} bytes without U+0000 and halves of ` +
-      `surrogate pairs, and is ${shown(name)}.`,
+      `surrogate pairs, and is ${inspectShort(name)}.`,
   );
 }

@@ -26,7 +26,7 @@ import {
 } from '../common/bytes.js';
 import { checkCode, checkReason } from '../common/codes.js';
 import type { Connection } from './connection.js';
-import { closedError, errorOf, InterconnectError, optionError, shown } from '../common/errors.js';
+import { closedError, errorOf, InterconnectError, optionError } from '../common/errors.js';
 import { ItemSource } from '../stream/item-source.js';
 import { isItems, ItemReader, type Items, ReadOnce } from '../stream/items.js';
 import { Message } from './message.js';
@@ -35,6 +35,7 @@ import { patienceOf, type WhenOffline } from '../link/outage.js';
 import type { Outcome } from './outcome.js';
 import { PendingSend } from './pending-send.js';
 import { answerOf, StreamingSend } from './streaming-send.js';
+import { inspectShort } from '../common/words.js';
 
 /** How one message is sent whose answer is read as a stream. */
 export interface StreamOptions {
@@ -346,7 +347,7 @@ function checkOnItem(onItem: unknown, oneWay: boolean | undefined): void {
     );
   }
   if (onItem !== undefined && typeof onItem !== 'function') {
-    throw optionError(`onItem must be a function, and is ${shown(onItem)}.`);
+    throw optionError(`onItem must be a function, and is ${inspectShort(onItem)}.`);
   }
 }
 

@@ -7,7 +7,8 @@ import {
   quote,
   EMPTY,
 } from '../../wire/index.js';
-import { checkObject, optionError } from './errors.js';
+import { optionError } from './errors.js';
+import { checkObject } from './checks.js';
 
 /** What may be sent. A string must be encoded by who sends it: the library moves bytes. */
 export type Bytes = Uint8Array | ArrayBuffer | DataView;

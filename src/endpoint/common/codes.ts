@@ -1,7 +1,8 @@
 /** Which wire codes an application may give, and what it may say with them. */
 import { codeName } from '../../wire/index.js';
 import { flawOf } from './bytes.js';
-import { optionError, shown } from './errors.js';
+import { optionError } from './errors.js';
+import { inspectShort } from './words.js';
 
 /** From here on, codes are the application's own. */
 const FIRST_APPLICATION_CODE = 0x8000;
@@ -13,14 +14,14 @@ export function checkCode(code: number, allowed: readonly number[], where: strin
   if (own || allowed.includes(code)) return;
   const names = allowed.map((each) => `Code.${codeName(each)}`).join(', ');
   throw optionError(
-    `${where} takes ${names} or a code of your own from 0x8000 to 0xffff, and got ${shown(code)}.`,
+    `${where} takes ${names} or a code of your own from 0x8000 to 0xffff, and got ${inspectShort(code)}.`,
   );
 }
 
 /** @throws IC_ERR_OPTION where the words do not fit into the frame. */
 export function checkReason(reason: string, limit: number): string {
   if (typeof reason !== 'string')
-    throw optionError(`A reason must be a string, and is ${shown(reason)}.`);
+    throw optionError(`A reason must be a string, and is ${inspectShort(reason)}.`);
   const size = Buffer.byteLength(reason);
   if (size > limit || flawOf(reason) !== undefined) {
     throw optionError(

@@ -1,6 +1,7 @@
 /** The one error class of the library. Tell errors apart by `code`, never by their text. */
 import type { Executed, Failure, FailureKind } from '../../protocol/index.js';
-import { printable, quote } from '../../wire/index.js';
+import { printable } from '../../wire/index.js';
+import { isObject, MAX_MESSAGE, messageOf } from './words.js';
 
 export type { Executed };
 
@@ -113,12 +114,6 @@ export function optionError(message: string): InterconnectError {
   return new InterconnectError('IC_ERR_OPTION', message);
 }
 
-/** @internal A Map, an array or a string would be taken for an object without entries. */
-export function checkObject(name: string, value: unknown): void {
-  const entries = isObject(value) && !Array.isArray(value) && !(value instanceof Map);
-  if (!entries) throw optionError(`${name} must be an object, and is ${shown(value)}.`);
-}
-
 /** @internal */
 export function closedError(): InterconnectError {
   return new InterconnectError('IC_ERR_CLOSED', 'The connection is closed. Connect again.');
@@ -128,84 +123,6 @@ export function closedError(): InterconnectError {
 export function tlsError(cause: unknown): InterconnectError {
   const message = `The tls options are not usable: ${messageOf(cause)}.`;
   return new InterconnectError('IC_ERR_OPTION', message, { cause });
-}
-
-/**
- * @internal What an error says, fit for a sentence and a log line. Judged by its shape: an error of another realm, such
- * as a test runner's, is no `instanceof Error`. Never throws.
- */
-export function messageOf(error: unknown): string {
-  const { message } = wordsOf(error);
-  return message === undefined ? shown(error) : printable(message, MAX_MESSAGE);
-}
-
-/**
- * @internal An error's stack for a log, with those of its causes; `undefined` if it has none. The lines of the stack
- * are lines. The error's message is one of them, however many it had.
- */
-export function stackOf(error: unknown): string | undefined {
-  const stacks: string[] = [];
-  let each = error;
-  // A chain of causes may be a circle.
-  for (let depth = 0; depth < MAX_CAUSES && isObject(each); depth++) {
-    const { message = '', stack } = wordsOf(each);
-    if (stack === undefined) break;
-    stacks.push(oneStack(stack, message));
-    each = 'cause' in each ? each.cause : undefined;
-  }
-  return stacks.length === 0 ? undefined : stacks.join('\n[cause]: ');
-}
-
-/**
- * @internal Makes the message and the stack of an error that Node made fit for a log, in place. Node puts words of the
- * other side into some of its errors: a name of a certificate, or a part of what is not JSON.
- */
-export function tame(error: unknown): void {
-  const { message, stack } = wordsOf(error);
-  if (!isObject(error) || message === undefined) return;
-  const tamed = printable(message, MAX_MESSAGE);
-  if (tamed === message) return;
-  const hidden = { configurable: true, writable: true };
-  Object.defineProperty(error, 'message', { ...hidden, value: tamed });
-  if (stack === undefined) return;
-  Object.defineProperty(error, 'stack', { ...hidden, value: oneStack(stack, message) });
-}
-
-function oneStack(stack: string, message: string): string {
-  const start = stack.indexOf(message);
-  const end = start < 0 ? 0 : start + message.length;
-  const frames = stack.indexOf('\n    at ', end);
-  if (frames < 0) return printable(stack, MAX_MESSAGE);
-  const lines = stack.slice(frames + 1).split('\n', MAX_FRAMES);
-  return [stack.slice(0, frames), ...lines].map((line) => printable(line, MAX_MESSAGE)).join('\n');
-}
-
-/** A getter may throw, and a field may hold anything. */
-function wordsOf(error: unknown): { message?: string; stack?: string } {
-  if (!isObject(error)) return {};
-  try {
-    return {
-      ...('message' in error && { message: String(error.message) }),
-      ...('stack' in error && typeof error.stack === 'string' && { stack: error.stack }),
-    };
-  } catch {
-    return {};
-  }
-}
-
-/** @internal The system's code, such as `EADDRINUSE`. */
-export function systemCodeOf(error: unknown): unknown {
-  return isObject(error) && 'code' in error ? error.code : undefined;
-}
-
-/** @internal A value in a sentence. Never throws, whatever it is. */
-export function shown(value: unknown): string {
-  if (typeof value === 'string') return quote(value);
-  return printable(isObject(value) ? Object.prototype.toString.call(value) : String(value), 64);
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }
 
 /** @internal What the protocol reports, as users see it. */
@@ -233,11 +150,6 @@ export function failureOf(error: InterconnectError): Failure {
   };
 }
 
-/** Characters of an error's message. */
-const MAX_MESSAGE = 4096;
-const MAX_CAUSES = 5;
-/** Lines of a stack. Node writes ten by default. */
-const MAX_FRAMES = 100;
 const BRAND = Symbol.for('nestjs-interconnect.error');
 
 const CODES: Readonly<Record<FailureKind, ErrorCode>> = {

@@ -1,6 +1,8 @@
 /** Where sockets come from, where that is not the system. */
 import type { Server, Socket } from 'node:net';
-import { checkObject, optionError, shown } from './errors.js';
+import { optionError } from './errors.js';
+import { checkObject } from './checks.js';
+import { inspectShort } from './words.js';
 
 /**
  * Takes the place of TCP, TLS and Unix sockets. What it gives behaves as Node's own; nothing of it throws, and its
@@ -23,7 +25,9 @@ export function checkNetwork(network: Network, options: object): void {
     throw optionError('network must have the methods connect and createServer: see Network.');
   }
   if (typeof address !== 'string') {
-    throw optionError(`The address of a network must be a string, and is ${shown(address)}.`);
+    throw optionError(
+      `The address of a network must be a string, and is ${inspectShort(address)}.`,
+    );
   }
   const stray = Object.entries(options).filter(
     ([name, value]) => EXCLUDED.has(name) && value !== undefined,

@@ -8,9 +8,10 @@ import {
 import { MAX_AGENT } from '../../wire/index.js';
 import { type Clock, systemClock } from './clock.js';
 import { flawOf } from './bytes.js';
-import { checkObject, optionError, shown } from './errors.js';
+import { optionError } from './errors.js';
 import { checkNetwork, type Network } from './network.js';
 import { OUTSIDE, type Scope, scopedClock } from './scope.js';
+import { checkInteger, checkObject } from './checks.js';
 
 /** What this side allows the other, and itself. All have defaults; none can be switched off. */
 export interface EndpointLimits {
@@ -130,13 +131,6 @@ export function deadlineOf(timeout: number | undefined, fallback: number, now: n
   if (timeout === undefined) return fallback === 0 ? Infinity : now + fallback;
   checkInteger('timeout', timeout, 0, MAX_MILLISECONDS);
   return timeout === 0 ? Infinity : now + timeout;
-}
-
-/** @internal */
-export function checkInteger(name: string, value: unknown, from: number, to: number): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= from && value <= to)
-    return value;
-  throw optionError(`${name} must be an integer from ${from} to ${to}, and is ${shown(value)}.`);
 }
 
 function checkWindows({ maxFrame, maxMessage, sessionBytes, connectionBytes }: Limits): void {

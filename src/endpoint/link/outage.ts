@@ -9,7 +9,8 @@ import type { Failure } from '../../protocol/index.js';
 import { Alarm } from '../common/alarm.js';
 import type { Clock } from '../common/clock.js';
 import type { DialFailure } from '../socket/dial-errors.js';
-import { errorOf, type InterconnectError, optionError, shown } from '../common/errors.js';
+import { errorOf, type InterconnectError, optionError } from '../common/errors.js';
+import { inspectShort } from '../common/words.js';
 
 /** What a connection without a socket knows of its state. */
 export interface Outage {
@@ -38,7 +39,7 @@ export function patienceOf(whenOffline: WhenOffline): number {
   if (Number.isInteger(whenOffline) && whenOffline >= 0 && whenOffline < 2 ** 31)
     return whenOffline;
   throw optionError(
-    `whenOffline must be milliseconds from 0 to ${2 ** 31 - 1}, 'wait' or 'fail', and is ${shown(whenOffline)}.`,
+    `whenOffline must be milliseconds from 0 to ${2 ** 31 - 1}, 'wait' or 'fail', and is ${inspectShort(whenOffline)}.`,
   );
 }
 

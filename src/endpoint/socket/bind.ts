@@ -1,15 +1,10 @@
 /** Binds a server to its address. If that fails, the error says why. */
 import cluster from 'node:cluster';
 import type { Server } from 'node:net';
-import {
-  InterconnectError,
-  messageOf,
-  optionError,
-  shown,
-  systemCodeOf,
-} from '../common/errors.js';
-import { checkInteger } from '../common/options.js';
+import { InterconnectError, optionError } from '../common/errors.js';
 import { bindFile, isFile, MAX_PATH, replacingStale } from './unix-socket.js';
+import { messageOf, inspectShort, systemCodeOf } from '../common/words.js';
+import { checkInteger } from '../common/checks.js';
 
 /** A bound TCP address. */
 export interface TcpAddress {
@@ -55,7 +50,7 @@ export function checkTarget({ host, port, path }: Target): void {
   if (path === undefined) {
     // Node takes an empty name for "all addresses".
     if (host === undefined || (typeof host === 'string' && host !== '')) return;
-    throw optionError(`host must be a name or an address, and is ${shown(host)}.`);
+    throw optionError(`host must be a name or an address, and is ${inspectShort(host)}.`);
   }
   if (host !== undefined || port !== undefined) {
     throw optionError(

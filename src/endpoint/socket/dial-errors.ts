@@ -1,14 +1,8 @@
 /** Why there is no connection: what one attempt failed with, and what all addresses of a round failed with together. */
 import type { Failure } from '../../protocol/index.js';
 import { Code } from '../../wire/index.js';
-import {
-  errorOf,
-  InterconnectError,
-  isInterconnectError,
-  messageOf,
-  systemCodeOf,
-  tame,
-} from '../common/errors.js';
+import { errorOf, InterconnectError, isInterconnectError } from '../common/errors.js';
+import { messageOf, systemCodeOf, tame } from '../common/words.js';
 
 /** Where the other side listens: a TCP address, or a Unix socket. */
 export interface Address {

@@ -11,11 +11,12 @@ import {
 import { createServer as createTlsServer, type TlsOptions, type TLSSocket } from 'node:tls';
 import type { TimeBudget } from '../../protocol/index.js';
 import { Arrival, type ArrivalOwner } from './arrival.js';
-import { tame, tlsError } from '../common/errors.js';
+import { tlsError } from '../common/errors.js';
 import type { Settings } from '../common/options.js';
 import type { PeerSource } from '../common/peer.js';
 import type { ExpectsProxyHeader } from './proxy-trust.js';
 import type { DroppedSocket, Stranger } from './stranger.js';
+import { tame } from '../common/words.js';
 
 /** How sockets come in. */
 export interface EntranceOptions {

@@ -1,6 +1,7 @@
 /** The option `proxyProtocol`: whose sockets begin with a header of the PROXY protocol. */
 import { BlockList, isIP, isIPv4 } from 'node:net';
-import { optionError, shown } from '../common/errors.js';
+import { optionError } from '../common/errors.js';
+import { inspectShort } from '../common/words.js';
 
 /**
  * For a listener behind balancers that send a header of the PROXY protocol, version 1 or 2, before everything else.
@@ -29,7 +30,7 @@ export function proxyTrustOf(
   const from: unknown = option?.from;
   if (!Array.isArray(from) || from.length === 0) {
     throw optionError(
-      `proxyProtocol must be true, or { from } with a list of at least one address or network, and is ${shown(option)}.`,
+      `proxyProtocol must be true, or { from } with a list of at least one address or network, and is ${inspectShort(option)}.`,
     );
   }
   if (path !== undefined) {
@@ -50,7 +51,7 @@ function add(list: BlockList, entry: unknown): void {
   const isPrefix = prefix === undefined || (/^\d{1,3}$/.test(prefix) && length <= longest);
   if (family === 0 || address.includes('%') || !isPrefix || more.length > 0) {
     throw optionError(
-      `proxyProtocol.from must hold addresses or networks, such as "10.0.0.7" or "10.0.0.0/8", and holds ${shown(entry)}.`,
+      `proxyProtocol.from must hold addresses or networks, such as "10.0.0.7" or "10.0.0.0/8", and holds ${inspectShort(entry)}.`,
     );
   }
   list.addSubnet(address, length, family === 4 ? 'ipv4' : 'ipv6');

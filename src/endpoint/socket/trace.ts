@@ -3,8 +3,8 @@
  * streams a second time, on the side, so that it costs nothing when it is off.
  */
 import { debuglog } from 'node:util';
-import { messageOf } from '../common/errors.js';
 import { decodeFrame, describeFrame, FrameDecoder, PrefaceDecoder } from '../../wire/index.js';
+import { messageOf } from '../common/words.js';
 
 const frames = debuglog('interconnect-frames');
 

@@ -19,8 +19,9 @@ import {
 } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
-import { InterconnectError, systemCodeOf } from '../common/errors.js';
+import { InterconnectError } from '../common/errors.js';
 import { setTimeout, wallTime } from '../common/runtime.js';
+import { systemCodeOf } from '../common/words.js';
 
 /** Whether the path names a file, and not an abstract socket of Linux or a pipe of Windows: those have no owner. */
 export function isFile(path: string): boolean {

@@ -1,8 +1,9 @@
 /** Moves the items of an application's source into a stream, one at a time, as fast as that takes them. */
 import { AsyncResource } from 'node:async_hooks';
 import { type Bytes, toBuffer } from '../common/bytes.js';
-import { InterconnectError, messageOf } from '../common/errors.js';
+import { InterconnectError } from '../common/errors.js';
 import type { ItemSource } from './item-source.js';
+import { messageOf } from '../common/words.js';
 
 /** The stream that is fed. */
 export interface FedStream {

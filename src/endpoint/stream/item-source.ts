@@ -7,9 +7,10 @@
  */
 import { Readable } from 'node:stream';
 import { types } from 'node:util';
-import { type Executed, InterconnectError, messageOf } from '../common/errors.js';
+import { type Executed, InterconnectError } from '../common/errors.js';
 import { type AnyReadable, isReadable } from './items.js';
 import { microtask } from '../common/runtime.js';
+import { messageOf } from '../common/words.js';
 
 /** An iterable or an async iterable of anything. */
 type Source<T> = AsyncIterable<T> | Iterable<T>;

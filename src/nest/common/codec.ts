@@ -10,7 +10,7 @@
 import type { Deserializer, Serializer } from '@nestjs/microservices';
 import { tame } from '../../endpoint/index.js';
 import type { Bytes } from '../../endpoint/index.js';
-import { optionError, shown } from '../../endpoint/index.js';
+import { inspectShort, optionError } from '../../endpoint/index.js';
 import { describeType, isBytes } from './bytes.js';
 import { isPromiseLike } from './promises.js';
 
@@ -87,7 +87,7 @@ function createCodec(options: CodecOptions, out: Field, back: Field): Codec | un
   const { serializer, deserializer } = options;
   const encoding: unknown = options.encoding ?? 'binary';
   if (encoding !== 'binary' && encoding !== 'json') {
-    throw optionError(`encoding is 'binary' or 'json', and not ${shown(encoding)}.`);
+    throw optionError(`encoding is 'binary' or 'json', and not ${inspectShort(encoding)}.`);
   }
   checkMethod('serializer', serializer, 'serialize');
   checkMethod('deserializer', deserializer, 'deserialize');
@@ -122,7 +122,7 @@ function checkMethod(option: string, value: object | undefined, method: string):
   const found: unknown = Reflect.get(Object(value), method);
   if (typeof found === 'function') return;
   throw optionError(
-    `${option} must be an object with a method "${method}", and is ${shown(value)}.`,
+    `${option} must be an object with a method "${method}", and is ${inspectShort(value)}.`,
   );
 }
 

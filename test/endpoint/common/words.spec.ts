@@ -9,7 +9,6 @@ import {
   InterconnectError,
   type Message,
 } from 'nestjs-interconnect/core';
-import { messageOf, stackOf } from '../../../src/endpoint/common/errors.js';
 import { FrameType } from '../../../src/wire/index.js';
 import { afterTest } from '../../support/after-test.js';
 import {
@@ -22,6 +21,7 @@ import {
 import { failure, next, thrown } from '../../support/events.js';
 import { RawPeer } from '../../support/peers/raw-peer.js';
 import { HOSTILE, INVISIBLE } from '../../support/words.js';
+import { messageOf, stackOf } from '../../../src/endpoint/common/words.js';
 
 /** One line, and the words as they came beside it. */
 function expectTame(error: InterconnectError, reason?: string): void {

@@ -1,0 +1,87 @@
+/** What a value or an error says, made fit for a sentence and a log line. */
+import { printable, quote } from '../../wire/index.js';
+
+/**
+ * @internal What an error says, fit for a sentence and a log line. Judged by its shape: an error of another realm, such
+ * as a test runner's, is no `instanceof Error`. Never throws.
+ */
+export function messageOf(error: unknown): string {
+  const { message } = wordsOf(error);
+  return message === undefined ? inspectShort(error) : printable(message, MAX_MESSAGE);
+}
+
+/**
+ * @internal An error's stack for a log, with those of its causes; `undefined` if it has none. The lines of the stack
+ * are lines. The error's message is one of them, however many it had.
+ */
+export function stackOf(error: unknown): string | undefined {
+  const stacks: string[] = [];
+  let each = error;
+  // A chain of causes may be a circle.
+  for (let depth = 0; depth < MAX_CAUSES && isObject(each); depth++) {
+    const { message = '', stack } = wordsOf(each);
+    if (stack === undefined) break;
+    stacks.push(oneStack(stack, message));
+    each = 'cause' in each ? each.cause : undefined;
+  }
+  return stacks.length === 0 ? undefined : stacks.join('\n[cause]: ');
+}
+
+/**
+ * @internal Makes the message and the stack of an error that Node made fit for a log, in place. Node puts words of the
+ * other side into some of its errors: a name of a certificate, or a part of what is not JSON.
+ */
+export function tame(error: unknown): void {
+  const { message, stack } = wordsOf(error);
+  if (!isObject(error) || message === undefined) return;
+  const tamed = printable(message, MAX_MESSAGE);
+  if (tamed === message) return;
+  const hidden = { configurable: true, writable: true };
+  Object.defineProperty(error, 'message', { ...hidden, value: tamed });
+  if (stack === undefined) return;
+  Object.defineProperty(error, 'stack', { ...hidden, value: oneStack(stack, message) });
+}
+
+function oneStack(stack: string, message: string): string {
+  const start = stack.indexOf(message);
+  const end = start < 0 ? 0 : start + message.length;
+  const frames = stack.indexOf('\n    at ', end);
+  if (frames < 0) return printable(stack, MAX_MESSAGE);
+  const lines = stack.slice(frames + 1).split('\n', MAX_FRAMES);
+  return [stack.slice(0, frames), ...lines].map((line) => printable(line, MAX_MESSAGE)).join('\n');
+}
+
+/** A getter may throw, and a field may hold anything. */
+function wordsOf(error: unknown): { message?: string; stack?: string } {
+  if (!isObject(error)) return {};
+  try {
+    return {
+      ...('message' in error && { message: String(error.message) }),
+      ...('stack' in error && typeof error.stack === 'string' && { stack: error.stack }),
+    };
+  } catch {
+    return {};
+  }
+}
+
+/** @internal The system's code, such as `EADDRINUSE`. */
+export function systemCodeOf(error: unknown): unknown {
+  return isObject(error) && 'code' in error ? error.code : undefined;
+}
+
+/** @internal A value in a sentence. Never throws, whatever it is. */
+export function inspectShort(value: unknown): string {
+  if (typeof value === 'string') return quote(value);
+  return printable(isObject(value) ? Object.prototype.toString.call(value) : String(value), 64);
+}
+
+/** @internal Neither a primitive value nor `null`. Functions do not count. */
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+/** @internal Characters of an error's message. */
+export const MAX_MESSAGE = 4096;
+const MAX_CAUSES = 5;
+/** Lines of a stack. Node writes ten by default. */
+const MAX_FRAMES = 100;
