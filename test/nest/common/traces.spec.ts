@@ -159,9 +159,9 @@ afterAll(async () => {
 beforeEach(() => exporter.reset());
 
 describe('the recipe for traces', () => {
-  it('is what README prints', async () => {
+  it('is what the README of the Nest floor prints', async () => {
     const [readme, recipe] = await Promise.all([
-      readFile(new URL('../../../README.md', import.meta.url), 'utf8'),
+      readFile(new URL('../../../src/nest/README.md', import.meta.url), 'utf8'),
       readFile(new URL('../../support/nest/tracing.ts', import.meta.url), 'utf8'),
     ]);
     const [, section = ''] = readme.split('\n## Traces\n');

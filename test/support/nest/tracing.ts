@@ -1,4 +1,4 @@
-/** The recipe of README, section "Traces", as it is printed there. */
+/** The recipe of src/nest/README.md, section "Traces", as it is printed there. */
 import { context, propagation, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { Span } from '@opentelemetry/api';
 import type {
