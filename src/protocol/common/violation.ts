@@ -1,6 +1,6 @@
 import { Code, ProtocolError } from '../../wire/index.js';
 
-/** The other side broke a rule; the connection ends with PROTOCOL. */
-export function violation(message: string): never {
-  throw new ProtocolError(Code.PROTOCOL, message);
+/** The error to throw when the other side breaks a rule: it ends the connection with the code PROTOCOL. */
+export function violation(message: string): ProtocolError {
+  return new ProtocolError(Code.PROTOCOL, message);
 }

@@ -464,7 +464,7 @@ export class ConnectionMachine implements SessionOwner {
     const wasFull = sent.isFull;
     const news = sent.acknowledge(count);
     // [IC-6.13]
-    if (news < 0) violation('CREDIT acknowledges frames that were never sent.');
+    if (news < 0) throw violation('CREDIT acknowledges frames that were never sent.');
     // Sessions may be granted again.
     if (wasFull) this.connectionCreditDue();
     this.progressed();

@@ -83,13 +83,15 @@ export class ReceiverStreams {
     end: number,
   ): boolean {
     // [IC-6.48]
-    if (this.#receiver.unfinishedId === id) violation(`An item before message ${id} is complete.`);
+    if (this.#receiver.unfinishedId === id)
+      throw violation(`An item before message ${id} is complete.`);
     const message = this.#receiver.find(id);
     const items = (message ?? this.#late.get(id))?.requestItems;
     if (items === undefined) {
       // [IC-6.46]
-      if (message !== undefined) violation(`An item for message ${id}, which is no stream.`);
-      if (!isAtMost(id, this.#receiver.lastId)) violation(`An item for message ${id}, never sent.`);
+      if (message !== undefined) throw violation(`An item for message ${id}, which is no stream.`);
+      if (!isAtMost(id, this.#receiver.lastId))
+        throw violation(`An item for message ${id}, never sent.`);
       this.#receiver.free(end - start, end - start);
       return false;
     }
@@ -114,12 +116,12 @@ export class ReceiverStreams {
     const message = this.#receiver.find(id);
     if (message !== undefined) {
       // [IC-6.42]
-      if (message.oneWay) violation(`CREDIT for answers to message ${id}, which is one-way.`);
+      if (message.oneWay) throw violation(`CREDIT for answers to message ${id}, which is one-way.`);
       message.replyItems ??= this.#reply(message);
       return message.replyItems.onCredit(limit);
     }
     if (!isAtMost(id, this.#receiver.lastId)) {
-      violation(`CREDIT for the items of message ${id}, which never came.`);
+      throw violation(`CREDIT for the items of message ${id}, which never came.`);
     }
     // [IC-6.59]
     return this.#late.get(id)?.replyItems?.onCredit(limit) ?? false;

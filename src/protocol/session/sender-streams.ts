@@ -73,7 +73,7 @@ export class SenderStreams {
     const message = this.#sender.find(id);
     // [IC-6.47]
     if (message?.started !== true || message.reply !== undefined) {
-      return violation(`An item answers message ${id}, which is settled or was never sent.`);
+      throw violation(`An item answers message ${id}, which is settled or was never sent.`);
     }
     const items = (message.replyItems ??= this.#receive(message));
     message.touch(now);
@@ -106,7 +106,7 @@ export class SenderStreams {
   onCredit(id: number, limit: number, now: number): boolean {
     const message = this.#sender.find(id);
     if (message === undefined && !isAtMost(id, this.#sender.lastId)) {
-      violation(`CREDIT for the items of message ${id}, which was never sent.`);
+      throw violation(`CREDIT for the items of message ${id}, which was never sent.`);
     }
     if (message?.requestItems?.onCredit(limit) !== true) return false;
     message.touch(now);
@@ -118,12 +118,12 @@ export class SenderStreams {
     const { id, requestItems, replyItems } = message;
     // [IC-6.44]
     if (replyItems?.isPartial === true) {
-      violation(`Message ${id} is settled before an item of its answer is complete.`);
+      throw violation(`Message ${id} is settled before an item of its answer is complete.`);
     }
     message.isStreamed = (flags & Flag.STREAM) !== 0;
     // [IC-6.57]
     if (type === FrameType.ACCEPT && replyItems !== undefined && !message.isStreamed) {
-      violation(`Message ${id} was answered by items, and its ACCEPT has no STREAM.`);
+      throw violation(`Message ${id} was answered by items, and its ACCEPT has no STREAM.`);
     }
     requestItems?.stop(true);
     replyItems?.close();
@@ -144,7 +144,7 @@ export class SenderStreams {
   }
 
   #receive(message: OutgoingMessage): ItemReceiver {
-    if (this.holder === undefined) return violation('An item on a session without a number.');
+    if (this.holder === undefined) throw violation('An item on a session without a number.');
     const items = new ItemReceiver(this.#host, this.holder, message.id, 0);
     message.replyItems = items;
     if (message.state !== 'sent') {

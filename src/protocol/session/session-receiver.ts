@@ -142,14 +142,14 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
   ): void {
     // [IC-4.6]
     if (id !== nextId(this.#lastId)) {
-      violation(`Message ${id} follows message ${this.#lastId}; ids are consecutive.`);
+      throw violation(`Message ${id} follows message ${this.#lastId}; ids are consecutive.`);
     }
     if (!this.#messages.allows(id)) {
       throw new ProtocolError(Code.FLOW, `Message ${id} is beyond the session's credit.`);
     }
     // [IC-6.25]
     if (this.#partial !== undefined) {
-      violation(`Message ${id} begins before message ${this.#partial.id} is complete.`);
+      throw violation(`Message ${id} begins before message ${this.#partial.id} is complete.`);
     }
     const meta = decodeMeta(FrameType.SEND, bytes, start, start + metaLength);
     const oneWay = (flags & Flag.ONEWAY) !== 0;
@@ -215,7 +215,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     if (message === undefined || message.id !== id) {
       // [IC-6.32]
       if (id !== this.#refusedId)
-        violation(`A fragment continues message ${id}, which is not open.`);
+        throw violation(`A fragment continues message ${id}, which is not open.`);
       if ((flags & Flag.MORE) === 0) this.#refusedId = 0;
       return this.giveBack(end - start);
     }
@@ -245,7 +245,8 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     if (crossed) this.#cancellable -= 1;
     const message = this.#received.get(id);
     if (message === undefined) {
-      if (!isAtMost(id, this.#lastId)) violation(`Message ${id} is cancelled, and never arrived.`);
+      if (!isAtMost(id, this.#lastId))
+        throw violation(`Message ${id} is cancelled, and never arrived.`);
       return crossed;
     }
     if (message.state === 'dispatched') {
@@ -446,7 +447,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     message.held += metaLength + end - start;
     this.#freeInSession(metaLength + end - start);
     if (total >= 0 && size > total) {
-      violation(`Message ${message.id} has more than the ${total} bytes it announced.`);
+      throw violation(`Message ${message.id} has more than the ${total} bytes it announced.`);
     }
     // [IC-9.5]
     if (size > this.#host.limits.maxMessage) {
@@ -490,7 +491,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
 function checkTotal({ id, total }: IncomingMessage, size: number): void {
   // [IC-9.4]
   if (total >= 0 && size !== total)
-    violation(`Message ${id} has ${size} bytes and announced ${total}.`);
+    throw violation(`Message ${id} has ${size} bytes and announced ${total}.`);
 }
 
 const REPLY_TOO_LARGE_META = encodeMeta({

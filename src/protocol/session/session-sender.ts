@@ -153,7 +153,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
   /** CREDIT for this session. False where it allows nothing new. */
   onCredit(count: number, bytes: number): boolean {
     // [IC-4.9]
-    if (count > MAX_ID) violation(`CREDIT allows messages up to ${count}, which is no id.`);
+    if (count > MAX_ID) throw violation(`CREDIT allows messages up to ${count}, which is no id.`);
     const gain = idsAhead(this.#limit, count);
     const moreMessages = gain > 0 && gain < MAX_WINDOW;
     if (moreMessages && idsAhead(this.#lastId, count) >= MAX_WINDOW) {
@@ -192,11 +192,11 @@ export class SessionSender implements ItemCarrier, StreamSender {
     const message = this.#sent.get(id);
     if (message?.started !== true) {
       if (message !== undefined || !isAtMost(id, this.#lastId))
-        violation(`Message ${id} is settled, and was never sent.`);
+        throw violation(`Message ${id} is settled, and was never sent.`);
       return false;
     }
     // [IC-6.35]
-    if (message.reply !== undefined) violation(`Message ${id} is settled twice.`);
+    if (message.reply !== undefined) throw violation(`Message ${id} is settled twice.`);
     this.streams.onSettlement(message, type, flags);
     // Settled before it was sent whole: the rest is not wanted, and those behind it may go. [IC-9.6]
     if (message === this.#large) {
@@ -227,7 +227,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
   onFragment(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
     const message = this.#sent.get(id);
     if (message?.reply === undefined) {
-      return violation(`A fragment continues a settlement of message ${id} that did not begin.`);
+      throw violation(`A fragment continues a settlement of message ${id} that did not begin.`);
     }
     this.#append(message, bytes, start, end);
     if ((flags & Flag.MORE) !== 0) return;
@@ -398,7 +398,7 @@ export class SessionSender implements ItemCarrier, StreamSender {
     reply.arrived += end - start;
     const { maxMessage } = this.#host.limits;
     if (reply.arrived > (reply.meta.total ?? Infinity)) {
-      violation(`A settlement has more than the ${reply.meta.total} bytes it announced.`);
+      throw violation(`A settlement has more than the ${reply.meta.total} bytes it announced.`);
     }
     if (reply.body === undefined || message.state !== 'sent') return;
     // [IC-9.7]
@@ -503,5 +503,5 @@ export class SessionSender implements ItemCarrier, StreamSender {
 
 function checkTotal(id: number, total: number | undefined, size: number): void {
   if (total === undefined || total === size) return;
-  violation(`The settlement of message ${id} has ${size} bytes and announced ${total}.`);
+  throw violation(`The settlement of message ${id} has ${size} bytes and announced ${total}.`);
 }

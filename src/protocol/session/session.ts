@@ -311,7 +311,7 @@ export class SessionMachine {
         return this.#receiver?.start(now);
       default:
     }
-    violation(`OPENED for session ${this.#id}, which is open.`);
+    throw violation(`OPENED for session ${this.#id}, which is open.`);
   }
 
   onEnd(meta: Meta, data: Buffer): void {
@@ -324,7 +324,7 @@ export class SessionMachine {
     }
     // [IC-6.23]
     const isTwice = 'endSeen' in state && state.endSeen && code === Code.OK;
-    if (isTwice) violation(`Session ${this.#id} ends twice.`);
+    if (isTwice) throw violation(`Session ${this.#id} ends twice.`);
     // Also what has begun to end in order may be aborted.
     if (code !== Code.OK) {
       // An abort is answered, so that both sides know that nothing follows. [IC-6.22]
@@ -333,7 +333,7 @@ export class SessionMachine {
     }
     // [IC-6.19]
     if (this.#receiver?.hasOpenRequest === true)
-      violation(`END of session ${this.#id} amid a request.`);
+      throw violation(`END of session ${this.#id} amid a request.`);
     if ('endSeen' in state) state.endSeen = true;
     // [IC-6.20]
     else this.#state = { ...ENDING, endSeen: true };
@@ -342,7 +342,7 @@ export class SessionMachine {
 
   /** Only what a handler gave is accepted, and no handler starts before OPENED. [IC-6.34] [IC-6.49] */
   checkAnswered(what: string): void {
-    if (this.#isUnanswered) violation(`${what} on session ${this.#id} before OPENED.`);
+    if (this.#isUnanswered) throw violation(`${what} on session ${this.#id} before OPENED.`);
   }
 
   /** What is part of a request is illegal before OPENED, and after the other side's END. [IC-6.60] */
@@ -350,7 +350,7 @@ export class SessionMachine {
     this.checkAnswered(what);
     const state = this.#state;
     if ('endSeen' in state && state.endSeen) {
-      violation(`${what} on session ${this.#id} after its END.`);
+      throw violation(`${what} on session ${this.#id} after its END.`);
     }
   }
 

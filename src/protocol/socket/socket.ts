@@ -351,7 +351,9 @@ export class SocketMachine implements FrameSink {
     if (resume?.canResume(welcome.resumed) !== true) {
       // The counts of the two sides will never agree again.
       if (resume !== undefined) this.#effects.unresumable(UNRESUMABLE);
-      violation(`WELCOME resumes a connection at frame ${welcome.resumed}, which it has not.`);
+      throw violation(
+        `WELCOME resumes a connection at frame ${welcome.resumed}, which it has not.`,
+      );
     }
     this.#goOn(resume, welcome.resumed);
     this.#effects.resumed(welcome);

@@ -133,10 +133,10 @@ export class ItemReceiver {
   /** ITEM. False where it is larger than this side takes. */
   onItem(flags: number, bytes: Buffer, start: number, metaLength: number, end: number): boolean {
     const { total = -1, metadata } = decodeMeta(FrameType.ITEM, bytes, start, start + metaLength);
-    if (this.#endSeen) violation(`Message ${this.id} has an item after its last.`);
+    if (this.#endSeen) throw violation(`Message ${this.id} has an item after its last.`);
     // [IC-6.48]
     if (this.#partial !== undefined) {
-      violation(`An item of message ${this.id} begins before the one before it is complete.`);
+      throw violation(`An item of message ${this.id} begins before the one before it is complete.`);
     }
     if (bytesBetween(this.#received, this.#granted) <= 0) {
       throw new ProtocolError(Code.FLOW, `An item of message ${this.id} is beyond its credit.`);
@@ -284,6 +284,6 @@ export class ItemReceiver {
 
   #checkTotal(total: number, size: number): void {
     if (total < 0 || size === total) return;
-    violation(`An item of message ${this.id} has ${size} bytes and announced ${total}.`);
+    throw violation(`An item of message ${this.id} has ${size} bytes and announced ${total}.`);
   }
 }
