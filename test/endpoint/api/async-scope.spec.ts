@@ -222,7 +222,7 @@ describe('what a caller of the moment sets going', () => {
   });
 
   it('is not kept alive by what lives on', async () => {
-    const { code, stdout } = await run(new URL('programs/scope-memory.ts', import.meta.url));
+    const { code, stdout } = await run(new URL('../programs/scope-memory.ts', import.meta.url));
 
     expect(code).toBe(0);
     expect(

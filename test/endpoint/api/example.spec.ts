@@ -3,7 +3,7 @@ import { run } from '../../support/peers/program.js';
 
 describe('the example of the design', () => {
   it('prints the message and the outcome, and the process ends by itself', async () => {
-    const finished = await run(new URL('programs/example.ts', import.meta.url));
+    const finished = await run(new URL('../programs/example.ts', import.meta.url));
 
     expect(finished).toEqual({
       code: 0,

@@ -9,7 +9,7 @@ import { fromSource } from '../../support/from-source.js';
 import { report, run, start } from '../../support/peers/program.js';
 
 function program(name: string): URL {
-  return new URL(`programs/${name}.ts`, import.meta.url);
+  return new URL(`../programs/${name}.ts`, import.meta.url);
 }
 
 describe('another process', () => {

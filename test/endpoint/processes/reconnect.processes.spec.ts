@@ -6,7 +6,7 @@ import { afterTest } from '../../support/after-test.js';
 import { failure, next, until } from '../../support/events.js';
 import { report, start } from '../../support/peers/program.js';
 
-const program = new URL('programs/peer.ts', import.meta.url);
+const program = new URL('../programs/peer.ts', import.meta.url);
 
 /** Its process, and the port that it listens at. */
 async function listen(port = 0): Promise<{ child: ChildProcess; port: number }> {

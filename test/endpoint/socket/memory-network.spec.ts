@@ -144,7 +144,7 @@ describe('a connection over memory', () => {
   });
 
   it('keeps its process until both sides have closed, and no longer', async () => {
-    const { code, stdout, stderr } = await run(new URL('programs/memory.ts', import.meta.url));
+    const { code, stdout, stderr } = await run(new URL('../programs/memory.ts', import.meta.url));
 
     expect([code, stdout, stderr]).toEqual([0, 'answered\nIC_ERR_TIMEOUT\nclosed\n', '']);
   });

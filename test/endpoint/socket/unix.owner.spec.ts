@@ -46,7 +46,7 @@ async function isReachable(owner: Listener): Promise<boolean> {
 
 describe('the file of a Unix socket', () => {
   it('belongs to one of several that start at the same time on the file of a dead process', async () => {
-    await run(new URL('programs/listens.ts', import.meta.url), [path, 'die']);
+    await run(new URL('../programs/listens.ts', import.meta.url), [path, 'die']);
     const listeners = Array.from({ length: 8 }, listener);
 
     const results = await Promise.allSettled(listeners.map((each) => each.listen()));
@@ -62,9 +62,9 @@ describe('the file of a Unix socket', () => {
   });
 
   it('belongs to one of several processes', async () => {
-    await run(new URL('programs/listens.ts', import.meta.url), [path, 'die']);
+    await run(new URL('../programs/listens.ts', import.meta.url), [path, 'die']);
     const children = Array.from({ length: 3 }, () =>
-      start(new URL('programs/listens.ts', import.meta.url), [path, 'stay']),
+      start(new URL('../programs/listens.ts', import.meta.url), [path, 'stay']),
     );
 
     const results = await Promise.allSettled(children.map(report));

@@ -20,7 +20,7 @@ beforeEach(() => {
 
 /** What a process leaves behind that was killed while it listened. */
 async function leaveStaleSocket(): Promise<void> {
-  await run(new URL('programs/listens.ts', import.meta.url), [path, 'die']);
+  await run(new URL('../programs/listens.ts', import.meta.url), [path, 'die']);
   if (!existsSync(path)) throw new Error('The program left no socket.');
 }
 
@@ -74,7 +74,7 @@ describe('a connection over a Unix socket', () => {
   });
 
   it('leaves alone a socket whose process is too busy to answer', async () => {
-    const child = start(new URL('programs/listens.ts', import.meta.url), [path, 'stay']);
+    const child = start(new URL('../programs/listens.ts', import.meta.url), [path, 'stay']);
     await report(child);
     child.kill('SIGSTOP');
     // Until the kernel takes no more on its behalf.
