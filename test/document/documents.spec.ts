@@ -1,5 +1,5 @@
 /** What holds for every document: links lead somewhere, also in the npm package, and tables can be read. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import {
@@ -92,7 +92,25 @@ describe('README', () => {
   });
 });
 
+describe('test/README', () => {
+  it('says what each folder of tests is for', () => {
+    const folders = readdirSync(join(root, 'test')).filter((name) => !name.includes('.'));
+
+    expect(folders.filter((name) => !read('test/README.md').includes(`\`test/${name}`))).toEqual(
+      [],
+    );
+  });
+});
+
 describe('ARCHITECTURE', () => {
+  it('has a row for each floor', () => {
+    const floors = firstCells(section(read('ARCHITECTURE.md'), '## The floors')).flatMap(codeIn);
+
+    expect(floors).toEqual(
+      expect.arrayContaining(readdirSync(join(root, 'src')).map((name) => `src/${name}`)),
+    );
+  });
+
   it.each(['protocol', 'endpoint'])('lists the folders of %s in the order of imports', (floor) => {
     const folders = firstCells(section(read('ARCHITECTURE.md'), `### The ${floor} floor`));
     const rules = read('.dependency-cruiser.mjs');
