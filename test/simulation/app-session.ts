@@ -2,7 +2,7 @@
  * Sessions as applications hold them, and each of them on one connection. Whatever the protocol floor tells is kept;
  * what contradicts a promise fails the life.
  */
-import type { StreamingSession } from '../../src/endpoint/api/streaming-send.js';
+import type { Route } from '../../src/endpoint/api/route.js';
 import {
   type ConnectionMachine,
   type Failure,
@@ -23,7 +23,7 @@ export class AppSession {
   readonly name: string;
   readonly byPeer: boolean;
   /** What the endpoint's messages need of it. */
-  readonly sender: StreamingSession;
+  readonly route: Route;
   channel: Channel;
   hasEnded = false;
 
@@ -32,7 +32,7 @@ export class AppSession {
     this.name = machine.name;
     this.byPeer = byPeer;
     this.channel = new Channel(this, half, machine);
-    this.sender = this.#sender();
+    this.route = this.#route();
     end.sessions.push(this);
   }
 
@@ -75,14 +75,14 @@ export class AppSession {
     this.channel = new Channel(this, half, machine);
   }
 
-  #sender(): StreamingSession {
+  #route(): Route {
     const { world, outage } = this.end;
     const machine = (): SessionMachine => this.channel.machine;
     return {
       get machine() {
         return machine();
       },
-      connection: {
+      context: {
         now: () => world.now(),
         messageTimeout: 0,
         explained: (failure) => failure,
@@ -230,35 +230,27 @@ export class Channel implements SessionListener {
 
 /** Lets the attempt see what the protocol floor tells of its message, before the endpoint sees it. */
 function watch(message: OutgoingMessage, attempt: Attempt): void {
-  const former = watched.get(message);
-  watched.set(message, attempt);
-  if (former !== undefined) {
-    former.isReplaced = true;
-    return;
-  }
   const onOutcome = message.onOutcome.bind(message);
   const onFailure = message.onFailure.bind(message);
   const onSent = message.onSent.bind(message);
-  const tell = (body: (attempt: Attempt) => void, then: () => void): void => {
-    const now = watched.get(message)!;
-    now.letter.session.end.world.time.guard(() => body(now));
-    now.letter.asSender(then);
+  const { letter } = attempt;
+  const tell = (body: () => void, then: () => void): void => {
+    letter.session.end.world.time.guard(body);
+    letter.asSender(then);
   };
   message.onOutcome = (type, meta, data) => {
     tell(
-      (now) => now.onOutcome(type, meta),
+      () => attempt.onOutcome(type, meta),
       () => onOutcome(type, meta, data),
     );
   };
   message.onFailure = (failure) => {
     tell(
-      (now) => now.onFailure(failure),
+      () => attempt.onFailure(failure),
       () => onFailure(failure),
     );
   };
   message.onSent = () => {
-    tell((now) => now.onSent(), onSent);
+    tell(() => attempt.onSent(), onSent);
   };
 }
-
-const watched = new WeakMap<OutgoingMessage, Attempt>();

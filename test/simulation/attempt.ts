@@ -32,8 +32,6 @@ export class Attempt {
   /** It was told that its handler did not run and never will. */
   isNotExecuted = false;
   #mayLeave = false;
-  /** The endpoint has sent the same message again, on another connection. */
-  isReplaced = false;
 
   constructor(letter: Letter, channel: Channel, message: OutgoingMessage) {
     this.letter = letter;

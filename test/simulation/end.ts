@@ -14,7 +14,7 @@ import {
 } from '../../src/protocol/index.js';
 import { OutageWatch } from '../../src/endpoint/link/outage.js';
 import { PendingSend } from '../../src/endpoint/api/pending-send.js';
-import { StreamingSend } from '../../src/endpoint/api/streaming-send.js';
+import { StreamedMessage } from '../../src/endpoint/api/streaming-send.js';
 import { type Frame, Flag, FrameType, EMPTY } from '../../src/wire/index.js';
 import { AppSession, type Channel } from './app-session.js';
 import type { Attempt } from './attempt.js';
@@ -104,9 +104,9 @@ export class Half {
       return this.find(session, id)?.onFragment(frame);
     }
     if (type !== FrameType.SEND) return;
-    const attempt = this.attempts.findLast(({ message, hasLeft, isReplaced }) => {
+    const attempt = this.attempts.findLast(({ message, hasLeft }) => {
       const isThis = message.id === id && message.sessionId === session;
-      return isThis && message.started && !hasLeft && !isReplaced;
+      return isThis && message.started && !hasLeft;
     });
     if (attempt === undefined) throw new Error(`Nobody sends message ${id} of ${session}.`);
     attempt.onFirst(frame);
@@ -260,7 +260,7 @@ export class End implements ContinuityListener {
     this.continuity.machine.giveUpUnwritten(
       () => undefined,
       (message) => {
-        const isOurs = message instanceof PendingSend || message instanceof StreamingSend;
+        const isOurs = message instanceof PendingSend || message instanceof StreamedMessage;
         const own = this.outage.patienceOf(isOurs ? message.whenOffline : undefined);
         if (own > patience) least = Math.min(least, own);
         return own <= patience ? failure : undefined;

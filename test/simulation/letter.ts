@@ -119,14 +119,11 @@ export class Letter {
     const onItem = (item: Buffer): void | Promise<void> => this.#take(item);
     this.asSender(() => {
       if (items !== undefined) {
-        const message = new StreamingSend(
-          session.sender,
-          payload,
-          meta,
-          new ItemSource(sourceOf(items, options)),
+        const message = new StreamingSend(session.route, payload, meta, {
+          source: new ItemSource(sourceOf(items, options)),
           takesItems,
           whenOffline,
-        );
+        });
         const start = (): void => message.start({ deadline, patience, timeout }, signal);
         message.deliver(takesItems ? onItem : undefined, start).then(
           (outcome) => this.#onOutcome(outcome),
@@ -134,18 +131,19 @@ export class Letter {
         );
         return;
       }
-      const message = new PendingSend(
-        session.sender,
-        payload,
-        meta,
-        deadline,
-        oneWay && isCopied,
-        { signal, oneWay, idempotent, whenOffline, ...(takesItems ? { onItem } : {}) },
+      const message = new PendingSend(session.route, payload, meta, oneWay && isCopied, {
+        signal,
+        oneWay,
+        idempotent,
+        whenOffline,
+        ...(takesItems ? { onItem } : {}),
+      });
+      message.deadline = deadline;
+      message.patience = patience;
+      message.submit(
         (outcome) => this.#onOutcome(outcome),
         (error) => this.#onError(error),
       );
-      message.patience = patience;
-      message.submit();
     });
   }
 

@@ -33,7 +33,7 @@ import { PendingSend } from './pending-send.js';
 import { RoundTrips } from './round-trips.js';
 import { Session } from './session.js';
 import { checkName } from './session-name.js';
-import { StreamingSend, type Timing } from './streaming-send.js';
+import { StreamedMessage, type Timing } from './streaming-send.js';
 import { checkInteger } from '../common/checks.js';
 
 /**
@@ -490,7 +490,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       return own <= patience;
     };
     this.machine.giveUpUnwritten(none, (message) => {
-      const isOurs = message instanceof PendingSend || message instanceof StreamingSend;
+      const isOurs = message instanceof PendingSend || message instanceof StreamedMessage;
       return isDue(isOurs ? message.whenOffline : undefined) ? failure : undefined;
     });
     for (const [session, whenOffline] of this.#awaited) {

@@ -5,27 +5,16 @@ import {
   DRAINING,
   type Executed,
   type Failure,
-  type FailureKind,
   OutgoingMessage,
   type SessionMachine,
 } from '../../protocol/index.js';
-import { Flag, type Meta, quote } from '../../wire/index.js';
+import type { Meta } from '../../wire/index.js';
 import { errorOf, InterconnectError } from '../common/errors.js';
 import { type DeliveredMessage, ItemDelivery, type OnItem } from '../stream/item-delivery.js';
 import type { WhenOffline } from '../link/outage.js';
 import { isRefusedUnseen, type Outcome, outcomeOf } from './outcome.js';
-
-/** @internal Where a message can go once more. */
-export interface Sender {
-  /** The session of the moment. */
-  readonly machine: SessionMachine;
-  readonly connection: {
-    now(): number;
-    readonly messageTimeout: number;
-    explained(failure: Failure): Failure;
-    refusal(whenOffline: WhenOffline | undefined): Failure | undefined;
-  };
-}
+import type { Route } from './route.js';
+import { cancelledAfter, isConnectionsFault, withLimits } from './send-failures.js';
 
 /** @internal What of the options of a `send` concerns it after it was sent. */
 export interface PendingOptions {
@@ -38,9 +27,9 @@ export interface PendingOptions {
 }
 
 export class PendingSend extends OutgoingMessage implements DeliveredMessage {
-  readonly #from: Sender;
-  readonly #resolve: (outcome: Outcome | undefined) => void;
-  readonly #reject: (error: unknown) => void;
+  readonly #route: Route;
+  #resolve: (outcome: Outcome | undefined) => void = ignore;
+  #reject: (error: unknown) => void = ignore;
   readonly #options: PendingOptions;
   #machine: SessionMachine | undefined;
   #unlisten: (() => void) | undefined;
@@ -53,22 +42,17 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
   /** It has an outcome, while items may still be there to take. */
   #isSettled = false;
 
-  /** `copied`: nobody else holds the payload. */
+  /** Without a deadline: whoever makes the message sets that. `copied`: nobody else holds the payload. */
   constructor(
-    from: Sender,
+    route: Route,
     payload: Buffer,
     meta: Buffer,
-    deadline: number,
     copied: boolean,
     options: PendingOptions,
-    resolve: (outcome: Outcome | undefined) => void,
-    reject: (error: unknown) => void,
   ) {
-    super(payload, meta, deadline, options.oneWay === true, copied);
-    this.#from = from;
+    super(payload, meta, Infinity, options.oneWay === true, copied);
+    this.#route = route;
     this.#options = options;
-    this.#resolve = resolve;
-    this.#reject = reject;
     if (options.onItem === undefined) return;
     this.takesItems = true;
     this.#scope = new AsyncResource('InterconnectItems');
@@ -78,12 +62,14 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     return this.#options.whenOffline;
   }
 
-  /** Sends it; the signal cancels it while nothing has been decided. */
-  submit(): void {
-    const { machine, connection } = this.#from;
+  /** Sends it, for the promise with these two functions. The signal cancels it while nothing has been decided. */
+  submit(resolve: (outcome: Outcome | undefined) => void, reject: (error: unknown) => void): void {
+    const { machine, context } = this.#route;
     const { signal, whenOffline } = this.#options;
+    this.#resolve = resolve;
+    this.#reject = reject;
     this.#machine = machine;
-    const refusal = connection.refusal(whenOffline);
+    const refusal = context.refusal(whenOffline);
     if (refusal !== undefined) return this.onFailure(refusal);
     if (signal !== undefined) {
       this.#unlisten = whenAborted(signal, () => this.#onAbort());
@@ -92,7 +78,7 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
   }
 
   take(): Buffer | undefined {
-    return this.takeItem(this.#from.connection.now());
+    return this.takeItem(this.#route.context.now());
   }
 
   /** Nobody takes the rest of the answer. */
@@ -111,7 +97,7 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
 
   onOutcome(type: number, meta: Meta, data: Buffer): void {
     if (isRefusedUnseen(type, meta)) return this.onFailure(DRAINING);
-    const outcome = outcomeOf(type, meta, data, this.#from.machine.name, this.isStreamed);
+    const outcome = outcomeOf(type, meta, data, this.#route.machine.name, this.isStreamed);
     if (!(outcome instanceof InterconnectError)) return this.#settle(outcome);
     this.#unlisten?.();
     this.replyItems?.drop();
@@ -124,10 +110,10 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     this.#unlisten?.();
     const executed = this.#inAll(failure.executed);
     if (this.#mayGoAgain(failure)) this.#again(executed !== 'no');
-    else
-      this.#reject(
-        errorOf(detailed({ ...failure, executed }, this, this.#from, this.#options.timeout)),
-      );
+    else {
+      const known = { ...failure, executed };
+      this.#reject(errorOf(withLimits(known, this, this.#route, this.#options.timeout)));
+    }
   }
 
   onSent(): void {
@@ -159,64 +145,25 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
   }
 
   /** Whether there is another connection to send it on, and it does no harm to do so. */
-  #mayGoAgain({ kind, executed }: Failure): boolean {
+  #mayGoAgain(failure: Failure): boolean {
     const { signal, idempotent } = this.#options;
-    if (this.#from.machine === this.#machine || signal?.aborted === true) return false;
+    if (this.#route.machine === this.#machine || signal?.aborted === true) return false;
     // Its taker would get the first items twice.
     if (this.#delivery !== undefined) return false;
-    return MOVING.has(kind) && (executed === 'no' || idempotent === true);
+    return isConnectionsFault(failure) && (failure.executed === 'no' || idempotent === true);
   }
 
   /** As a new message: the former connection may still hold this one. */
   #again(mayHaveRun: boolean): void {
     const { payload, meta, deadline, copied } = this;
-    const message = new PendingSend(
-      this.#from,
-      payload,
-      meta,
-      deadline,
-      copied,
-      this.#options,
-      this.#resolve,
-      this.#reject,
-    );
+    const message = new PendingSend(this.#route, payload, meta, copied, this.#options);
+    message.deadline = deadline;
     message.patience = this.patience;
     message.#scope = this.#scope;
     message.#mayHaveRun = mayHaveRun;
     message.order = this.order;
-    message.submit();
+    message.submit(this.#resolve, this.#reject);
   }
 }
 
-/**
- * @internal A timeout says of what it was, and after how long, since the protocol knows instants only. If there is no
- * socket, the failure says why.
- */
-export function detailed(
-  failure: Failure,
-  message: OutgoingMessage,
-  { machine, connection }: Sender,
-  timeout: number | undefined,
-): Failure {
-  if (failure.kind !== 'timeout') return connection.explained(failure);
-  const hasStream = (message.flags & Flag.STREAM) !== 0 || message.replyItems !== undefined;
-  const what =
-    timeout === undefined && hasStream
-      ? 'made no progress within'
-      : 'was neither accepted nor rejected within its';
-  const limit = timeout ?? connection.messageTimeout;
-  const sentence = `A message of ${quote(machine.name, 256)} ${what} ${limit} ms.`;
-  return connection.explained({ ...failure, message: sentence });
-}
-
-/** @internal */
-export function cancelledAfter(): InterconnectError {
-  return new InterconnectError(
-    'IC_ERR_CANCELLED',
-    'The signal aborted before all items of the answer were read.',
-    { executed: 'yes' },
-  );
-}
-
-/** @internal What says that the connection, and not the message, was at fault. */
-export const MOVING: ReadonlySet<FailureKind> = new Set(['connection-lost', 'idle', 'draining']);
+function ignore(): void {}

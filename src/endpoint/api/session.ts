@@ -26,14 +26,16 @@ import {
 } from '../common/bytes.js';
 import { checkCode, checkReason } from '../common/codes.js';
 import type { Connection } from './connection.js';
-import { closedError, errorOf, InterconnectError, optionError } from '../common/errors.js';
+import { closedError, errorOf, type InterconnectError, optionError } from '../common/errors.js';
 import { ItemSource } from '../stream/item-source.js';
 import { isItems, ItemReader, type Items, ReadOnce } from '../stream/items.js';
 import { Message } from './message.js';
 import { deadlineOf } from '../common/options.js';
 import { patienceOf, type WhenOffline } from '../link/outage.js';
 import type { Outcome } from './outcome.js';
+import type { SendContext } from './route.js';
 import { PendingSend } from './pending-send.js';
+import { cancelledBefore } from './send-failures.js';
 import { answerOf, StreamingSend } from './streaming-send.js';
 import { inspectShort } from '../common/words.js';
 
@@ -109,6 +111,11 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#data = fromPeer ? machine.openData : EMPTY;
     this.#metadata = toMetadata(fromPeer ? machine.openMeta.metadata : undefined);
     machine.listener = this.#listener(machine);
+  }
+
+  /** @internal What its messages need of the connection. */
+  get context(): SendContext {
+    return this.connection;
   }
 
   /** @internal What carries it at the moment. */
@@ -194,17 +201,15 @@ export class Session extends EventEmitter<SessionEvents> {
         this,
         copied ? Buffer.from(payload) : payload,
         metadata === undefined ? EMPTY : encodeMeta({ metadata: toEntries(metadata) }),
-        this.connection.deadline(options.timeout),
         copied,
         options,
-        resolve,
-        reject,
       );
+      message.deadline = this.connection.deadline(options.timeout);
       if (onItem !== undefined && options.timeout === undefined) {
         message.patience = this.connection.messageTimeout;
       }
-      if (signal?.aborted === true) return reject(cancelled());
-      message.submit();
+      if (signal?.aborted === true) return reject(cancelledBefore());
+      message.submit(resolve, reject);
     });
   }
 
@@ -270,7 +275,7 @@ export class Session extends EventEmitter<SessionEvents> {
     const meta = metadata === undefined ? EMPTY : encodeMeta({ metadata: toEntries(metadata) });
     // Last of all: a claimed stream is to be read, or ended.
     const source = isItems(data) ? sourceOf(data) : undefined;
-    return new StreamingSend(this, payload, meta, source, takesItems, whenOffline);
+    return new StreamingSend(this, payload, meta, { source, takesItems, whenOffline });
   }
 
   #start(message: StreamingSend, { timeout, signal }: StreamOptions): void {
@@ -349,13 +354,6 @@ function checkOnItem(onItem: unknown, oneWay: boolean | undefined): void {
   if (onItem !== undefined && typeof onItem !== 'function') {
     throw optionError(`onItem must be a function, and is ${inspectShort(onItem)}.`);
   }
-}
-
-function cancelled(): InterconnectError {
-  return new InterconnectError(
-    'IC_ERR_CANCELLED',
-    'The signal had aborted before the message was sent.',
-  );
 }
 
 const NO_OPTIONS: SendOptions = {};

@@ -1,4 +1,7 @@
-/** One message with a stream in its request or its answer, on the way. */
+/**
+ * One message with a stream in its request or its answer, on the way. Before anything of the message is used, it may move
+ * to another connection: then it is another message of the protocol there.
+ */
 import { whenAborted } from '../common/abort.js';
 import {
   DRAINING,
@@ -15,21 +18,13 @@ import { type ItemSource, UnreadableSource } from '../stream/item-source.js';
 import type { ItemOrigin } from '../stream/items.js';
 import type { WhenOffline } from '../link/outage.js';
 import { isRefusedUnseen, type Outcome, outcomeOf, rejectedError } from './outcome.js';
-import { cancelledAfter, detailed, MOVING } from './pending-send.js';
-
-/** What it needs of its session. */
-export interface StreamingSession {
-  /** What carries the session at the moment. */
-  readonly machine: SessionMachine;
-  readonly connection: {
-    now(): number;
-    readonly messageTimeout: number;
-    explained(failure: Failure): Failure;
-    refusal(whenOffline: WhenOffline | undefined): Failure | undefined;
-    /** An error of the application's that nobody waits for. */
-    reportHandlerError(error: unknown): void;
-  };
-}
+import type { Route } from './route.js';
+import {
+  cancelledAfter,
+  cancelledBefore,
+  isConnectionsFault,
+  withLimits,
+} from './send-failures.js';
 
 /** How long one side waits: until an instant, or so long without progress. */
 export interface Timing {
@@ -39,12 +34,23 @@ export interface Timing {
   readonly timeout: number | undefined;
 }
 
-export class StreamingSend extends OutgoingMessage implements FedStream, DeliveredMessage {
+/** Beside the payload and the fields of a message with a stream. */
+export interface StreamingOptions {
+  /** The items of the request, if the request is a stream. */
+  readonly source: ItemSource<Bytes> | undefined;
+  /** Whether the answer may be a stream. */
+  readonly takesItems: boolean;
+  /** For how long the message waits while there is no socket; undefined: as the connection says. */
+  readonly whenOffline: WhenOffline | undefined;
+}
+
+export class StreamingSend implements FedStream, DeliveredMessage {
   /** Told when an item can be taken, or `result` is there. */
   onChange: () => void = () => undefined;
-  /** For how long it waits while there is no socket; undefined: as the connection says. */
-  readonly whenOffline: WhenOffline | undefined;
-  readonly #session: StreamingSession;
+  readonly #route: Route;
+  readonly #options: StreamingOptions;
+  /** The message on the newest connection. */
+  #message: StreamedMessage;
   readonly #feeder: Feeder | undefined;
   #result: { readonly outcome: Outcome } | { readonly error: unknown } | undefined;
   /** The one that it was sent on. */
@@ -54,22 +60,11 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
   /** Why the request has no items: told with what the protocol knows of the message. */
   #unreadable: UnreadableSource | undefined;
 
-  /** `source`: the items of the request, if it is a stream. `takesItems`: whether the answer may be one. */
-  constructor(
-    session: StreamingSession,
-    payload: Buffer,
-    meta: Buffer,
-    source: ItemSource<Bytes> | undefined,
-    takesItems: boolean,
-    whenOffline: WhenOffline | undefined,
-  ) {
-    super(payload, meta, Infinity, false);
-    this.#session = session;
-    this.whenOffline = whenOffline;
-    this.takesItems = takesItems;
-    if (source === undefined) return;
-    this.flags |= Flag.STREAM;
-    this.#feeder = new Feeder(source, this);
+  constructor(route: Route, payload: Buffer, meta: Buffer, options: StreamingOptions) {
+    this.#route = route;
+    this.#options = options;
+    this.#message = this.#newMessage(payload, meta);
+    if (options.source !== undefined) this.#feeder = new Feeder(options.source, this);
   }
 
   /** What became of it, while items may still be there to take. */
@@ -78,8 +73,8 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
   }
 
   start(timing: Timing, signal: AbortSignal | undefined): void {
-    this.deadline = timing.deadline;
-    this.patience = timing.patience;
+    this.#message.deadline = timing.deadline;
+    this.#message.patience = timing.patience;
     this.#timeout = timing.timeout;
     if (signal?.aborted === true) return this.abandon(cancelledBefore());
     if (signal !== undefined) {
@@ -91,7 +86,7 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
   }
 
   take(): Buffer | undefined {
-    return this.takeItem(this.#session.connection.now());
+    return this.#message.takeItem(this.#route.context.now());
   }
 
   /**
@@ -105,7 +100,7 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
         const result = this.#result;
         if (result !== undefined && 'error' in result) {
           // What lies unread would hold its credit for ever.
-          this.replyItems?.drop();
+          this.#message.replyItems?.drop();
           return reject(result.error);
         }
         if (result === undefined) return delivery.advance();
@@ -122,8 +117,8 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
   abandon(error: unknown): void {
     const result = this.#result;
     if (result === undefined || 'outcome' in result) this.#end({ error });
-    if (result === undefined) this.#machine?.sender.cancel(this);
-    this.replyItems?.drop();
+    if (result === undefined) this.#machine?.sender.cancel(this.#message);
+    this.#message.replyItems?.drop();
   }
 
   /** The items are read: its signal has no meaning any more. */
@@ -134,17 +129,16 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
 
   // What the protocol tells.
 
-  override onReady(): void {
+  onReady(): void {
     this.#feeder?.wake();
   }
 
-  override onItem(): void {
+  onItem(): void {
     this.onChange();
   }
 
   onOutcome(type: number, meta: Meta, data: Buffer): void {
-    if (isRefusedUnseen(type, meta)) return this.onFailure(DRAINING);
-    const outcome = outcomeOf(type, meta, data, this.#session.machine.name, this.isStreamed);
+    const outcome = outcomeOf(type, meta, data, this.#route.machine.name, this.#message.isStreamed);
     this.#end(outcome instanceof InterconnectError ? { error: outcome } : { outcome });
   }
 
@@ -154,59 +148,73 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
       return this.#end({ error: this.#unreadable.executedAs(failure.executed) });
     }
     if (!this.#mayGoAgain(failure)) {
-      return this.#end({ error: errorOf(detailed(failure, this, this.#session, this.#timeout)) });
+      const limited = withLimits(failure, this.#message, this.#route, this.#timeout);
+      return this.#end({ error: errorOf(limited) });
     }
-    this.renew();
-    this.#submit();
-  }
-
-  onSent(): void {
-    // Never one-way.
+    this.#again();
   }
 
   // What the feeder needs.
 
   get isReady(): boolean {
-    return this.requestItems?.isReady === true;
+    return this.#message.requestItems?.isReady === true;
   }
 
   give(item: Buffer): void {
-    this.#machine?.sender.streams.send(this, item, this.#session.connection.now());
+    this.#machine?.sender.streams.send(this.#message, item, this.#route.context.now());
   }
 
   end(): void {
-    this.requestItems?.end();
+    this.#message.requestItems?.end();
   }
 
   fail(error: unknown): void {
     if (error instanceof UnreadableSource) {
       this.#unreadable = error;
-      this.#machine?.sender.cancel(this);
+      this.#machine?.sender.cancel(this.#message);
     }
     this.abandon(error);
   }
 
   report(error: unknown): void {
-    this.#session.connection.reportHandlerError(error);
+    this.#route.context.reportHandlerError(error);
   }
 
   #submit(): void {
-    const { machine, connection } = this.#session;
+    const { machine, context } = this.#route;
     this.#machine = machine;
-    const refusal = connection.refusal(this.whenOffline);
-    if (refusal === undefined) machine.send(this);
+    const refusal = context.refusal(this.#options.whenOffline);
+    if (refusal === undefined) machine.send(this.#message);
     else this.#end({ error: errorOf(refusal) });
   }
 
   /** Whether there is another connection to send it on, and nothing of it has been used. */
-  #mayGoAgain({ kind, executed }: Failure): boolean {
-    const hasMoved = this.#session.machine !== this.#machine;
-    return hasMoved && MOVING.has(kind) && executed === 'no' && this.#feeder?.isTouched !== true;
+  #mayGoAgain(failure: Failure): boolean {
+    if (this.#route.machine === this.#machine || this.#feeder?.isTouched === true) return false;
+    return isConnectionsFault(failure) && failure.executed === 'no';
+  }
+
+  /** As a new message in the place of the former, which its connection may still hold. */
+  #again(): void {
+    const { payload, meta, deadline, patience, order } = this.#message;
+    const message = this.#newMessage(payload, meta);
+    message.deadline = deadline;
+    message.patience = patience;
+    message.order = order;
+    this.#message = message;
+    this.#submit();
+  }
+
+  #newMessage(payload: Buffer, meta: Buffer): StreamedMessage {
+    const message = new StreamedMessage(this, payload, meta, this.#options.whenOffline);
+    message.takesItems = this.#options.takesItems;
+    if (this.#options.source !== undefined) message.flags |= Flag.STREAM;
+    return message;
   }
 
   #onAbort(): void {
     if (this.#result !== undefined) return this.abandon(cancelledAfter());
-    this.#machine?.sender.cancel(this);
+    this.#machine?.sender.cancel(this.#message);
   }
 
   #end(result: { readonly outcome: Outcome } | { readonly error: unknown }): void {
@@ -214,6 +222,45 @@ export class StreamingSend extends OutgoingMessage implements FedStream, Deliver
     void this.#feeder?.stop();
     if ('error' in result) this.finish();
     this.onChange();
+  }
+}
+
+/** A `StreamingSend` on one connection. */
+export class StreamedMessage extends OutgoingMessage {
+  /** For how long it waits while there is no socket; undefined: as the connection says. */
+  readonly whenOffline: WhenOffline | undefined;
+  readonly #send: StreamingSend;
+
+  constructor(
+    send: StreamingSend,
+    payload: Buffer,
+    meta: Buffer,
+    whenOffline: WhenOffline | undefined,
+  ) {
+    super(payload, meta, Infinity, false);
+    this.#send = send;
+    this.whenOffline = whenOffline;
+  }
+
+  override onReady(): void {
+    this.#send.onReady();
+  }
+
+  override onItem(): void {
+    this.#send.onItem();
+  }
+
+  onOutcome(type: number, meta: Meta, data: Buffer): void {
+    if (isRefusedUnseen(type, meta)) this.onFailure(DRAINING);
+    else this.#send.onOutcome(type, meta, data);
+  }
+
+  onFailure(failure: Failure): void {
+    this.#send.onFailure(failure);
+  }
+
+  onSent(): void {
+    throw new Error('A message with a stream is never one-way.');
   }
 }
 
@@ -239,13 +286,6 @@ export function answerOf(message: StreamingSend, start: () => void): ItemOrigin 
     },
     stop: () => message.abandon(cancelledByReader()),
   };
-}
-
-function cancelledBefore(): InterconnectError {
-  return new InterconnectError(
-    'IC_ERR_CANCELLED',
-    'The signal had aborted before the message was sent.',
-  );
 }
 
 function cancelledByReader(): InterconnectError {

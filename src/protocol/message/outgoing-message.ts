@@ -56,7 +56,6 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
   isStreamed = false;
   /** What of `requestItems` had left when it was touched last. */
   #moved = 0;
-  #isRenewed = false;
   /** Told by the session that sends it. */
   sender:
     | {
@@ -135,19 +134,7 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
     this.sender?.onMessageWritten(this);
   }
 
-  /** As if it had never been sent: it goes on another connection, and the former has done with it. */
-  renew(): void {
-    this.#isRenewed = true;
-    this.state = 'queued';
-    this.id = this.sessionId = this.written = this.#moved = 0;
-    this.started = this.acknowledged = this.isStreamed = this.isRevoked = false;
-    this.window = this.sender = this.reply = undefined;
-    this.requestItems = this.replyItems = undefined;
-  }
-
   onAcknowledged(): void {
-    // It may be the former connection that says so.
-    if (this.#isRenewed) return;
     this.acknowledged = true;
     this.sender?.onMessageAcknowledged(this);
   }
