@@ -8,6 +8,7 @@ import { Driver } from '../../src/endpoint/socket/driver.js';
 import type { Network as SocketSource } from '../../src/endpoint/common/network.js';
 import type { Settings } from '../../src/endpoint/common/options.js';
 import type { Peer } from '../../src/endpoint/common/peer.js';
+import { EndpointClock } from '../../src/endpoint/common/endpoint-clock.js';
 import { OUTSIDE } from '../../src/endpoint/common/scope.js';
 import {
   type ReconnectListener,
@@ -225,11 +226,11 @@ export class World {
   /** As `Listener` does. */
   #accept(link: VirtualLink, audit: SocketAudit): void {
     const { resumeTimeout = 60_000 } = this.#settings;
-    const { limits, agent, handshakeTimeout } = this.#partySettings('listener');
+    const { limits, agent, handshakeTimeout, clock } = this.#partySettings('listener');
     const greeting = { limits, agent, data: EMPTY, canResume: resumeTimeout > 0 };
     const settings = { role: 'listener', greeting, handshakeTimeout } as const;
     let end: End | undefined;
-    const driver: Driver = new Driver(link.socket(1).asSocket, settings, this.time, {
+    const driver: Driver = new Driver(link.socket(1).asSocket, settings, clock, {
       onHandshake: (hello) => {
         const delay = this.#settings.judging?.() ?? 0;
         const admit = (): void => {
@@ -302,7 +303,7 @@ export class World {
       messageTimeout: 0,
       agent: role,
       network: sockets,
-      clock: this.time,
+      clock: new EndpointClock(this.time, OUTSIDE),
       scope: OUTSIDE,
     };
   }

@@ -18,22 +18,17 @@ import {
 } from '../link/continuity.js';
 import { type Address, namesOf, withoutPeriod } from '../socket/dial-errors.js';
 import type { Driver } from '../socket/driver.js';
-import {
-  closedError,
-  errorOf,
-  InterconnectError,
-  isInterconnectError,
-  optionError,
-} from '../common/errors.js';
+import { closedError, errorOf, InterconnectError, isInterconnectError } from '../common/errors.js';
 import { deadlineOf, type Settings } from '../common/options.js';
 import { type Outage, OutageWatch, type WhenOffline } from '../link/outage.js';
 import type { Peer } from '../common/peer.js';
-import { report, warn } from './report.js';
+import { warn } from './report.js';
 import { PendingSend } from './pending-send.js';
 import { RoundTrips } from './round-trips.js';
 import { Session } from './session.js';
+import { SessionContext } from './session-context.js';
 import { checkName } from './session-name.js';
-import { StreamedMessage, type Timing } from './streaming-send.js';
+import { StreamedMessage } from './streaming-send.js';
 import { checkInteger } from '../common/checks.js';
 
 /**
@@ -147,6 +142,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   #socket: Socket | undefined;
   #status: ConnectionStatus;
   readonly #outage: OutageWatch;
+  readonly #context: SessionContext;
   #isDraining = false;
   /** @internal Resolves when its last socket is gone. */
   readonly gone: Promise<void>;
@@ -154,7 +150,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   readonly #roundTrips = new RoundTrips((done) => {
     const { driver } = this.continuity;
     if (driver === undefined || this.isOver) throw this.#withoutSocket();
-    driver.machine.ping(done, this.now());
+    driver.machine.ping(done, this.#settings.clock.now());
   });
 
   /** @internal `dialer`: at that end. */
@@ -167,11 +163,23 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#outage = new OutageWatch(settings.clock, dialer?.patience ?? Infinity, {
       whom: dialer === undefined ? () => nameOfPeer(this.peer) : () => namesOf(dialer.addresses),
       giveUp: (patience, failure) => this.#giveUp(patience, failure),
-      onOffline: (error) => this.guard(() => this.emit('offline', error)),
+      onOffline: (error) => this.#context.guard(() => this.emit('offline', error)),
       hurry: () => this.continuity.hurry(),
     });
     const role = dialer === undefined ? 'listener' : 'dialer';
     this.continuity = new Continuity(role, settings, this.#listener(), dialer?.reconnector);
+    this.#context = new SessionContext(
+      {
+        settings,
+        continuity: this.continuity,
+        outage: this.#outage,
+        isOver: () => this.isOver,
+      },
+      {
+        onSessionClosed: (session) => void this.#sessions.delete(session),
+        onHandlerError: (error) => this.emit('handlerError', error),
+      },
+    );
     if (dialer !== undefined) this.#outage.beginUntried();
     this.gone = new Promise((resolve) => (this.#resolveGone = resolve));
   }
@@ -243,7 +251,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     checkName(name);
     if (this.isOver) throw closedError();
     const { data, metadata } = options;
-    const payload = this.checkSessionData(toBufferOrEmpty(data, 'Session data'));
+    const payload = this.#context.checkSessionData(toBufferOrEmpty(data, 'Session data'));
     const meta: Meta = metadata === undefined ? {} : { metadata: toEntries(metadata) };
     const timeout = deadlineOf(options.timeout, this.#settings.sessionTimeout, 0);
     const machine = this.machine.openSession(name, meta, payload, timeout);
@@ -251,7 +259,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     if (machine.state.kind === 'closed') {
       throw this.machine.peerDrains ? errorOf(DRAINING) : closedError();
     }
-    const session = new Session(this, machine, false);
+    const session = new Session(this, this.#context, machine, false);
     this.#sessions.add(session);
     return session;
   }
@@ -296,7 +304,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const code = options.code ?? Code.OK;
     checkCode(code, [Code.OK], 'connection.close');
     const reason = checkReason(options.reason ?? '', MAX_TEXT);
-    const data = this.checkSessionData(toBufferOrEmpty(options.data, 'The data of a close'));
+    const data = this.#context.checkSessionData(
+      toBufferOrEmpty(options.data, 'The data of a close'),
+    );
     if (!this.isOver) this.continuity.close(code, reason, data);
     await this.gone;
   }
@@ -322,80 +332,14 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.continuity.machine;
   }
 
-  /** @internal */
+  /** @internal Bytes of one message that the other side takes. */
   get peerMaxMessageSize(): number {
-    return this.machine.peer.maxMessage;
+    return this.#context.peerMaxMessageSize;
   }
 
   /** @internal How many sessions the other side allows at once; before it has said so, the default. */
   get peerMaxSessions(): number {
     return this.machine.peer.sessions;
-  }
-
-  /** @internal */
-  now(): number {
-    return this.#settings.clock.now();
-  }
-
-  /** @internal */
-  get messageTimeout(): number {
-    return this.#settings.messageTimeout;
-  }
-
-  /** @internal */
-  deadline(timeout: number | undefined): number {
-    return deadlineOf(timeout, this.#settings.messageTimeout, this.continuity.now());
-  }
-
-  /** @internal Who waited in vain while there was no socket learns for how long that was, and why. */
-  explained(failure: Failure): Failure {
-    const { outage } = this;
-    if (outage === undefined || !WAITED_FOR.has(failure.kind)) return failure;
-    const message = `${failure.message} ${this.#outage.sentence}.`;
-    return { ...failure, message, cause: outage.error };
-  }
-
-  /** @internal A stream without a timeout of its own may take for ever, as long as it makes progress. */
-  timing(timeout: number | undefined): Timing {
-    const patience = timeout === undefined ? this.#settings.messageTimeout : 0;
-    return { deadline: this.deadline(timeout), patience, timeout };
-  }
-
-  /** @internal What stands on one frame must fit into it. */
-  checkSessionData(data: Buffer): Buffer {
-    const { maxFrame, maxMeta } = this.machine.peer;
-    const limit = maxFrame - maxMeta;
-    if (data.length <= limit) return data;
-    throw optionError(
-      `The data of ${data.length} bytes exceeds the ${limit} bytes that fit. Send it as a message instead.`,
-    );
-  }
-
-  /** @internal What of others the call may set going belongs to the connection, and not to the caller of the moment. */
-  inScope(call: () => void): void {
-    this.#settings.scope.runInAsyncScope(call);
-  }
-
-  /** @internal Lets awaiting code attach its listeners before the next frame is looked at. */
-  hold(): void {
-    this.continuity.driver?.hold();
-  }
-
-  /**
-   * @internal Runs listeners that have nothing to decide: if one throws, all else goes on. They run in the connection's
-   * scope, also when a caller of the moment brings the event about.
-   */
-  guard(listeners: () => void): void {
-    try {
-      this.#settings.scope.runInAsyncScope(listeners);
-    } catch (error) {
-      this.reportHandlerError(error);
-    }
-  }
-
-  /** @internal */
-  reportHandlerError(error: unknown): void {
-    this.inScope(() => report(error, () => this.emit('handlerError', error)));
   }
 
   /** A listener that returned a promise, and it rejected. */
@@ -406,22 +350,17 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   ): void {
     if (event === 'handlerError') return warn(error);
     if (subject instanceof Session) this.#sessionFailed(subject, error);
-    else this.reportHandlerError(error);
+    else this.#context.reportHandlerError(error);
   }
 
   #onSession(machine: SessionMachine): void {
-    const session = new Session(this, machine, true);
+    const session = new Session(this, this.#context, machine, true);
     try {
       if (this.emit('session', session)) return;
       session.reject(Code.NO_SUCH_SESSION, `Nobody serves sessions here.`);
     } catch (error) {
       this.#sessionFailed(session, error);
     }
-  }
-
-  /** @internal */
-  forget(session: Session): void {
-    this.#sessions.delete(session);
   }
 
   #listener(): ContinuityListener {
@@ -435,7 +374,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         if (failure !== undefined) this.#outage.begin(withoutPeriod(failure.message), error);
         this.#roundTrips.fail(error ?? errorOf(PING_LOST));
         if (!this.#isDraining) this.#toStatus('detached');
-        if (error !== undefined) this.guard(() => this.emit('detach', error));
+        if (error !== undefined) this.#context.guard(() => this.emit('detach', error));
         this.#outage.watch();
       },
       onRenewing: (machine) => {
@@ -443,7 +382,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       },
       onRoundFailed: (failure) => {
         this.#outage.onRoundFailed(failure);
-        this.guard(() => this.emit('connectError', failure.error));
+        this.#context.guard(() => this.emit('connectError', failure.error));
         this.#outage.watch();
       },
       onDrained: () => void this.close(),
@@ -452,7 +391,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         this.#toStatus('closing');
         const error = failure && this.#endOf(failure);
         this.#roundTrips.fail(error ?? closedError());
-        this.guard(() => this.emit('close', error));
+        this.#context.guard(() => this.emit('close', error));
       },
       onGone: () => {
         this.#toStatus('closed');
@@ -473,12 +412,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#outage.end();
     if (how === 'first') {
       if (!this.#isDraining) this.#toStatus('open');
-      return this.guard(() => this.emit('open'));
+      return this.#context.guard(() => this.emit('open'));
     }
     // They were on their way on a socket that this one has superseded.
     this.#roundTrips.fail(errorOf(PING_LOST));
     if (!this.#isDraining) this.#toStatus('open');
-    this.guard(() => this.emit(how === 'resumed' ? 'resume' : 'renew'));
+    this.#context.guard(() => this.emit(how === 'resumed' ? 'resume' : 'renew'));
   }
 
   /** What `OutageOwner` asks for. */
@@ -521,13 +460,13 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   #sessionFailed(session: Session, error: unknown): void {
     session.reject(Code.SESSION_FAILED, 'The session listener failed.');
-    this.reportHandlerError(error);
+    this.#context.reportHandlerError(error);
   }
 
   #toStatus(status: ConnectionStatus): void {
     if (this.#status === status) return;
     this.#status = status;
-    this.guard(() => this.emit('status', status));
+    this.#context.guard(() => this.emit('status', status));
   }
 }
 
@@ -536,13 +475,6 @@ function nameOfPeer({ address, port }: Peer): string {
 }
 
 const none = (): undefined => undefined;
-
-/** What a missing socket may have brought about. */
-const WAITED_FOR: ReadonlySet<Failure['kind']> = new Set([
-  'timeout',
-  'session-timeout',
-  'queue-full',
-]);
 
 const PING_LOST: Failure = {
   kind: 'connection-lost',

@@ -3,6 +3,7 @@ import { type AbortReason, type IncomingMessage } from '../../protocol/index.js'
 import {
   Code,
   EMPTY_META,
+  encodeMeta,
   FrameType,
   MAX_TEXT,
   type Meta,
@@ -110,9 +111,7 @@ export class Message {
   /** Milliseconds until it times out; `undefined` = it does not, or no more: the first item of its answer has left. */
   get remaining(): number | undefined {
     const { deadline } = this.#incoming;
-    return deadline === Infinity
-      ? undefined
-      : Math.max(0, deadline - this.session.connection.now());
+    return deadline === Infinity ? undefined : this.session.context.timeLeft(deadline);
   }
 
   /**
@@ -209,7 +208,7 @@ export class Message {
     if (type === FrameType.REJECT) {
       this.#rejection = { code: meta.code ?? Code.FAILED, reason: meta.text ?? '' };
     }
-    this.session.settle(this.#incoming, type, meta, payload);
+    this.#incoming.settle(type, meta === EMPTY_META ? EMPTY : encodeMeta(meta), payload);
     this.#body?.wake();
   }
 
@@ -218,15 +217,14 @@ export class Message {
     this.#checkUnanswered();
     const source = new ItemSource(items);
     this.#answered = true;
-    const { session } = this;
+    const { context } = this.session;
     const incoming = this.#incoming;
-    const { connection } = session;
     this.#reply = new ReplyStream(
       {
         incoming,
-        peerMaxMessageSize: connection.peerMaxMessageSize,
+        peerMaxMessageSize: context.peerMaxMessageSize,
         settle: (type, fields, payload) => this.#end(type, fields, payload),
-        report: (error) => connection.reportHandlerError(error),
+        report: (error) => context.reportHandlerError(error),
         rejectionOf: (error) => this.#rejectionOf(error, options.toRejection),
       },
       source,
@@ -251,7 +249,7 @@ export class Message {
     } catch (thrown) {
       cause = thrown;
     }
-    this.session.connection.reportHandlerError(cause);
+    this.session.context.reportHandlerError(cause);
     return { meta: { code: Code.FAILED, text: 'The handler failed.' }, payload: EMPTY };
   }
 
@@ -271,7 +269,7 @@ export class Message {
 
   #payload(data: Bytes): Buffer {
     const payload = toBuffer(data, 'The data of a settlement');
-    const limit = this.session.connection.peerMaxMessageSize;
+    const limit = this.session.context.peerMaxMessageSize;
     if (payload.length <= limit) return payload;
     this.#isTooLarge = true;
     throw new InterconnectError(

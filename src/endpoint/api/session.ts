@@ -3,19 +3,10 @@ import { EventEmitter } from 'node:events';
 import {
   type ConnectionMachine,
   type Failure,
-  type IncomingMessage,
   type SessionListener,
   type SessionMachine,
 } from '../../protocol/index.js';
-import {
-  Code,
-  EMPTY_META,
-  encodeMeta,
-  MAX_TEXT,
-  type Meta,
-  quote,
-  EMPTY,
-} from '../../wire/index.js';
+import { Code, encodeMeta, MAX_TEXT, quote, EMPTY } from '../../wire/index.js';
 import {
   type Bytes,
   type Metadata,
@@ -33,7 +24,7 @@ import { Message } from './message.js';
 import { deadlineOf } from '../common/options.js';
 import { patienceOf, type WhenOffline } from '../link/outage.js';
 import type { Outcome } from './outcome.js';
-import type { SendContext } from './route.js';
+import type { SessionContext } from './session-context.js';
 import { PendingSend } from './pending-send.js';
 import { cancelledBefore } from './send-failures.js';
 import { answerOf, StreamingSend } from './streaming-send.js';
@@ -96,6 +87,8 @@ export interface SessionEvents {
 export class Session extends EventEmitter<SessionEvents> {
   /** The connection it runs on. */
   readonly connection: Connection;
+  /** @internal What it and its messages use of the connection. */
+  readonly context: SessionContext;
   #machine: SessionMachine;
   #data: Buffer;
   #metadata: Metadata;
@@ -104,18 +97,19 @@ export class Session extends EventEmitter<SessionEvents> {
   #resolveClosed: (() => void) | undefined;
 
   /** @internal */
-  constructor(connection: Connection, machine: SessionMachine, fromPeer: boolean) {
+  constructor(
+    connection: Connection,
+    context: SessionContext,
+    machine: SessionMachine,
+    fromPeer: boolean,
+  ) {
     super({ captureRejections: true });
     this.connection = connection;
+    this.context = context;
     this.#machine = machine;
     this.#data = fromPeer ? machine.openData : EMPTY;
     this.#metadata = toMetadata(fromPeer ? machine.openMeta.metadata : undefined);
     machine.listener = this.#listener(machine);
-  }
-
-  /** @internal What its messages need of the connection. */
-  get context(): SendContext {
-    return this.connection;
   }
 
   /** @internal What carries it at the moment. */
@@ -129,7 +123,7 @@ export class Session extends EventEmitter<SessionEvents> {
     const { name, openMeta, openData, state } = this.#machine;
     // A session that is not accepted yet has no more time than before.
     const isOpening = state.kind === 'opening';
-    const timeout = isOpening ? this.#machine.timeLeft(this.connection.now()) : Infinity;
+    const timeout = isOpening ? this.#machine.timeLeft(this.context.now()) : Infinity;
     this.#machine = connection.openSession(name, openMeta, openData, timeout);
     this.#machine.listener = this.#listener(this.#machine);
   }
@@ -160,9 +154,9 @@ export class Session extends EventEmitter<SessionEvents> {
    * to the other side. Does nothing if the session is gone meanwhile.
    */
   accept(data?: Bytes): void {
-    const payload = this.connection.checkSessionData(toBufferOrEmpty(data, 'Session data'));
+    const payload = this.context.checkSessionData(toBufferOrEmpty(data, 'Session data'));
     // Messages that came ahead start their handlers.
-    this.connection.inScope(() => this.#machine.accept({}, payload, this.connection.now()));
+    this.context.inScope(() => this.#machine.accept({}, payload, this.context.now()));
   }
 
   /**
@@ -171,7 +165,7 @@ export class Session extends EventEmitter<SessionEvents> {
    */
   reject(code: number = Code.SESSION_REFUSED, reason = '', data?: Bytes): void {
     checkCode(code, SESSION_CODES, 'session.reject');
-    const payload = this.connection.checkSessionData(toBufferOrEmpty(data, 'Session data'));
+    const payload = this.context.checkSessionData(toBufferOrEmpty(data, 'Session data'));
     this.#machine.reject(code, checkReason(reason, MAX_TEXT), payload);
   }
 
@@ -194,7 +188,7 @@ export class Session extends EventEmitter<SessionEvents> {
     return new Promise<Outcome | void>((resolve, reject) => {
       const { metadata, signal, oneWay, onItem } = options;
       if (onItem !== undefined) checkOnItem(onItem, oneWay);
-      if (this.connection.isOver) return reject(closedError());
+      if (this.context.isOver) return reject(closedError());
       const payload = toBuffer(data, 'A message');
       const copied = oneWay === true && payload.length <= LARGEST_COPY;
       const message = new PendingSend(
@@ -204,9 +198,9 @@ export class Session extends EventEmitter<SessionEvents> {
         copied,
         options,
       );
-      message.deadline = this.connection.deadline(options.timeout);
+      message.deadline = this.context.deadline(options.timeout);
       if (onItem !== undefined && options.timeout === undefined) {
-        message.patience = this.connection.messageTimeout;
+        message.patience = this.context.messageTimeout;
       }
       if (signal?.aborted === true) return reject(cancelledBefore());
       message.submit(resolve, reject);
@@ -237,11 +231,6 @@ export class Session extends EventEmitter<SessionEvents> {
       else this.#machine.end();
     }
     return this.#closed;
-  }
-
-  /** @internal */
-  settle(message: IncomingMessage, type: number, meta: Meta, payload: Buffer): void {
-    message.settle(type, meta === EMPTY_META ? EMPTY : encodeMeta(meta), payload);
   }
 
   /** A listener that returned a promise, and it rejected: the message fails, the process does not. */
@@ -279,9 +268,9 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 
   #start(message: StreamingSend, { timeout, signal }: StreamOptions): void {
-    const { connection } = this;
-    if (connection.isOver) message.abandon(closedError());
-    else message.start(connection.timing(timeout), signal);
+    const { context } = this;
+    if (context.isOver) message.abandon(closedError());
+    else message.start(context.timing(timeout), signal);
   }
 
   #listener(machine: SessionMachine): SessionListener {
@@ -291,15 +280,15 @@ export class Session extends EventEmitter<SessionEvents> {
         this.#metadata = toMetadata(meta.metadata);
         if (this.#wasOpen) return;
         this.#wasOpen = true;
-        this.connection.hold();
-        this.connection.guard(() => this.emit('open'));
+        this.context.hold();
+        this.context.guard(() => this.emit('open'));
       },
       onMessage: (incoming) => this.#onMessage(new Message(this, incoming)),
       onMessageTimeout: (incoming) => {
         const { abortListener } = incoming;
         const known = abortListener instanceof Message;
         const message = known ? abortListener : new Message(this, incoming);
-        this.connection.guard(() => this.emit('timeout', message));
+        this.context.guard(() => this.emit('timeout', message));
       },
       onClosed: (failure) => {
         // One that it has left behind.
@@ -328,14 +317,14 @@ export class Session extends EventEmitter<SessionEvents> {
       }
       subject.refuse(Code.FAILED, 'The handler failed.');
     }
-    this.connection.reportHandlerError(error);
+    this.context.reportHandlerError(error);
   }
 
   #onClosed(failure: Failure | undefined): void {
-    this.connection.forget(this);
+    this.context.onSessionClosed(this);
     this.#resolveClosed?.();
-    const error = failure && errorOf(this.connection.explained(failure));
-    this.connection.guard(() => this.emit('close', error));
+    const error = failure && errorOf(this.context.explained(failure));
+    this.context.guard(() => this.emit('close', error));
   }
 }
 

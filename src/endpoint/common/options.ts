@@ -10,7 +10,8 @@ import { type Clock, systemClock } from './clock.js';
 import { flawOf } from './bytes.js';
 import { optionError } from './errors.js';
 import { checkNetwork, type Network } from './network.js';
-import { OUTSIDE, type Scope, scopedClock } from './scope.js';
+import { EndpointClock } from './endpoint-clock.js';
+import { OUTSIDE, type Scope } from './scope.js';
 import { checkInteger, checkObject } from './checks.js';
 
 /** What this side allows the other, and itself. All have defaults; none can be switched off. */
@@ -71,7 +72,7 @@ export interface Settings {
   readonly agent: string;
   /** Undefined: the system's. */
   readonly network?: Network | undefined;
-  readonly clock: Clock;
+  readonly clock: EndpointClock;
   /** Where what lives long runs. The clock's timers do so already. */
   readonly scope: Scope;
 }
@@ -121,7 +122,7 @@ export function resolveOptions(options: EndpointOptions, scope: Scope = OUTSIDE)
     messageTimeout: integer('messageTimeout', 60_000, 0, MAX_MILLISECONDS),
     agent,
     network,
-    clock: scopedClock(options.clock ?? systemClock, options.scope ?? scope),
+    clock: new EndpointClock(options.clock ?? systemClock, options.scope ?? scope),
     scope: options.scope ?? scope,
   };
 }

@@ -7,7 +7,6 @@
  * items, its stream) stays in the scope of that call.
  */
 import { AsyncResource } from 'node:async_hooks';
-import type { Clock } from './clock.js';
 
 /** @internal Where what lives long runs. */
 export type Scope = AsyncResource;
@@ -19,19 +18,3 @@ export function scopeOfNow(): Scope {
 
 /** @internal That in which this file was loaded: outside of any request. */
 export const OUTSIDE: Scope = scopeOfNow();
-
-/** @internal A clock whose timers belong to the scope, whoever asks for them. */
-export function scopedClock(clock: Clock, scope: Scope): Clock {
-  const within =
-    (set: Clock['setTimer']): Clock['setTimer'] =>
-    (delay, callback) =>
-      scope.runInAsyncScope(() => set(delay, () => scope.runInAsyncScope(callback)));
-  return {
-    now: () => clock.now(),
-    setTimer: within((delay, callback) => clock.setTimer(delay, callback)),
-    setAlarm: within((delay, callback) => clock.setAlarm(delay, callback)),
-    random: () => clock.random(),
-    microtask: (callback) => clock.microtask(callback),
-    tick: (callback) => clock.tick(callback),
-  };
-}

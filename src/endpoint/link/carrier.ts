@@ -57,10 +57,6 @@ export class Carrier implements ConnectionEffects, DriverOwner {
     return this.#isOver;
   }
 
-  now(): number {
-    return this.#driver?.now() ?? this.#clock.now();
-  }
-
   /** Whether one side has taken in sequenced frames of the other since the last call. */
   hasProgressed(): boolean {
     const { received, output } = this.machine;

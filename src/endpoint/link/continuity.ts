@@ -109,10 +109,6 @@ export class Continuity implements CarrierListener, ReconnectListener {
     return this.#carrier.driver;
   }
 
-  now(): number {
-    return this.#carrier.now();
-  }
-
   /** Takes nothing new any more, on whichever connection. */
   drain(): void {
     this.#drains = true;

@@ -13,7 +13,7 @@ import {
   type SocketSettings,
 } from '../../protocol/index.js';
 import { Alarm } from '../common/alarm.js';
-import type { Clock } from '../common/clock.js';
+import type { EndpointClock } from '../common/endpoint-clock.js';
 import { OUTSIDE, type Scope } from '../common/scope.js';
 import { traceFrames } from './trace.js';
 import { traffic } from '../common/traffic.js';
@@ -50,7 +50,7 @@ export class Driver implements SocketEffects {
   readonly machine: SocketMachine;
   /** Set once there is a connection. */
   owner: DriverOwner | undefined;
-  readonly #clock: Clock;
+  readonly #clock: EndpointClock;
   readonly #scope: Scope;
   readonly #listener: DriverListener;
   readonly #trace: ReturnType<typeof traceFrames>;
@@ -59,7 +59,6 @@ export class Driver implements SocketEffects {
   readonly #flush = (): void => this.#scope.runInAsyncScope(this.#write);
   readonly #afterMicrotasks = (): void => this.#clock.tick(this.#flush);
   #flushScheduled = false;
-  #wokenAt = 0;
   #ending = false;
   #error: Error | undefined;
   readonly #alarm: Alarm;
@@ -69,7 +68,7 @@ export class Driver implements SocketEffects {
   constructor(
     socket: Socket,
     settings: SocketSettings,
-    clock: Clock,
+    clock: EndpointClock,
     listener: DriverListener,
     scope: Scope = OUTSIDE,
   ) {
@@ -99,11 +98,6 @@ export class Driver implements SocketEffects {
     this.#clock.microtask(() => this.#clock.tick(() => this.#scope.runInAsyncScope(release)));
   }
 
-  /** One instant per tick is enough for deadlines; asking the system costs as much as sending. */
-  now(): number {
-    return this.#flushScheduled ? this.#wokenAt : this.#clock.now();
-  }
-
   /** What went wrong on the socket first, if anything did. */
   get error(): Error | undefined {
     return this.#error;
@@ -112,7 +106,7 @@ export class Driver implements SocketEffects {
   wake(): void {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    this.#wokenAt = this.#clock.now();
+    this.#clock.beginTick();
     // After every microtask of now: what awaited a frame of this chunk goes out with what answers it.
     this.#clock.microtask(this.#afterMicrotasks);
   }
@@ -194,6 +188,7 @@ export class Driver implements SocketEffects {
 
   readonly #write = (): void => {
     this.#flushScheduled = false;
+    this.#clock.endTick();
     const { socket } = this;
     if (socket.destroyed || socket.writableEnded) return;
     const chunks = this.#chunks;

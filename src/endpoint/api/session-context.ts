@@ -1,0 +1,130 @@
+/** What the sessions of one connection, and the messages in them, use of the connection. There is one per connection. */
+import type { Failure } from '../../protocol/index.js';
+import { deadlineOf, type Settings } from '../common/options.js';
+import { optionError } from '../common/errors.js';
+import type { Continuity } from '../link/continuity.js';
+import type { OutageWatch, WhenOffline } from '../link/outage.js';
+import { report } from './report.js';
+import type { SendContext } from './route.js';
+import type { Session } from './session.js';
+import type { Timing } from './streaming-send.js';
+
+/** @internal What the sessions tell their connection. */
+export interface SessionEffects {
+  /** The session is over. */
+  onSessionClosed(session: Session): void;
+  /** A listener has failed. Returns whether the application listens for that. */
+  onHandlerError(error: unknown): boolean;
+}
+
+/** @internal The connection, as far as this needs it. */
+export interface ConnectionParts {
+  readonly settings: Settings;
+  readonly continuity: Continuity;
+  readonly outage: OutageWatch;
+  /** Whether nothing more can be sent. */
+  isOver(): boolean;
+}
+
+/** @internal */
+export class SessionContext implements SendContext {
+  readonly #connection: ConnectionParts;
+  readonly #effects: SessionEffects;
+  readonly #settings: Settings;
+
+  constructor(connection: ConnectionParts, effects: SessionEffects) {
+    this.#connection = connection;
+    this.#effects = effects;
+    this.#settings = connection.settings;
+  }
+
+  /** Whether nothing more can be sent. */
+  get isOver(): boolean {
+    return this.#connection.isOver();
+  }
+
+  get messageTimeout(): number {
+    return this.#settings.messageTimeout;
+  }
+
+  /** Bytes. */
+  get peerMaxMessageSize(): number {
+    return this.#connection.continuity.machine.peer.maxMessage;
+  }
+
+  now(): number {
+    return this.#settings.clock.instant();
+  }
+
+  /** Milliseconds until the deadline. Asks the system: a handler may look at the time again and again within one tick. */
+  timeLeft(deadline: number): number {
+    return Math.max(0, deadline - this.#settings.clock.now());
+  }
+
+  /** @throws IC_ERR_OPTION */
+  deadline(timeout: number | undefined): number {
+    return deadlineOf(timeout, this.#settings.messageTimeout, this.now());
+  }
+
+  /** A stream without a timeout of its own may take for ever, as long as it makes progress. */
+  timing(timeout: number | undefined): Timing {
+    const patience = timeout === undefined ? this.#settings.messageTimeout : 0;
+    return { deadline: this.deadline(timeout), patience, timeout };
+  }
+
+  refusal(whenOffline: WhenOffline | undefined): Failure | undefined {
+    return this.#connection.outage.refusal(whenOffline);
+  }
+
+  explained(failure: Failure): Failure {
+    const { outage } = this.#connection;
+    const current = this.isOver ? undefined : outage.current;
+    if (current === undefined || !WAITED_FOR.has(failure.kind)) return failure;
+    const message = `${failure.message} ${outage.sentence}.`;
+    return { ...failure, message, cause: current.error };
+  }
+
+  /** Data that one frame must hold. @throws IC_ERR_OPTION */
+  checkSessionData(data: Buffer): Buffer {
+    const { maxFrame, maxMeta } = this.#connection.continuity.machine.peer;
+    const limit = maxFrame - maxMeta;
+    if (data.length <= limit) return data;
+    throw optionError(
+      `The data of ${data.length} bytes exceeds the ${limit} bytes that fit. Send it as a message instead.`,
+    );
+  }
+
+  /** Keeps the frames that follow until awaiting code has had its turn: that code may attach listeners. */
+  hold(): void {
+    this.#connection.continuity.driver?.hold();
+  }
+
+  /** Runs a call in the connection's scope: what the call starts for others does not belong to its caller. */
+  inScope(call: () => void): void {
+    this.#settings.scope.runInAsyncScope(call);
+  }
+
+  /** Runs listeners that have nothing to decide, in the connection's scope: if one throws, everything else goes on. */
+  guard(listeners: () => void): void {
+    try {
+      this.#settings.scope.runInAsyncScope(listeners);
+    } catch (error) {
+      this.reportHandlerError(error);
+    }
+  }
+
+  reportHandlerError(error: unknown): void {
+    this.inScope(() => report(error, () => this.#effects.onHandlerError(error)));
+  }
+
+  onSessionClosed(session: Session): void {
+    this.#effects.onSessionClosed(session);
+  }
+}
+
+/** Failures that a missing socket may have caused. */
+const WAITED_FOR: ReadonlySet<Failure['kind']> = new Set([
+  'timeout',
+  'session-timeout',
+  'queue-full',
+]);

@@ -1,0 +1,62 @@
+/** The clock of one endpoint: its timers run in the endpoint's scope, and its ticks have one instant each. */
+import type { Clock } from './clock.js';
+import type { Scope } from './scope.js';
+
+export class EndpointClock implements Clock {
+  readonly #clock: Clock;
+  readonly #scope: Scope;
+  #tickBegan = 0;
+  #isInTick = false;
+
+  constructor(clock: Clock, scope: Scope) {
+    this.#clock = clock;
+    this.#scope = scope;
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  /**
+   * `now()`, as of the beginning of the tick: deadlines count from this. To ask the system costs as much as to send a
+   * small message. Code that measures how time passes within a tick needs `now()`.
+   */
+  instant(): number {
+    return this.#isInTick ? this.#tickBegan : this.#clock.now();
+  }
+
+  /** From now on, `instant()` stands still. `endTick` must follow before the event loop goes on. */
+  beginTick(): void {
+    if (this.#isInTick) return;
+    this.#isInTick = true;
+    this.#tickBegan = this.#clock.now();
+  }
+
+  endTick(): void {
+    this.#isInTick = false;
+  }
+
+  setTimer(delay: number, callback: () => void): () => void {
+    return this.#scope.runInAsyncScope(() => this.#clock.setTimer(delay, this.#within(callback)));
+  }
+
+  setAlarm(delay: number, callback: () => void): () => void {
+    return this.#scope.runInAsyncScope(() => this.#clock.setAlarm(delay, this.#within(callback)));
+  }
+
+  random(): number {
+    return this.#clock.random();
+  }
+
+  microtask(callback: () => void): void {
+    this.#clock.microtask(callback);
+  }
+
+  tick(callback: () => void): void {
+    this.#clock.tick(callback);
+  }
+
+  #within(callback: () => void): () => void {
+    return () => this.#scope.runInAsyncScope(callback);
+  }
+}
