@@ -9,6 +9,7 @@ import {
   MAX_META_LENGTH,
 } from './constants.js';
 import type { Frame } from './frame.js';
+import { FrameView } from './frame-view.js';
 import { checkHeader, checkLengths, writeHeader } from './header.js';
 import { encodeMeta } from './meta.js';
 
@@ -26,12 +27,15 @@ export function encodeFrame(frame: FrameInit): Buffer {
   const payload = frame.payload ?? EMPTY;
   const bodyLength = meta.length + payload.length;
   checkLengths(meta.length, bodyLength, MAX_BODY_LENGTH, MAX_META_LENGTH);
+  const header = { type, flags, session, id };
   if (type < FIRST_IGNORABLE_TYPE) {
-    checkHeader(type, flags, meta.length, bodyLength, session, id);
+    checkHeader(
+      Object.assign(new FrameView(), header, { metaLength: meta.length, end: bodyLength }),
+    );
   }
 
   const bytes = Buffer.allocUnsafe(HEADER_LENGTH + bodyLength);
-  writeHeader(bytes, 0, type, flags, meta.length, bodyLength, session, id);
+  writeHeader(bytes, 0, header, meta.length, bodyLength);
   bytes.set(meta, HEADER_LENGTH);
   bytes.set(payload, HEADER_LENGTH + meta.length);
   return bytes;

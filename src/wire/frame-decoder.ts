@@ -1,31 +1,18 @@
 // Bytes as they come from a socket, cut anywhere, to frames.
 
 import { readI32, readU16 } from './bytes.js';
-import { FIRST_IGNORABLE_TYPE, HEADER_LENGTH, MAX_BODY_LENGTH } from './constants.js';
+import { EMPTY, FIRST_IGNORABLE_TYPE, HEADER_LENGTH, MAX_BODY_LENGTH } from './constants.js';
 import { GrowingBuffer } from './growing-buffer.js';
+import { FrameView } from './frame-view.js';
 import { checkHeader, checkLengths } from './header.js';
 
-/** Takes the frames a {@link FrameDecoder} finds. */
+/** Takes the frames that a {@link FrameDecoder} finds. */
 export interface FrameSink {
   /**
-   * One frame: its header's fields, and where its body lies. The meta is `bytes[bodyStart …
-   * bodyStart + metaLength)` and not yet decoded; the payload follows it up to `bodyEnd`. `bytes`
-   * is the chunk the frame came in, or memory made for a frame that came in several: what is kept
-   * beyond the call should be copied, for it may pin far more than itself.
-   *
-   * The header is legal for its type, except that of an ignorable type only the lengths were
-   * checked.
+   * One whole frame. The view is valid during this call only. The header is legal for its type; of an ignorable type
+   * only the lengths were checked. The metadata fields are not decoded yet.
    */
-  onFrame(
-    type: number,
-    flags: number,
-    session: number,
-    id: number,
-    bytes: Buffer,
-    bodyStart: number,
-    metaLength: number,
-    bodyEnd: number,
-  ): void;
+  onFrame(frame: FrameView): void;
 }
 
 /** What the receiver accepts: octets of a frame's body, and of the meta in it. */
@@ -44,6 +31,7 @@ export interface FrameLimits {
  */
 export class FrameDecoder {
   readonly #sink: FrameSink;
+  readonly #view = new FrameView();
   #maxFrame = 0;
   #maxMeta = 0;
 
@@ -95,6 +83,9 @@ export class FrameDecoder {
     } catch (error) {
       this.stop();
       throw error;
+    } finally {
+      // An idle connection keeps no chunk.
+      this.#view.bytes = EMPTY;
     }
   }
 
@@ -123,16 +114,12 @@ export class FrameDecoder {
     if (body.length === bodyLength) {
       this.#headerLength = 0;
       this.#body = undefined;
-      this.#sink.onFrame(
-        header[0]!,
-        header[1]!,
-        readI32(header, 8),
-        readI32(header, 12),
-        body.take(),
-        0,
-        readU16(header, 2),
-        bodyLength,
-      );
+      const view = this.#view;
+      readHeader(view, header, 0);
+      view.bytes = body.take();
+      view.start = 0;
+      view.end = bodyLength;
+      this.#sink.onFrame(view);
     }
     return end;
   }
@@ -143,23 +130,21 @@ export class FrameDecoder {
    * frame starts in the chunk.
    */
   #frame(header: Buffer, headerStart: number, chunk: Buffer, bodyStart: number): number {
-    const type = header[headerStart]!;
-    const flags = header[headerStart + 1]!;
-    const metaLength = readU16(header, headerStart + 2);
+    const view = this.#view;
+    readHeader(view, header, headerStart);
     const bodyLength = readI32(header, headerStart + 4);
-    const session = readI32(header, headerStart + 8);
-    const id = readI32(header, headerStart + 12);
     // [IC-4.2] [IC-16.2]
-    checkLengths(metaLength, bodyLength, this.#maxFrame, this.#maxMeta);
-    if (type < FIRST_IGNORABLE_TYPE) {
-      checkHeader(type, flags, metaLength, bodyLength, session, id);
-    }
+    checkLengths(view.metaLength, bodyLength, this.#maxFrame, this.#maxMeta);
+    view.start = bodyStart;
+    view.end = bodyStart + bodyLength;
+    if (view.type < FIRST_IGNORABLE_TYPE) checkHeader(view);
 
-    const bodyEnd = bodyStart + bodyLength;
-    if (bodyEnd <= chunk.length) {
+    if (view.end <= chunk.length) {
       this.#headerLength = 0;
-      this.#sink.onFrame(type, flags, session, id, chunk, bodyStart, metaLength, bodyEnd);
-      return bodyEnd;
+      view.bytes = chunk;
+      const next = view.end;
+      this.#sink.onFrame(view);
+      return next;
     }
     if (header === chunk) this.#holdHeader(chunk, headerStart, bodyStart);
     this.#body = new GrowingBuffer(bodyLength);
@@ -171,4 +156,12 @@ export class FrameDecoder {
     chunk.copy(this.#header, this.#headerLength, start, end);
     this.#headerLength += end - start;
   }
+}
+
+function readHeader(view: FrameView, bytes: Buffer, at: number): void {
+  view.type = bytes[at]!;
+  view.flags = bytes[at + 1]!;
+  view.metaLength = readU16(bytes, at + 2);
+  view.session = readI32(bytes, at + 8);
+  view.id = readI32(bytes, at + 12);
 }

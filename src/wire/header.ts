@@ -15,7 +15,16 @@ import { Code } from './codes.js';
 import { DEFINED_FLAGS, FrameType, Flag, MIN_FRAGMENT } from './constants.js';
 import { FRAME_RULES, frameName } from './frame-rules.js';
 import type { FieldRule, FrameRule } from './frame-rules.js';
+import type { FrameView } from './frame-view.js';
 import { ProtocolError } from './protocol-error.js';
+
+/** The fields of a header that do not follow from the body. */
+export interface FrameHeader {
+  readonly type: number;
+  readonly flags: number;
+  readonly session: number;
+  readonly id: number;
+}
 
 /**
  * Writes a header's 16 octets into `target` at `offset`. Checks nothing: the sending side builds
@@ -24,12 +33,9 @@ import { ProtocolError } from './protocol-error.js';
 export function writeHeader(
   target: Buffer,
   offset: number,
-  type: number,
-  flags: number,
+  { type, flags, session, id }: FrameHeader,
   metaLength: number,
   bodyLength: number,
-  session: number,
-  id: number,
 ): void {
   target[offset] = type;
   target[offset + 1] = flags;
@@ -75,14 +81,8 @@ export function checkLengths(
  * connection's present state. Lengths must have passed {@link checkLengths}; ignorable types must
  * not come here.
  */
-export function checkHeader(
-  type: number,
-  flags: number,
-  metaLength: number,
-  bodyLength: number,
-  session: number,
-  id: number,
-): void {
+export function checkHeader(frame: FrameView): void {
+  const { type, flags, metaLength, session, id } = frame;
   // [IC-4.1] [IC-6.1]
   const shape = SHAPES[type];
   if (!shape) throw unknownType(type);
@@ -95,7 +95,7 @@ export function checkHeader(
   }
   if (id === 0 ? shape & Shape.ID_NONZERO : shape & Shape.ID_ZERO) throw wrongField(type, 'id', id);
 
-  const payloadLength = bodyLength - metaLength;
+  const payloadLength = frame.payloadSize;
   // [IC-6.2]
   if (metaLength !== 0 && shape & Shape.NO_META) {
     throw broken(type, `has ${metaLength} octets of meta; it takes none.`);
@@ -110,17 +110,12 @@ export function checkHeader(
       `with MORE has ${payloadLength} octets of payload, fewer than ${MIN_FRAGMENT}.`,
     );
   }
-  if (shape & Shape.SPECIAL) checkSpecial(type, flags, payloadLength, session, id);
+  if (shape & Shape.SPECIAL) checkSpecial(frame);
 }
 
 /** Rules that tie a type's flags, ids and payload together. */
-function checkSpecial(
-  type: number,
-  flags: number,
-  payloadLength: number,
-  session: number,
-  id: number,
-): void {
+function checkSpecial(frame: FrameView): void {
+  const { type, flags } = frame;
   switch (type) {
     case FrameType.SEND:
       // [IC-6.24]
@@ -135,22 +130,24 @@ function checkSpecial(
       return;
     case FrameType.FRAG:
       // [IC-6.31]
-      if (payloadLength === 0) throw broken(type, 'is empty.');
+      if (frame.payloadSize === 0) throw broken(type, 'is empty.');
       return;
+    case FrameType.CREDIT:
+      return checkCredit(frame);
     default:
-      checkCredit(flags, payloadLength, session, id);
+      throw new Error(`${frameName(type)} has no rules of its own.`);
   }
 }
 
-function checkCredit(flags: number, payloadLength: number, session: number, id: number): void {
+function checkCredit({ flags, payloadSize, session, id }: FrameView): void {
   const forItems = session !== 0 && id !== 0;
   // [IC-6.11]
   if (flags & Flag.REPLY && !forItems) {
     throw broken(FrameType.CREDIT, `has REPLY without a message: session ${session}, id ${id}.`);
   }
   const length = forItems ? 4 : 8;
-  if (payloadLength !== length) {
-    throw broken(FrameType.CREDIT, `has ${payloadLength} octets of payload instead of ${length}.`);
+  if (payloadSize !== length) {
+    throw broken(FrameType.CREDIT, `has ${payloadSize} octets of payload instead of ${length}.`);
   }
 }
 

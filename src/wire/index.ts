@@ -25,11 +25,11 @@ export {
   isSequenced,
 } from './constants.js';
 export { creditPayload, readCredit } from './credit.js';
-export { decodeFrame } from './decode.js';
 export { describeFrame } from './describe.js';
 export { encodeFrame } from './encode.js';
 export { FrameDecoder } from './frame-decoder.js';
 export { FRAME_RULES, frameName } from './frame-rules.js';
+export { FrameView } from './frame-view.js';
 export { GrowingBuffer } from './growing-buffer.js';
 export { checkHeader, writeHeader } from './header.js';
 export {
@@ -48,6 +48,7 @@ export { speakerOf } from './speaker.js';
 export { addBytes, bytesBetween, idsAhead, nextId } from './serial.js';
 
 export type { Frame } from './frame.js';
+export type { FrameHeader } from './header.js';
 export type { FrameLimits, FrameSink } from './frame-decoder.js';
 export type { Meta } from './meta-fields.js';
 export type { Speaker, SpeakerKind } from './speaker.js';

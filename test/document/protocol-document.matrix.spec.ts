@@ -201,7 +201,7 @@ const rows: Record<string, Row> = {
     frames: [{ ...send(1), type: CANCEL }],
     before: (peer) => {
       // As many as there are messages in the session.
-      const { lastId } = peer.side.last.machine.receiver!;
+      const { lastId } = peer.side.last.machine.receiver;
       for (let count = 0; count < lastId; count++) peer.send({ ...send(1), type: CANCEL });
     },
   },
@@ -254,8 +254,8 @@ function shown(peer: SimPeer): unknown {
       status,
       unsettled: machine.unsettled,
       messages: messages.map(({ aborted, incoming }) => [aborted, incoming.replyItems?.isReady]),
-      stuck: machine.receiver?.unfinished().map(({ held }) => held),
-      answers: [1].map((id) => machine.receiver?.find(id)?.replyItems !== undefined),
+      stuck: machine.receiver.unfinished().map(({ held }) => held),
+      answers: [1].map((id) => machine.receiver.find(id)?.replyItems !== undefined),
       sends: [1].map((id) => {
         const message = machine.sender.find(id);
         return [message?.state, message?.reply?.arrived, message?.replyItems?.hasUnread];

@@ -1,6 +1,5 @@
 /** Octets to frames: the decoder beside the naive one, however the stream is cut. */
 import {
-  decodeFrame,
   describeFrame,
   encodeFrame,
   type Frame,
@@ -24,8 +23,8 @@ export function runDecoder(input: Input): boolean {
   const frames: Frame[] = [];
   const decoder = new FrameDecoder(
     {
-      onFrame: (...header) => {
-        const frame = decodeFrame(...header);
+      onFrame: (view) => {
+        const frame = view.decode();
         frames.push({ ...frame, payload: Buffer.from(frame.payload) });
       },
     },

@@ -213,7 +213,7 @@ export class Life {
     const { side } = this;
     const live = side.sessions.filter(({ closed }) => closed === undefined);
     const messages = live.reduce((sum, { machine }) => {
-      return sum + machine.sender.unsettled + (machine.receiver?.unsettled ?? 0);
+      return sum + machine.sender.unsettled + machine.receiver.unsettled;
     }, this.running.length + this.sends.length);
     const held = this.#connection?.receiveWindow.held ?? 0;
     const kept = this.#check.keptAfter(this.#connection?.output.sent.acknowledged ?? 0);
@@ -302,7 +302,7 @@ export class Life {
     if (stuck !== undefined) throw new Error(`Message ${stuck.id} is pending for ever.`);
     for (const { machine } of side.sessions) {
       if (machine.state.kind !== 'closed') throw new Error(`Session ${machine.id} is not closed.`);
-      const unsettled = machine.sender.unsettled + (machine.receiver?.unsettled ?? 0);
+      const unsettled = machine.sender.unsettled + machine.receiver.unsettled;
       if (unsettled > 0) throw new Error(`Session ${machine.id} keeps ${unsettled} messages.`);
     }
     if (side.closed !== undefined && this.clock.pending > 0) throw new Error('A timer is left.');

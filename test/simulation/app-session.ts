@@ -71,7 +71,12 @@ export class AppSession {
     const { name, openMeta, openData, state } = this.channel.machine;
     const isOpening = state.kind === 'opening';
     const timeout = isOpening ? this.channel.machine.timeLeft(half.end.world.now()) : Infinity;
-    const machine = connection.openSession(name, openMeta, openData, timeout);
+    const machine = connection.openSession({
+      name,
+      meta: openMeta,
+      data: openData,
+      timeout,
+    });
     this.channel = new Channel(this, half, machine);
   }
 

@@ -171,7 +171,7 @@ function expectQueueEmpty(role: string, machine: ConnectionMachine): void {
 function expectSessionEmpty(role: string, machine: AppSession['channel']['machine']): void {
   if (machine.state.kind === 'closed') return;
   const { sender, receiver } = machine;
-  const counts = [sender.unsettled, receiver?.unsettled ?? 0, receiver?.window.held ?? 0];
+  const counts = [sender.unsettled, receiver.unsettled, receiver.window.held];
   if (counts.some((count) => count !== 0)) {
     throw new Error(`Session ${machine.id} of the ${role} still has ${counts.join()}.`);
   }

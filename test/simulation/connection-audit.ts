@@ -4,11 +4,11 @@
  * is counted once: so the rules for one socket, in `WireAudit`, hold for the whole life of a connection.
  */
 import {
-  decodeFrame,
   describeFrame,
   type Frame,
   FrameDecoder,
   FrameType,
+  type FrameView,
   frameName,
   isSequenced,
   MAX_BODY_LENGTH,
@@ -139,27 +139,20 @@ export class ConnectionAudit {
   }
 
   /** A machine is about to take this frame in. */
-  onFed(
-    way: Direction,
-    type: number,
-    flags: number,
-    session: number,
-    id: number,
-    bytes: Buffer,
-    start: number,
-    metaLength: number,
-    end: number,
-  ): void {
-    const size = end - start;
+  onFed(way: Direction, view: FrameView): void {
+    const { type, flags, session, id, size } = view;
     if (!isSequenced(type)) {
-      const frame = decodeFrame(type, flags, session, id, bytes, start, metaLength, end);
+      const frame = view.decode();
       if (type === FrameType.CREDIT && session === 0) this.onAcknowledged(way === 0 ? 1 : 0, id);
       return this.#wire.onArrived(way, logged({ frame, size }));
     }
     const kept = this.#frames[way][this.#fed[way]];
     const header = { type, flags, session, id };
-    if (kept === undefined || !isSame(kept, header, bytes.subarray(start, end), metaLength)) {
-      const frame = decodeFrame(type, flags, session, id, bytes, start, metaLength, end);
+    if (
+      kept === undefined ||
+      !isSame(kept, header, view.bytes.subarray(view.start, view.end), view.metaLength)
+    ) {
+      const frame = view.decode();
       throw new Error(
         `The ${way === 0 ? 'listener' : 'dialer'} takes in ${describeFrame(frame)} as number ` +
           `${this.#fed[way] + 1}, which is ${kept === undefined ? 'not written' : describeFrame(kept.frame)}.`,
@@ -296,19 +289,11 @@ class FrameTap {
 
   constructor(onFrame: (written: Written) => void) {
     const sink = {
-      onFrame(
-        type: number,
-        flags: number,
-        session: number,
-        id: number,
-        bytes: Buffer,
-        start: number,
-        metaLength: number,
-        end: number,
-      ): void {
-        const body = Buffer.from(bytes.subarray(start, end));
-        const frame = decodeFrame(type, flags, session, id, body, 0, metaLength, body.length);
-        onFrame({ frame, body, metaLength, size: body.length });
+      onFrame(view: FrameView): void {
+        const body = Buffer.from(view.bytes.subarray(view.start, view.end));
+        const { metaLength } = view;
+        const own = Object.assign(view.copy(), { bytes: body, start: 0, end: body.length });
+        onFrame({ frame: own.decode(), body, metaLength, size: body.length });
       },
     };
     const limits = { maxFrame: MAX_BODY_LENGTH, maxMeta: MAX_META_LENGTH };

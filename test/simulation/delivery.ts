@@ -48,8 +48,8 @@ export class Delivery {
 
   /** Answers by these items, and then as `then` does. */
   stream(items: readonly Buffer[], then: () => void): void {
-    const streams = this.channel.machine.receiver?.streams;
-    if (streams === undefined || this.incoming.state !== 'dispatched') return;
+    const streams = this.channel.machine.receiver.streams;
+    if (this.incoming.state !== 'dispatched') return;
     this.replies = items;
     this.isStreaming = true;
     const source = new SimSource(items, (item) => void streams.send(this.incoming, item), then);

@@ -67,10 +67,9 @@ export class Half {
     // As only tests of the wrap may: ids begin elsewhere.
     (machine as { lastId: number }).lastId = lastId;
     const way: Direction = end.role === 'dialer' ? 1 : 0;
-    machine.onFrame = (...header) => {
-      const [type, flags, session, id, bytes, start, metaLength, bodyEnd] = header;
-      this.bond?.audit?.onFed(way, type, flags, session, id, bytes, start, metaLength, bodyEnd);
-      ConnectionMachine.prototype.onFrame.apply(machine, header);
+    machine.onFrame = (frame, now) => {
+      this.bond?.audit?.onFed(way, frame);
+      ConnectionMachine.prototype.onFrame.call(machine, frame, now);
     };
   }
 
@@ -205,7 +204,7 @@ export class End implements ContinuityListener {
 
   open(name: string, data: Buffer, timeout: number): AppSession {
     const { half } = this;
-    const machine = half.machine.openSession(name, {}, data, timeout);
+    const machine = half.machine.openSession({ name, meta: {}, data, timeout });
     return new AppSession(this, half, machine, false);
   }
 

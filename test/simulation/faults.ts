@@ -162,7 +162,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'no CREDIT for items after a resume',
     file: 'protocol/session/session.ts',
-    find: 'this.#receiver.announceItems();\n    this.sender.announceItems();',
+    find: 'this.receiver.announceItems();\n    this.sender.announceItems();',
     replace: '',
   },
   {
@@ -205,8 +205,8 @@ export const faults: readonly Fault[] = [
   {
     name: 'CREDIT for a session comes before its OPEN',
     file: 'protocol/session/session.ts',
-    find: 'this.#receiver === undefined || this.#open?.started === false',
-    replace: 'this.#receiver === undefined',
+    find: 'if (this.isUnwritten) return;\n    this.#owner.creditDue',
+    replace: 'if (this.#id === 0) return;\n    this.#owner.creditDue',
   },
   {
     name: 'credit leaks on cancel',

@@ -8,7 +8,7 @@ import {
   encodeFrame,
   writeHeader,
 } from '../../src/wire/index.js';
-import type { FrameSink } from '../../src/wire/index.js';
+import type { FrameSink, FrameView } from '../../src/wire/index.js';
 import { Collector, LIMITS, inChunks, refusalOf } from '../support/codec/collect.js';
 
 const ping = encodeFrame({ type: FrameType.PING, id: 7 });
@@ -22,7 +22,7 @@ const send = encodeFrame({
 
 function header(type: number, metaLength: number, bodyLength: number): Buffer {
   const bytes = Buffer.alloc(HEADER_LENGTH);
-  writeHeader(bytes, 0, type, 0, metaLength, bodyLength, 1, 1);
+  writeHeader(bytes, 0, { type, flags: 0, session: 1, id: 1 }, metaLength, bodyLength);
   return bytes;
 }
 
@@ -39,20 +39,30 @@ function sinkThat(action: () => void): FrameSink & { count: number } {
 
 describe('FrameDecoder', () => {
   it('hands a frame that lies in one chunk as that chunk, without a copy', () => {
-    const calls: Parameters<FrameSink['onFrame']>[] = [];
-    const decoder = new FrameDecoder({ onFrame: (...args) => void calls.push(args) }, LIMITS);
+    const calls: FrameView[] = [];
+    const decoder = new FrameDecoder({ onFrame: (view) => void calls.push(view.copy()) }, LIMITS);
     const chunk = Buffer.concat([ping, send]);
 
     decoder.push(chunk);
 
-    expect(calls[1]!.slice(0, 4)).toEqual([FrameType.SEND, 0, 1, 1]);
-    expect(calls[1]![4]).toBe(chunk);
-    expect(calls[1]!.slice(5)).toEqual([32, 7, 46]);
+    expect(calls[1]).toMatchObject({ type: FrameType.SEND, flags: 0, session: 1, id: 1 });
+    expect(calls[1]!.bytes).toBe(chunk);
+    expect(calls[1]).toMatchObject({ start: 32, metaLength: 7, end: 46 });
+  });
+
+  it('fills one view for all frames, and lets go of the chunk', () => {
+    const views: FrameView[] = [];
+    const decoder = new FrameDecoder({ onFrame: (view) => void views.push(view) }, LIMITS);
+
+    decoder.push(Buffer.concat([ping, send]));
+
+    expect(views[0]).toBe(views[1]);
+    expect(views[0]!.bytes).toHaveLength(0);
   });
 
   it('hands a frame whose header alone was split as the chunk its body lies in', () => {
     const seen: Buffer[] = [];
-    const decoder = new FrameDecoder({ onFrame: (...args) => void seen.push(args[4]) }, LIMITS);
+    const decoder = new FrameDecoder({ onFrame: ({ bytes }) => void seen.push(bytes) }, LIMITS);
     const rest = send.subarray(5);
 
     decoder.push(send.subarray(0, 5));

@@ -32,7 +32,7 @@ export function frame(type: number, parts: FrameParts = {}): Buffer {
   const payload = Buffer.from(parts.payload ?? '');
   const { metaLength = meta.length, bodyLength = meta.length + payload.length } = parts;
   const header = Buffer.alloc(HEADER_LENGTH);
-  writeHeader(header, 0, type, flags, metaLength, bodyLength, session, id);
+  writeHeader(header, 0, { type, flags, session, id }, metaLength, bodyLength);
   return Buffer.concat([header, meta, payload]);
 }
 

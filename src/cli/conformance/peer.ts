@@ -3,11 +3,11 @@ import type { Socket } from 'node:net';
 import {
   type Code,
   codeName,
-  decodeFrame,
   describeFrame,
   type Frame,
   FrameDecoder,
   FrameType,
+  type FrameView,
   frameName,
   isSequenced,
   PrefaceDecoder,
@@ -60,7 +60,7 @@ export class Peer {
     this.#timeout = timeout;
     this.#patience = patience;
     this.#decoder = new FrameDecoder(
-      { onFrame: (...parts) => this.#onFrame(...parts) },
+      { onFrame: (view) => this.#onFrame(view) },
       { maxFrame: 2 ** 24 - 1, maxMeta: 2 ** 16 - 1 },
     );
     socket.on('error', () => undefined);
@@ -247,9 +247,10 @@ export class Peer {
     this.#changed();
   }
 
-  #onFrame(...[type, flags, session, id, bytes, start, metaLength, end]: FrameScalars): void {
-    const copy = Buffer.from(bytes.subarray(start, end));
-    const read = decodeFrame(type, flags, session, id, copy, 0, metaLength, copy.length);
+  #onFrame(view: FrameView): void {
+    const seen = view.decode();
+    const read = { ...seen, payload: Buffer.from(seen.payload) };
+    const { type, id } = read;
     if (isSequenced(type)) this.read += 1;
     this.#story.push(describeFrame(read));
     if (this.#story.length > STORY) this.#story.shift();
@@ -277,5 +278,3 @@ export class Peer {
     for (const look of this.#watchers) look();
   }
 }
-
-type FrameScalars = Parameters<ConstructorParameters<typeof FrameDecoder>[0]['onFrame']>;

@@ -254,7 +254,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const payload = this.#context.checkSessionData(toBufferOrEmpty(data, 'Session data'));
     const meta: Meta = metadata === undefined ? {} : { metadata: toEntries(metadata) };
     const timeout = deadlineOf(options.timeout, this.#settings.sessionTimeout, 0);
-    const machine = this.machine.openSession(name, meta, payload, timeout);
+    const machine = this.machine.openSession({ name, meta, data: payload, timeout });
     // The other side drains; or, within the 'close' of another session, the connection is over and has not said so.
     if (machine.state.kind === 'closed') {
       throw this.machine.peerDrains ? errorOf(DRAINING) : closedError();

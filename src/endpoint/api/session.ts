@@ -124,7 +124,12 @@ export class Session extends EventEmitter<SessionEvents> {
     // A session that is not accepted yet has no more time than before.
     const isOpening = state.kind === 'opening';
     const timeout = isOpening ? this.#machine.timeLeft(this.context.now()) : Infinity;
-    this.#machine = connection.openSession(name, openMeta, openData, timeout);
+    this.#machine = connection.openSession({
+      name,
+      meta: openMeta,
+      data: openData,
+      timeout,
+    });
     this.#machine.listener = this.#listener(this.#machine);
   }
 

@@ -3,7 +3,7 @@
  * streams a second time, on the side, so that it costs nothing when it is off.
  */
 import { debuglog } from 'node:util';
-import { decodeFrame, describeFrame, FrameDecoder, PrefaceDecoder } from '../../wire/index.js';
+import { describeFrame, FrameDecoder, PrefaceDecoder } from '../../wire/index.js';
 import { messageOf } from '../common/words.js';
 
 const frames = debuglog('interconnect-frames');
@@ -21,9 +21,8 @@ function tracer(label: string): (chunk: Buffer) => void {
   const preface = new PrefaceDecoder();
   const decoder = new FrameDecoder(
     {
-      onFrame(type, flags, session, id, bytes, start, metaLength, end) {
-        const frame = decodeFrame(type, flags, session, id, bytes, start, metaLength, end);
-        frames('%s %s', label, describeFrame(frame));
+      onFrame(frame) {
+        frames('%s %s', label, describeFrame(frame.decode()));
       },
     },
     { maxFrame: 0xffffff, maxMeta: 0xffff },

@@ -7,11 +7,10 @@
  */
 import {
   Code,
-  decodeFrame,
-  Flag,
+  frameName,
   FrameType,
+  type FrameView,
   isSequenced,
-  type Meta,
   ProtocolError,
   readCredit,
   EMPTY,
@@ -30,7 +29,7 @@ import { Output } from '../output/output.js';
 import { Receipts } from '../flow/receipts.js';
 import { relieve } from './relieve.js';
 import { SendQueueBudget } from '../flow/send-queue-budget.js';
-import { SessionMachine, type SessionOwner } from '../session/session.js';
+import { SessionMachine, type SessionOpening, type SessionOwner } from '../session/session.js';
 import { SessionTable } from './session-table.js';
 import { SettlementDebt } from './settlement-debt.js';
 import type { CreditSource } from '../session/session-host.js';
@@ -89,12 +88,9 @@ export class ConnectionMachine implements SessionOwner {
     return this.#hasBegun;
   }
 
-  /**
-   * Opens a session; it is numbered as soon as the other side allows one more. `timeout`: milliseconds until it
-   * must be accepted or rejected, from the moment in which OPEN is written; `Infinity` = no limit.
-   */
-  openSession(name: string, meta: Meta, data: Buffer, timeout: number): SessionMachine {
-    const session = SessionMachine.opening(this, name, meta, data, timeout);
+  /** Opens a session; it is numbered as soon as the other side allows one more. */
+  openSession(opening: SessionOpening): SessionMachine {
+    const session = SessionMachine.opening(this, opening);
     const failure = this.#failure ?? (this.goaway.theirs ? DRAINING : undefined);
     if (failure !== undefined) {
       session.fail(failure)();
@@ -176,36 +172,26 @@ export class ConnectionMachine implements SessionOwner {
   }
 
   /** One frame of the other side: CREDIT, or of type 0x10 and above. */
-  onFrame(
-    type: number,
-    flags: number,
-    sessionId: number,
-    id: number,
-    bytes: Buffer,
-    start: number,
-    metaLength: number,
-    end: number,
-    now: number,
-  ): void {
+  onFrame(frame: FrameView, now: number): void {
+    const { type } = frame;
     // [IC-17.5]
-    if (isSequenced(type)) this.#countFrame(end - start, now);
-    if (type >= FrameType.SEND && type <= FrameType.CANCEL) {
-      const octets = end - start;
-      // [IC-8.1]
-      if (this.receiveWindow.take(octets, 'connection')) this.connectionCreditDue();
-      const session = this.#sessions.get(sessionId);
-      if (session?.receiver === undefined) {
-        // It crossed our END: nobody holds its octets.
-        this.#sessions.checkKnown(sessionId, type);
-        if (this.receiveWindow.free(octets)) this.connectionCreditDue();
-        return;
+    if (isSequenced(type)) this.#countFrame(frame.size, now);
+    if (isMessageFrame(type)) return this.#onMessageFrame(frame, now);
+    switch (type) {
+      case FrameType.CREDIT:
+        return this.#onCredit(frame, now);
+      case FrameType.OPEN:
+        return this.#onOpen(frame, now);
+      case FrameType.OPENED:
+        return this.#known(frame)?.onOpened(frame, now);
+      case FrameType.END: {
+        const session = this.#known(frame);
+        // Opened and ended for nothing: no more of it than of other useless frames.
+        if (session?.isUnused === true) this.flood(now);
+        return session?.onEnd(frame);
       }
-      if (session.receiver.window.take(octets, 'session')) this.creditDue(session.receiver);
-      this.#onMessageFrame(session, type, flags, id, bytes, start, metaLength, end, now);
-    } else if (type === FrameType.CREDIT) {
-      this.#onCredit(flags, sessionId, id, bytes, start, end, now);
-    } else {
-      this.#onSessionFrame(type, flags, sessionId, id, bytes, start, metaLength, end, now);
+      default:
+        throw new Error(`${frameName(type)} is no frame of a connection.`);
     }
   }
 
@@ -222,7 +208,7 @@ export class ConnectionMachine implements SessionOwner {
     this.#writeCredits(writer);
     this.output.flushLarge(writer, room, now, this.sendWindow);
     if (this.#debt.isRelieved()) {
-      for (const session of this.#sessions.all()) session.receiver?.pump(now);
+      for (const session of this.#sessions.all()) session.receiver.pump(now);
     }
     this.progressed();
   }
@@ -344,7 +330,7 @@ export class ConnectionMachine implements SessionOwner {
   }
 
   forget(session: SessionMachine): void {
-    if (session.receiver !== undefined) this.#grants.forgetSession(session.receiver);
+    this.#grants.forgetSession(session.receiver);
     this.#blocked.delete(session.sender);
     this.#sessions.delete(session);
   }
@@ -353,100 +339,45 @@ export class ConnectionMachine implements SessionOwner {
     if (this.#sessions.vacate(session)) this.connectionCreditDue();
   }
 
-  /** [IC-7.9] */
-  #onMessageFrame(
-    session: SessionMachine,
-    type: number,
-    flags: number,
-    id: number,
-    bytes: Buffer,
-    start: number,
-    metaLength: number,
-    end: number,
-    now: number,
-  ): void {
-    const receiver = session.receiver;
-    if (receiver === undefined) return;
-    if (type === FrameType.SEND) {
-      session.checkOpen('SEND');
-      receiver.onSend(flags, id, bytes, start, metaLength, end, now);
-      return this.#relieve();
-    }
-    if (type === FrameType.ITEM) {
-      if (!session.onItem(flags, id, bytes, start, metaLength, end, now)) this.flood(now);
-      return this.#relieve();
-    }
-    if (type === FrameType.FRAG && session.onItemFragment(flags, id, bytes, start, end, now)) {
-      return this.#relieve();
-    }
-    if (type === FrameType.FRAG && (flags & Flag.REPLY) === 0) {
-      receiver.onFragment(flags, id, bytes, start, end, now);
-      return this.#relieve();
-    }
-    if (type === FrameType.ACCEPT) session.checkAnswered('ACCEPT');
-    // What answers this side's own messages is held by nobody but the caller who waits for it.
-    receiver.giveBack(end - start);
-    if (type === FrameType.FRAG) {
-      session.sender.onFragment(flags, id, bytes, start, end);
-    } else if (type === FrameType.CANCEL) {
-      if (!receiver.onCancel(id)) this.flood(now);
-    } else if (!session.sender.onSettlement(type, flags, id, bytes, start, metaLength, end)) {
-      this.flood(now);
-    }
+  /** The session that a frame names; none if the session has ended. */
+  #known({ session: id, type }: FrameView): SessionMachine | undefined {
+    const session = this.#sessions.get(id);
+    if (session === undefined) this.#sessions.checkKnown(id, type);
+    return session;
   }
 
-  #onSessionFrame(
-    type: number,
-    flags: number,
-    sessionId: number,
-    id: number,
-    bytes: Buffer,
-    start: number,
-    metaLength: number,
-    end: number,
-    now: number,
-  ): void {
-    const frame = decodeFrame(type, flags, sessionId, id, bytes, start, metaLength, end);
-    const { meta, payload } = frame;
-    const data = Buffer.from(payload);
-    if (type === FrameType.OPEN) {
-      this.#sessions.checkOpen(sessionId);
-      const deadline = meta.deadline === undefined ? Infinity : now + meta.deadline;
-      const opened = SessionMachine.pending(this, sessionId, meta, data, deadline);
-      if (this.#sessions.addTheirs(opened)) this.connectionCreditDue();
-      // [IC-12.8]
-      if (!this.goaway.own) return this.effects.session(opened);
-      return void opened.reject(Code.DRAINING, 'This side takes nothing new.', EMPTY);
-    }
-    const session = this.#sessions.get(sessionId);
-    if (session === undefined) return this.#sessions.checkKnown(sessionId, type);
-    // Opened and ended for nothing: no more of it than of other useless frames.
-    if (type === FrameType.END && session.isUnused) this.flood(now);
-    if (type === FrameType.OPENED) session.onOpened(meta, data, now);
-    else session.onEnd(meta, data);
-  }
-
-  #onCredit(
-    flags: number,
-    sessionId: number,
-    id: number,
-    bytes: Buffer,
-    start: number,
-    end: number,
-    now: number,
-  ): void {
-    const { count, bytes: octets } = readCredit(bytes, start, end);
-    if (sessionId !== 0) {
-      const session = this.#sessions.get(sessionId);
-      if (session === undefined) return this.#sessions.checkKnown(sessionId, FrameType.CREDIT);
-      const isOfUse =
-        id === 0
-          ? session.sender.onCredit(count, octets)
-          : session.onItemCredit(flags, id, count, now);
-      if (!isOfUse) this.#uselessCredit(now);
+  #onMessageFrame(frame: FrameView, now: number): void {
+    const octets = frame.size;
+    // [IC-8.1]
+    if (this.receiveWindow.take(octets, 'connection')) this.connectionCreditDue();
+    const session = this.#known(frame);
+    if (session === undefined) {
+      // The frame was on its way when this side sent END: its octets are free at once.
+      if (this.receiveWindow.free(octets)) this.connectionCreditDue();
       return;
     }
-    const acknowledged = this.#acknowledge(id);
+    if (session.receiver.window.take(octets, 'session')) this.creditDue(session.receiver);
+    if (!session.onMessageFrame(frame, now)) this.flood(now);
+    if (isGrowing(frame.type)) this.#relieve();
+  }
+
+  #onOpen(frame: FrameView, now: number): void {
+    this.#sessions.checkOpen(frame.session);
+    const opened = SessionMachine.pending(this, frame, now);
+    if (this.#sessions.addTheirs(opened)) this.connectionCreditDue();
+    // [IC-12.8]
+    if (!this.goaway.own) return this.effects.session(opened);
+    opened.reject(Code.DRAINING, 'This side takes nothing new.', EMPTY);
+  }
+
+  #onCredit(frame: FrameView, now: number): void {
+    if (frame.session !== 0) {
+      const session = this.#known(frame);
+      if (session?.onCredit(frame, now) === false) this.#uselessCredit(now);
+      return;
+    }
+    const { count, bytes: octets } = readCredit(frame.bytes, frame.payloadStart, frame.end);
+    const acknowledged = this.#acknowledge(frame.id);
     const moreSessions = this.#sessions.raise(count);
     const moreBytes = this.sendWindow.raise(octets);
     if (moreBytes) {
@@ -514,4 +445,14 @@ export class ConnectionMachine implements SessionOwner {
   #relieve(): void {
     relieve(this.receiveWindow, this.limits, this.#sessions);
   }
+}
+
+/** SEND, FRAG, ACCEPT, REJECT, ITEM and CANCEL: they use byte credit. */
+function isMessageFrame(type: number): boolean {
+  return type >= FrameType.SEND && type <= FrameType.CANCEL;
+}
+
+/** Whether the frame may make an unfinished message or item larger. */
+function isGrowing(type: number): boolean {
+  return type === FrameType.SEND || type === FrameType.ITEM || type === FrameType.FRAG;
 }

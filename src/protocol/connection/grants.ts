@@ -3,7 +3,7 @@
  * Limits are absolute, so that what was due twice is written once.
  */
 import { creditPayload, FrameType, EMPTY } from '../../wire/index.js';
-import type { FrameWriter } from '../output/frame-writer.js';
+import { FrameHead, type FrameWriter } from '../output/frame-writer.js';
 import type { ItemReceiver } from '../stream/item-receiver.js';
 import type { CreditSource } from '../session/session-host.js';
 
@@ -75,5 +75,12 @@ function write(
   id: number,
   payload: Buffer,
 ): void {
-  writer.frame(FrameType.CREDIT, flags, session, id, 0, 0, EMPTY, payload, 0, payload.length);
+  HEAD.flags = flags;
+  HEAD.session = session;
+  HEAD.id = id;
+  writer.frame(HEAD, EMPTY, payload, 0, payload.length);
 }
+
+/** One head for all CREDIT frames: the writer does not keep it. */
+const HEAD = new FrameHead();
+HEAD.type = FrameType.CREDIT;

@@ -27,7 +27,7 @@ export function relieve(
       stuck += answer.stuck;
       count += 1;
     }
-    for (const message of session.receiver?.unfinished() ?? []) {
+    for (const message of session.receiver.unfinished()) {
       if (message.stuck === 0) continue;
       stuck += message.stuck;
       count += 1;
@@ -36,5 +36,5 @@ export function relieve(
   }
   // [IC-8.14]
   // One alone always fits: no message may be larger than that.
-  if (least !== undefined && count > 1 && held <= stuck) where?.receiver?.refuseUnfinished(least);
+  if (least !== undefined && count > 1 && held <= stuck) where?.receiver.refuseUnfinished(least);
 }

@@ -6,10 +6,12 @@
  * copied out of large chunks. Larger ones stay views, since there the copy costs more than it saves; but
  * what views pin is counted, and beyond a budget everything is copied.
  */
-import { EMPTY } from '../../wire/index.js';
+import { EMPTY, type FrameView, type Meta } from '../../wire/index.js';
 
-/** `mayPin`: whether a view may pin more than it shows. */
-export function keepPayload(bytes: Buffer, from: number, to: number, mayPin = true): Buffer {
+/** The payload of a frame. `mayPin`: whether a view may pin more than it shows. */
+export function keepPayload(frame: FrameView, mayPin = true): Buffer {
+  const { bytes, end: to } = frame;
+  const from = frame.payloadStart;
   const size = to - from;
   if (size === 0) return EMPTY;
   const excessive = isExcessive(bytes, size);
@@ -19,6 +21,12 @@ export function keepPayload(bytes: Buffer, from: number, to: number, mayPin = tr
   if (size > LARGEST_LOOP) bytes.copy(copy, 0, from, to);
   else for (let at = 0; at < size; at++) copy[at] = bytes[from + at]!;
   return copy;
+}
+
+/** The fields of a frame, and a copy of its payload, which the application may keep. */
+export function ownedPartsOf(frame: FrameView): { meta: Meta; data: Buffer } {
+  const { meta, payload } = frame.decode();
+  return { meta, data: Buffer.from(payload) };
 }
 
 /** Octets that a kept payload pins beside its own: 0 for a copy. */

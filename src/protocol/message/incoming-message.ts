@@ -10,8 +10,7 @@
  *
  * Its settlement is the unit that goes out: the object becomes the ACCEPT or REJECT.
  */
-import { EMPTY } from '../../wire/index.js';
-import type { GrowingBuffer, Meta } from '../../wire/index.js';
+import { EMPTY, Flag, type FrameView, type GrowingBuffer, type Meta } from '../../wire/index.js';
 import type { ItemReceiver } from '../stream/item-receiver.js';
 import type { ItemSender, ItemSource } from '../stream/item-sender.js';
 import { Unit } from '../output/unit.js';
@@ -22,6 +21,8 @@ export type AbortReason = 'timeout' | 'cancelled' | 'lost' | 'too-large';
 
 /** The half of the session that it came in by. */
 export interface MessageReceiver {
+  /** The byte credit that its settlement uses. */
+  readonly replyWindow: SendWindow;
   settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean;
   onSettlementWritten(message: IncomingMessage): void;
   readonly streams: {
@@ -62,18 +63,14 @@ export class IncomingMessage extends Unit {
   readonly #receiver: MessageReceiver;
   readonly #deadline: number;
 
-  constructor(
-    receiver: MessageReceiver,
-    sessionId: number,
-    id: number,
-    window: SendWindow,
-    oneWay: boolean,
-    deadline: number,
-    meta: Meta,
-  ) {
-    super(0, 0, sessionId, id, EMPTY, EMPTY, window);
+  /** `frame`: the SEND. `meta`: its fields. `deadline`: the instant at which the message times out. */
+  constructor(receiver: MessageReceiver, frame: FrameView, meta: Meta, deadline: number) {
+    super(0, 0, EMPTY, EMPTY);
+    this.sessionId = frame.session;
+    this.id = frame.id;
+    this.window = receiver.replyWindow;
     this.#receiver = receiver;
-    this.oneWay = oneWay;
+    this.oneWay = frame.has(Flag.ONEWAY);
     this.#deadline = deadline;
     this.metadata = meta.metadata;
     this.total = meta.total ?? -1;

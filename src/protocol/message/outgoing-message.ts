@@ -71,7 +71,7 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
    * waiting; `Infinity` = never. `copied`: nobody else holds the payload.
    */
   constructor(payload: Buffer, meta: Buffer, deadline: number, oneWay: boolean, copied = false) {
-    super(FrameType.SEND, oneWay ? Flag.ONEWAY : 0, 0, 0, meta, payload, undefined);
+    super(FrameType.SEND, oneWay ? Flag.ONEWAY : 0, meta, payload);
     this.deadline = deadline;
     this.oneWay = oneWay;
     this.copied = copied;

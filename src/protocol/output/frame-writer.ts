@@ -8,6 +8,7 @@
  * One writer serves all connections of a thread, since a flush begins and ends in one synchronous step.
  */
 import {
+  type FrameHeader,
   DEADLINE_LENGTH,
   HEADER_LENGTH,
   TOTAL_LENGTH,
@@ -16,6 +17,18 @@ import {
   writeTotal,
 } from '../../wire/index.js';
 import { LARGEST_SMALL_PAYLOAD } from '../flow/limits.js';
+
+/** What stands in front of a frame's fields. The caller of the writer fills one such object anew for each frame. */
+export class FrameHead implements FrameHeader {
+  type = 0;
+  flags = 0;
+  session = 0;
+  id = 0;
+  /** Milliseconds for the field DEADLINE; 0 = the frame has none. */
+  deadline = 0;
+  /** Octets for the field TOTAL; 0 = the frame has none. */
+  total = 0;
+}
 
 export class FrameWriter {
   #slab: Buffer = Buffer.allocUnsafeSlow(SLAB_LENGTH);
@@ -41,30 +54,20 @@ export class FrameWriter {
   }
 
   /**
-   * Writes one frame whose payload is `payload[from, to)`. `deadline` (milliseconds) and `total`
-   * (octets) go in front of `meta` where they are above 0.
+   * Writes one frame whose payload is `payload[from, to)`. DEADLINE and TOTAL go in front of the encoded `fields`, if
+   * the head has them.
    */
-  frame(
-    type: number,
-    flags: number,
-    session: number,
-    id: number,
-    deadline: number,
-    total: number,
-    meta: Buffer,
-    payload: Buffer,
-    from: number,
-    to: number,
-  ): void {
+  frame(head: FrameHead, fields: Buffer, payload: Buffer, from: number, to: number): void {
+    const { deadline, total } = head;
     const size = to - from;
     const metaLength =
-      meta.length + (deadline > 0 ? DEADLINE_LENGTH : 0) + (total > 0 ? TOTAL_LENGTH : 0);
+      fields.length + (deadline > 0 ? DEADLINE_LENGTH : 0) + (total > 0 ? TOTAL_LENGTH : 0);
     const inline = size <= LARGEST_SMALL_PAYLOAD;
     // [IC-4.4]
     this.#reserve(HEADER_LENGTH + metaLength + (inline ? size : 0));
     const slab = this.#slab;
     let at = this.#at;
-    writeHeader(slab, at, type, flags, metaLength, metaLength + size, session, id);
+    writeHeader(slab, at, head, metaLength, metaLength + size);
     at += HEADER_LENGTH;
     if (metaLength > 0) {
       if (deadline > 0) {
@@ -75,9 +78,9 @@ export class FrameWriter {
         writeTotal(slab, at, total);
         at += TOTAL_LENGTH;
       }
-      if (meta.length > 0) {
-        slab.set(meta, at);
-        at += meta.length;
+      if (fields.length > 0) {
+        slab.set(fields, at);
+        at += fields.length;
       }
     }
     if (inline) {

@@ -14,7 +14,7 @@ import {
   TOTAL_LENGTH,
   EMPTY,
 } from '../../wire/index.js';
-import type { FrameWriter } from './frame-writer.js';
+import { FrameHead, type FrameWriter } from './frame-writer.js';
 import { Queue } from '../common/queue.js';
 import { Piece, ReplayQueue } from './replay-queue.js';
 import { type Unit } from './unit.js';
@@ -123,18 +123,10 @@ export class Output {
       if (unit === undefined) return;
       unit.onStart(now);
       const { payload } = unit;
-      writer.frame(
-        unit.type,
-        unit.flags,
-        unit.sessionId,
-        unit.id,
-        unit.remaining(now),
-        0,
-        unit.meta,
-        payload,
-        0,
-        payload.length,
-      );
+      const head = headOf(unit, now);
+      head.flags = unit.flags;
+      head.total = 0;
+      writer.frame(head, unit.meta, payload, 0, payload.length);
       unit.started = true;
       unit.written = payload.length;
       this.sent.keep(unit);
@@ -224,18 +216,14 @@ function writePiece(writer: FrameWriter, unit: Unit, from: number, to: number, n
   const { payload } = unit;
   const first = from === 0;
   const more = to < payload.length;
-  writer.frame(
-    first ? unit.type : FrameType.FRAG,
-    (first ? unit.flags : unit.flags & Flag.REPLY) | (more ? Flag.MORE : 0),
-    unit.sessionId,
-    unit.id,
-    first ? unit.remaining(now) : 0,
-    first && more ? payload.length : 0,
-    first ? unit.meta : EMPTY,
-    payload,
-    from,
-    to,
-  );
+  const head = headOf(unit, now);
+  if (!first) {
+    head.type = FrameType.FRAG;
+    head.deadline = 0;
+  }
+  head.flags = (first ? unit.flags : unit.flags & Flag.REPLY) | (more ? Flag.MORE : 0);
+  head.total = first && more ? payload.length : 0;
+  writer.frame(head, first ? unit.meta : EMPTY, payload, from, to);
 }
 
 /** What is left without each OPEN and each SEND. END follows its OPEN: the other side never hears of that session. */
@@ -247,6 +235,18 @@ function withoutBeginnings(units: readonly Unit[]): Unit[] {
     return type !== FrameType.SEND && !unopened.has(sessionId);
   });
 }
+
+/** The head of the unit's first frame, but for `flags` and `total`. */
+function headOf(unit: Unit, now: number): FrameHead {
+  HEAD.type = unit.type;
+  HEAD.session = unit.sessionId;
+  HEAD.id = unit.id;
+  HEAD.deadline = unit.remaining(now);
+  return HEAD;
+}
+
+/** One head for all frames of a thread: the writer does not keep it. */
+const HEAD = new FrameHead();
 
 function roomFor(unit: Unit, window: SendWindow | undefined): number {
   if (window === undefined) return MAX_WINDOW;

@@ -12,8 +12,8 @@ import type { SendWindow } from '../flow/windows.js';
 export abstract class Unit {
   type: number;
   flags: number;
-  sessionId: number;
-  id: number;
+  sessionId = 0;
+  id = 0;
   /** Metadata fields but DEADLINE and TOTAL, which are written with the frame. */
   meta: Buffer;
   payload: Buffer;
@@ -24,24 +24,13 @@ export abstract class Unit {
   /** The unit was given up before its first frame was written: no octet of it may leave. */
   isRevoked = false;
   /** The session's byte credit, for units that consume it. */
-  window: SendWindow | undefined;
+  window: SendWindow | undefined = undefined;
 
-  constructor(
-    type: number,
-    flags: number,
-    sessionId: number,
-    id: number,
-    meta: Buffer,
-    payload: Buffer,
-    window: SendWindow | undefined,
-  ) {
+  constructor(type: number, flags: number, meta: Buffer, payload: Buffer) {
     this.type = type;
     this.flags = flags;
-    this.sessionId = sessionId;
-    this.id = id;
     this.meta = meta;
     this.payload = payload;
-    this.window = window;
   }
 
   /** Whether it asks for something: then it leaves a reserve of credit to settlements, which end something. */
@@ -69,7 +58,9 @@ export abstract class Unit {
 /** A frame that nobody waits for. */
 export class ControlUnit extends Unit {
   constructor(type: number, sessionId: number, id: number, meta: Buffer, payload: Buffer) {
-    super(type, 0, sessionId, id, meta, payload, undefined);
+    super(type, 0, meta, payload);
+    this.sessionId = sessionId;
+    this.id = id;
   }
 
   onWritten(): void {

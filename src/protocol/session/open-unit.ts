@@ -14,7 +14,8 @@ export class OpenUnit extends Unit {
   readonly #session: OpeningSession;
 
   constructor(session: OpeningSession, id: number, meta: Buffer, data: Buffer) {
-    super(FrameType.OPEN, 0, id, 0, meta, data, undefined);
+    super(FrameType.OPEN, 0, meta, data);
+    this.sessionId = id;
     this.#session = session;
   }
 

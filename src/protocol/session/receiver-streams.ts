@@ -6,7 +6,7 @@
  * an answer has allowed more by then. So streams are known for a while after their message is settled, and
  * what is late is judged and ignored.
  */
-import { Flag } from '../../wire/index.js';
+import { Flag, type FrameView } from '../../wire/index.js';
 import type { IncomingMessage } from '../message/incoming-message.js';
 import type { ItemLane } from '../stream/item-lane.js';
 import { type ItemHolder, ItemReceiver } from '../stream/item-receiver.js';
@@ -74,14 +74,8 @@ export class ReceiverStreams {
   }
 
   /** ITEM. False where it is late beyond measure. */
-  onItem(
-    flags: number,
-    id: number,
-    bytes: Buffer,
-    start: number,
-    metaLength: number,
-    end: number,
-  ): boolean {
+  onItem(frame: FrameView): boolean {
+    const { id } = frame;
     // [IC-6.48]
     if (this.#receiver.unfinishedId === id)
       throw violation(`An item before message ${id} is complete.`);
@@ -92,21 +86,22 @@ export class ReceiverStreams {
       if (message !== undefined) throw violation(`An item for message ${id}, which is no stream.`);
       if (!isAtMost(id, this.#receiver.lastId))
         throw violation(`An item for message ${id}, never sent.`);
-      this.#receiver.free(end - start, end - start);
+      this.#receiver.free(frame.size, frame.size);
       return false;
     }
-    const fits = items.onItem(flags, bytes, start, metaLength, end);
+    const fits = items.onItem(frame);
     // [IC-8.21]
     if (message !== undefined) this.#onPart(message, items, fits);
     return true;
   }
 
   /** FRAG. False where it continues no item. */
-  onFragment(flags: number, id: number, bytes: Buffer, start: number, end: number): boolean {
+  onFragment(frame: FrameView): boolean {
+    const { id } = frame;
     const message = this.#receiver.find(id);
     const items = (message ?? this.#late.get(id))?.requestItems;
     if (items?.isPartial !== true) return false;
-    const fits = items.onFragment(flags, bytes, start, end);
+    const fits = items.onFragment(frame);
     if (message !== undefined) this.#onPart(message, items, fits);
     return true;
   }

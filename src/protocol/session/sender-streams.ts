@@ -2,7 +2,7 @@
  * The streams of this side's messages in one session: the items of their requests on the way out, those of
  * their answers on the way in.
  */
-import { Flag, FrameType } from '../../wire/index.js';
+import { Flag, FrameType, type FrameView } from '../../wire/index.js';
 import type { Failure } from '../common/failure.js';
 import type { ItemLane } from '../stream/item-lane.js';
 import { type ItemHolder, ItemReceiver } from '../stream/item-receiver.js';
@@ -28,7 +28,7 @@ export interface StreamSender {
 export class SenderStreams {
   readonly #host: SessionHost;
   readonly #sender: StreamSender;
-  /** Set as the session gets its number: nothing arrives before. */
+  /** Counts the octets that items of answers hold: the receiving half of the session, which sets it. */
   holder: ItemHolder | undefined;
   /** Answers of which an item is not whole. */
   readonly #unfinished = new Set<ItemReceiver>();
@@ -61,15 +61,8 @@ export class SenderStreams {
   }
 
   /** ITEM with REPLY. */
-  onItem(
-    flags: number,
-    id: number,
-    bytes: Buffer,
-    start: number,
-    metaLength: number,
-    end: number,
-    now: number,
-  ): void {
+  onItem(frame: FrameView, now: number): void {
+    const { id } = frame;
     const message = this.#sender.find(id);
     // [IC-6.47]
     if (message?.started !== true || message.reply !== undefined) {
@@ -77,23 +70,16 @@ export class SenderStreams {
     }
     const items = (message.replyItems ??= this.#receive(message));
     message.touch(now);
-    this.#onPart(message, items, items.onItem(flags, bytes, start, metaLength, end));
+    this.#onPart(message, items, items.onItem(frame));
   }
 
   /** FRAG with REPLY. False where it continues no item. */
-  onFragment(
-    flags: number,
-    id: number,
-    bytes: Buffer,
-    start: number,
-    end: number,
-    now: number,
-  ): boolean {
-    const message = this.#sender.find(id);
+  onFragment(frame: FrameView, now: number): boolean {
+    const message = this.#sender.find(frame.id);
     const items = message?.replyItems;
     if (message === undefined || items?.isPartial !== true) return false;
     message.touch(now);
-    this.#onPart(message, items, items.onFragment(flags, bytes, start, end));
+    this.#onPart(message, items, items.onFragment(frame));
     return true;
   }
 
@@ -113,16 +99,16 @@ export class SenderStreams {
     return true;
   }
 
-  /** The settlement of a message has begun: `type` and `flags` are those of its first frame. */
-  onSettlement(message: OutgoingMessage, type: number, flags: number): void {
+  /** The settlement of a message has begun with this frame. */
+  onSettlement(message: OutgoingMessage, frame: FrameView): void {
     const { id, requestItems, replyItems } = message;
     // [IC-6.44]
     if (replyItems?.isPartial === true) {
       throw violation(`Message ${id} is settled before an item of its answer is complete.`);
     }
-    message.isStreamed = (flags & Flag.STREAM) !== 0;
+    message.isStreamed = frame.has(Flag.STREAM);
     // [IC-6.57]
-    if (type === FrameType.ACCEPT && replyItems !== undefined && !message.isStreamed) {
+    if (frame.type === FrameType.ACCEPT && replyItems !== undefined && !message.isStreamed) {
       throw violation(`Message ${id} was answered by items, and its ACCEPT has no STREAM.`);
     }
     requestItems?.stop(true);
@@ -144,7 +130,7 @@ export class SenderStreams {
   }
 
   #receive(message: OutgoingMessage): ItemReceiver {
-    if (this.holder === undefined) throw violation('An item on a session without a number.');
+    if (this.holder === undefined) throw new Error('A session has no receiving half.');
     const items = new ItemReceiver(this.#host, this.holder, message.id, 0);
     message.replyItems = items;
     if (message.state !== 'sent') {

@@ -1,9 +1,9 @@
 /** Who is told what happens to a session. */
 import type { Meta } from '../../wire/index.js';
 import type { Failure } from '../common/failure.js';
-import type { ReceiverEvents } from './session-receiver.js';
+import type { ReceiverEffects } from './session-receiver.js';
 
-export interface SessionListener extends ReceiverEvents {
+export interface SessionListener extends Pick<ReceiverEffects, 'onMessage' | 'onMessageTimeout'> {
   /** The other side accepted the session that this side opened. */
   onOpened(meta: Meta, data: Buffer): void;
   /** The session is over: in order (no failure), refused, aborted or lost. Called once. */

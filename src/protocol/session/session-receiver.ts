@@ -6,10 +6,10 @@
  */
 import {
   Code,
-  decodeMeta,
   encodeMeta,
   Flag,
   FrameType,
+  type FrameView,
   GrowingBuffer,
   type Meta,
   nextId,
@@ -25,23 +25,26 @@ import { ReceiverStreams, type StreamReceiver } from './receiver-streams.js';
 import { violation } from '../common/violation.js';
 import type { CreditSource, SessionHost } from './session-host.js';
 import type { SessionSender } from './session-sender.js';
-import { isAtMost, MessageWindow, ReceiveWindow } from '../flow/windows.js';
+import { isAtMost, MessageWindow, ReceiveWindow, type SendWindow } from '../flow/windows.js';
 
-export interface ReceiverEvents {
+/** What the receiving half tells the session. */
+export interface ReceiverEffects {
   /** Start the handler. */
   onMessage(message: IncomingMessage): void;
   /** It was neither accepted nor rejected in time. */
   onMessageTimeout(message: IncomingMessage): void;
+  /** Fewer messages are unsettled than before. */
+  progressed(): void;
 }
 
 export class SessionReceiver implements CreditSource, StreamReceiver {
-  readonly sessionId: number;
+  /** 0 until the session has its number: nothing arrives before. */
+  sessionId = 0;
   readonly window: ReceiveWindow;
   readonly streams: ReceiverStreams;
   readonly #host: SessionHost;
   readonly #sender: SessionSender;
-  readonly #events: ReceiverEvents;
-  readonly #progress: () => void;
+  readonly #effects: ReceiverEffects;
   readonly #messages: MessageWindow;
   readonly #received = new MessageTable<IncomingMessage>();
   /** Whole messages that may not start yet. */
@@ -62,22 +65,21 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
   #onVacant: (() => void) | undefined;
   #nextDeadline = Infinity;
 
-  constructor(
-    host: SessionHost,
-    sessionId: number,
-    sender: SessionSender,
-    events: ReceiverEvents,
-    progress: () => void,
-  ) {
-    this.sessionId = sessionId;
+  /** `sender`: the half of the session that writes the settlements. */
+  constructor(host: SessionHost, sender: SessionSender, effects: ReceiverEffects) {
     this.window = new ReceiveWindow(host.limits.sessionBytes, host.limits.maxFrame);
     this.#host = host;
     this.#sender = sender;
     this.streams = new ReceiverStreams(host, this, sender.lane);
-    this.#events = events;
-    this.#progress = progress;
+    this.#effects = effects;
+    sender.streams.holder = this;
     this.#lastId = host.lastId;
     this.#messages = new MessageWindow(host.limits.messages, host.lastId);
+  }
+
+  /** The byte credit that settlements use. */
+  get replyWindow(): SendWindow {
+    return this.#sender.window;
   }
 
   /** Messages of the other side that are not settled. */
@@ -131,15 +133,8 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
   }
 
   /** SEND. */
-  onSend(
-    flags: number,
-    id: number,
-    bytes: Buffer,
-    start: number,
-    metaLength: number,
-    end: number,
-    now: number,
-  ): void {
+  onSend(frame: FrameView, now: number): void {
+    const { id } = frame;
     // [IC-4.6]
     if (id !== nextId(this.#lastId)) {
       throw violation(`Message ${id} follows message ${this.#lastId}; ids are consecutive.`);
@@ -151,75 +146,69 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     if (this.#partial !== undefined) {
       throw violation(`Message ${id} begins before message ${this.#partial.id} is complete.`);
     }
-    const meta = decodeMeta(FrameType.SEND, bytes, start, start + metaLength);
-    const oneWay = (flags & Flag.ONEWAY) !== 0;
+    const meta = frame.meta();
+    const oneWay = frame.has(Flag.ONEWAY);
     // [IC-10.2]
     const deadline = meta.deadline === undefined ? Infinity : now + meta.deadline;
-    const { window } = this.#sender;
-    const message = new IncomingMessage(this, this.sessionId, id, window, oneWay, deadline, meta);
+    const message = new IncomingMessage(this, frame, meta, deadline);
     this.#lastId = id;
     this.#refusedId = 0;
     if (this.#messages.take(id)) this.#host.creditDue(this);
     this.#received.add(message);
     this.#cancellable += 1;
-    if ((flags & Flag.STREAM) !== 0) this.streams.open(message);
+    if (frame.has(Flag.STREAM)) this.streams.open(message);
     if (deadline < this.#nextDeadline) {
       this.#nextDeadline = deadline;
       this.#host.arm(deadline);
     }
-    const more = (flags & Flag.MORE) !== 0;
+    const more = frame.has(Flag.MORE);
     // [IC-12.8] [IC-12.9]
     // It crossed the GOAWAY. A one-way message could not be told, and is taken.
     if (this.#host.drains && !oneWay) {
       if (more) this.#partial = message;
-      this.giveBack(end - start);
+      this.giveBack(frame.size);
       const text = 'This side is shutting down and takes nothing new.';
       return this.#refuse(message, { code: Code.MESSAGE_DRAINING, text });
     }
     const { maxMessage } = this.#host.limits;
     if (!more) {
-      const size = end - start - metaLength;
+      const size = frame.payloadSize;
       checkTotal(message, size);
       // [IC-6.40]
       if (size > maxMessage) {
-        this.giveBack(end - start);
+        this.giveBack(frame.size);
         return this.#refuseTooLarge(message, size);
       }
-      message.held = message.heldInSession = end - start;
+      message.held = message.heldInSession = frame.size;
       const mayPin = this.#host.pinned <= MAX_PINNED;
-      message.data = keepPayload(bytes, start + metaLength, end, mayPin);
-      message.pinned = pinnedBy(message.data, bytes);
+      message.data = keepPayload(frame, mayPin);
+      message.pinned = pinnedBy(message.data, frame.bytes);
       this.#host.pinned += message.pinned;
       this.#complete(message, now);
     } else {
       this.#partial = message;
       if (message.total > maxMessage) {
-        this.giveBack(end - start);
+        this.giveBack(frame.size);
         return this.#refuseTooLarge(message, message.total);
       }
       message.body = new GrowingBuffer(message.total < 0 ? maxMessage : message.total);
-      this.#append(message, bytes, start + metaLength, end, metaLength);
+      this.#append(message, frame);
     }
   }
 
   /** FRAG of a request. */
-  onFragment(
-    flags: number,
-    id: number,
-    bytes: Buffer,
-    start: number,
-    end: number,
-    now: number,
-  ): void {
+  onFragment(frame: FrameView, now: number): void {
+    const { id } = frame;
+    const more = frame.has(Flag.MORE);
     const message = this.#partial;
     if (message === undefined || message.id !== id) {
       // [IC-6.32]
       if (id !== this.#refusedId)
         throw violation(`A fragment continues message ${id}, which is not open.`);
-      if ((flags & Flag.MORE) === 0) this.#refusedId = 0;
-      return this.giveBack(end - start);
+      if (!more) this.#refusedId = 0;
+      return this.giveBack(frame.size);
     }
-    if (!this.#append(message, bytes, start, end, 0) || (flags & Flag.MORE) !== 0) return;
+    if (!this.#append(message, frame) || more) return;
     const { body } = message;
     checkTotal(message, body?.length ?? 0);
     this.#partial = undefined;
@@ -398,7 +387,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     message.state = 'dispatched';
     message.isRunning = true;
     this.#running += 1;
-    this.#events.onMessage(message);
+    this.#effects.onMessage(message);
   }
 
   #expire(message: IncomingMessage): void {
@@ -407,12 +396,12 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
         code: Code.EXPIRED,
         text: 'Its time was over before it was started.',
       });
-      if (message.oneWay) this.#events.onMessageTimeout(message);
+      if (message.oneWay) this.#effects.onMessageTimeout(message);
       return;
     }
     this.#settle(message, FrameType.REJECT, DEADLINE_META, EMPTY);
     message.abort('timeout');
-    this.#events.onMessageTimeout(message);
+    this.#effects.onMessageTimeout(message);
   }
 
   /** Settles a message whose handler has not started. */
@@ -434,18 +423,12 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
   }
 
   /** Adds a fragment. False where the message was refused for its size. */
-  #append(
-    message: IncomingMessage,
-    bytes: Buffer,
-    start: number,
-    end: number,
-    metaLength: number,
-  ): boolean {
+  #append(message: IncomingMessage, frame: FrameView): boolean {
     const { body, total } = message;
-    const size = (body?.length ?? 0) + end - start;
+    const size = (body?.length ?? 0) + frame.payloadSize;
     // [IC-8.10]
-    message.held += metaLength + end - start;
-    this.#freeInSession(metaLength + end - start);
+    message.held += frame.size;
+    this.#freeInSession(frame.size);
     if (total >= 0 && size > total) {
       throw violation(`Message ${message.id} has more than the ${total} bytes it announced.`);
     }
@@ -454,7 +437,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
       this.#refuseTooLarge(message, size);
       return false;
     }
-    body?.append(bytes, start, end);
+    body?.append(frame.bytes, frame.payloadStart, frame.end);
     return true;
   }
 
@@ -463,7 +446,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     this.#received.delete(message.id);
     this.streams.retire(message);
     if (!message.isRunning) this.#vacate(message);
-    this.#progress();
+    this.#effects.progressed();
   }
 
   /** Its settlement is written and its handler has ended: there is room for another message. [IC-8.9] [IC-15.2] */

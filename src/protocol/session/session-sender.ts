@@ -5,9 +5,9 @@
 import {
   Code,
   DEADLINE_LENGTH,
-  decodeMeta,
   Flag,
   FrameType,
+  type FrameView,
   GrowingBuffer,
   idsAhead,
   MAX_ID,
@@ -179,16 +179,9 @@ export class SessionSender implements ItemCarrier, StreamSender {
   }
 
   /** ACCEPT or REJECT. False where it settles what is settled already. */
-  onSettlement(
-    type: number,
-    flags: number,
-    id: number,
-    bytes: Buffer,
-    start: number,
-    metaLength: number,
-    end: number,
-  ): boolean {
-    const meta = decodeMeta(type, bytes, start, start + metaLength);
+  onSettlement(frame: FrameView): boolean {
+    const { type, id } = frame;
+    const meta = frame.meta();
     const message = this.#sent.get(id);
     if (message?.started !== true) {
       if (message !== undefined || !isAtMost(id, this.#lastId))
@@ -197,18 +190,18 @@ export class SessionSender implements ItemCarrier, StreamSender {
     }
     // [IC-6.35]
     if (message.reply !== undefined) throw violation(`Message ${id} is settled twice.`);
-    this.streams.onSettlement(message, type, flags);
+    this.streams.onSettlement(message, frame);
     // Settled before it was sent whole: the rest is not wanted, and those behind it may go. [IC-9.6]
     if (message === this.#large) {
       this.#stopLarge(message);
       this.pump();
     }
     const { maxMessage } = this.#host.limits;
-    if ((flags & Flag.MORE) === 0) {
-      const size = end - start - metaLength;
+    if (!frame.has(Flag.MORE)) {
+      const size = frame.payloadSize;
       checkTotal(id, meta.total, size);
       if (size > maxMessage) this.#abandon(message, tooLarge(type, size, maxMessage));
-      this.#finish(message, type, meta, keepPayload(bytes, start + metaLength, end));
+      this.#finish(message, type, meta, keepPayload(frame));
       return true;
     }
     const wanted = message.state === 'sent' && (meta.total ?? 0) <= maxMessage;
@@ -219,18 +212,19 @@ export class SessionSender implements ItemCarrier, StreamSender {
       arrived: 0,
     };
     if (!wanted) this.#abandon(message, tooLarge(type, meta.total ?? 0, maxMessage));
-    this.#append(message, bytes, start + metaLength, end);
+    this.#append(message, frame);
     return true;
   }
 
   /** FRAG with REPLY: the next octets of a settlement. */
-  onFragment(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+  onFragment(frame: FrameView): void {
+    const { id } = frame;
     const message = this.#sent.get(id);
     if (message?.reply === undefined) {
       throw violation(`A fragment continues a settlement of message ${id} that did not begin.`);
     }
-    this.#append(message, bytes, start, end);
-    if ((flags & Flag.MORE) !== 0) return;
+    this.#append(message, frame);
+    if (frame.has(Flag.MORE)) return;
     const { type, meta, body, arrived } = message.reply;
     checkTotal(id, meta.total, arrived);
     this.#finish(message, type, meta, body?.take() ?? EMPTY);
@@ -392,18 +386,19 @@ export class SessionSender implements ItemCarrier, StreamSender {
     return true;
   }
 
-  #append(message: OutgoingMessage, bytes: Buffer, start: number, end: number): void {
+  #append(message: OutgoingMessage, frame: FrameView): void {
     const reply = message.reply;
     if (reply === undefined) return;
-    reply.arrived += end - start;
+    reply.arrived += frame.payloadSize;
     const { maxMessage } = this.#host.limits;
     if (reply.arrived > (reply.meta.total ?? Infinity)) {
       throw violation(`A settlement has more than the ${reply.meta.total} bytes it announced.`);
     }
     if (reply.body === undefined || message.state !== 'sent') return;
     // [IC-9.7]
-    if (reply.arrived <= maxMessage) reply.body.append(bytes, start, end);
-    else this.#abandon(message, tooLarge(reply.type, reply.arrived, maxMessage));
+    if (reply.arrived <= maxMessage) {
+      reply.body.append(frame.bytes, frame.payloadStart, frame.end);
+    } else this.#abandon(message, tooLarge(reply.type, reply.arrived, maxMessage));
   }
 
   #finish(message: OutgoingMessage, type: number, meta: Meta, payload: Buffer): void {

@@ -13,7 +13,10 @@ import {
   Code,
   DEADLINE_LENGTH,
   Flag,
+  frameName,
   FrameType,
+  type FrameView,
+  readCredit,
   type Meta,
   ProtocolError,
   quote,
@@ -22,9 +25,11 @@ import {
 import { DRAINING, type Failure, withExecuted } from '../common/failure.js';
 import { encodeFitting } from '../flow/encode-fitting.js';
 import { checkCeiling, checkCredit, type Limits } from '../flow/limits.js';
+import { ownedPartsOf } from '../flow/payload.js';
 import { OpenUnit } from './open-unit.js';
 import type { OutgoingMessage } from '../message/outgoing-message.js';
-import { SessionReceiver } from './session-receiver.js';
+import { type ReceiverEffects, SessionReceiver } from './session-receiver.js';
+import type { IncomingMessage } from '../message/incoming-message.js';
 import { type SessionListener, UNHEARD } from './session-listener.js';
 import { SessionSender } from './session-sender.js';
 import { aborted, ENDED, noPlace, refused, undecided } from './session-failures.js';
@@ -55,17 +60,27 @@ export interface SessionOwner extends SessionHost {
   progressed(): void;
 }
 
-export class SessionMachine {
+/** What OPEN says. */
+export interface SessionOpening {
+  readonly name: string;
+  /** The fields of OPEN but NAME and DEADLINE. */
+  readonly meta: Meta;
+  readonly data: Buffer;
+  /** Milliseconds that the acceptor has, from the moment in which OPEN is written; `Infinity` = no limit. */
+  readonly timeout: number;
+}
+
+export class SessionMachine implements ReceiverEffects {
   readonly name: string;
   /** What OPEN carried, at the acceptor. */
   readonly openMeta: Meta;
   readonly openData: Buffer;
   readonly sender: SessionSender;
+  readonly receiver: SessionReceiver;
   /** Set by the application's side before anything can arrive. */
   listener: SessionListener = UNHEARD;
   readonly #owner: SessionOwner;
   #id = 0;
-  #receiver: SessionReceiver | undefined;
   /** OPEN, where this side writes it. */
   #open: OpenUnit | undefined;
   /** END(0), after this side has pushed it. */
@@ -74,26 +89,18 @@ export class SessionMachine {
   /** Milliseconds that the acceptor has to decide; `Infinity` = no limit. */
   readonly #timeout: number;
   /** See `deadline`. */
-  #deadline: number;
+  #deadline = Infinity;
 
-  private constructor(
-    owner: SessionOwner,
-    name: string,
-    meta: Meta,
-    data: Buffer,
-    state: SessionState,
-    timeout: number,
-    deadline: number,
-  ) {
-    this.name = name;
+  private constructor(owner: SessionOwner, opening: SessionOpening, state: SessionState) {
+    const { meta } = opening;
+    this.name = opening.name;
     this.openMeta = meta;
-    this.openData = data;
+    this.openData = opening.data;
     this.#owner = owner;
     this.#state = state;
-    this.#timeout = timeout;
-    this.#deadline = deadline;
-    if (deadline !== Infinity) owner.arm(deadline);
-    this.sender = new SessionSender(owner, () => this.#progress());
+    this.#timeout = opening.timeout;
+    this.sender = new SessionSender(owner, () => this.progressed());
+    this.receiver = new SessionReceiver(owner, this.sender, this);
     if (state.kind === 'opening') return;
     // OPEN's own credit, where it bears one, replaces the default of the connection. [IC-6.15]
     if (meta.sessionCredit !== undefined) checkCredit(meta.sessionCredit, owner.peer);
@@ -101,34 +108,22 @@ export class SessionMachine {
     if (meta.sessionCredit !== undefined) this.sender.lane.replace(meta.sessionCredit.items);
   }
 
-  /**
-   * A session of this side. It has no number until `start`. `timeout`: milliseconds that the acceptor has from
-   * the moment in which OPEN is written; `Infinity` = no limit.
-   */
-  static opening(
-    owner: SessionOwner,
-    name: string,
-    meta: Meta,
-    data: Buffer,
-    timeout: number,
-  ): SessionMachine {
+  /** A session of this side. It has no number until `start`. */
+  static opening(owner: SessionOwner, opening: SessionOpening): SessionMachine {
+    const { name, meta, data } = opening;
     // Here its opener can be told; OPEN is written later.
     encodeFitting(owner.peer, { ...meta, name }, data, DEADLINE_LENGTH);
-    return new SessionMachine(owner, name, meta, data, { kind: 'opening' }, timeout, Infinity);
+    return new SessionMachine(owner, opening, { kind: 'opening' });
   }
 
   /** A session that the other side has opened. */
-  static pending(
-    owner: SessionOwner,
-    id: number,
-    meta: Meta,
-    data: Buffer,
-    deadline: number,
-  ): SessionMachine {
+  static pending(owner: SessionOwner, frame: FrameView, now: number): SessionMachine {
+    const { meta, data } = ownedPartsOf(frame);
     const { name = '' } = meta;
     const state: SessionState = { kind: 'pending', endSeen: false };
-    const session = new SessionMachine(owner, name, meta, data, state, Infinity, deadline);
-    session.#setId(id);
+    const session = new SessionMachine(owner, { name, meta, data, timeout: Infinity }, state);
+    if (meta.deadline !== undefined) session.#setDeadline(now + meta.deadline);
+    session.#setId(frame.session);
     return session;
   }
 
@@ -143,7 +138,7 @@ export class SessionMachine {
 
   /** Whether it waits for this side's decision, and the other side has sent nothing in it. */
   get isUnused(): boolean {
-    return this.#state.kind === 'pending' && this.#receiver?.isUnused === true;
+    return this.#state.kind === 'pending' && this.receiver.isUnused;
   }
 
   /** Whether the session is over. Closed sessions do not wait for a place. */
@@ -169,19 +164,13 @@ export class SessionMachine {
   /** Starts the acceptor's time, if it has not started: OPEN is written, or waits for nothing but a place. */
   startClock(now: number): void {
     if (this.#deadline !== Infinity || this.#timeout === Infinity) return;
-    this.#deadline = now + this.#timeout;
-    this.#owner.arm(this.#deadline);
+    this.#setDeadline(now + this.#timeout);
   }
 
   /** Messages of both sides that are not settled; the session itself counts until it is decided. */
   get unsettled(): number {
     const itself = this.#state.kind === 'pending' ? 1 : 0;
-    return itself + this.sender.unsettled + (this.#receiver?.unsettled ?? 0);
-  }
-
-  /** Exists once the session has its number. */
-  get receiver(): SessionReceiver | undefined {
-    return this.#receiver;
+    return itself + this.sender.unsettled + this.receiver.unsettled;
   }
 
   /** Writes OPEN under the number that the connection gives. */
@@ -212,7 +201,7 @@ export class SessionMachine {
     this.#push(FrameType.OPENED, meta, data);
     this.#state = endSeen ? { ...ENDING, endSeen } : { kind: 'open' };
     this.sender.start(this.#id);
-    this.#receiver?.start(now);
+    this.receiver.start(now);
     return true;
   }
 
@@ -245,10 +234,10 @@ export class SessionMachine {
 
   /** On another socket: says again what it allows, since credit is not counted and may be lost. */
   announce(): void {
-    // Of one whose OPEN is not written yet, the other side knows nothing, and has nothing to be allowed.
-    if (this.#receiver === undefined || this.#open?.started === false) return;
-    this.#owner.creditDue(this.#receiver);
-    this.#receiver.announceItems();
+    // If OPEN is not written yet, the peer does not know the session.
+    if (this.isUnwritten) return;
+    this.#owner.creditDue(this.receiver);
+    this.receiver.announceItems();
     this.sender.announceItems();
   }
 
@@ -276,10 +265,10 @@ export class SessionMachine {
     switch (this.#state.kind) {
       case 'opening':
         this.#state = { ...ENDING, accepted: false };
-        return this.#progress();
+        return this.progressed();
       case 'open':
         this.#state = { ...ENDING };
-        return this.#progress();
+        return this.progressed();
       case 'pending':
         this.reject(Code.SESSION_REFUSED, 'The session was closed before it was accepted.', EMPTY);
         return;
@@ -291,7 +280,8 @@ export class SessionMachine {
 
   // Frames of the other side.
 
-  onOpened(meta: Meta, data: Buffer, now: number): void {
+  onOpened(frame: FrameView, now: number): void {
+    const { meta, data } = ownedPartsOf(frame);
     const credit = meta.sessionCredit;
     if (credit !== undefined) {
       // [IC-6.17]
@@ -302,19 +292,20 @@ export class SessionMachine {
     switch (this.#state.kind) {
       case 'opening':
         this.#state = { kind: 'open' };
-        this.#receiver?.start(now);
+        this.receiver.start(now);
         return this.listener.onOpened(meta, data);
       case 'ending':
         if (this.#state.accepted) break;
         // This side asked to end before it was accepted.
         this.#state.accepted = true;
-        return this.#receiver?.start(now);
+        return this.receiver.start(now);
       default:
     }
     throw violation(`OPENED for session ${this.#id}, which is open.`);
   }
 
-  onEnd(meta: Meta, data: Buffer): void {
+  onEnd(frame: FrameView): void {
+    const { meta, data } = ownedPartsOf(frame);
     const code = meta.code ?? Code.OK;
     // A refusal is the answer to OPEN, and is not answered itself. [IC-6.18]
     const state = this.#state;
@@ -332,12 +323,11 @@ export class SessionMachine {
       return this.#close(aborted(code, meta, data));
     }
     // [IC-6.19]
-    if (this.#receiver?.hasOpenRequest === true)
-      throw violation(`END of session ${this.#id} amid a request.`);
+    if (this.receiver.hasOpenRequest) throw violation(`END of session ${this.#id} amid a request.`);
     if ('endSeen' in state) state.endSeen = true;
     // [IC-6.20]
     else this.#state = { ...ENDING, endSeen: true };
-    this.#progress();
+    this.progressed();
   }
 
   /** Only what a handler gave is accepted, and no handler starts before OPENED. [IC-6.34] [IC-6.49] */
@@ -354,49 +344,78 @@ export class SessionMachine {
     }
   }
 
-  /** ITEM. False where it is late beyond measure. */
-  onItem(
-    flags: number,
-    id: number,
-    bytes: Buffer,
-    start: number,
-    metaLength: number,
-    end: number,
-    now: number,
-  ): boolean {
-    if ((flags & Flag.REPLY) === 0) {
+  /**
+   * A frame of a message: SEND, FRAG, ACCEPT, REJECT, CANCEL or ITEM. Returns false if the frame changes nothing and
+   * costs the flood budget. [IC-7.9]
+   */
+  onMessageFrame(frame: FrameView, now: number): boolean {
+    switch (frame.type) {
+      case FrameType.SEND:
+        this.checkOpen('SEND');
+        this.receiver.onSend(frame, now);
+        return true;
+      case FrameType.ITEM:
+        return this.#onItem(frame, now);
+      case FrameType.FRAG:
+        this.#onFragment(frame, now);
+        return true;
+      case FrameType.ACCEPT:
+        this.checkAnswered('ACCEPT');
+        return this.#onSettlement(frame);
+      case FrameType.REJECT:
+        return this.#onSettlement(frame);
+      case FrameType.CANCEL:
+        this.receiver.giveBack(frame.size);
+        return this.receiver.onCancel(frame.id);
+      default:
+        throw new Error(`${frameName(frame.type)} is no frame of a message.`);
+    }
+  }
+
+  #onSettlement(frame: FrameView): boolean {
+    // The answers to this side's own messages take none of the memory for handlers: their credit goes back at once.
+    this.receiver.giveBack(frame.size);
+    return this.sender.onSettlement(frame);
+  }
+
+  /** Returns false for an item of a message that this side no longer remembers. */
+  #onItem(frame: FrameView, now: number): boolean {
+    if (!frame.has(Flag.REPLY)) {
       this.checkOpen('ITEM');
-      return this.#receiver?.streams.onItem(flags, id, bytes, start, metaLength, end) ?? true;
+      return this.receiver.streams.onItem(frame);
     }
     this.checkAnswered('ITEM');
-    this.sender.streams.onItem(flags, id, bytes, start, metaLength, end, now);
+    this.sender.streams.onItem(frame, now);
     return true;
   }
 
-  /** FRAG. False where it continues no item. */
-  onItemFragment(
-    flags: number,
-    id: number,
-    bytes: Buffer,
-    start: number,
-    end: number,
-    now: number,
-  ): boolean {
-    if ((flags & Flag.REPLY) !== 0) {
-      return this.sender.streams.onFragment(flags, id, bytes, start, end, now);
+  /** A FRAG continues the item that has begun, or else the request or the settlement. */
+  #onFragment(frame: FrameView, now: number): void {
+    if (!frame.has(Flag.REPLY)) {
+      if (!this.receiver.streams.onFragment(frame)) this.receiver.onFragment(frame, now);
+    } else if (!this.sender.streams.onFragment(frame, now)) {
+      this.receiver.giveBack(frame.size);
+      this.sender.onFragment(frame);
     }
-    return this.#receiver?.streams.onFragment(flags, id, bytes, start, end) ?? false;
+  }
+
+  /** CREDIT of this session. Returns false if it allows nothing new. */
+  onCredit(frame: FrameView, now: number): boolean {
+    const { count, bytes } = readCredit(frame.bytes, frame.payloadStart, frame.end);
+    if (frame.id !== 0) return this.#onItemCredit(frame, count, now);
+    return this.sender.onCredit(count, bytes);
   }
 
   /** CREDIT for the items of a stream: REPLY says that this side gave the id. False where it is of no use. */
-  onItemCredit(flags: number, id: number, limit: number, now: number): boolean {
-    if ((flags & Flag.REPLY) !== 0) return this.sender.streams.onCredit(id, limit, now);
-    return this.#receiver?.streams.onCredit(id, limit) ?? false;
+  #onItemCredit(frame: FrameView, limit: number, now: number): boolean {
+    const { id } = frame;
+    if (frame.has(Flag.REPLY)) return this.sender.streams.onCredit(id, limit, now);
+    return this.receiver.streams.onCredit(id, limit);
   }
 
   /** Returns the next deadline. */
   onTime(now: number): number {
-    const next = Math.min(this.sender.onTime(now), this.#receiver?.onTime(now) ?? Infinity);
+    const next = Math.min(this.sender.onTime(now), this.receiver.onTime(now));
     const state = this.#state;
     if (state.kind !== 'pending' && !this.#isUnanswered) return next;
     // After its END, the clock of the acceptor counts: it may have accepted meanwhile.
@@ -414,11 +433,11 @@ export class SessionMachine {
     if (isUnheard) this.#revokeFrames();
     this.#state = { kind: 'closed' };
     this.#owner.forget(this);
-    this.#receiver?.close();
+    this.receiver.close();
     const tell = reason === undefined ? () => this.sender.finish(ENDED) : this.sender.fail(reason);
     return () => {
       tell();
-      this.#receiver?.fail(() => this.#owner.vacate(this));
+      this.receiver.fail(() => this.#owner.vacate(this));
       this.listener.onClosed(reason);
       this.#owner.progressed();
     };
@@ -439,27 +458,30 @@ export class SessionMachine {
     return state.kind === 'opening' || (state.kind === 'ending' && !state.accepted);
   }
 
-  #setId(id: number): void {
-    this.#id = id;
-    const receiver = new SessionReceiver(
-      this.#owner,
-      id,
-      this.sender,
-      {
-        onMessage: (message) => this.listener.onMessage(message),
-        onMessageTimeout: (message) => this.listener.onMessageTimeout(message),
-      },
-      () => this.#progress(),
-    );
-    this.#receiver = receiver;
-    this.sender.streams.holder = receiver;
+  #setDeadline(deadline: number): void {
+    this.#deadline = deadline;
+    this.#owner.arm(deadline);
   }
 
-  /** Takes an ending session on, as far as it has come. */
-  #progress(): void {
+  #setId(id: number): void {
+    this.#id = this.receiver.sessionId = id;
+  }
+
+  /** Starts the handler of a message. */
+  onMessage(message: IncomingMessage): void {
+    this.listener.onMessage(message);
+  }
+
+  /** A message was neither accepted nor rejected in time. */
+  onMessageTimeout(message: IncomingMessage): void {
+    this.listener.onMessageTimeout(message);
+  }
+
+  /** Less waits than before, or is unsettled: an ending session goes on as far as it can. */
+  progressed(): void {
     this.#owner.progressed();
     const state = this.#state;
-    const unsettled = this.sender.unsettled + (this.#receiver?.unsettled ?? 0);
+    const unsettled = this.sender.unsettled + this.receiver.unsettled;
     if (state.kind === 'pending' && state.endSeen && unsettled === 0) {
       // Ended by its opener with nothing left to decide on.
       this.#push(FrameType.END, {}, EMPTY);

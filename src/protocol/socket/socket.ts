@@ -10,14 +10,13 @@
  */
 import {
   Code,
-  decodeFrame,
-  decodeMeta,
   DEFAULT_META_SIZE,
   encodeFrame,
   encodePreface,
   FIRST_IGNORABLE_TYPE,
   FrameDecoder,
   type FrameSink,
+  type FrameView,
   FrameType,
   frameName,
   isSequenced,
@@ -84,7 +83,7 @@ export class SocketMachine implements FrameSink {
   #now: number;
   readonly #pings = new Pings();
   /** Frames that wait until the application has seen what came before them. */
-  #held: Parameters<FrameSink['onFrame']>[] | undefined;
+  #held: FrameView[] | undefined;
   readonly #stalls = new StallWatch();
   /** How long the handshake may take. */
   readonly #patience: TimeBudget;
@@ -135,7 +134,7 @@ export class SocketMachine implements FrameSink {
     const frames = this.#held ?? [];
     this.#held = undefined;
     try {
-      for (const frame of frames) this.onFrame(...frame);
+      for (const frame of frames) this.onFrame(frame);
     } catch (error) {
       this.#onError(error);
     }
@@ -247,58 +246,37 @@ export class SocketMachine implements FrameSink {
     if (this.#control.flushLast(writer)) this.#effects.end();
   }
 
-  onFrame(
-    type: number,
-    flags: number,
-    session: number,
-    id: number,
-    bytes: Buffer,
-    start: number,
-    metaLength: number,
-    end: number,
-  ): void {
+  onFrame(frame: FrameView): void {
     this.#stalls.onFrame();
     if (this.#held !== undefined) {
-      this.#held.push([type, flags, session, id, bytes, start, metaLength, end]);
+      this.#held.push(frame.copy());
       return;
     }
+    const { type } = frame;
     const state = this.#state;
     if (state.kind === 'open') {
-      if (isSequenced(type) || type === FrameType.CREDIT) {
-        state.connection.onFrame(
-          type,
-          flags,
-          session,
-          id,
-          bytes,
-          start,
-          metaLength,
-          end,
-          this.#now,
-        );
-      } else {
-        this.#onSocketFrame(state.connection, type, id, bytes, start, metaLength, end);
-      }
+      if (isSequenced(type) || type === FrameType.CREDIT)
+        state.connection.onFrame(frame, this.#now);
+      else this.#onSocketFrame(state.connection, frame);
       return;
     }
     // [IC-17.6]
     if (state.kind === 'closing' || state.kind === 'closed') return;
     // A dialer that gives up while this side's application decides.
     if (state.kind === 'judging' && type === FrameType.CLOSE) {
-      return this.#onClose(bytes, start, metaLength, end);
+      return this.#onClose(frame);
     }
     if (state.kind !== 'greeting') {
       throw new ProtocolError(Code.STATE, `${frameName(type)} before the handshake was answered.`);
     }
-    const frame = decodeFrame(type, flags, session, id, bytes, start, metaLength, end);
     const { role } = this.#settings;
     if (role === 'listener' && type === FrameType.HELLO) {
-      this.#state = { kind: 'judging', hello: readGreeting(frame) };
+      this.#state = { kind: 'judging', hello: readGreeting(frame.decode()) };
       this.#effects.handshake(this.#state.hello);
     } else if (role === 'dialer' && type === FrameType.WELCOME) {
-      this.#onWelcome(readGreeting(frame));
+      this.#onWelcome(readGreeting(frame.decode()));
     } else if (type === FrameType.CLOSE) {
-      this.#onClose(bytes, start, metaLength, end);
+      this.#onClose(frame);
     } else {
       throw new ProtocolError(Code.STATE, `${frameName(type)} before the handshake.`);
     }
@@ -381,15 +359,8 @@ export class SocketMachine implements FrameSink {
     this.#effects.arm(keepalive.nextCheck);
   }
 
-  #onSocketFrame(
-    connection: ConnectionMachine,
-    type: number,
-    id: number,
-    bytes: Buffer,
-    start: number,
-    metaLength: number,
-    end: number,
-  ): void {
+  #onSocketFrame(connection: ConnectionMachine, frame: FrameView): void {
+    const { type, id } = frame;
     switch (type) {
       case FrameType.PING:
         // Those of one tick have one answer, and the others cost.
@@ -399,10 +370,10 @@ export class SocketMachine implements FrameSink {
         if (!this.#pings.answer(id, this.#now)) connection.flood(this.#now);
         return;
       case FrameType.CLOSE:
-        return this.#onClose(bytes, start, metaLength, end);
+        return this.#onClose(frame);
       case FrameType.GOAWAY:
         // Whatever it says, if it is well formed. [IC-6.43]
-        decodeMeta(type, bytes, start, start + metaLength);
+        frame.meta();
         return connection.onGoaway(this.#now);
       default:
         // [IC-16.6] [IC-16.7]
@@ -411,13 +382,13 @@ export class SocketMachine implements FrameSink {
     }
   }
 
-  #onClose(bytes: Buffer, start: number, metaLength: number, end: number): void {
-    const frame = decodeFrame(FrameType.CLOSE, 0, 0, 0, bytes, start, metaLength, end);
-    const code = frame.meta.code ?? Code.OK;
-    const reason = frame.meta.text ?? '';
+  #onClose(frame: FrameView): void {
+    const { meta, payload } = frame.decode();
+    const code = meta.code ?? Code.OK;
+    const reason = meta.text ?? '';
     const open = this.#state.kind === 'open';
     // [IC-12.3]
-    const failure = closedByPeer(code, reason, Buffer.from(frame.payload), open);
+    const failure = closedByPeer(code, reason, Buffer.from(payload), open);
     this.#effects.end();
     if (open && code === Code.OK) this.#finish(failure, 'in order');
     else this.#finish(failure, endsConnection(code) ? 'connection' : 'socket');

@@ -11,9 +11,8 @@ import {
   addBytes,
   bytesBetween,
   Code,
-  decodeMeta,
   Flag,
-  FrameType,
+  type FrameView,
   GrowingBuffer,
   ProtocolError,
 } from '../../wire/index.js';
@@ -131,8 +130,8 @@ export class ItemReceiver {
   }
 
   /** ITEM. False where it is larger than this side takes. */
-  onItem(flags: number, bytes: Buffer, start: number, metaLength: number, end: number): boolean {
-    const { total = -1, metadata } = decodeMeta(FrameType.ITEM, bytes, start, start + metaLength);
+  onItem(frame: FrameView): boolean {
+    const { total = -1, metadata } = frame.meta();
     if (this.#endSeen) throw violation(`Message ${this.id} has an item after its last.`);
     // [IC-6.48]
     if (this.#partial !== undefined) {
@@ -143,14 +142,14 @@ export class ItemReceiver {
     }
     // [IC-8.16]
     this.#received = addBytes(this.#received, 1);
-    this.#endSeen = (flags & Flag.END) !== 0;
-    const octets = end - start;
-    if ((flags & Flag.MORE) !== 0) return this.#begin(total, bytes, start, metaLength, end);
-    this.#checkTotal(total, octets - metaLength);
+    this.#endSeen = frame.has(Flag.END);
+    if (frame.has(Flag.MORE)) return this.#begin(total, frame);
+    const octets = frame.size;
+    this.#checkTotal(total, frame.payloadSize);
     // An end alone, whatever fields it has that nobody knows, is no element. [IC-6.50]
-    const isBare = octets === metaLength && total < 0 && metadata === undefined;
+    const isBare = frame.payloadSize === 0 && total < 0 && metadata === undefined;
     if (this.#state !== 'dropped' && !(this.#endSeen && isBare)) {
-      return this.#keep(bytes, start, metaLength, end);
+      return this.#keep(frame);
     }
     this.#holder.free(octets, octets);
     this.#sink?.onItem();
@@ -158,11 +157,11 @@ export class ItemReceiver {
   }
 
   /** FRAG, while `isPartial`. False where the item is larger than this side takes. */
-  onFragment(flags: number, bytes: Buffer, start: number, end: number): boolean {
+  onFragment(frame: FrameView): boolean {
     const item = this.#partial;
     if (item === undefined) return true;
-    if (!this.#append(item, bytes, start, end)) return false;
-    if ((flags & Flag.MORE) !== 0) return true;
+    if (!this.#append(item, frame)) return false;
+    if (frame.has(Flag.MORE)) return true;
     this.#checkTotal(item.total, item.arrived);
     this.#partial = undefined;
     if (item.body === undefined) return true;
@@ -224,38 +223,37 @@ export class ItemReceiver {
     if (this.#partial !== undefined) this.#discard(this.#partial);
   }
 
-  #begin(total: number, bytes: Buffer, start: number, metaLength: number, end: number): boolean {
+  #begin(total: number, frame: FrameView): boolean {
     const { maxMessage } = this.#host.limits;
     const wanted = this.#state !== 'dropped' && total <= maxMessage;
     const body = wanted ? new GrowingBuffer(total < 0 ? maxMessage : total) : undefined;
     this.#partial = { total, arrived: 0, body, held: 0, inSession: 0 };
-    this.#hold(this.#partial, metaLength);
-    const fits = this.#append(this.#partial, bytes, start + metaLength, end);
+    const fits = this.#append(this.#partial, frame);
     return fits && (wanted || this.#state === 'dropped');
   }
 
-  #append(item: PartialItem, bytes: Buffer, start: number, end: number): boolean {
-    this.#hold(item, end - start);
-    item.arrived += end - start;
+  #append(item: PartialItem, frame: FrameView): boolean {
+    this.#hold(item, frame.size);
+    item.arrived += frame.payloadSize;
     if (item.total >= 0 && item.arrived > item.total) this.#checkTotal(item.total, item.arrived);
     if (item.body === undefined) return true;
     if (item.arrived > this.#host.limits.maxMessage) {
       this.#discard(item);
       return false;
     }
-    item.body.append(bytes, start, end);
+    item.body.append(frame.bytes, frame.payloadStart, frame.end);
     return true;
   }
 
-  #keep(bytes: Buffer, start: number, metaLength: number, end: number): boolean {
-    const octets = end - start;
-    if (octets - metaLength > this.#host.limits.maxMessage) {
+  #keep(frame: FrameView): boolean {
+    const octets = frame.size;
+    if (frame.payloadSize > this.#host.limits.maxMessage) {
       this.#holder.free(octets, octets);
       return false;
     }
     const mayPin = this.#host.pinned <= MAX_PINNED;
-    const payload = keepPayload(bytes, start + metaLength, end, mayPin);
-    const pinned = pinnedBy(payload, bytes);
+    const payload = keepPayload(frame, mayPin);
+    const pinned = pinnedBy(payload, frame.bytes);
     this.#host.pinned += pinned;
     this.#items.push({ payload, pinned, held: octets, inSession: octets });
     this.#sink?.onItem();

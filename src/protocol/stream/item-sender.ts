@@ -20,8 +20,8 @@ export interface ItemSource {
 
 export class ItemSender implements WaitingStream {
   readonly #lane: ItemLane;
-  readonly #sessionId: number;
-  readonly #id: number;
+  readonly sessionId: number;
+  readonly id: number;
   readonly #flags: number;
   #source: ItemSource | undefined;
   #state: 'held' | 'open' | 'over' = 'held';
@@ -41,8 +41,8 @@ export class ItemSender implements WaitingStream {
   /** `flags`: REPLY for an answer's items. */
   constructor(lane: ItemLane, sessionId: number, id: number, flags: number) {
     this.#lane = lane;
-    this.#sessionId = sessionId;
-    this.#id = id;
+    this.sessionId = sessionId;
+    this.id = id;
     this.#flags = flags;
     this.#limit = lane.items | 0;
   }
@@ -147,9 +147,9 @@ export class ItemSender implements WaitingStream {
   }
 
   #give(payload: Buffer, flags: number): void {
-    if (!this.isReady) throw new Error(`Message ${this.#id} takes no item now.`);
+    if (!this.isReady) throw new Error(`Message ${this.id} takes no item now.`);
     const { window } = this.#lane;
-    this.#next = new OutgoingItem(this, flags, this.#sessionId, this.#id, payload, window);
+    this.#next = new OutgoingItem(this, flags, payload, window);
     this.#advance();
   }
 

@@ -3,18 +3,22 @@ import { FrameType, EMPTY } from '../../wire/index.js';
 import { Unit } from '../output/unit.js';
 import type { SendWindow } from '../flow/windows.js';
 
-export class OutgoingItem extends Unit {
-  readonly #stream: { onItemWritten(item: OutgoingItem): void };
+/** The stream that the item belongs to. */
+interface ItemStream {
+  readonly sessionId: number;
+  /** The id of the message. */
+  readonly id: number;
+  onItemWritten(item: OutgoingItem): void;
+}
 
-  constructor(
-    stream: { onItemWritten(item: OutgoingItem): void },
-    flags: number,
-    sessionId: number,
-    id: number,
-    payload: Buffer,
-    window: SendWindow,
-  ) {
-    super(FrameType.ITEM, flags, sessionId, id, EMPTY, payload, window);
+export class OutgoingItem extends Unit {
+  readonly #stream: ItemStream;
+
+  constructor(stream: ItemStream, flags: number, payload: Buffer, window: SendWindow) {
+    super(FrameType.ITEM, flags, EMPTY, payload);
+    this.sessionId = stream.sessionId;
+    this.id = stream.id;
+    this.window = window;
     this.#stream = stream;
   }
 

@@ -1,11 +1,11 @@
 // The small parts of the floor, where a pair of machines would not reach their edges.
 import { describe, expect, it } from '@jest/globals';
-import { FrameWriter } from '../../../src/protocol/output/frame-writer.js';
+import { FrameHead, FrameWriter } from '../../../src/protocol/output/frame-writer.js';
 import { MessageTable } from '../../../src/protocol/message/message-table.js';
 import { keepPayload } from '../../../src/protocol/flow/payload.js';
 import { Queue } from '../../../src/protocol/common/queue.js';
 import { cutText } from '../../../src/protocol/common/text.js';
-import { FrameType, MAX_ID } from '../../../src/wire/index.js';
+import { FrameType, FrameView, MAX_ID } from '../../../src/wire/index.js';
 import { Random } from '../../support/random.js';
 
 describe('Queue', () => {
@@ -88,12 +88,16 @@ describe('MessageTable', () => {
   });
 });
 
+function headOf(type: number): FrameHead {
+  return Object.assign(new FrameHead(), { type, session: 1, id: 1 });
+}
+
 describe('FrameWriter', () => {
   /** Writes a frame with this payload, and returns what came out, as it lies in the writer's memory. */
   function write(writer: FrameWriter, payload: Buffer, meta = Buffer.alloc(0)): Buffer[] {
     const chunks: Buffer[] = [];
     writer.begin((chunk) => chunks.push(chunk));
-    writer.frame(FrameType.SEND, 0, 1, 1, 0, 0, meta, payload, 0, payload.length);
+    writer.frame(headOf(FrameType.SEND), meta, payload, 0, payload.length);
     writer.finish();
     return chunks;
   }
@@ -150,7 +154,7 @@ describe('FrameWriter', () => {
     const writer = new FrameWriter();
 
     expect(() =>
-      writer.frame(1, 0, 0, 0, 0, 0, Buffer.alloc(0), Buffer.alloc(9000), 0, 9000),
+      writer.frame(headOf(FrameType.SEND), Buffer.alloc(0), Buffer.alloc(9000), 0, 9000),
     ).toThrow('outside begin()');
   });
 });
@@ -164,7 +168,8 @@ describe('keepPayload', () => {
   ])('of %s', (_, size, chunk, isView) => {
     const bytes = Buffer.alloc(chunk, 7);
 
-    const kept = keepPayload(bytes, 10, 10 + size);
+    const frame = Object.assign(new FrameView(), { bytes, start: 10, end: 10 + size });
+    const kept = keepPayload(frame);
 
     expect([...kept]).toEqual([...bytes.subarray(10, 10 + size)]);
     expect(kept.buffer === bytes.buffer).toBe(isView);

@@ -177,7 +177,7 @@ describe('Cancelling a large message', () => {
 
     expect(listener.messages).toEqual([]);
     expect(pair.listener.connection.receiveWindow.held).toBe(0);
-    expect([dialer.machine.sender.unsettled, listener.machine.receiver?.unsettled]).toEqual([0, 0]);
+    expect([dialer.machine.sender.unsettled, listener.machine.receiver.unsettled]).toEqual([0, 0]);
   });
 
   it('that is one-way frees both sides as well', () => {
@@ -194,7 +194,7 @@ describe('Cancelling a large message', () => {
 
     expect(send.outcome).toBe('failed cancelled no');
     expect(listener.messages.map(({ text }) => text)).toEqual(['next']);
-    expect(listener.machine.receiver?.unsettled).toBe(1);
+    expect(listener.machine.receiver.unsettled).toBe(1);
   });
 
   it('while its answer comes in fragments lets the answer end', () => {

@@ -36,7 +36,7 @@ describe('A message that nobody settles in time', () => {
 
     expect(send.outcome).toBe('failed timeout maybe');
     expect(pair.dialer.log.linesButCredit()).toHaveLength(2);
-    expect([dialer.machine.sender.unsettled, listener.machine.receiver?.unsettled]).toEqual([0, 0]);
+    expect([dialer.machine.sender.unsettled, listener.machine.receiver.unsettled]).toEqual([0, 0]);
   });
 
   it('is told by its receiver alone where the sender cannot be reached meanwhile', () => {
@@ -238,7 +238,7 @@ describe('Handlers that end others', () => {
       'failed',
       'failed',
     ]);
-    expect(listener.machine.receiver?.unsettled).toBe(0);
+    expect(listener.machine.receiver.unsettled).toBe(0);
   });
 
   it('when the connection ends leave each message with one end', () => {

@@ -78,7 +78,7 @@ describe('The keepalive', () => {
   it('takes any octet for a sign of life [IC-11.2]', () => {
     const peer = SimPeer.greeted('listener', { limits: { idle: 1000 } }, { idle: 0 });
     const ping = Buffer.alloc(HEADER_LENGTH);
-    writeHeader(ping, 0, FrameType.PING, 0, 0, 0, 0, 7);
+    writeHeader(ping, 0, { type: FrameType.PING, flags: 0, session: 0, id: 7 }, 0, 0);
 
     for (const octet of ping) {
       peer.advance(999);
@@ -291,7 +291,7 @@ describe('A socket that stands still', () => {
   it('is closed where one frame does not get complete (M85)', () => {
     const peer = SimPeer.greeted('listener', {}, { idle: 3000 });
     const header = Buffer.alloc(HEADER_LENGTH);
-    writeHeader(header, 0, FrameType.OPEN, 0, 0, 1000, 1, 0);
+    writeHeader(header, 0, { type: FrameType.OPEN, flags: 0, session: 1, id: 0 }, 0, 1000);
     peer.bytes(header);
 
     for (let time = 0; time < STALL + 2000; time += 1000) {
@@ -306,7 +306,7 @@ describe('A socket that stands still', () => {
   it('is not where frames do, though one is always under way', () => {
     const peer = SimPeer.greeted('listener', {}, { idle: 3000 });
     const ping = Buffer.alloc(HEADER_LENGTH);
-    writeHeader(ping, 0, FrameType.PING, 0, 0, 0, 0, 1);
+    writeHeader(ping, 0, { type: FrameType.PING, flags: 0, session: 0, id: 1 }, 0, 0);
     peer.bytes(ping.subarray(0, 8));
 
     for (let time = 0; time < 3 * STALL; time += 1000) {
@@ -320,7 +320,7 @@ describe('A socket that stands still', () => {
   it('with half a frame has its whole time after a standstill of this thread', () => {
     const peer = SimPeer.greeted('listener', { limits: { idle: 0 } }, { idle: 3000 });
     const ping = Buffer.alloc(HEADER_LENGTH);
-    writeHeader(ping, 0, FrameType.PING, 0, 0, 0, 0, 1);
+    writeHeader(ping, 0, { type: FrameType.PING, flags: 0, session: 0, id: 1 }, 0, 0);
     peer.bytes(ping.subarray(0, 8));
     peer.advance(2000);
 

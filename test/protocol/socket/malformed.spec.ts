@@ -40,7 +40,7 @@ function raw(type: number, frame: RawFrame = {}): Buffer {
   const { flags = 0, session = 0, id = 0, meta = EMPTY, payload = EMPTY } = frame;
   const { metaLength = meta.length, bodyLength = meta.length + payload.length } = frame;
   const header = Buffer.alloc(HEADER_LENGTH);
-  writeHeader(header, 0, type, flags, metaLength, bodyLength, session, id);
+  writeHeader(header, 0, { type, flags, session, id }, metaLength, bodyLength);
   return Buffer.concat([header, meta, payload]);
 }
 

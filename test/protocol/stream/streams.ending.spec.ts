@@ -29,7 +29,7 @@ function streaming(
 function expectNothingHeld({ pair, dialer, listener }: Streaming): void {
   const windows = [pair.dialer, pair.listener].map((side) => side.connection.receiveWindow);
   for (const { machine } of [dialer, listener]) {
-    if (machine.state.kind !== 'closed') windows.push(machine.receiver!.window);
+    if (machine.state.kind !== 'closed') windows.push(machine.receiver.window);
   }
   expect(windows.every(({ held }) => held === 0)).toBe(true);
 }
@@ -123,7 +123,7 @@ describe('A stream that is cancelled', () => {
     message.read();
     expect(message.items).toEqual([]);
     expect(pair.listener.connection.receiveWindow.held).toBe(0);
-    expect(run.listener.machine.receiver?.unsettled).toBe(1);
+    expect(run.listener.machine.receiver.unsettled).toBe(1);
     message.reject(Code.CANCELLED_RUNNING);
     pair.run();
     expect(run.dialer.machine.sender.unsettled).toBe(0);
@@ -272,7 +272,7 @@ describe('The time of a stream', () => {
     const { pair, send, message } = streaming({}, { patience: 500 });
     message.readAll();
     pair.run();
-    const sender = message.session.machine.receiver!.streams.reply(message.incoming, {
+    const sender = message.session.machine.receiver.streams.reply(message.incoming, {
       onReady: () => undefined,
     });
     for (let round = 0; round < 6; round++) {

@@ -376,7 +376,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     const { peer, theirs } = connected();
     theirs.readAll();
     const header = Buffer.alloc(16);
-    writeHeader(header, 0, ITEM, END, meta.length, meta.length, 1, 1);
+    writeHeader(header, 0, { type: ITEM, flags: END, session: 1, id: 1 }, meta.length, meta.length);
 
     peer.bytes(Buffer.concat([header, meta]));
 

@@ -19,7 +19,7 @@ const numbers = (count: number): string[] => Array.from({ length: count }, (_, a
 /** Nothing is held any more, in either direction. */
 function expectNothingHeld({ pair, dialer, listener }: Joined): void {
   const windows = [pair.dialer, pair.listener].map((side) => side.connection.receiveWindow);
-  for (const { machine } of [dialer, listener]) windows.push(machine.receiver!.window);
+  for (const { machine } of [dialer, listener]) windows.push(machine.receiver.window);
   expect(windows.map(({ held }) => held)).toEqual([0, 0, 0, 0]);
 }
 
@@ -198,7 +198,7 @@ describe('An answer in a stream', () => {
     expect(listener.last.incoming.replyItems?.isReady).toBe(false);
     listener.last.reject(Code.CANCELLED_RUNNING);
     pair.run();
-    expect([dialer.machine.sender.unsettled, listener.machine.receiver?.unsettled]).toEqual([0, 0]);
+    expect([dialer.machine.sender.unsettled, listener.machine.receiver.unsettled]).toEqual([0, 0]);
     expectNothingHeld({ pair, dialer, listener });
   });
 
@@ -206,7 +206,7 @@ describe('An answer in a stream', () => {
     const { pair, dialer, listener } = joined({ limits: { items: 3 } });
     listener.onHandle = (message) => {
       message.reads = true;
-      const sender = listener.machine.receiver!.streams.reply(message.incoming, {
+      const sender = listener.machine.receiver.streams.reply(message.incoming, {
         onReady: () => undefined,
       });
       // Echoes each item as it comes; what cannot go yet is dropped.
@@ -299,7 +299,7 @@ describe('Item credit', () => {
     const send = dialer.send('x', { takesItems: true });
     send.reads = false;
     pair.run();
-    listener.machine.onItemCredit(0, 1, 10, 0);
+    listener.machine.receiver.streams.onCredit(1, 10);
 
     const source = listener.last.stream(numbers(50));
 
@@ -446,7 +446,7 @@ describe('Large items', () => {
     expect(listener.last.aborted).toBe('cancelled');
     listener.last.reject();
     pair.run();
-    expect(listener.machine.receiver?.unsettled).toBe(0);
+    expect(listener.machine.receiver.unsettled).toBe(0);
     expectNothingHeld({ pair, dialer, listener });
   });
 });

@@ -34,7 +34,7 @@ function asking(options: SendOptions): Asking {
 }
 
 function replyOf({ session, incoming }: SimMessage): ItemSender {
-  return session.machine.receiver!.streams.reply(incoming, { onReady: () => undefined });
+  return session.machine.receiver.streams.reply(incoming, { onReady: () => undefined });
 }
 
 const cancels = ({ pair }: Asking): number =>
@@ -155,7 +155,7 @@ describe('An answer that begins as the time runs out', () => {
     run.message.reject();
     run.pair.run();
     expect(cancels(run)).toBe(1);
-    expect(run.message.session.machine.receiver?.unsettled).toBe(0);
+    expect(run.message.session.machine.receiver.unsettled).toBe(0);
     expect(run.pair.dialer.connection.receiveWindow.held).toBe(0);
   });
 

@@ -1,4 +1,4 @@
-import { FrameDecoder, ProtocolError, decodeFrame } from '../../../src/wire/index.js';
+import { FrameDecoder, type FrameView, ProtocolError } from '../../../src/wire/index.js';
 import type { Frame, FrameLimits, FrameSink } from '../../../src/wire/index.js';
 
 /** The limits the vectors were made for. */
@@ -8,8 +8,8 @@ export const LIMITS: FrameLimits = { maxFrame: 65_536, maxMeta: 8192 };
 export class Collector implements FrameSink {
   readonly frames: Frame[] = [];
 
-  onFrame(...args: Parameters<FrameSink['onFrame']>): void {
-    const frame = decodeFrame(...args);
+  onFrame(view: FrameView): void {
+    const frame = view.decode();
     this.frames.push({ ...frame, payload: Buffer.from(frame.payload) });
   }
 }

@@ -1,11 +1,10 @@
 /** What one side of a socket has written, as frames, to be read by a test. */
 import {
-  decodeFrame,
   describeFrame,
   type encodeFrame,
   type Frame,
   FrameDecoder,
-  type FrameSink,
+  type FrameView,
   frameName,
   MAX_BODY_LENGTH,
   MAX_META_LENGTH,
@@ -52,10 +51,9 @@ export class FrameLog {
   }
 
   #newDecoder(): FrameDecoder {
-    const onFrame = (...header: Parameters<FrameSink['onFrame']>): void => {
-      const frame = decodeFrame(...header);
-      const size = header[7] - header[5];
-      const kept = { ...frame, payload: Buffer.from(frame.payload), size };
+    const onFrame = (view: FrameView): void => {
+      const frame = view.decode();
+      const kept = { ...frame, payload: Buffer.from(frame.payload), size: view.size };
       this.frames.push(kept);
       this.onFrame?.(kept);
     };

@@ -2,7 +2,6 @@
 import { connect, createServer, type Socket } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import {
-  decodeFrame,
   encodePreface,
   type Frame,
   FrameDecoder,
@@ -34,9 +33,9 @@ export class RawPeer {
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
     this.#decoder = new FrameDecoder(
       {
-        onFrame: (type, flags, session, id, bytes, start, metaLength, end) => {
-          const copy = Buffer.from(bytes);
-          this.frames.push(decodeFrame(type, flags, session, id, copy, start, metaLength, end));
+        onFrame: (view) => {
+          const seen = view.decode();
+          this.frames.push({ ...seen, payload: Buffer.from(seen.payload) });
         },
       },
       { maxFrame: 2 ** 24 - 1, maxMeta: 2 ** 16 - 1 },

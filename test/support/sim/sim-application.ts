@@ -221,10 +221,10 @@ export class SimMessage {
   stream(items: Iterable<Buffer | string>, then = (): unknown => this.accept()): SimSource {
     const source = new SimSource(
       items,
-      (item) => void this.session.machine.receiver?.streams.send(this.incoming, item),
+      (item) => void this.session.machine.receiver.streams.send(this.incoming, item),
       () => void then(),
     );
-    const sender = this.session.machine.receiver?.streams.reply(this.incoming, {
+    const sender = this.session.machine.receiver.streams.reply(this.incoming, {
       onReady: () => source.onReady(),
     });
     source.attach(sender);

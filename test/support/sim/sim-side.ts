@@ -139,7 +139,7 @@ export class SimSide {
   session(name: string, options: OpenOptions = {}): SimSession {
     const { metadata, data = EMPTY, timeout = Infinity } = options;
     const meta = metadata === undefined ? {} : { metadata };
-    const machine = this.connection.openSession(name, meta, data, timeout);
+    const machine = this.connection.openSession({ name, meta, data, timeout });
     const session = new SimSession(this, machine);
     this.sessions.push(session);
     return session;
