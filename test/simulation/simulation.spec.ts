@@ -15,8 +15,7 @@ describe('A connection in any circumstances', () => {
         ]
       : [[Number(only), 1]],
   )(
-    'keeps its promises in the random lives from seed %i, %i of them, by all tables of states ' +
-      '[IC-7.1] [IC-7.2] [IC-7.3] [IC-7.4] [IC-7.5] [IC-7.6] [IC-7.7] [IC-7.8]',
+    'keeps its promises in the random lives from seed %i, %i of them',
     async (first, runs) => {
       await inMacrotask(() => {
         for (let seed = first; seed < first + runs; seed++) live(seed);
