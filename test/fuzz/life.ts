@@ -286,7 +286,7 @@ export class Life {
   #expectFewHandlers(): void {
     const counts = new Map<SimSession, number>();
     for (const { session, incoming } of this.running) {
-      if (!incoming.isRunning) continue;
+      if (!incoming.hasHandler) continue;
       const count = (counts.get(session) ?? 0) + 1;
       counts.set(session, count);
       if (count > this.side.limits.messages) {

@@ -65,7 +65,7 @@ export class Calm {
   #mustLearn({ attempt, channel, incoming, aborted }: Delivery): boolean {
     const { letter, failure } = attempt;
     const isGivenUp = failure !== undefined && GIVEN_UP.has(failure.kind);
-    const isTold = incoming.state !== 'dispatched' || aborted !== undefined;
+    const isTold = incoming.state !== 'RUNNING' || aborted !== undefined;
     if (!isGivenUp || letter.oneWay || isTold || letter.last !== attempt) return false;
     return this.#isHealthy(channel.half.end);
   }
@@ -212,7 +212,7 @@ function isWaiting({ channel: { machine, closed } }: AppSession): boolean {
 
 /** Whether a stream of it goes on. */
 function isFlowing({ incoming, attempt, aborted, ...delivery }: Delivery): boolean {
-  if (incoming.state !== 'dispatched' || aborted !== undefined) return false;
+  if (incoming.state !== 'RUNNING' || aborted !== undefined) return false;
   if (delivery.isStreaming && !delivery.hasReplied) return true;
   const { endsItems } = attempt.letter.options;
   return incoming.requestItems !== undefined && !delivery.hasAllItems && endsItems !== false;

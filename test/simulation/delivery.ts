@@ -49,7 +49,7 @@ export class Delivery {
   /** Answers by these items, and then as `then` does. */
   stream(items: readonly Buffer[], then: () => void): void {
     const streams = this.channel.machine.receiver.streams;
-    if (this.incoming.state !== 'dispatched') return;
+    if (this.incoming.state !== 'RUNNING') return;
     this.replies = items;
     this.isStreaming = true;
     const source = new SimSource(items, (item) => void streams.send(this.incoming, item), then);

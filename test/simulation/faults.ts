@@ -224,13 +224,13 @@ export const faults: readonly Fault[] = [
   {
     name: 'a message is settled twice',
     file: 'protocol/session/session-receiver.ts',
-    find: "if (message.state === 'settling' || message.state === 'settled') return false;\n    message.state",
-    replace: 'message.state',
+    find: 'if (message.isSettled) return false;\n    const isPartial',
+    replace: 'const isPartial',
   },
   {
     name: 'a message that was refused is started',
     file: 'protocol/session/session-receiver.ts',
-    find: "if (message.state === 'waiting') this.#dispatch(message, now);",
+    find: "if (message.state === 'WAITING') this.#dispatch(message, now);",
     replace: 'this.#dispatch(message, now);',
   },
   {
@@ -248,7 +248,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'what may have run is called not executed',
     file: 'protocol/session/session-sender.ts',
-    find: "const mayHaveRun = message.state === 'sent';",
+    find: "const mayHaveRun = message.state === 'SENT' || hasStarted(message);",
     replace: 'const mayHaveRun = false;',
   },
   {
@@ -315,9 +315,9 @@ export const faults: readonly Fault[] = [
   {
     name: 'what was written is called not executed when it is given up',
     file: 'protocol/session/session-sender.ts',
-    find: 'this.cancelOnWire(message);\n      this.#abandon(message, failure);',
+    find: 'this.cancelOnWire(message);\n      this.#withdraw(message, failure);',
     replace:
-      "this.cancelOnWire(message);\n      this.#abandon(message, withExecuted(failure, 'no'));",
+      "this.cancelOnWire(message);\n      this.#withdraw(message, withExecuted(failure, 'no'));",
   },
   {
     name: 'a detached connection never expires',

@@ -104,8 +104,7 @@ export class Message {
 
   /** Whether an outcome stands: this side's, or the timeout. */
   get settled(): boolean {
-    const { state } = this.#incoming;
-    return state === 'settling' || state === 'settled';
+    return this.#incoming.isSettled;
   }
 
   /** Milliseconds until it times out; `undefined` = it does not, or no more: the first item of its answer has left. */

@@ -57,10 +57,8 @@ function streamed(
     get end() {
       const error = aborted();
       if (error !== undefined) return { error };
-      const { state } = incoming;
-      // Whoever settles it has read enough.
-      const isSettled = state === 'settling' || state === 'settled';
-      return isSettled || items?.isAtEnd === true ? {} : undefined;
+      // A handler that settles its message has read enough.
+      return incoming.isSettled || items?.isAtEnd === true ? {} : undefined;
     },
     stop: () => listen(undefined),
   };

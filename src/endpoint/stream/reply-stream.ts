@@ -43,7 +43,7 @@ export class ReplyStream implements FedStream {
     this.#unlisten = signal && whenAborted(signal, onAbort);
     const { oneWay, state, abortReason } = message.incoming;
     // Nobody reads it, or no longer.
-    if (oneWay || state !== 'dispatched' || abortReason !== undefined) void this.stop();
+    if (oneWay || state !== 'RUNNING' || abortReason !== undefined) void this.stop();
     else this.#sender = message.incoming.reply({ onReady: () => this.#feeder.wake() });
     if (signal?.aborted === true) onAbort();
     else if (this.isReady) this.#feeder.wake();

@@ -239,9 +239,8 @@ export class ConnectionMachine implements SessionOwner {
     for (const tell of tellings) tell();
     // Those whose session had ended before.
     for (const message of oneWays) {
-      if (message.state !== 'sent' && message.state !== 'ready') continue;
-      message.state = 'settled';
-      message.onFailure(message.started ? failure : withExecuted(failure, 'no'));
+      if (!message.isAwaited && !message.hasCredit) continue;
+      message.fail(message.started ? failure : withExecuted(failure, 'no'));
     }
     this.#grants.clear();
     this.#blocked.clear();

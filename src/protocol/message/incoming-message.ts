@@ -1,19 +1,14 @@
 /**
- * A message of the other side, from its first frame to the settlement that this side writes. [IC-7.4]
+ * A message of the peer, from its first frame to the settlement that this side writes. Its states are in
+ * `incoming-state.ts`.
  *
- *     receiving ──last fragment──► waiting ──session accepted──► dispatched
- *         │                           │                             │ accept, respond, reject
- *         └── too large, cancelled, expired ──► settling ◄──────────┘ or the deadline
- *                                                  │ settlement written
- *                                                  ▼
- *                                               settled (its slot is free)
- *
- * Its settlement is the unit that goes out: the object becomes the ACCEPT or REJECT.
+ * The message is also the unit that goes out: when it is settled, the object becomes its ACCEPT or REJECT.
  */
 import { EMPTY, Flag, type FrameView, type GrowingBuffer, type Meta } from '../../wire/index.js';
 import type { ItemReceiver } from '../stream/item-receiver.js';
 import type { ItemSender, ItemSource } from '../stream/item-sender.js';
-import { Unit } from '../output/unit.js';
+import type { MoveEffects } from '../common/moves.js';
+import { IncomingState } from './incoming-state.js';
 import type { SendWindow } from '../flow/windows.js';
 
 /** Why a dispatched message is no longer wanted; `too-large`: an item of its, for this side to take. */
@@ -25,14 +20,15 @@ export interface MessageReceiver {
   readonly replyWindow: SendWindow;
   settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean;
   onSettlementWritten(message: IncomingMessage): void;
+  /** The hook for moves. */
+  readonly watcher: MoveEffects;
   readonly streams: {
     reply(message: IncomingMessage, source: ItemSource): ItemSender;
     send(message: IncomingMessage, payload: Buffer): boolean;
   };
 }
 
-export class IncomingMessage extends Unit {
-  state: 'receiving' | 'waiting' | 'dispatched' | 'settling' | 'settled' = 'receiving';
+export class IncomingMessage extends IncomingState {
   readonly oneWay: boolean;
   /** Metadata entries of the request. */
   readonly metadata: Meta['metadata'];
@@ -48,8 +44,6 @@ export class IncomingMessage extends Unit {
   pinned = 0;
   /** Octets of the session's credit that it holds; fragments give theirs back as they arrive. */
   heldInSession = 0;
-  /** Whether its handler has started and not ended: settled or not, it occupies its place so long. */
-  isRunning = false;
   /** The items of the request, where it is a stream. */
   requestItems: ItemReceiver | undefined;
   /** The items of the answer. CREDIT may make it before anybody knows whether the answer is a stream. */
@@ -65,7 +59,7 @@ export class IncomingMessage extends Unit {
 
   /** `frame`: the SEND. `meta`: its fields. `deadline`: the instant at which the message times out. */
   constructor(receiver: MessageReceiver, frame: FrameView, meta: Meta, deadline: number) {
-    super(0, 0, EMPTY, EMPTY);
+    super(NO_TYPE, 0, EMPTY, EMPTY);
     this.sessionId = frame.session;
     this.id = frame.id;
     this.window = receiver.replyWindow;
@@ -124,6 +118,10 @@ export class IncomingMessage extends Unit {
     this.payload = EMPTY;
   }
 
+  protected get watcher(): MoveEffects {
+    return this.#receiver.watcher;
+  }
+
   /** Tells a handler that nobody waits for it. False where it was told before. */
   abort(reason: AbortReason): boolean {
     if (this.abortReason !== undefined) return false;
@@ -132,3 +130,6 @@ export class IncomingMessage extends Unit {
     return true;
   }
 }
+
+/** The unit has no type before it becomes the settlement. */
+const NO_TYPE = 0;

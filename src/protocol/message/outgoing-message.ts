@@ -1,23 +1,20 @@
 /**
- * A message of this side, from `send` to its one outcome. [IC-7.5]
+ * A message of this side, from `send` to its one outcome. Its states are in `outgoing-state.ts`.
  *
- *     queued ──credit──► ready ──first frame──► sent ──ACCEPT/REJECT──► settled
- *        │                 │                      │                        ▲
- *        │                 │                      └─cancel, deadline─► abandoned
- *        └─────────────────┴── cancel, deadline ─► settled
+ * The first frame gives the message its id. Before that, the message can be given up as if `send` had never been
+ * called: its credit goes to others, and the peer never hears of it. A WITHDRAWN message has told its caller; its id
+ * stays in use until the peer settles it.
  *
- * The first frame gives the message its id. Before that, the message can be given up as if `send` had never
- * been called: its credit goes to others, and the other side never hears of it. An abandoned message has told
- * its caller; its id stays in use until the other side settles it.
- *
- * The endpoint derives from it, so that a message is one object: no listener, closure or promise of its
- * own in this floor.
+ * The endpoint derives from this class, so that a message is one object: this floor makes no listener, closure or
+ * promise for it.
  */
 import { FrameType, Flag, type GrowingBuffer, type Meta } from '../../wire/index.js';
 import type { Failure } from '../common/failure.js';
 import type { ItemReceiver, ItemSink } from '../stream/item-receiver.js';
 import type { ItemSender, ItemSource } from '../stream/item-sender.js';
-import { remainingUntil, Unit } from '../output/unit.js';
+import type { MoveEffects } from '../common/moves.js';
+import { remainingUntil, type Unit } from '../output/unit.js';
+import { OutgoingState } from './outgoing-state.js';
 
 export interface PartialSettlement {
   readonly type: number;
@@ -26,8 +23,7 @@ export interface PartialSettlement {
   arrived: number;
 }
 
-export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSink {
-  state: 'queued' | 'ready' | 'sent' | 'abandoned' | 'settled' = 'queued';
+export abstract class OutgoingMessage extends OutgoingState implements ItemSource, ItemSink {
   /** The instant at which this side stops waiting; `patience` moves it. */
   deadline: number;
   readonly oneWay: boolean;
@@ -63,6 +59,8 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
         onMessageWritten(message: OutgoingMessage): void;
         onMessageAcknowledged(message: OutgoingMessage): void;
         onMessageUncertain(message: OutgoingMessage): void;
+        /** The hook for moves. */
+        readonly watcher: MoveEffects;
       }
     | undefined;
 
@@ -126,17 +124,29 @@ export abstract class OutgoingMessage extends Unit implements ItemSource, ItemSi
     return item;
   }
 
-  override onStart(): void {
+  override onStart(_now: number, isWhole: boolean): void {
     this.sender?.onMessageStart(this);
+    this.onFirstFrame(isWhole);
   }
 
   onWritten(): void {
+    this.onLastFrame();
     this.sender?.onMessageWritten(this);
   }
 
   onAcknowledged(): void {
     this.acknowledged = true;
     this.sender?.onMessageAcknowledged(this);
+  }
+
+  /** Ends the message without an outcome, and tells its caller why. */
+  fail(failure: Failure): void {
+    this.end(failure.kind);
+    this.onFailure(failure);
+  }
+
+  protected get watcher(): MoveEffects | undefined {
+    return this.sender?.watcher;
   }
 
   /** The other side settled: `type` is ACCEPT or REJECT. Called once, and never after `onFailure`. */

@@ -121,7 +121,7 @@ export class Output {
     while (writer.bytes < room && !this.sent.isFull) {
       const unit = this.#small.shift();
       if (unit === undefined) return;
-      unit.onStart(now);
+      unit.onStart(now, true);
       const { payload } = unit;
       const head = headOf(unit, now);
       head.flags = unit.flags;
@@ -177,7 +177,7 @@ export class Output {
     // A fragment that is not the last must be worth its header.
     if (more && piece < MIN_FRAGMENT) return false;
     const end = unit.written + piece;
-    if (first) unit.onStart(now);
+    if (first) unit.onStart(now, !more);
     writePiece(writer, unit, unit.written, end, now);
     this.sent.keep(new Piece(unit, unit.written, end));
     window.use(metaLength + piece);

@@ -43,8 +43,8 @@ export abstract class Unit {
     return 0;
   }
 
-  /** The first frame is written next, for the first time. */
-  onStart(_now: number): void {
+  /** The first frame is written next, for the first time. `isWhole`: no other frame follows. */
+  onStart(_now: number, _isWhole: boolean): void {
     // Only some units wait for that.
   }
 

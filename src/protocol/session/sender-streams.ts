@@ -125,7 +125,7 @@ export class SenderStreams {
 
   #onPart(message: OutgoingMessage, items: ItemReceiver, fits: boolean): void {
     if (!fits) this.#refuse(message);
-    else if (items.isPartial && message.state === 'sent') this.#unfinished.add(items);
+    else if (items.isPartial && message.isAwaited) this.#unfinished.add(items);
     else this.#unfinished.delete(items);
   }
 
@@ -133,7 +133,7 @@ export class SenderStreams {
     if (this.holder === undefined) throw new Error('A session has no receiving half.');
     const items = new ItemReceiver(this.#host, this.holder, message.id, 0);
     message.replyItems = items;
-    if (message.state !== 'sent') {
+    if (!message.isAwaited) {
       // The other side's clock has stopped, and it may not know that nobody waits. [IC-10.11]
       items.drop();
       this.#sender.cancelOnWire(message);

@@ -20,6 +20,7 @@ import {
 import { IncomingMessage } from '../message/incoming-message.js';
 import { MessageTable } from '../message/message-table.js';
 import { keepPayload, MAX_PINNED, pinnedBy } from '../flow/payload.js';
+import type { MoveEffects } from '../common/moves.js';
 import { Queue } from '../common/queue.js';
 import { ReceiverStreams, type StreamReceiver } from './receiver-streams.js';
 import { violation } from '../common/violation.js';
@@ -51,8 +52,8 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
   readonly #waiting = new Queue<IncomingMessage>();
   /** The one message that arrives in fragments. */
   #partial: IncomingMessage | undefined;
-  /** The id of the last message settled before it was whole: its late fragments are ignored. */
-  #refusedId = 0;
+  /** The message that was settled before its last frame has come: its late fragments are ignored. */
+  #cut: IncomingMessage | undefined;
   #lastId: number;
   #accepting = false;
   /** Handlers that have not ended, those of settled messages included. */
@@ -77,6 +78,11 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     this.#messages = new MessageWindow(host.limits.messages, host.lastId);
   }
 
+  /** The hook for moves. */
+  get watcher(): MoveEffects {
+    return this.#host;
+  }
+
   /** The byte credit that settlements use. */
   get replyWindow(): SendWindow {
     return this.#sender.window;
@@ -93,7 +99,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
 
   /** The id of the SEND whose last FRAG is still to come, refused or not; 0 = there is none. */
   get unfinishedId(): number {
-    return this.#partial?.id ?? this.#refusedId;
+    return this.#partial?.id ?? this.#cut?.id ?? 0;
   }
 
   /** A message of the other side whose settlement is not written. */
@@ -128,7 +134,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     while (this.#accepting && this.#host.mayDispatch) {
       const message = this.#waiting.shift();
       if (message === undefined) return;
-      if (message.state === 'waiting') this.#dispatch(message, now);
+      if (message.state === 'WAITING') this.#dispatch(message, now);
     }
   }
 
@@ -152,7 +158,8 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     const deadline = meta.deadline === undefined ? Infinity : now + meta.deadline;
     const message = new IncomingMessage(this, frame, meta, deadline);
     this.#lastId = id;
-    this.#refusedId = 0;
+    this.#cut?.onRestOver('the next SEND');
+    this.#cut = undefined;
     if (this.#messages.take(id)) this.#host.creditDue(this);
     this.#received.add(message);
     this.#cancellable += 1;
@@ -203,9 +210,13 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     const message = this.#partial;
     if (message === undefined || message.id !== id) {
       // [IC-6.32]
-      if (id !== this.#refusedId)
+      if (this.#cut?.id !== id) {
         throw violation(`A fragment continues message ${id}, which is not open.`);
-      if (!more) this.#refusedId = 0;
+      }
+      if (!more) {
+        this.#cut.onRestOver('last FRAG');
+        this.#cut = undefined;
+      }
       return this.giveBack(frame.size);
     }
     if (!this.#append(message, frame) || more) return;
@@ -238,12 +249,12 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
         throw violation(`Message ${id} is cancelled, and never arrived.`);
       return crossed;
     }
-    if (message.state === 'dispatched') {
+    if (message.state === 'RUNNING') {
       this.streams.stop(message);
       // [IC-10.5]
       return message.abort('cancelled');
     }
-    if (message.state !== 'receiving' && message.state !== 'waiting') return crossed;
+    if (message.isSettled) return crossed;
     this.#refuse(message, { code: Code.CANCELLED, text: 'Cancelled before it was started.' });
     return true;
   }
@@ -253,18 +264,23 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
    * where it is settled already: after its deadline, or because the session is gone.
    */
   settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean {
-    if (message.isRunning) {
-      message.isRunning = false;
+    if (message.hasHandler) {
+      message.onHandlerEnded();
       this.#running -= 1;
-      if (message.state === 'settled') this.#vacate(message);
+      if (message.isReleased) this.#vacate(message);
     }
     return this.#settle(message, type, meta, payload);
   }
 
   #settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean {
     // [IC-6.27]
-    if (message.state === 'settling' || message.state === 'settled') return false;
-    message.state = 'settling';
+    if (message.isSettled) return false;
+    const isPartial = message === this.#partial;
+    if (isPartial) {
+      this.#partial = undefined;
+      this.#cut = message;
+    }
+    message.onSettled(isPartial, type === FrameType.ACCEPT ? 'ACCEPT' : 'REJECT');
     message.data = EMPTY;
     this.streams.stop(message);
     // [IC-6.28]
@@ -290,7 +306,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
 
   onSettlementWritten(message: IncomingMessage): void {
     // Written although the session is gone: it had left for the output before.
-    if (message.state === 'settled') return;
+    if (message.isReleased) return;
     this.#host.owe(-message.payload.length);
     this.#release(message);
   }
@@ -305,7 +321,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     if (now < this.#nextDeadline) return this.#nextDeadline;
     this.#nextDeadline = Infinity;
     for (const message of this.#received.values()) {
-      if (message.state === 'settling' || message.state === 'settled') continue;
+      if (message.isSettled) continue;
       // [IC-10.3]
       if (message.deadline <= now) this.#expire(message);
       else this.#nextDeadline = Math.min(this.#nextDeadline, message.deadline);
@@ -326,19 +342,19 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     const messages = this.#received.values();
     this.#received.clear();
     this.#waiting.drain();
-    this.#partial = undefined;
+    this.#partial = this.#cut = undefined;
     this.#accepting = false;
     for (const message of messages) {
-      const dispatched = message.state === 'dispatched';
-      if (message.state === 'settling') {
+      const isRunning = message.state === 'RUNNING';
+      if (message.isSettled && !message.isReleased) {
         this.#host.output.remove(message);
         this.#host.owe(-message.payload.length);
       }
-      message.state = 'settled';
+      message.onGone();
       message.body = undefined;
       this.streams.cut(message);
-      if (!message.isRunning) this.#freeHeld(message);
-      if (dispatched) message.abort('lost');
+      if (!message.hasHandler) this.#freeHeld(message);
+      if (isRunning) message.abort('lost');
     }
     this.#onVacant = onVacant;
     if (this.#running === 0) onVacant();
@@ -367,14 +383,14 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
 
   /** Settles a message that this side cannot receive. Codes of class 04 say that it was not started. [IC-6.37] [IC-6.53] */
   #fail(message: IncomingMessage, code: number, text: string): void {
-    if (message.state !== 'dispatched') return this.#refuse(message, { code, text });
+    if (message.state !== 'RUNNING') return this.#refuse(message, { code, text });
     const meta = encodeMeta({ code: Code.FAILED, text });
     this.#settle(message, FrameType.REJECT, meta, EMPTY);
     message.abort('too-large');
   }
 
   #complete(message: IncomingMessage, now: number): void {
-    message.state = 'waiting';
+    message.onWhole();
     if (this.#accepting && this.#waiting.size === 0 && this.#host.mayDispatch) {
       this.#dispatch(message, now);
     } else {
@@ -384,14 +400,13 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
 
   #dispatch(message: IncomingMessage, now: number): void {
     if (message.deadline <= now) return this.#expire(message);
-    message.state = 'dispatched';
-    message.isRunning = true;
+    message.onStarted();
     this.#running += 1;
     this.#effects.onMessage(message);
   }
 
   #expire(message: IncomingMessage): void {
-    if (message.state !== 'dispatched') {
+    if (message.state !== 'RUNNING') {
       this.#refuse(message, {
         code: Code.EXPIRED,
         text: 'Its time was over before it was started.',
@@ -406,10 +421,6 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
 
   /** Settles a message whose handler has not started. */
   #refuse(message: IncomingMessage, meta: Meta): void {
-    if (message === this.#partial) {
-      this.#partial = undefined;
-      this.#refusedId = message.id;
-    }
     message.body = undefined;
     this.#settle(message, FrameType.REJECT, encodeMeta(meta), EMPTY);
   }
@@ -442,10 +453,10 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
   }
 
   #release(message: IncomingMessage): void {
-    message.state = 'settled';
+    message.onReleased();
     this.#received.delete(message.id);
     this.streams.retire(message);
-    if (!message.isRunning) this.#vacate(message);
+    if (!message.hasHandler) this.#vacate(message);
     this.#effects.progressed();
   }
 

@@ -17,6 +17,7 @@ import {
   EMPTY,
 } from '../../wire/index.js';
 import { type Failure, withExecuted } from '../common/failure.js';
+import type { MoveEffects } from '../common/moves.js';
 import { LARGEST_SMALL_PAYLOAD } from '../flow/limits.js';
 import type { IncomingMessage } from '../message/incoming-message.js';
 import { type ItemCarrier, ItemLane } from '../stream/item-lane.js';
@@ -64,6 +65,11 @@ export class SessionSender implements ItemCarrier, StreamSender {
     this.#host = host;
     this.#progress = progress;
     this.#lastId = host.lastId;
+  }
+
+  /** The hook for moves. */
+  get watcher(): MoveEffects {
+    return this.#host;
   }
 
   /** What the other side allows from the start. */
@@ -200,18 +206,18 @@ export class SessionSender implements ItemCarrier, StreamSender {
     if (!frame.has(Flag.MORE)) {
       const size = frame.payloadSize;
       checkTotal(id, meta.total, size);
-      if (size > maxMessage) this.#abandon(message, tooLarge(type, size, maxMessage));
+      if (size > maxMessage) this.#withdraw(message, tooLarge(type, size, maxMessage));
       this.#finish(message, type, meta, keepPayload(frame));
       return true;
     }
-    const wanted = message.state === 'sent' && (meta.total ?? 0) <= maxMessage;
+    const wanted = message.isAwaited && (meta.total ?? 0) <= maxMessage;
     message.reply = {
       type,
       meta,
       body: wanted ? new GrowingBuffer(meta.total ?? maxMessage) : undefined,
       arrived: 0,
     };
-    if (!wanted) this.#abandon(message, tooLarge(type, meta.total ?? 0, maxMessage));
+    if (!wanted) this.#withdraw(message, tooLarge(type, meta.total ?? 0, maxMessage));
     this.#append(message, frame);
     return true;
   }
@@ -251,12 +257,12 @@ export class SessionSender implements ItemCarrier, StreamSender {
   /** The other side has all of it, so that it is not written again. */
   onMessageAcknowledged(message: OutgoingMessage): void {
     if (message.oneWay) this.#endOneWay(message);
-    else if (message.state === 'abandoned') message.payload = EMPTY;
+    else if (message.state === 'WITHDRAWN') message.payload = EMPTY;
   }
 
   /** A one-way message that the output still held when the connection ended: it fails with the others. */
   onMessageUncertain(message: OutgoingMessage): void {
-    if (message.state === 'sent') this.#uncertain.push(message);
+    if (message.isAwaited) this.#uncertain.push(message);
   }
 
   /** Fails what has passed its deadline. Returns the next deadline. */
@@ -281,15 +287,13 @@ export class SessionSender implements ItemCarrier, StreamSender {
     undecided.sort((one, other) => this.#age(other) - this.#age(one));
     const failures = undecided.map((message) => {
       // [IC-12.6]
-      const mayHaveRun = message.state === 'sent';
-      // An item of an answer says that the handler did not wait for the whole message.
-      const isReady = message !== this.#large || message.replyItems !== undefined;
-      return [message, mayHaveRun && isReady ? failure : unexecuted] as const;
+      const mayHaveRun = message.state === 'SENT' || hasStarted(message);
+      return [message, mayHaveRun ? failure : unexecuted] as const;
     });
     if (this.#unwritten.takeReady().length > 0) this.#host.output.discardRevoked();
     this.#unwritten.takeQueued();
     // All of them before the first is told: it may cancel another.
-    for (const [message] of failures) message.state = 'settled';
+    for (const [message] of failures) message.end(failure.kind);
     for (const unit of this.#settlements.drain()) this.#host.output.remove(unit);
     if (this.#large !== undefined) {
       this.#host.output.remove(this.#large);
@@ -298,11 +302,17 @@ export class SessionSender implements ItemCarrier, StreamSender {
     }
     this.#large = undefined;
     this.lane.clear();
-    for (const message of this.#sent.values()) this.streams.drop(message);
+    for (const message of this.#sent.values()) {
+      this.streams.drop(message);
+      if (message.state === 'WITHDRAWN') message.end(failure.kind);
+    }
     this.#sent.clear();
     this.#uncertain = [];
     return () => {
-      for (const [message, reason] of failures) this.#settleLocally(message, reason);
+      for (const [message, reason] of failures) {
+        this.streams.drop(message);
+        message.onFailure(reason);
+      }
     };
   }
 
@@ -394,19 +404,21 @@ export class SessionSender implements ItemCarrier, StreamSender {
     if (reply.arrived > (reply.meta.total ?? Infinity)) {
       throw violation(`A settlement has more than the ${reply.meta.total} bytes it announced.`);
     }
-    if (reply.body === undefined || message.state !== 'sent') return;
+    if (reply.body === undefined || !message.isAwaited) return;
     // [IC-9.7]
     if (reply.arrived <= maxMessage) {
       reply.body.append(frame.bytes, frame.payloadStart, frame.end);
-    } else this.#abandon(message, tooLarge(reply.type, reply.arrived, maxMessage));
+    } else {
+      this.#withdraw(message, tooLarge(reply.type, reply.arrived, maxMessage));
+    }
   }
 
   #finish(message: OutgoingMessage, type: number, meta: Meta, payload: Buffer): void {
     // It may have another by then: it may be sent again elsewhere.
     const { id } = message;
     this.#sent.delete(id);
-    const wanted = message.state === 'sent';
-    message.state = 'settled';
+    const wanted = message.isAwaited;
+    message.end('settled');
     if (wanted) message.onOutcome(type, meta, payload);
     // Its id was the next, and those that wait could not have it.
     if (id === advanceId(this.#lastId, this.#unwritten.ready + 1)) this.pump();
@@ -416,18 +428,18 @@ export class SessionSender implements ItemCarrier, StreamSender {
   /** Ends the wait for `message` on this side, and tells the other side where that saves it work. */
   #giveUp(message: OutgoingMessage, failure: Failure): void {
     // [IC-6.41]
-    if (message.state === 'abandoned' || message.state === 'settled') return;
-    if (message.state !== 'sent') {
+    if (message.state === 'WITHDRAWN' || message.state === 'DONE') return;
+    if (message.state === 'QUEUED') {
       // [IC-10.13]
       this.#revoke(message, withExecuted(failure, 'no'));
       this.pump();
-    } else if (message === this.#large) {
+    } else if (message.state === 'SENDING' && message.reply === undefined) {
       // The other side starts no handler before it has the whole message. An item of an answer says that it did.
       const reason = withExecuted(failure, message.replyItems === undefined ? 'no' : 'maybe');
       this.#stopLarge(message);
       this.cancelOnWire(message);
       if (message.oneWay) this.#settleLocally(message, reason);
-      else this.#abandon(message, reason);
+      else this.#withdraw(message, reason);
       this.pump();
     } else if (message.oneWay) {
       this.#settleLocally(message, failure);
@@ -435,14 +447,14 @@ export class SessionSender implements ItemCarrier, StreamSender {
       // On a timeout the other side's clock runs out by itself, and says so to its handler; if it runs. [IC-10.9]
       const isTimed = message.hasDeadline && message.replyItems === undefined;
       if (failure.kind !== 'timeout' || !isTimed) this.cancelOnWire(message);
-      this.#abandon(message, failure);
+      this.#withdraw(message, failure);
     }
   }
 
   /** The caller has its answer; the id stays until the other side settles it. [IC-10.6] */
-  #abandon(message: OutgoingMessage, failure: Failure): void {
-    if (message.state !== 'sent') return;
-    message.state = 'abandoned';
+  #withdraw(message: OutgoingMessage, failure: Failure): void {
+    if (!message.isAwaited) return;
+    message.withdraw(failure.kind);
     // What still waits in the output, or may have to be written again, leaves as it was promised.
     if (message.acknowledged) message.payload = EMPTY;
     if (message.reply !== undefined) message.reply.body = undefined;
@@ -451,9 +463,8 @@ export class SessionSender implements ItemCarrier, StreamSender {
   }
 
   #settleLocally(message: OutgoingMessage, failure: Failure): void {
-    message.state = 'settled';
     this.streams.drop(message);
-    message.onFailure(failure);
+    message.fail(failure);
   }
 
   /** Tells the other side that nobody waits for the message, unless it was told before. */
@@ -472,8 +483,8 @@ export class SessionSender implements ItemCarrier, StreamSender {
   }
 
   #endOneWay(message: OutgoingMessage): void {
-    if (message.state !== 'sent') return;
-    message.state = 'settled';
+    if (!message.isAwaited) return;
+    message.end('one-way, and on its way');
     message.onSent();
   }
 
@@ -487,13 +498,18 @@ export class SessionSender implements ItemCarrier, StreamSender {
   #undecided(): OutgoingMessage[] {
     const begun = new Set([...this.#sent.values(), ...this.#uncertain]);
     if (this.#large?.oneWay === true && this.#large.started) begun.add(this.#large);
-    return [...[...begun].filter(({ state }) => state === 'sent'), ...this.#unwritten];
+    return [...[...begun].filter(({ isAwaited }) => isAwaited), ...this.#unwritten];
   }
 
   /** The place of a message in the order of sending: those without an id come last. */
-  #age({ state, id }: OutgoingMessage): number {
-    return state === 'sent' ? idsAhead(id, this.#lastId) : -1;
+  #age({ isAwaited, id }: OutgoingMessage): number {
+    return isAwaited ? idsAhead(id, this.#lastId) : -1;
   }
+}
+
+/** Whether the peer has begun to answer a message that it does not have whole: its handler did not wait. */
+function hasStarted({ state, reply, replyItems }: OutgoingMessage): boolean {
+  return state === 'SENDING' && (reply !== undefined || replyItems !== undefined);
 }
 
 function checkTotal(id: number, total: number | undefined, size: number): void {

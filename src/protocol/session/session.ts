@@ -221,15 +221,13 @@ export class SessionMachine implements ReceiverEffects {
         return this.sender.send(message);
       case 'ending':
       case 'closed':
-        message.state = 'settled';
-        return message.onFailure({
+        return message.fail({
           kind: 'session-closed',
           executed: 'no',
           message: `The session ${quote(this.name, 256)} is closed. Open it again to send.`,
         });
     }
-    message.state = 'settled';
-    message.onFailure(DRAINING);
+    message.fail(DRAINING);
   }
 
   /** On another socket: says again what it allows, since credit is not counted and may be lost. */

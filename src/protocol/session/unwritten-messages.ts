@@ -65,7 +65,7 @@ export class UnwrittenMessages {
 
   /** The message has been charged, or is large, and is handed to the output. */
   onReady(message: OutgoingMessage): void {
-    message.state = 'ready';
+    message.onCredit();
     this.#ready.push(message);
     if (!message.oneWay) this.#expected += 1;
     if (isStream(message)) this.#lane.onUpload();
@@ -73,14 +73,13 @@ export class UnwrittenMessages {
 
   /** The first frame of the oldest ready message is written next. */
   onStart(message: OutgoingMessage): void {
-    message.state = 'sent';
     this.#ready.shift();
     if (!message.oneWay) this.#expected -= 1;
   }
 
-  /** Takes one message back; `message.state` tells where it is. Its caller is still to be told. */
+  /** Takes one message back; `message.hasCredit` tells where it is. Its caller is still to be told. */
   revoke(message: OutgoingMessage): void {
-    if (message.state === 'queued') {
+    if (!message.hasCredit) {
       this.#host.dequeue(message);
       message.isRevoked = true;
       this.#queue.onRevoked();

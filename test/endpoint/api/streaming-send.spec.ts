@@ -42,7 +42,7 @@ function underWay() {
 describe('A message with a stream', () => {
   it('that moves to another connection is a new message there, with all that was said of it', () => {
     const { second, former, send, move } = underWay();
-    former.state = 'sent';
+    former.onFirstFrame(true);
     former.isRevoked = true;
     former.deadline = 700;
 
@@ -52,7 +52,7 @@ describe('A message with a stream', () => {
     const [message] = second.sent;
     expect(message).not.toBe(former);
     expect(message).toMatchObject({
-      state: 'queued',
+      state: 'QUEUED',
       isRevoked: false,
       order: former.order,
       deadline: 700,

@@ -69,7 +69,7 @@ describe('Message ids', () => {
     stays.id = 17;
     const next = last.send('next');
     peer.flush();
-    expect(next.state).toBe('queued');
+    expect([next.state, next.hasCredit]).toEqual(['QUEUED', false]);
     peer.send({ ...accept, id: 17 });
 
     expect(stays.outcome).toBe('accepted');

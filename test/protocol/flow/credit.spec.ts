@@ -1,11 +1,12 @@
+import type { OutgoingMessage } from '../../../src/protocol/index.js';
 import { describe, expect, it } from '@jest/globals';
 import { Code, creditPayload, FrameType } from '../../../src/wire/index.js';
 import { SimPair } from '../../support/sim/sim-pair.js';
 import { SimPeer } from '../../support/sim/sim-peer.js';
 
 /** How many of the messages are with the other side. */
-function sent(messages: readonly { readonly state: string }[]): number {
-  return messages.filter(({ state }) => state !== 'queued').length;
+function sent(messages: readonly Pick<OutgoingMessage, 'state' | 'hasCredit'>[]): number {
+  return messages.filter(({ state, hasCredit }) => hasCredit || state !== 'QUEUED').length;
 }
 
 describe('The credit of messages', () => {

@@ -1,0 +1,116 @@
+/**
+ * The state of a message at its receiver: the table of PROTOCOL.md §7.4, with one method for each kind of event. [IC-7.4]
+ *
+ *     RECEIVING ──last FRAG──► WAITING ──the handler starts──► RUNNING
+ *         │                       │ refused                      │ the handler settles, deadline
+ *         │ refused               ▼                              ▼
+ *         └──────► CUT ──────► SETTLED ◄─────────────────────────┘
+ *            last FRAG, next SEND
+ *
+ * From each of these states the message is GONE if its session or connection ends: the table shows that as a dash.
+ * A FORGOTTEN message has no object any more.
+ *
+ * Two facts stand beside the state. The settlement can still wait to be written (`isReleased` is false), and the handler
+ * of a settled message can still run (`hasHandler`). The place of the message is free when neither is so.
+ *
+ * The message itself extends this class, so that a message and its state are one object.
+ */
+import { type MoveEffects, noSuchMove } from '../common/moves.js';
+import { Unit } from '../output/unit.js';
+
+export type IncomingStateName = 'RECEIVING' | 'WAITING' | 'RUNNING' | 'CUT' | 'SETTLED' | 'GONE';
+
+export abstract class IncomingState extends Unit {
+  #state: IncomingStateName = 'RECEIVING';
+  #isReleased = false;
+  #hasHandler = false;
+
+  get state(): IncomingStateName {
+    return this.#state;
+  }
+
+  /** Whether the message is settled, or its session is gone. */
+  get isSettled(): boolean {
+    return this.#state === 'SETTLED' || this.#state === 'CUT' || this.#state === 'GONE';
+  }
+
+  /** Whether nothing of the message waits to be written any more. */
+  get isReleased(): boolean {
+    return this.#isReleased;
+  }
+
+  /** Whether the handler has started, and has not ended: the message keeps its place as long as that. */
+  get hasHandler(): boolean {
+    return this.#hasHandler;
+  }
+
+  /** The hook for moves. */
+  protected abstract get watcher(): MoveEffects | undefined;
+
+  /** All of the request has come. */
+  onWhole(): void {
+    if (this.#state !== 'RECEIVING') throw this.#refusal('the last frame of the request');
+    this.#move('WAITING', 'the request is whole');
+  }
+
+  /** The handler starts. */
+  onStarted(): void {
+    if (this.#state !== 'WAITING') throw this.#refusal('the start of the handler');
+    this.#hasHandler = true;
+    this.#move('RUNNING', 'the handler starts');
+  }
+
+  /** The handler has ended, whether the message is settled or not. */
+  onHandlerEnded(): void {
+    this.#hasHandler = false;
+  }
+
+  /** The message is settled. `isPartial`: its last frame is still to come. */
+  onSettled(isPartial: boolean, why: string): void {
+    switch (this.#state) {
+      case 'RECEIVING':
+        return this.#move(isPartial ? 'CUT' : 'SETTLED', why);
+      case 'WAITING':
+      case 'RUNNING':
+        return this.#move('SETTLED', why);
+      default:
+        throw this.#refusal(why);
+    }
+  }
+
+  /** No FRAG of a message that was settled early can come any more. */
+  onRestOver(why: 'last FRAG' | 'the next SEND'): void {
+    // The session may have ended meanwhile.
+    if (this.#state === 'GONE') return;
+    if (this.#state !== 'CUT') throw this.#refusal(why);
+    this.#move('SETTLED', why);
+  }
+
+  /** The settlement is written, or the message is one-way and needs none. */
+  onReleased(): void {
+    if (!this.isSettled) throw this.#refusal('the last octet of its settlement');
+    this.#isReleased = true;
+  }
+
+  /** The session or the connection ends. */
+  onGone(): void {
+    if (this.#state === 'GONE') throw this.#refusal('the end of its session');
+    this.#isReleased = true;
+    this.#move('GONE', 'the session ends');
+  }
+
+  #move(to: IncomingStateName, why: string): void {
+    const from = this.#state;
+    this.#state = to;
+    const onMove = this.watcher?.onMove;
+    if (onMove !== undefined) onMove(this.#name, from, to, why);
+  }
+
+  get #name(): string {
+    return `session ${this.sessionId} message ${this.id} in`;
+  }
+
+  #refusal(event: string): Error {
+    return noSuchMove(this.#name, this.#state, event);
+  }
+}
