@@ -10,6 +10,7 @@
  *     expect(send.outcome).toBe('accepted "pong"');
  */
 import { FrameLog } from '../codec/frame-log.js';
+import { keepTranscript } from '../transcripts.js';
 import { ManualClock } from './manual-clock.js';
 import { type SideOptions, SimSide } from './sim-side.js';
 import type { SimSession } from './sim-application.js';
@@ -119,6 +120,7 @@ export class SimPair {
     this.there.arrived.onFrame = (frame) => audit.onArrived(0, frame);
     this.back.arrived.onFrame = (frame) => audit.onArrived(1, frame);
     for (const side of [this.dialer, this.listener]) side.afterTimer = () => this.run();
+    keepTranscript(() => this.transcript());
   }
 
   /** A pair whose connection stands, with nothing left to read in the logs. */

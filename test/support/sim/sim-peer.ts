@@ -17,6 +17,7 @@ import {
   type Meta,
 } from '../../../src/wire/index.js';
 import type { FrameInit } from '../codec/frame-log.js';
+import { keepTranscript } from '../transcripts.js';
 import { ManualClock } from './manual-clock.js';
 import { type SideOptions, SimSide } from './sim-side.js';
 
@@ -28,6 +29,7 @@ export class SimPeer {
   constructor(role: 'dialer' | 'listener', options: SideOptions = {}) {
     this.side = new SimSide(role, this.clock, options);
     this.side.afterTimer = () => this.flush();
+    keepTranscript(() => `--- ${role}\n${this.side.log.transcript()}`);
     this.flush();
   }
 

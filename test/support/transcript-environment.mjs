@@ -1,0 +1,17 @@
+/**
+ * Jest's environment for Node, which prints what the peers of a failing test have written: `SimPair` and `SimPeer`
+ * register a transcript each (`transcripts.ts`), and only a failure asks for the text.
+ */
+import { TestEnvironment } from 'jest-environment-node';
+
+export default class TranscriptEnvironment extends TestEnvironment {
+  handleTestEvent(event) {
+    const { transcripts } = this.global;
+    if (transcripts === undefined) return;
+    if (event.name === 'test_start') transcripts.length = 0;
+    if (event.name !== 'test_fn_failure') return;
+    for (const transcript of transcripts) {
+      process.stderr.write(`\nTranscript of "${event.test.name}":\n${transcript()}\n`);
+    }
+  }
+}
