@@ -16,6 +16,7 @@ import { Alarm } from '../common/alarm.js';
 import type { EndpointClock } from '../common/endpoint-clock.js';
 import { OUTSIDE, type Scope } from '../common/scope.js';
 import { traceFrames } from './trace.js';
+import { traceMoves } from '../common/trace-moves.js';
 import { traffic } from '../common/traffic.js';
 
 /** Who is told what becomes of a connection's socket: its carrier. */
@@ -50,6 +51,7 @@ export class Driver implements SocketEffects {
   readonly machine: SocketMachine;
   /** Set once there is a connection. */
   owner: DriverOwner | undefined;
+  readonly onMove = traceMoves('socket');
   readonly #clock: EndpointClock;
   readonly #scope: Scope;
   readonly #listener: DriverListener;

@@ -10,11 +10,6 @@ export class ControlFrames {
   /** The frame after which nothing is written. [IC-12.1] */
   #last: Buffer | undefined;
 
-  /** Whether the last frame waits to be written. */
-  get isEnding(): boolean {
-    return this.#last !== undefined;
-  }
-
   /** A whole frame, or the preface. */
   push(frame: Buffer): void {
     this.#frames.push(frame);

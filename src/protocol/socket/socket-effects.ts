@@ -1,4 +1,5 @@
 /** What the machine of one socket is given, and what it asks for. */
+import type { MoveEffects } from '../common/moves.js';
 import type { ConnectionMachine } from '../connection/connection.js';
 import type { Failure } from '../common/failure.js';
 import type { Greeting } from './handshake.js';
@@ -20,7 +21,7 @@ export interface SocketSettings {
  * What the machine of one socket asks of the outside. It calls these synchronously, from within the method
  * that was called on it; nothing here may call back into it but where it says so.
  */
-export interface SocketEffects {
+export interface SocketEffects extends MoveEffects {
   /** Output waits: call `flush` before this tick ends. May be told more than once. */
   wake(): void;
   /** Call `onTime` at `at`, if no earlier call stands. */

@@ -7,7 +7,6 @@ import {
   type StrangerError,
 } from '../../wire/index.js';
 import type { Failure } from '../common/failure.js';
-import type { SocketSettings } from './socket-effects.js';
 import { STALL_TIMEOUT } from './stall-watch.js';
 import { saidAs } from '../common/text.js';
 
@@ -101,17 +100,14 @@ const LISTENER_REMEDIES: Remedies = {
   'nest-tcp': 'Give that application an InterconnectClient.',
 };
 
-/** `heard`: octets of the preface that have come. */
 export function handshakeTooLong(
-  { handshakeTimeout }: SocketSettings,
-  during: 'preface' | 'greeting' | 'judging',
-  heard: number,
+  handshakeTimeout: number,
+  awaited: NonNullable<Failure['awaited']>,
 ): Failure {
-  const rest = heard === 0 ? 'first octet' : 'rest';
   return {
     kind: 'handshake-timeout',
     executed: 'no',
-    awaited: during === 'judging' ? 'judgement' : rest,
+    awaited,
     message: `The handshake took longer than ${handshakeTimeout} ms.`,
     code: Code.HANDSHAKE_TIMEOUT,
   };

@@ -1,9 +1,5 @@
 /**
- * The life of one socket: preface, handshake, keepalive, and an end that the other side can read. [IC-7.1]
- *
- *     preface ──8 valid octets──► greeting ──HELLO──► judging ──accept──► open ──CLOSE──► closing ──► closed
- *        │                           │  (dialer: WELCOME ─────────────────► open)            ▲
- *        └── wrong octet: dropped    └── timeout, refusal, violation: CLOSE ─────────────────┘
+ * One socket: preface, handshake, keepalive, and an end that the other side can read.
  *
  * What survives the socket is in `ConnectionMachine`; this machine only feeds and empties it, and gives it
  * back (`lost`) when the socket ends without ending it.
@@ -18,7 +14,6 @@ import {
   type FrameSink,
   type FrameView,
   FrameType,
-  frameName,
   isSequenced,
   PrefaceDecoder,
   ProtocolError,
@@ -59,19 +54,7 @@ import {
 import { ControlFrames } from './control-frames.js';
 import { Keepalive } from './keepalive.js';
 import { Pings } from './pings.js';
-
-type SocketState =
-  | { readonly kind: 'preface' }
-  | { readonly kind: 'greeting' }
-  | { readonly kind: 'judging'; readonly hello: Greeting }
-  | {
-      readonly kind: 'open';
-      readonly connection: ConnectionMachine;
-      readonly keepalive: Keepalive;
-    }
-  /** `leaving`: what was closed in order, and may still write what it has ready. */
-  | { readonly kind: 'closing'; leaving: ConnectionMachine | undefined }
-  | { readonly kind: 'closed' };
+import { SocketState } from './socket-state.js';
 
 export class SocketMachine implements FrameSink {
   readonly #effects: SocketEffects;
@@ -79,9 +62,11 @@ export class SocketMachine implements FrameSink {
   readonly #preface = new PrefaceDecoder();
   readonly #frames: FrameDecoder;
   readonly #control = new ControlFrames();
-  #state: SocketState;
+  readonly #state: SocketState;
   #now: number;
   readonly #pings = new Pings();
+  /** The connection that this side has closed in order: what is ready there is written in front of CLOSE. */
+  #leaving: ConnectionMachine | undefined;
   /** Frames that wait until the application has seen what came before them. */
   #held: FrameView[] | undefined;
   readonly #stalls = new StallWatch();
@@ -94,7 +79,7 @@ export class SocketMachine implements FrameSink {
     this.#now = now;
     // Who has not been greeted knows no limits. [IC-2.7] [IC-6.7]
     this.#frames = new FrameDecoder(this, { maxFrame: MAX_GREETING, maxMeta: DEFAULT_META_SIZE });
-    this.#state = { kind: 'preface' };
+    this.#state = new SocketState(effects);
     this.#patience = settings.patience ?? new TimeBudget(settings.handshakeTimeout, now);
     effects.arm(this.#patience.nextLook);
     if (settings.role === 'listener') return;
@@ -108,7 +93,7 @@ export class SocketMachine implements FrameSink {
 
   /** Whether the listener's application is yet to decide on the dialer. */
   get isJudging(): boolean {
-    return this.#state.kind === 'judging';
+    return this.#state.current.name === 'JUDGING';
   }
 
   /** Octets from the socket. Never throws: what is wrong ends the connection. */
@@ -143,16 +128,19 @@ export class SocketMachine implements FrameSink {
   /** The other side ended the stream, or the socket is gone. */
   onLost(reason: string, now: number): void {
     this.#now = now;
+    const { isOver, connection } = this.#state;
     // [IC-12.5]
-    this.#finish(lostBy(reason, this.#state.kind === 'open'), 'socket');
+    const failure = lostBy(reason, connection !== undefined);
+    this.#state.streamEnded(failure.message);
+    if (!isOver) this.#endSocket(failure, connection);
   }
 
   onTime(now: number): void {
     this.#now = now;
-    const state = this.#state;
-    if (state.kind === 'closing' || state.kind === 'closed') return;
-    if (state.kind === 'open') return this.#onOpenTime(state.connection, state.keepalive, now);
-    if (this.#patience.spend(now)) this.#onHandshakeTimeout(state.kind);
+    if (this.#state.isOver) return;
+    const state = this.#state.current;
+    if (state.name === 'OPEN') return this.#onOpenTime(state.connection, state.keepalive, now);
+    if (this.#patience.spend(now)) this.#onHandshakeTimeout();
     else this.#effects.arm(this.#patience.nextLook);
   }
 
@@ -161,10 +149,11 @@ export class SocketMachine implements FrameSink {
    * the dialer can do that; `code`: why what it asked to be resumed is not. Nothing happens if it has gone meanwhile.
    */
   accept(data: Buffer, token: Greeting['token'], code: number | undefined, now: number): void {
-    if (this.#state.kind !== 'judging') return;
+    const state = this.#state.current;
+    if (state.name !== 'JUDGING') return;
     this.#now = now;
+    const { hello } = state;
     // [IC-2.5]
-    const { hello } = this.#state;
     const welcome = {
       ...this.#settings.greeting,
       data,
@@ -174,46 +163,56 @@ export class SocketMachine implements FrameSink {
     };
     this.#control.push(encodeGreeting(FrameType.WELCOME, welcome));
     this.#effects.wake();
-    this.#open(hello, welcome.token);
+    const connection = this.#begin(hello, welcome.token);
+    this.#state.applicationAccepts(connection, this.#attach(connection));
+    this.#effects.open(connection, hello);
   }
 
   /** The listener goes on with a connection, whose `canResume` has been asked. */
   resume(connection: ConnectionMachine, data: Buffer, now: number): void {
-    if (this.#state.kind !== 'judging') return;
+    const state = this.#state.current;
+    if (state.name !== 'JUDGING') return;
     this.#now = now;
     // [IC-17.19]
     const welcome = { ...this.#settings.greeting, data, resumed: connection.received };
     this.#control.push(encodeGreeting(FrameType.WELCOME, welcome));
-    this.#goOn(connection, this.#state.hello.resume?.received ?? 0);
+    this.#state.applicationAccepts(connection, this.#attach(connection));
+    this.#resumeWith(connection, state.hello.resume?.received ?? 0);
   }
 
   /** The listener's application does not. [IC-6.9] */
   refuse(code: number, reason: string, data: Buffer): void {
-    if (this.#state.kind !== 'judging') return;
+    if (this.#state.current.name !== 'JUDGING') return;
     this.#closeWith(code, reason, data);
-    this.#finish(rejectedHere(code, reason), 'connection');
+    this.#state.applicationRefuses();
+    this.#endConnection(rejectedHere(code, reason), undefined);
   }
 
   /** Another socket carries the connection from here on: nothing that still arrives here counts. */
   supersede(now: number): void {
-    if (this.#state.kind !== 'open') return;
+    const { connection } = this.#state;
+    if (connection === undefined) return;
     this.#now = now;
     this.#closeWith(Code.SUPERSEDED, '', EMPTY);
-    this.#finish(SUPERSEDED, 'socket');
+    this.#state.superseded();
+    this.#endSocket(SUPERSEDED, connection);
   }
 
   /** Ends the connection in order. What is still pending fails; what is written is readable. */
   close(code: number, reason: string, data: Buffer, now: number): void {
-    if (this.#state.kind === 'closing' || this.#state.kind === 'closed') return;
+    if (this.#state.isOver) return;
     this.#now = now;
-    if (this.#state.kind === 'preface') this.#effects.abort();
+    const { connection } = this.#state;
+    if (this.#state.current.name === 'PREFACE') this.#effects.abort();
     else this.#closeWith(code, reason, data);
-    this.#finish(CLOSED_HERE, 'in order');
+    this.#leaving = connection;
+    this.#state.applicationCloses();
+    this.#endInOrder(CLOSED_HERE, connection);
   }
 
   /** Measures a round trip. */
   ping(done: ((milliseconds: number) => void) | undefined, now: number): void {
-    if (this.#state.kind !== 'open') return;
+    if (this.#state.current.name !== 'OPEN') return;
     this.#control.push(encodeFrame({ type: FrameType.PING, id: this.#pings.ask(done, now) }));
     this.#effects.wake();
   }
@@ -230,19 +229,17 @@ export class SocketMachine implements FrameSink {
     }
     this.#stalls.onUnblocked();
     this.#control.flush(writer);
-    if (this.#state.kind === 'open') {
-      const { connection, keepalive } = this.#state;
+    const state = this.#state.current;
+    if (state.name === 'OPEN') {
+      const { connection, keepalive } = state;
       connection.flush(writer, room, now);
       this.#control.flushPong(writer, connection);
       if (connection.goaway.ask()) this.ping(() => connection.onGoawayRead(), now);
       if (writer.bytes > 0) keepalive.onSpoke(now);
     }
-    // Closed meanwhile, or before.
-    if (this.#state.kind === 'closing') {
-      // [IC-12.2]
-      this.#state.leaving?.output.flushLast(writer, now);
-      this.#state.leaving = undefined;
-    }
+    // [IC-12.2]
+    this.#leaving?.output.flushLast(writer, now);
+    this.#leaving = undefined;
     if (this.#control.flushLast(writer)) this.#effects.end();
   }
 
@@ -253,62 +250,56 @@ export class SocketMachine implements FrameSink {
       return;
     }
     const { type } = frame;
-    const state = this.#state;
-    if (state.kind === 'open') {
+    const state = this.#state.current;
+    if (state.name === 'OPEN') {
       if (isSequenced(type) || type === FrameType.CREDIT)
         state.connection.onFrame(frame, this.#now);
       else this.#onSocketFrame(state.connection, frame);
       return;
     }
     // [IC-17.6]
-    if (state.kind === 'closing' || state.kind === 'closed') return;
-    // A dialer that gives up while this side's application decides.
-    if (state.kind === 'judging' && type === FrameType.CLOSE) {
-      return this.#onClose(frame);
-    }
-    if (state.kind !== 'greeting') {
-      throw new ProtocolError(Code.STATE, `${frameName(type)} before the handshake was answered.`);
-    }
+    if (this.#state.isOver) return;
+    if (type === FrameType.CLOSE) return this.#onClose(frame);
+    if (state.name !== 'GREETING') throw this.#state.unexpected(type);
     const { role } = this.#settings;
     if (role === 'listener' && type === FrameType.HELLO) {
-      this.#state = { kind: 'judging', hello: readGreeting(frame.decode()) };
-      this.#effects.handshake(this.#state.hello);
+      const hello = readGreeting(frame.decode());
+      this.#state.hello(hello);
+      this.#effects.handshake(hello);
     } else if (role === 'dialer' && type === FrameType.WELCOME) {
       this.#onWelcome(readGreeting(frame.decode()));
-    } else if (type === FrameType.CLOSE) {
-      this.#onClose(frame);
     } else {
-      throw new ProtocolError(Code.STATE, `${frameName(type)} before the handshake.`);
+      throw this.#state.unexpected(type);
     }
   }
 
   #decode(chunk: Buffer, now: number): void {
-    switch (this.#state.kind) {
-      case 'preface': {
+    const state = this.#state.current;
+    switch (state.name) {
+      case 'PREFACE': {
         const taken = this.#preface.push(chunk);
         if (this.#preface.version === undefined) return;
         this.#onPreface(this.#preface.version);
         return this.#frames.push(chunk.subarray(taken));
       }
-      case 'open':
-        this.#state.keepalive.onHeard(now);
+      case 'OPEN':
+        state.keepalive.onHeard(now);
         this.#frames.push(chunk);
         if (this.#frames.pending > 0) this.#effects.arm(now + STALL_TIMEOUT);
         return;
-      case 'greeting':
-      case 'judging':
+      case 'GREETING':
+      case 'JUDGING':
         return this.#frames.push(chunk);
-      case 'closing':
-      case 'closed':
+      case 'CLOSING':
+      case 'CLOSED':
         return;
     }
   }
 
   #onPreface(version: number): void {
-    this.#state = { kind: 'greeting' };
     if (this.#settings.role === 'dialer') {
       // [IC-3.6]
-      if (version === VERSION) return;
+      if (version === VERSION) return this.#state.eightOctets();
       const text = `The other side speaks version ${version}, not ${VERSION}.`;
       throw new ProtocolError(Code.VERSION, text);
     }
@@ -318,12 +309,15 @@ export class SocketMachine implements FrameSink {
     this.#effects.wake();
     // [IC-3.5]
     if (version === 0) throw new ProtocolError(Code.VERSION, 'There is no version 0.');
+    this.#state.eightOctets();
   }
 
   #onWelcome(welcome: Greeting): void {
     const { resume, greeting } = this.#settings;
     if (welcome.resumed === undefined) {
-      return this.#open(welcome, tokenInForce(greeting, welcome));
+      const connection = this.#begin(welcome, tokenInForce(greeting, welcome));
+      this.#state.welcome(connection, this.#attach(connection));
+      return this.#effects.open(connection, welcome);
     }
     // [IC-6.39] [IC-17.20]
     if (resume?.canResume(welcome.resumed) !== true) {
@@ -333,30 +327,29 @@ export class SocketMachine implements FrameSink {
         `WELCOME resumes a connection at frame ${welcome.resumed}, which it has not.`,
       );
     }
-    this.#goOn(resume, welcome.resumed);
+    this.#state.welcome(resume, this.#attach(resume));
+    this.#resumeWith(resume, welcome.resumed);
     this.#effects.resumed(welcome);
   }
 
-  #open(peer: Greeting, token: Greeting['token']): void {
+  #begin(peer: Greeting, token: Greeting['token']): ConnectionMachine {
     const connection = this.#effects.begin(peer);
     connection.begin(peer.limits, token);
-    this.#carry(connection);
-    this.#effects.open(connection, peer);
+    return connection;
   }
 
-  #goOn(connection: ConnectionMachine, received: number): void {
-    this.#carry(connection);
+  #resumeWith(connection: ConnectionMachine, received: number): void {
     connection.resume(received);
     this.#effects.wake();
   }
 
-  #carry(connection: ConnectionMachine): void {
+  /** The socket obeys the limits of the connection from here on, and its clock. */
+  #attach({ limits, peer }: ConnectionMachine): Keepalive {
     // [IC-2.9]
-    const { limits, peer } = connection;
     const keepalive = new Keepalive(limits.idle, peer.idle, this.#now);
-    this.#state = { kind: 'open', connection, keepalive };
     this.#frames.setLimits({ maxFrame: limits.maxFrame, maxMeta: limits.maxMeta });
     this.#effects.arm(keepalive.nextCheck);
+    return keepalive;
   }
 
   #onSocketFrame(connection: ConnectionMachine, frame: FrameView): void {
@@ -378,7 +371,7 @@ export class SocketMachine implements FrameSink {
       default:
         // [IC-16.6] [IC-16.7]
         if (type >= FIRST_IGNORABLE_TYPE) return connection.flood(this.#now);
-        throw new ProtocolError(Code.STATE, `${frameName(type)} after the handshake.`);
+        throw this.#state.unexpected(type);
     }
   }
 
@@ -386,49 +379,67 @@ export class SocketMachine implements FrameSink {
     const { meta, payload } = frame.decode();
     const code = meta.code ?? Code.OK;
     const reason = meta.text ?? '';
-    const open = this.#state.kind === 'open';
+    const { connection } = this.#state;
+    const isOpen = connection !== undefined;
     // [IC-12.3]
-    const failure = closedByPeer(code, reason, Buffer.from(payload), open);
+    const failure = closedByPeer(code, reason, Buffer.from(payload), isOpen);
     this.#effects.end();
-    if (open && code === Code.OK) this.#finish(failure, 'in order');
-    else this.#finish(failure, endsConnection(code) ? 'connection' : 'socket');
+    this.#state.close();
+    if (isOpen && code === Code.OK) this.#endInOrder(failure, connection);
+    else if (endsConnection(code)) this.#endConnection(failure, connection);
+    else this.#endSocket(failure, connection);
   }
 
   #onError(error: unknown): void {
     if (!(error instanceof ProtocolError)) throw error;
+    const { connection } = this.#state;
     if (error instanceof StrangerError) {
       // [IC-3.2] [IC-12.7]
       // Who speaks another protocol gets no answer: that one might be abused.
       this.#effects.abort();
-      return this.#finish(estranged(error, this.#settings.role), 'connection');
+      this.#state.wrongOctet();
+      return this.#endConnection(estranged(error, this.#settings.role), undefined);
     }
+    // The application has closed meanwhile, and that CLOSE stands.
+    if (this.#state.isOver) return;
     // [IC-1.2]
     this.#closeWith(error.code, error.message, EMPTY);
-    this.#finish(violated(error, this.#state.kind === 'open'), 'connection');
+    this.#state.violation(error.message);
+    this.#endConnection(violated(error, connection !== undefined), connection);
   }
 
-  #onHandshakeTimeout(during: 'preface' | 'greeting' | 'judging'): void {
+  #onHandshakeTimeout(): void {
+    const { name } = this.#state.current;
     // [IC-2.6]
-    const failure = handshakeTooLong(this.#settings, during, this.#preface.length);
-    if (during === 'preface') this.#effects.abort();
+    const heard = this.#preface.length === 0 ? 'first octet' : 'rest';
+    const awaited = name === 'JUDGING' ? 'judgement' : heard;
+    const failure = handshakeTooLong(this.#settings.handshakeTimeout, awaited);
+    if (name === 'PREFACE') this.#effects.abort();
     else this.#closeWith(Code.HANDSHAKE_TIMEOUT, failure.message, EMPTY);
-    this.#finish(failure, 'connection');
+    this.#state.handshakeTimeout();
+    this.#endConnection(failure, undefined);
   }
 
   #onOpenTime(connection: ConnectionMachine, keepalive: Keepalive, now: number): void {
     const still = this.#stalls.check(now, this.#frames.pending);
     if (still !== undefined) {
       const failure = stalled(still);
-      // Who does not read would not read why either.
-      if (still === 'output') this.#effects.abort();
-      else this.#closeWith(Code.STALLED, failure.message, EMPTY);
-      return this.#finish(failure, 'socket');
+      if (still === 'output') {
+        // A peer that reads nothing would not read CLOSE either.
+        this.#effects.abort();
+        this.#state.outputStalled();
+      } else {
+        this.#closeWith(Code.STALLED, failure.message, EMPTY);
+        this.#state.inputStalled();
+      }
+      return this.#endSocket(failure, connection);
     }
     const verdict = keepalive.check(now);
     if (verdict === 'dead') {
       const failure = silentFor(connection.limits.idle);
       this.#closeWith(Code.IDLE, failure.message, EMPTY);
-      return this.#finish(failure, 'socket');
+      this.#state.silence();
+      return this.#endSocket(failure, connection);
     }
     if (verdict === 'speak') {
       this.ping(undefined, now);
@@ -443,18 +454,30 @@ export class SocketMachine implements FrameSink {
     this.#effects.wake();
   }
 
-  /** Ends the machine, once, and with it the socket alone or the connection as well. */
-  #finish(failure: Failure, what: 'socket' | 'connection' | 'in order'): void {
-    const state = this.#state;
-    if (state.kind === 'closing' || state.kind === 'closed') return;
-    const open = state.kind === 'open' ? state.connection : undefined;
-    const leaving = what === 'in order' && this.#control.isEnding ? open : undefined;
-    this.#frames.stop();
-    this.#state = this.#control.isEnding ? { kind: 'closing', leaving } : { kind: 'closed' };
-    this.#pings.clear();
+  /** The socket alone is over: a connection can go on on the next one. */
+  #endSocket(failure: Failure, connection: ConnectionMachine | undefined): void {
+    if (connection === undefined) return this.#endConnection(failure, undefined);
+    this.#stop();
     // [IC-2.11]
-    if (open !== undefined && what === 'socket') return this.#effects.lost(failure);
-    open?.fail(failure, leaving !== undefined);
-    this.#effects.closed(what === 'in order' ? undefined : failure);
+    this.#effects.lost(failure);
+  }
+
+  /** The connection, or the attempt at one, is over with the socket. */
+  #endConnection(failure: Failure, connection: ConnectionMachine | undefined): void {
+    this.#stop();
+    connection?.fail(failure, false);
+    this.#effects.closed(failure);
+  }
+
+  /** One of the two sides has closed the connection, or this side has closed the attempt at one. */
+  #endInOrder(failure: Failure, connection: ConnectionMachine | undefined): void {
+    this.#stop();
+    connection?.fail(failure, this.#leaving !== undefined);
+    this.#effects.closed(undefined);
+  }
+
+  #stop(): void {
+    this.#frames.stop();
+    this.#pings.clear();
   }
 }

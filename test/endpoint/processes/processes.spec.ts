@@ -76,6 +76,25 @@ describe('another process', () => {
     }
     expect(stderr).not.toContain('Test message');
   });
+
+  it('prints the moves of its sockets from state to state if it is asked to', async () => {
+    const { code, stderr } = await run(program('example'), [], { NODE_DEBUG: 'interconnect' });
+
+    const moves = stderr.split('\n').map((line) => line.replace(/^INTERCONNECT \d+: /, ''));
+    expect(code).toBe(0);
+    for (const [from, to, why] of [
+      ['PREFACE', 'GREETING', 'eight octets'],
+      ['GREETING', 'JUDGING', 'HELLO'],
+      ['JUDGING', 'OPEN', 'the application accepts'],
+      ['GREETING', 'OPEN', 'WELCOME'],
+      ['OPEN', 'CLOSING', 'the application closes'],
+      ['OPEN', 'CLOSED', 'CLOSE'],
+    ]) {
+      const line = new RegExp(`^socket \\d+: ${from} -> ${to}: ${why}$`);
+      expect(moves).toContainEqual(expect.stringMatching(line));
+    }
+    expect(stderr).not.toContain('Test message');
+  });
 });
 
 describe('a worker thread', () => {

@@ -1,0 +1,25 @@
+/**
+ * `NODE_DEBUG=interconnect` prints every move of a socket, a connection, a session, a message or a stream from one state
+ * to another, one line each. The states and the events are those of the tables in PROTOCOL.md chapter 7.
+ */
+import { debuglog } from 'node:util';
+import type { MoveSink } from '../../protocol/index.js';
+import { printable } from '../../wire/index.js';
+
+const moves = debuglog('interconnect');
+
+/**
+ * @internal The sink for one socket with its handshake, or for one connection with all that it carries. Undefined while
+ * nobody wants to see moves, so that nothing is computed for them.
+ */
+export function traceMoves(kind: 'socket' | 'connection'): MoveSink | undefined {
+  if (!moves.enabled) return undefined;
+  counts[kind] += 1;
+  const label = `${kind} ${counts[kind]}`;
+  return (what, from, to, why) => {
+    const name = what === kind ? label : `${label}, ${printable(what)}`;
+    moves('%s: %s -> %s: %s', name, from, to, printable(why));
+  };
+}
+
+const counts = { socket: 0, connection: 0 };
