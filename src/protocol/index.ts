@@ -7,7 +7,7 @@ export type { ConnectionEffects } from './connection/connection-effects.js';
 export { DRAINING, type Executed, type Failure, type FailureKind } from './common/failure.js';
 export type { MoveSink } from './common/moves.js';
 export { FrameWriter } from './output/frame-writer.js';
-export { type Greeting, MAX_CONNECT_DATA } from './socket/handshake.js';
+export { type Greeting, MAX_CONNECT_DATA } from './socket/greeting.js';
 export { type AbortReason, IncomingMessage } from './message/incoming-message.js';
 export type { ItemSender, ItemSource } from './stream/item-sender.js';
 export { DEFAULT_LIMITS, type Limits } from './flow/limits.js';

@@ -2,7 +2,7 @@
 import type { MoveEffects } from '../common/moves.js';
 import type { ConnectionMachine } from '../connection/connection.js';
 import type { Failure } from '../common/failure.js';
-import type { Greeting } from './handshake.js';
+import type { Greeting } from './greeting.js';
 import type { TimeBudget } from '../common/time-budget.js';
 
 export interface SocketSettings {

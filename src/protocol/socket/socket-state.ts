@@ -11,7 +11,7 @@
 import { Code, frameName, FrameType, ProtocolError } from '../../wire/index.js';
 import { type MoveEffects, noSuchMove } from '../common/moves.js';
 import type { ConnectionMachine } from '../connection/connection.js';
-import type { Greeting } from './handshake.js';
+import type { Greeting } from './greeting.js';
 import type { Keepalive } from './keepalive.js';
 
 type State =

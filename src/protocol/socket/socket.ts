@@ -50,7 +50,7 @@ import {
   readGreeting,
   resumptionOf,
   tokenInForce,
-} from './handshake.js';
+} from './greeting.js';
 import { ControlFrames } from './control-frames.js';
 import { Keepalive } from './keepalive.js';
 import { Pings } from './pings.js';
