@@ -268,7 +268,7 @@ export class ConnectionMachine implements SessionOwner {
   progressed(): void {
     // CLOSE acknowledges nothing, and the other side may wait for that alone. [IC-12.11]
     if (this.goaway.own && this.#receipts.isOwing && this.#isDone()) this.connectionCreditDue();
-    if (this.goaway.isNews(this.isDrained)) this.effects.drained();
+    if (this.goaway.becameDone(this.isDrained)) this.effects.drained();
   }
 
   owe(bytes: number): void {

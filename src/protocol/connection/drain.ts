@@ -1,28 +1,28 @@
 /**
- * Who takes nothing new any more: GOAWAY, said and heard.
+ * Which of the two sides takes nothing new any more: GOAWAY, written and read.
  *
- * GOAWAY is said on every socket, and a PING goes behind it. What the other side wrote before it had read
- * GOAWAY comes before the PONG: until then the drain is not done.
+ * A side that drains writes GOAWAY on every socket, and a PING behind it. All that the other side wrote before it had
+ * read GOAWAY arrives before the PONG: the drain cannot be done earlier.
  */
 import { Code, encodeFrame, FrameType } from '../../wire/index.js';
 import type { FrameWriter } from '../output/frame-writer.js';
 
 export class Drain {
   #theirs = false;
-  /** Whether the other side has said so on the socket of now. */
+  /** Whether the other side has written GOAWAY on the current socket. */
   #isHeardHere = false;
   #own = false;
-  /** How far this side has come on the socket of now. */
-  #step: 'due' | 'said' | 'asked' | 'read' = 'due';
-  /** The owner of the connection has been told that nothing is left. */
-  #isTold = false;
+  /** Progress of this side's GOAWAY and PING on the current socket. */
+  #step: 'due' | 'written' | 'asked' | 'read' = 'due';
+  /** What `becameDone` was given last. */
+  #wasDone = false;
 
   /** This side drains. */
   get own(): boolean {
     return this.#own;
   }
 
-  /** Whether the other side knows, and nothing more can cross GOAWAY. */
+  /** Whether the other side has read GOAWAY, and all that it wrote before that is here. */
   get isRead(): boolean {
     return this.#step === 'read';
   }
@@ -36,7 +36,7 @@ export class Drain {
     this.#own = true;
   }
 
-  /** Another socket: what was said on the former may not have arrived. */
+  /** Another socket carries the connection: GOAWAY on the former one may not have arrived. */
   onSocket(): void {
     this.#step = 'due';
     this.#isHeardHere = false;
@@ -50,30 +50,30 @@ export class Drain {
     return heard;
   }
 
-  /** Writes GOAWAY where it is due. */
+  /** Writes GOAWAY if it is due. */
   flush(writer: FrameWriter): void {
     if (!this.#own || this.#step !== 'due') return;
     writer.raw(GOAWAY);
-    this.#step = 'said';
+    this.#step = 'written';
   }
 
-  /** Whether a PING is to follow what has just been written. */
-  ask(): boolean {
-    if (this.#step !== 'said') return false;
+  /** Whether a PING must follow the GOAWAY that was just written. Says so once for each GOAWAY. */
+  takePingDue(): boolean {
+    if (this.#step !== 'written') return false;
     this.#step = 'asked';
     return true;
   }
 
-  /** Its PONG. */
+  /** The PONG of that PING is here. */
   onRead(): void {
     this.#step = 'read';
   }
 
-  /** Whether it is news that nothing is left; something may come again, and then it is news once more. */
-  isNews(isDone: boolean): boolean {
-    const isNews = isDone && !this.#isTold;
-    this.#isTold = isDone;
-    return isNews;
+  /** Takes whether nothing is left to wait for. Returns whether that has become true since the last call. */
+  becameDone(isDone: boolean): boolean {
+    const becameDone = isDone && !this.#wasDone;
+    this.#wasDone = isDone;
+    return becameDone;
   }
 }
 

@@ -234,7 +234,7 @@ export class SocketMachine implements FrameSink {
       const { connection, keepalive } = state;
       connection.flush(writer, room, now);
       this.#control.flushPong(writer, connection);
-      if (connection.goaway.ask()) this.ping(() => connection.onGoawayRead(), now);
+      if (connection.goaway.takePingDue()) this.ping(() => connection.onGoawayRead(), now);
       if (writer.bytes > 0) keepalive.onSpoke(now);
     }
     // [IC-12.2]
