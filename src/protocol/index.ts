@@ -17,6 +17,13 @@ export { SessionMachine } from './session/session.js';
 export type { SessionListener } from './session/session-listener.js';
 export { SocketMachine } from './socket/socket.js';
 export { CLOSED_HERE } from './socket/socket-failures.js';
-export type { SocketEffects, SocketSettings } from './socket/socket-effects.js';
+export { DialerHandshake } from './socket/handshake-dialer.js';
+export { ListenerHandshake } from './socket/handshake-listener.js';
+export type {
+  DialerEffects,
+  ListenerEffects,
+  SocketEffects,
+  SocketSettings,
+} from './socket/socket-effects.js';
 export { cutText, saidAs } from './common/text.js';
 export { TimeBudget } from './common/time-budget.js';

@@ -91,7 +91,7 @@ function live(life: Life, input: Input): Lived {
 function judge({ side, scene }: Life): void {
   side.onHandshake = () => {
     if (scene.judgement === 'accept') side.accept();
-    if (scene.judgement === 'refuse') side.machine.refuse(0x0201, 'no', Buffer.alloc(10));
+    if (scene.judgement === 'refuse') side.handshake.refuse(0x0201, 'no', Buffer.alloc(10));
     if (scene.judgement === 'close') side.close();
   };
 }

@@ -19,6 +19,8 @@ import {
   DEFAULT_LIMITS,
   type Greeting,
   type Limits,
+  type ListenerEffects,
+  ListenerHandshake,
   type QueueLimits,
 } from '../../src/protocol/index.js';
 import { Code, describeFrame, type Frame, EMPTY } from '../../src/wire/index.js';
@@ -228,36 +230,42 @@ export class World {
     const { resumeTimeout = 60_000 } = this.#settings;
     const { limits, agent, handshakeTimeout, clock } = this.#partySettings('listener');
     const greeting = { limits, agent, data: EMPTY, canResume: resumeTimeout > 0 };
-    const settings = { role: 'listener', greeting, handshakeTimeout } as const;
     let end: End | undefined;
-    const driver: Driver = new Driver(link.socket(1).asSocket, settings, clock, {
-      onHandshake: (hello) => {
+    const effects: ListenerEffects = {
+      handshake: (hello) => {
         const delay = this.#settings.judging?.() ?? 0;
         const admit = (): void => {
-          if (driver.machine.isJudging) this.#admit(driver, hello, link, audit);
+          if (handshake.isJudging) this.#admit(driver, handshake, hello, link, audit);
         };
         if (delay === 0) admit();
         else this.time.after(delay, admit);
       },
-      onBegin: () => {
+      begin: () => {
         end = this.#newEnd('listener');
         this.ends.push(end);
         this.#bonds.set(link, new Bond(end.half));
         return end.continuity.machine;
       },
-      onOpen: (hello) => {
+      open: (_machine, hello) => {
         end?.continuity.onOpen(driver, hello, NOBODY);
         const { token } = end?.continuity.machine ?? {};
         if (token !== undefined && end !== undefined) this.#resumables.set(keyOf(token.token), end);
       },
-      onResumed: () => undefined,
-      onUnresumable: () => undefined,
+    };
+    const handshake = new ListenerHandshake(effects, greeting);
+    const settings = { handshake, handshakeTimeout };
+    const driver: Driver = new Driver(link.socket(1).asSocket, settings, clock, {
       onFailed: () => undefined,
-      onSocketClosed: () => undefined,
     });
   }
 
-  #admit(driver: Driver, hello: Greeting, link: VirtualLink, audit: SocketAudit): void {
+  #admit(
+    driver: Driver,
+    handshake: ListenerHandshake,
+    hello: Greeting,
+    link: VirtualLink,
+    audit: SocketAudit,
+  ): void {
     const { resume } = hello;
     const { resumeTimeout: ttl = 60_000 } = this.#settings;
     const known = resume && this.#resumables.get(keyOf(resume.token));
@@ -267,13 +275,13 @@ export class World {
       audit.connection = bond?.audit;
       if (bond !== undefined) this.#bonds.set(link, bond);
       former.continuity.takeOver(driver);
-      driver.machine.resume(former.continuity.machine, EMPTY, this.now());
+      handshake.resume(former.continuity.machine, EMPTY, this.now());
       return former.continuity.onResumed(driver, hello, NOBODY);
     }
     const code = resume && (former === undefined ? Code.RESUME_UNKNOWN : Code.RESUME_GAP);
     const token = Buffer.alloc(32);
     token.writeUInt32BE((this.#tokens += 1));
-    driver.machine.accept(EMPTY, ttl > 0 ? { token, ttl } : undefined, code, this.now());
+    handshake.accept(EMPTY, ttl > 0 ? { token, ttl } : undefined, code, this.now());
   }
 
   #newEnd(role: 'dialer' | 'listener', reconnector?: ReconnectorFactory): End {

@@ -1,5 +1,5 @@
 /** A dialer that asks to be let in, as the listener's application sees it. */
-import { MAX_CONNECT_DATA, type SocketMachine } from '../../protocol/index.js';
+import { MAX_CONNECT_DATA, type ListenerHandshake } from '../../protocol/index.js';
 import { Code, MAX_TEXT, EMPTY } from '../../wire/index.js';
 import { type Bytes, toBufferOrEmpty } from '../common/bytes.js';
 import { checkCode, checkReason } from '../common/codes.js';
@@ -13,19 +13,19 @@ export class Handshake {
   readonly data: Buffer;
   /** Who asks: its address, and its certificate where TLS asked for one. */
   readonly peer: Peer;
-  readonly #machine: SocketMachine;
+  readonly #handshake: ListenerHandshake;
   readonly #admit: (data: Buffer, principal: string) => void;
 
   /** @internal */
   constructor(
     data: Buffer,
     peer: Peer,
-    machine: SocketMachine,
+    handshake: ListenerHandshake,
     admit: (data: Buffer, principal: string) => void,
   ) {
     this.data = data;
     this.peer = peer;
-    this.#machine = machine;
+    this.#handshake = handshake;
     this.#admit = admit;
   }
 
@@ -50,12 +50,12 @@ export class Handshake {
   reject(code: number = Code.UNAUTHENTICATED, reason = '', data?: Bytes): void {
     checkCode(code, CODES, 'handshake.reject');
     const room = MAX_CONNECT_DATA - Buffer.byteLength(checkReason(reason, MAX_TEXT));
-    this.#machine.refuse(code, reason, checkData(data, room));
+    this.#handshake.refuse(code, reason, checkData(data, room));
   }
 
   /** @internal The application's judge threw. */
   fail(): void {
-    this.#machine.refuse(Code.INTERNAL, 'The handshake could not be judged.', EMPTY);
+    this.#handshake.refuse(Code.INTERNAL, 'The handshake could not be judged.', EMPTY);
   }
 }
 

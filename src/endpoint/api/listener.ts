@@ -3,7 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { Server } from 'node:net';
 import type { TlsOptions } from 'node:tls';
-import { type Failure, type Greeting } from '../../protocol/index.js';
+import {
+  type Failure,
+  type Greeting,
+  type ListenerEffects,
+  ListenerHandshake,
+} from '../../protocol/index.js';
 import { Code, TOKEN_LENGTH, EMPTY } from '../../wire/index.js';
 import { Connection, type DrainOptions } from './connection.js';
 import { Driver, type DriverListener } from '../socket/driver.js';
@@ -93,7 +98,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   readonly #resumeTimeout: number;
   readonly #connections = new Set<Connection>();
   /** Sockets of all stages, the handshake included. */
-  readonly #drivers = new Set<Driver>();
+  readonly #drivers = new Map<Driver, ListenerHandshake>();
   /** What dialers can come back to. */
   readonly #resumables = new Resumables();
   readonly #expectsHeader: ExpectsProxyHeader | undefined;
@@ -184,8 +189,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
       // A server that has not bound yet cannot be closed: it would bind afterwards.
       await this.#binding?.catch(() => undefined);
       this.#entrance?.server.close();
-      for (const driver of this.#drivers) {
-        driver.machine.refuse(Code.DRAINING, 'The listener is shutting down.', EMPTY);
+      for (const handshake of this.#drivers.values()) {
+        handshake.refuse(Code.DRAINING, 'The listener is shutting down.', EMPTY);
       }
       await Promise.all([...this.#connections].map((connection) => drained(connection, options)));
       await this.close();
@@ -207,8 +212,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
     await this.#binding?.catch(() => undefined);
     const stopped = new Promise((resolve) => entrance.server.close(resolve));
     entrance.clear();
-    for (const driver of this.#drivers) {
-      driver.machine.refuse(Code.DRAINING, 'The listener is closing.', EMPTY);
+    for (const [driver, handshake] of this.#drivers) {
+      handshake.refuse(Code.DRAINING, 'The listener is closing.', EMPTY);
       driver.machine.close(Code.OK, '', EMPTY, this.#settings.clock.now());
     }
     // The server has stopped before the last of its sockets says that it is gone.
@@ -247,62 +252,62 @@ export class Listener extends EventEmitter<ListenerEvents> {
     let peer: Peer | undefined;
     const { limits, agent, handshakeTimeout, clock, scope } = this.#settings;
     const greeting = { limits, agent, data: EMPTY, canResume: this.#resumeTimeout > 0 };
-    const settings = { role: 'listener', greeting, handshakeTimeout, patience } as const;
-    const owner: DriverListener = {
-      onHandshake: (hello) => {
+    const effects: ListenerEffects = {
+      handshake: (hello) => {
         const caller = (peer = peerOf(socket, hello.agent, this.#options.path, source));
         const admit = (data: Buffer, found: string): void => {
           principal = found;
-          this.#admit(driver, hello, data, found, caller);
+          this.#admit({ driver, handshake, hello, peer: caller }, data, found);
         };
         // [IC-17.15]
-        this.#judge(new Handshake(hello.data, caller, driver.machine, admit));
+        this.#judge(new Handshake(hello.data, caller, handshake, admit));
       },
-      onBegin: () => {
+      begin: () => {
         connection = new Connection(this.#settings, principal);
         return connection.machine;
       },
-      onOpen: (hello) => {
+      open: (_machine, hello) => {
         if (connection === undefined || peer === undefined) return;
         connection.continuity.onOpen(driver, hello, peer);
         this.#onConnection(connection, identityOf(peer, principal));
       },
-      onResumed: () => undefined,
-      onUnresumable: () => undefined,
+    };
+    const handshake = new ListenerHandshake(effects, greeting);
+    const owner: DriverListener = {
       onFailed: (failure) => {
         const stranger = failure && strangerOf(failure, source);
         if (stranger !== undefined) this.#guard(() => this.emit('stranger', stranger));
       },
-      onSocketClosed: () => void this.#drivers.delete(driver),
     };
+    const settings = { handshake, handshakeTimeout, patience };
     const driver: Driver = new Driver(socket, settings, clock, owner, scope);
-    this.#drivers.add(driver);
+    this.#drivers.set(driver, handshake);
+    socket.on('close', () => void this.#drivers.delete(driver));
   }
 
   /** The dialer may go on with the connection that it names, or begins a new one. */
-  #admit(driver: Driver, hello: Greeting, data: Buffer, principal: string, peer: Peer): void {
-    const { machine } = driver;
+  #admit({ driver, handshake, hello, peer }: Candidate, data: Buffer, principal: string): void {
     const now = this.#settings.clock.now();
-    // It gave up while it was judged.
-    if (!machine.isJudging) return;
+    // The dialer gave up while it was judged.
+    if (!handshake.isJudging) return;
     // Only where both offer it. [IC-17.21]
     const resume = hello.canResume && this.#resumeTimeout > 0 ? hello.resume : undefined;
     // [IC-17.16]
     const former = resume && this.#resumables.find(resume.token, identityOf(peer, principal));
     if (resume !== undefined && former?.machine.canResume(resume.received) === true) {
       former.continuity.takeOver(driver);
-      machine.resume(former.machine, data, now);
+      handshake.resume(former.machine, data, now);
       return former.continuity.onResumed(driver, hello, peer);
     }
     if (this.#isDraining) {
-      return machine.refuse(Code.DRAINING, 'The listener is shutting down.', EMPTY);
+      return handshake.refuse(Code.DRAINING, 'The listener is shutting down.', EMPTY);
     }
     // The former is left as it is: a late HELLO must not end what works. [IC-17.27] [IC-17.29]
     const code = resume && (former === undefined ? Code.RESUME_UNKNOWN : Code.RESUME_GAP);
     const ttl = this.#resumeTimeout;
     // [IC-17.2]
     const token = ttl > 0 ? { token: randomBytes(TOKEN_LENGTH), ttl } : undefined;
-    machine.accept(data, token, code, now);
+    handshake.accept(data, token, code, now);
   }
 
   #onConnection(connection: Connection, identity: string): void {
@@ -347,6 +352,14 @@ export class Listener extends EventEmitter<ListenerEvents> {
     const tell = (): boolean => this.emit('handlerError', error);
     this.#settings.scope.runInAsyncScope(() => report(error, tell));
   }
+}
+
+/** A dialer that is judged. */
+interface Candidate {
+  readonly driver: Driver;
+  readonly handshake: ListenerHandshake;
+  readonly hello: Greeting;
+  readonly peer: Peer;
 }
 
 /** Whether the operator is to know of the socket that no connection came of. */

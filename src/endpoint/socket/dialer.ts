@@ -3,6 +3,8 @@ import { connect as connectTcp, type NetConnectOpts, type Socket } from 'node:ne
 import { connect as connectTls, type ConnectionOptions as TlsConnectOptions } from 'node:tls';
 import {
   type ConnectionMachine,
+  type DialerEffects,
+  DialerHandshake,
   type Failure,
   type Greeting,
   TimeBudget,
@@ -208,22 +210,23 @@ export class Dialer {
     return new Promise((resolve) => {
       const { limits, agent, clock, scope, handshakeTimeout } = this.#settings;
       const greeting = { limits, agent, data, canResume: this.#canResume };
-      const resume = listener.resumable;
-      const settings = { role: 'dialer', greeting, handshakeTimeout, patience, resume } as const;
-      const owner: DriverListener = {
-        onHandshake: () => undefined,
-        onBegin: () => listener.onBegin(),
-        onOpen: (welcome) => {
+      const effects: DialerEffects = {
+        begin: () => listener.onBegin(),
+        open: (_connection, welcome) => {
           listener.onOpen(driver, welcome, peerOf(socket, welcome.agent, address.path));
-          // Who awaits the connection attaches listeners before the next frame is looked at.
+          // Code that awaits the connection attaches its listeners before the next frame is handled.
           driver.hold();
           resolve(undefined);
         },
-        onResumed: (welcome) => {
+        resumed: (welcome) => {
           listener.onResumed(driver, welcome, peerOf(socket, welcome.agent, address.path));
           resolve(undefined);
         },
-        onUnresumable: (failure) => listener.onUnresumable(failure),
+        unresumable: (failure) => listener.onUnresumable(failure),
+      };
+      const handshake = new DialerHandshake(effects, greeting, listener.resumable);
+      const settings = { handshake, handshakeTimeout, patience };
+      const owner: DriverListener = {
         onFailed: (failure) => {
           if (failure?.kind === 'handshake-timeout') {
             return resolve(tooLate(address, 'no answer to the handshake', handshakeTimeout));
@@ -236,7 +239,6 @@ export class Dialer {
           }
           resolve(noWelcome(address, failure));
         },
-        onSocketClosed: () => undefined,
       };
       const driver: Driver = new Driver(socket, settings, clock, owner, scope);
     });

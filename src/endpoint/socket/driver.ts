@@ -4,10 +4,8 @@
  */
 import type { Socket } from 'node:net';
 import {
-  type ConnectionMachine,
   type Failure,
   FrameWriter,
-  type Greeting,
   SocketMachine,
   type SocketEffects,
   type SocketSettings,
@@ -29,21 +27,10 @@ export interface DriverOwner {
   onSocketClosed(driver: Driver): void;
 }
 
-/** Who makes a connection of a socket, or goes on with one. */
+/** What a driver reports before there is a connection. */
 export interface DriverListener {
-  onHandshake(hello: Greeting): void;
-  /** A connection begins: give one that has not begun. */
-  onBegin(greeting: Greeting): ConnectionMachine;
-  /** A connection stands: give the driver its owner. */
-  onOpen(greeting: Greeting): void;
-  /** So does the one that was to be resumed. */
-  onResumed(greeting: Greeting): void;
-  /** The connection that was to be resumed is over: the two sides do not agree on what has arrived. */
-  onUnresumable(failure: Failure): void;
-  /** There will be no connection. */
+  /** There will be no connection. No failure: this side closed the attempt. */
   onFailed(failure: Failure | undefined): void;
-  /** The socket is gone. */
-  onSocketClosed(): void;
 }
 
 export class Driver implements SocketEffects {
@@ -78,7 +65,7 @@ export class Driver implements SocketEffects {
     this.#clock = clock;
     this.#scope = scope;
     this.#listener = listener;
-    this.#trace = traceFrames(settings.role);
+    this.#trace = traceFrames(settings.handshake.role);
     this.#alarm = new Alarm(clock, () => this.machine.onTime(clock.now()));
     traffic.count += 1;
     socket.setNoDelay(true);
@@ -115,26 +102,6 @@ export class Driver implements SocketEffects {
 
   arm(at: number): void {
     this.#alarm.set(at);
-  }
-
-  handshake(hello: Greeting): void {
-    this.#listener.onHandshake(hello);
-  }
-
-  begin(greeting: Greeting): ConnectionMachine {
-    return this.#listener.onBegin(greeting);
-  }
-
-  open(_connection: ConnectionMachine, greeting: Greeting): void {
-    this.#listener.onOpen(greeting);
-  }
-
-  resumed(greeting: Greeting): void {
-    this.#listener.onResumed(greeting);
-  }
-
-  unresumable(failure: Failure): void {
-    this.#listener.onUnresumable(failure);
   }
 
   end(): void {
@@ -185,7 +152,6 @@ export class Driver implements SocketEffects {
     this.#alarm.end();
     this.#stopLinger?.();
     this.owner?.onSocketClosed(this);
-    this.#listener.onSocketClosed();
   };
 
   readonly #write = (): void => {
@@ -193,9 +159,19 @@ export class Driver implements SocketEffects {
     this.#clock.endTick();
     const { socket } = this;
     if (socket.destroyed || socket.writableEnded) return;
+    const room = LARGEST_UNSENT - socket.writableLength;
+    if (room > 0) this.#writeUpTo(room);
+    // Until 'drain' nothing more goes out: the machine watches how long that takes.
+    if (socket.writableLength >= LARGEST_UNSENT) this.machine.onBlocked(this.#clock.now());
+    // Half-closing lets the other side read CLOSE; destroying would discard it.
+    if (this.#ending) socket.end();
+  };
+
+  #writeUpTo(room: number): void {
+    const { socket } = this;
     const chunks = this.#chunks;
     writer.begin(this.#gather);
-    this.machine.flush(writer, LARGEST_UNSENT - socket.writableLength, this.#clock.now());
+    this.machine.flush(writer, room, this.#clock.now());
     writer.finish();
     if (chunks.length > 0) traffic.count += 1;
     if (chunks.length > 1) socket.cork();
@@ -207,11 +183,7 @@ export class Driver implements SocketEffects {
     chunks.length = 0;
     // Nothing unsent: the kernel has copied the slab, and it may be used again.
     writer.release(socket.writableLength === 0);
-    // Until 'drain' nothing more goes out: the machine watches how long that takes.
-    if (socket.writableLength >= LARGEST_UNSENT) this.machine.flush(writer, 0, this.#clock.now());
-    // Half-closing lets the other side read CLOSE; destroying would discard it.
-    if (this.#ending) socket.end();
-  };
+  }
 }
 
 const writer = new FrameWriter();

@@ -8,7 +8,6 @@ import {
   Code,
   DEFAULT_META_SIZE,
   encodeFrame,
-  encodePreface,
   FIRST_IGNORABLE_TYPE,
   FrameDecoder,
   type FrameSink,
@@ -18,7 +17,6 @@ import {
   PrefaceDecoder,
   ProtocolError,
   StrangerError,
-  VERSION,
   EMPTY,
 } from '../../wire/index.js';
 import type { ConnectionMachine } from '../connection/connection.js';
@@ -34,23 +32,15 @@ import {
   silentFor,
   stalled,
   SUPERSEDED,
-  UNRESUMABLE,
   violated,
 } from './socket-failures.js';
 import { STALL_TIMEOUT, StallWatch } from './stall-watch.js';
 import { cutText } from '../common/text.js';
 import { TimeBudget } from '../common/time-budget.js';
-import { violation } from '../common/violation.js';
 import type { Failure } from '../common/failure.js';
 import type { FrameWriter } from '../output/frame-writer.js';
-import {
-  encodeGreeting,
-  type Greeting,
-  MAX_GREETING,
-  readGreeting,
-  resumptionOf,
-  tokenInForce,
-} from './greeting.js';
+import { MAX_GREETING } from './greeting.js';
+import type { HandshakeContext } from './handshake.js';
 import { ControlFrames } from './control-frames.js';
 import { Keepalive } from './keepalive.js';
 import { Pings } from './pings.js';
@@ -70,6 +60,8 @@ export class SocketMachine implements FrameSink {
   /** Frames that wait until the application has seen what came before them. */
   #held: FrameView[] | undefined;
   readonly #stalls = new StallWatch();
+  /** What the handshake is given. */
+  readonly #handshake: HandshakeContext;
   /** How long the handshake may take. */
   readonly #patience: TimeBudget;
 
@@ -82,18 +74,13 @@ export class SocketMachine implements FrameSink {
     this.#state = new SocketState(effects);
     this.#patience = settings.patience ?? new TimeBudget(settings.handshakeTimeout, now);
     effects.arm(this.#patience.nextLook);
-    if (settings.role === 'listener') return;
-    // [IC-2.8] [IC-17.14]
-    const hello = { ...settings.greeting, resume: resumptionOf(settings.resume) };
-    // [IC-2.3] [IC-3.3] [IC-3.7]
-    this.#control.push(encodePreface());
-    this.#control.push(encodeGreeting(FrameType.HELLO, hello));
-    effects.wake();
-  }
-
-  /** Whether the listener's application is yet to decide on the dialer. */
-  get isJudging(): boolean {
-    return this.#state.current.name === 'JUDGING';
+    this.#handshake = {
+      state: this.#state,
+      write: (bytes) => this.#write(bytes),
+      attach: (connection, at) => this.#attach(connection, at),
+      refuse: (code, reason, data) => this.#refuse(code, reason, data),
+    };
+    settings.handshake.start(this.#handshake);
   }
 
   /** Octets from the socket. Never throws: what is wrong ends the connection. */
@@ -144,50 +131,6 @@ export class SocketMachine implements FrameSink {
     else this.#effects.arm(this.#patience.nextLook);
   }
 
-  /**
-   * The listener's application takes the dialer in. `token`: with what the connection can be resumed, where
-   * the dialer can do that; `code`: why what it asked to be resumed is not. Nothing happens if it has gone meanwhile.
-   */
-  accept(data: Buffer, token: Greeting['token'], code: number | undefined, now: number): void {
-    const state = this.#state.current;
-    if (state.name !== 'JUDGING') return;
-    this.#now = now;
-    const { hello } = state;
-    // [IC-2.5]
-    const welcome = {
-      ...this.#settings.greeting,
-      data,
-      code,
-      // [IC-17.1]
-      token: hello.canResume ? token : undefined,
-    };
-    this.#control.push(encodeGreeting(FrameType.WELCOME, welcome));
-    this.#effects.wake();
-    const connection = this.#begin(hello, welcome.token);
-    this.#state.applicationAccepts(connection, this.#attach(connection));
-    this.#effects.open(connection, hello);
-  }
-
-  /** The listener goes on with a connection, whose `canResume` has been asked. */
-  resume(connection: ConnectionMachine, data: Buffer, now: number): void {
-    const state = this.#state.current;
-    if (state.name !== 'JUDGING') return;
-    this.#now = now;
-    // [IC-17.19]
-    const welcome = { ...this.#settings.greeting, data, resumed: connection.received };
-    this.#control.push(encodeGreeting(FrameType.WELCOME, welcome));
-    this.#state.applicationAccepts(connection, this.#attach(connection));
-    this.#resumeWith(connection, state.hello.resume?.received ?? 0);
-  }
-
-  /** The listener's application does not. [IC-6.9] */
-  refuse(code: number, reason: string, data: Buffer): void {
-    if (this.#state.current.name !== 'JUDGING') return;
-    this.#closeWith(code, reason, data);
-    this.#state.applicationRefuses();
-    this.#endConnection(rejectedHere(code, reason), undefined);
-  }
-
   /** Another socket carries the connection from here on: nothing that still arrives here counts. */
   supersede(now: number): void {
     const { connection } = this.#state;
@@ -213,20 +156,19 @@ export class SocketMachine implements FrameSink {
   /** Measures a round trip. */
   ping(done: ((milliseconds: number) => void) | undefined, now: number): void {
     if (this.#state.current.name !== 'OPEN') return;
-    this.#control.push(encodeFrame({ type: FrameType.PING, id: this.#pings.ask(done, now) }));
-    this.#effects.wake();
+    this.#write(encodeFrame({ type: FrameType.PING, id: this.#pings.ask(done, now) }));
   }
 
-  /**
-   * Writes what waits, until `room` octets are written. `room` 0 or less says that the socket takes
-   * nothing now.
-   */
+  /** The socket takes nothing now: it has not taken what was written before. */
+  onBlocked(now: number): void {
+    this.#now = now;
+    this.#stalls.onBlocked(now);
+    this.#effects.arm(this.#stalls.nextCheck);
+  }
+
+  /** Writes what waits, until `room` octets are written, which is more than 0. */
   flush(writer: FrameWriter, room: number, now: number): void {
     this.#now = now;
-    if (room <= 0) {
-      this.#stalls.onBlocked(now);
-      return this.#effects.arm(this.#stalls.nextCheck);
-    }
     this.#stalls.onUnblocked();
     this.#control.flush(writer);
     const state = this.#state.current;
@@ -261,16 +203,7 @@ export class SocketMachine implements FrameSink {
     if (this.#state.isOver) return;
     if (type === FrameType.CLOSE) return this.#onClose(frame);
     if (state.name !== 'GREETING') throw this.#state.unexpected(type);
-    const { role } = this.#settings;
-    if (role === 'listener' && type === FrameType.HELLO) {
-      const hello = readGreeting(frame.decode());
-      this.#state.hello(hello);
-      this.#effects.handshake(hello);
-    } else if (role === 'dialer' && type === FrameType.WELCOME) {
-      this.#onWelcome(readGreeting(frame.decode()));
-    } else {
-      throw this.#state.unexpected(type);
-    }
+    this.#settings.handshake.onFrame(frame, this.#handshake, this.#now);
   }
 
   #decode(chunk: Buffer, now: number): void {
@@ -279,7 +212,8 @@ export class SocketMachine implements FrameSink {
       case 'PREFACE': {
         const taken = this.#preface.push(chunk);
         if (this.#preface.version === undefined) return;
-        this.#onPreface(this.#preface.version);
+        this.#settings.handshake.onPreface(this.#preface.version, this.#handshake);
+        this.#state.eightOctets();
         return this.#frames.push(chunk.subarray(taken));
       }
       case 'OPEN':
@@ -296,60 +230,23 @@ export class SocketMachine implements FrameSink {
     }
   }
 
-  #onPreface(version: number): void {
-    if (this.#settings.role === 'dialer') {
-      // [IC-3.6]
-      if (version === VERSION) return this.#state.eightOctets();
-      const text = `The other side speaks version ${version}, not ${VERSION}.`;
-      throw new ProtocolError(Code.VERSION, text);
-    }
-    // [IC-2.4] [IC-3.4]
-    // A dialer of a later version is answered with ours, and decides itself.
-    this.#control.push(encodePreface(VERSION));
-    this.#effects.wake();
-    // [IC-3.5]
-    if (version === 0) throw new ProtocolError(Code.VERSION, 'There is no version 0.');
-    this.#state.eightOctets();
-  }
-
-  #onWelcome(welcome: Greeting): void {
-    const { resume, greeting } = this.#settings;
-    if (welcome.resumed === undefined) {
-      const connection = this.#begin(welcome, tokenInForce(greeting, welcome));
-      this.#state.welcome(connection, this.#attach(connection));
-      return this.#effects.open(connection, welcome);
-    }
-    // [IC-6.39] [IC-17.20]
-    if (resume?.canResume(welcome.resumed) !== true) {
-      // The counts of the two sides will never agree again.
-      if (resume !== undefined) this.#effects.unresumable(UNRESUMABLE);
-      throw violation(
-        `WELCOME resumes a connection at frame ${welcome.resumed}, which it has not.`,
-      );
-    }
-    this.#state.welcome(resume, this.#attach(resume));
-    this.#resumeWith(resume, welcome.resumed);
-    this.#effects.resumed(welcome);
-  }
-
-  #begin(peer: Greeting, token: Greeting['token']): ConnectionMachine {
-    const connection = this.#effects.begin(peer);
-    connection.begin(peer.limits, token);
-    return connection;
-  }
-
-  #resumeWith(connection: ConnectionMachine, received: number): void {
-    connection.resume(received);
+  #write(bytes: Buffer): void {
+    this.#control.push(bytes);
     this.#effects.wake();
   }
 
-  /** The socket obeys the limits of the connection from here on, and its clock. */
-  #attach({ limits, peer }: ConnectionMachine): Keepalive {
+  #attach({ limits, peer }: ConnectionMachine, now: number): Keepalive {
     // [IC-2.9]
-    const keepalive = new Keepalive(limits.idle, peer.idle, this.#now);
+    const keepalive = new Keepalive(limits.idle, peer.idle, now);
     this.#frames.setLimits({ maxFrame: limits.maxFrame, maxMeta: limits.maxMeta });
     this.#effects.arm(keepalive.nextCheck);
     return keepalive;
+  }
+
+  #refuse(code: number, reason: string, data: Buffer): void {
+    this.#closeWith(code, reason, data);
+    this.#state.applicationRefuses();
+    this.#endConnection(rejectedHere(code, reason), undefined);
   }
 
   #onSocketFrame(connection: ConnectionMachine, frame: FrameView): void {
@@ -398,7 +295,7 @@ export class SocketMachine implements FrameSink {
       // Who speaks another protocol gets no answer: that one might be abused.
       this.#effects.abort();
       this.#state.wrongOctet();
-      return this.#endConnection(estranged(error, this.#settings.role), undefined);
+      return this.#endConnection(estranged(error, this.#settings.handshake.role), undefined);
     }
     // The application has closed meanwhile, and that CLOSE stands.
     if (this.#state.isOver) return;

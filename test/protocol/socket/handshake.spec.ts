@@ -99,7 +99,7 @@ describe('The handshake', () => {
     const pair = SimPair.open();
 
     pair.listener.accept();
-    pair.listener.machine.refuse(Code.FORBIDDEN, '', Buffer.alloc(0));
+    pair.listener.handshake.refuse(Code.FORBIDDEN, '', Buffer.alloc(0));
     pair.run();
 
     expect(pair.listener.log.lines()).toEqual([]);
@@ -111,7 +111,7 @@ describe('A refused connection', () => {
   it('tells the dialer why, with code, reason and data [IC-6.9]', () => {
     const pair = new SimPair();
     pair.listener.onHandshake = () =>
-      pair.listener.machine.refuse(Code.FORBIDDEN, 'not you', Buffer.from('call us'));
+      pair.listener.handshake.refuse(Code.FORBIDDEN, 'not you', Buffer.from('call us'));
 
     pair.run();
 
@@ -131,7 +131,7 @@ describe('A refused connection', () => {
     const pair = new SimPair();
     const reason = `ab${'€'.repeat(400)}\0`;
     pair.listener.onHandshake = () =>
-      pair.listener.machine.refuse(Code.FORBIDDEN, reason, Buffer.alloc(0));
+      pair.listener.handshake.refuse(Code.FORBIDDEN, reason, Buffer.alloc(0));
 
     pair.run();
 
@@ -141,7 +141,7 @@ describe('A refused connection', () => {
   it('leaves nobody a connection, and no timer', () => {
     const pair = new SimPair();
     pair.listener.onHandshake = () =>
-      pair.listener.machine.refuse(Code.OVERLOADED, '', Buffer.alloc(0));
+      pair.listener.handshake.refuse(Code.OVERLOADED, '', Buffer.alloc(0));
 
     pair.run();
 

@@ -4,7 +4,12 @@ import { EndpointClock } from '../../../src/endpoint/common/endpoint-clock.js';
 import { OUTSIDE } from '../../../src/endpoint/common/scope.js';
 import { Driver } from '../../../src/endpoint/socket/driver.js';
 import { MemorySocket } from '../../../src/endpoint/socket/memory-socket.js';
-import { DEFAULT_LIMITS } from '../../../src/protocol/index.js';
+import {
+  DEFAULT_LIMITS,
+  type Greeting,
+  type ListenerEffects,
+  ListenerHandshake,
+} from '../../../src/protocol/index.js';
 import { limitsToMeta } from '../../../src/protocol/flow/limits.js';
 import {
   Capability,
@@ -158,7 +163,7 @@ describe('A socket [IC-7.1]', () => {
     peer.send({ type: HELLO, meta: { ...LIMITS, agent: 'me' } });
 
     expect([judged, peer.side.greeting?.agent, peer.lines()]).toEqual([1, 'me', []]);
-    expect(peer.side.machine.isJudging).toBe(true);
+    expect(peer.side.handshake.isJudging).toBe(true);
   });
 
   it('7.1 GREETING: WELCOME, dialer', () => {
@@ -223,7 +228,7 @@ describe('A socket [IC-7.1]', () => {
   it('7.1 JUDGING: the application refuses', () => {
     const peer = judging();
 
-    peer.side.machine.refuse(Code.FORBIDDEN, 'not you', EMPTY);
+    peer.side.handshake.refuse(Code.FORBIDDEN, 'not you', EMPTY);
     peer.flush();
 
     expect(peer.side.status).toBe('closed connection-rejected no');
@@ -391,21 +396,18 @@ describe('A socket [IC-7.1]', () => {
 function refused(): { socket: MemorySocket; clock: ManualClock } {
   const socket = new MemorySocket();
   const clock = new ManualClock();
-  const settings = {
-    role: 'listener' as const,
-    greeting: { limits: DEFAULT_LIMITS, agent: 'a', data: EMPTY, canResume: false },
-    handshakeTimeout: HANDSHAKE_TIMEOUT,
-  };
-  const driver: Driver = new Driver(socket, settings, new EndpointClock(clock, OUTSIDE), {
-    onHandshake: () => driver.machine.refuse(Code.FORBIDDEN, '', EMPTY),
-    onBegin: () => {
+  const own: Greeting = { limits: DEFAULT_LIMITS, agent: 'a', data: EMPTY, canResume: false };
+  const effects: ListenerEffects = {
+    handshake: () => handshake.refuse(Code.FORBIDDEN, '', EMPTY),
+    begin: () => {
       throw new Error('A connection begins.');
     },
-    onOpen: () => undefined,
-    onResumed: () => undefined,
-    onUnresumable: () => undefined,
+    open: () => undefined,
+  };
+  const handshake = new ListenerHandshake(effects, own);
+  const settings = { handshake, handshakeTimeout: HANDSHAKE_TIMEOUT };
+  void new Driver(socket, settings, new EndpointClock(clock, OUTSIDE), {
     onFailed: () => undefined,
-    onSocketClosed: () => undefined,
   });
   socket.peer.write(encodePreface());
   socket.peer.write(encodeFrame({ type: HELLO, meta: LIMITS }));

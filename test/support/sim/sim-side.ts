@@ -7,10 +7,14 @@ import {
   ConnectionMachine,
   DEFAULT_LIMITS,
   DEFAULT_QUEUE_LIMITS,
+  type DialerEffects,
+  DialerHandshake,
   type Failure,
   FrameWriter,
   type Greeting,
   type Limits,
+  type ListenerEffects,
+  ListenerHandshake,
   type QueueLimits,
   type ResumeToken,
   type SocketEffects,
@@ -46,6 +50,7 @@ export class SimSide {
   readonly clock: ManualClock;
   /** Of the newest socket. */
   machine: SocketMachine;
+  #handshake: ListenerHandshake | undefined;
   readonly limits: Limits;
   /** What this side has written. */
   readonly log = new FrameLog();
@@ -103,7 +108,11 @@ export class SimSide {
     const { agent = role, handshakeTimeout = 10_000, token } = this.#options;
     const canResume = token !== undefined;
     const greeting = { limits, agent, data: this.#data, canResume };
-    const settings = { role, greeting, handshakeTimeout, resume };
+    const handshake =
+      role === 'dialer'
+        ? new DialerHandshake(this.#dialerEffects(), greeting, resume)
+        : (this.#handshake = new ListenerHandshake(this.#listenerEffects(), greeting));
+    const settings = { handshake, handshakeTimeout };
     return new SocketMachine(this.#effects(), settings, this.clock.now());
   }
 
@@ -134,6 +143,12 @@ export class SimSide {
     return session;
   }
 
+  /** Of the newest socket, at the listener. */
+  get handshake(): ListenerHandshake {
+    if (this.#handshake === undefined) throw new Error('A dialer does not judge.');
+    return this.#handshake;
+  }
+
   // What an application does.
 
   session(name: string, options: OpenOptions = {}): SimSession {
@@ -152,10 +167,10 @@ export class SimSide {
     const now = this.clock.now();
     const known = resume !== undefined && token?.token.equals(resume.token) === true;
     if (known && connection?.canResume(resume.received) === true) {
-      this.machine.resume(connection, this.#data, now);
+      this.handshake.resume(connection, this.#data, now);
     } else {
       const code = resume && (known ? Code.RESUME_GAP : Code.RESUME_UNKNOWN);
-      this.machine.accept(this.#data, token, code, now);
+      this.handshake.accept(this.#data, token, code, now);
     }
   }
 
@@ -182,6 +197,10 @@ export class SimSide {
   /** What is to be written now, in memory that is the machine's again after `release`. */
   flush(): Buffer[] {
     this.woken = false;
+    if (this.room <= 0) {
+      this.machine.onBlocked(this.clock.now());
+      return [];
+    }
     const chunks: Buffer[] = [];
     let octets = 0;
     writer.begin((chunk) => {
@@ -192,7 +211,7 @@ export class SimSide {
     writer.finish();
     for (const chunk of chunks) this.log.push(chunk);
     // A socket that was filled asks for more when it has passed this on.
-    if (this.room > 0 && octets >= this.room) this.woken = true;
+    if (octets >= this.room) this.woken = true;
     return chunks;
   }
 
@@ -205,18 +224,6 @@ export class SimSide {
     return {
       wake: () => (this.woken = true),
       arm: (at) => this.#arm(at),
-      handshake: (hello) => {
-        this.greeting = hello;
-        if (this.onHandshake === undefined) this.accept();
-        else this.onHandshake();
-      },
-      begin: () => this.#begin(),
-      open: (connection, greeting) => {
-        this.#connection = connection;
-        this.greeting = greeting;
-      },
-      resumed: (greeting) => (this.greeting = greeting),
-      unresumable: (failure) => this.#connection?.fail(failure, false),
       end: () => {
         if (this.ended) throw new Error(`The ${this.role} ends its socket twice.`);
         this.ended = true;
@@ -233,6 +240,32 @@ export class SimSide {
         this.#stopTimer?.();
       },
     };
+  }
+
+  #dialerEffects(): DialerEffects {
+    return {
+      begin: () => this.#begin(),
+      open: (connection, greeting) => this.#open(connection, greeting),
+      resumed: (greeting) => (this.greeting = greeting),
+      unresumable: (failure) => this.#connection?.fail(failure, false),
+    };
+  }
+
+  #listenerEffects(): ListenerEffects {
+    return {
+      begin: () => this.#begin(),
+      open: (connection, greeting) => this.#open(connection, greeting),
+      handshake: (hello) => {
+        this.greeting = hello;
+        if (this.onHandshake === undefined) this.accept();
+        else this.onHandshake();
+      },
+    };
+  }
+
+  #open(connection: ConnectionMachine, greeting: Greeting): void {
+    this.#connection = connection;
+    this.greeting = greeting;
   }
 
   /** The connection is over for lack of a socket. */
