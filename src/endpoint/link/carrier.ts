@@ -11,6 +11,7 @@ import {
 } from '../../protocol/index.js';
 import { Alarm } from '../common/alarm.js';
 import type { Clock } from '../common/clock.js';
+import { traceMoves } from '../common/trace-moves.js';
 import type { Driver, DriverOwner } from '../socket/driver.js';
 
 /** Who is told what becomes of the connection. */
@@ -30,12 +31,12 @@ export interface CarrierListener {
 
 export class Carrier implements ConnectionEffects, DriverOwner {
   readonly machine: ConnectionMachine;
+  readonly onMove = traceMoves('connection');
   readonly #clock: Clock;
   readonly #listener: CarrierListener;
   /** Those that are not gone yet, the former ones included. */
   readonly #sockets = new Set<Driver>();
   #driver: Driver | undefined;
-  #isOver = false;
   /** What `hasProgressed` saw the last time. */
   #acknowledged = 0;
   readonly #alarm: Alarm;
@@ -54,7 +55,7 @@ export class Carrier implements ConnectionEffects, DriverOwner {
   }
 
   get isOver(): boolean {
-    return this.#isOver;
+    return this.machine.isEnded;
   }
 
   /** Whether one side has taken in sequenced frames of the other since the last call. */
@@ -86,7 +87,7 @@ export class Carrier implements ConnectionEffects, DriverOwner {
 
   /** Ends the connection for lack of a socket: what is pending fails. */
   end(failure: Failure | undefined): void {
-    if (this.#isOver) return;
+    if (this.isOver) return;
     this.machine.fail(failure ?? CLOSED_HERE, false);
     this.#finish(failure);
   }
@@ -120,6 +121,7 @@ export class Carrier implements ConnectionEffects, DriverOwner {
     if (driver !== this.#driver) return;
     // [IC-17.13]
     this.#driver = undefined;
+    this.machine.detach(failure);
     this.#listener.onLost(this, failure);
   }
 
@@ -129,11 +131,10 @@ export class Carrier implements ConnectionEffects, DriverOwner {
 
   onSocketClosed(driver: Driver): void {
     this.#sockets.delete(driver);
-    if (this.#isOver && this.#sockets.size === 0) this.#listener.onGone(this);
+    if (this.isOver && this.#sockets.size === 0) this.#listener.onGone(this);
   }
 
   #finish(failure: Failure | undefined): void {
-    this.#isOver = true;
     this.#alarm.end();
     this.#listener.onClosed(this, failure);
     if (this.#sockets.size === 0) this.#listener.onGone(this);

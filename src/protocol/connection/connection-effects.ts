@@ -2,9 +2,10 @@
  * What a connection asks of the outside. It calls these synchronously, from within the method that was
  * called on it; nothing here may call back into it but where it says so.
  */
+import type { MoveEffects } from '../common/moves.js';
 import type { SessionMachine } from '../session/session.js';
 
-export interface ConnectionEffects {
+export interface ConnectionEffects extends MoveEffects {
   /** Output waits: have the socket's machine flushed before this tick ends. May be told more than once. */
   wake(): void;
   /** Call `onTime` at `at`, if no earlier call stands. */

@@ -3,7 +3,6 @@
  * written. The socket machine of the moment feeds it frames and takes its output. Nothing here ends with
  * a socket by itself: sequenced frames are counted in both directions, the connection's CREDIT
  * acknowledges them, and what a lost socket took with it is written again on the next one.
- * [IC-7.8]
  */
 import {
   Code,
@@ -17,6 +16,7 @@ import {
 } from '../../wire/index.js';
 import { BlockedSenders } from './blocked-senders.js';
 import { type ConnectionEffects, UNHEARD } from './connection-effects.js';
+import { ConnectionState } from './connection-state.js';
 import type { ConnectionSettings, ResumeToken } from './connection-settings.js';
 import { Drain } from './drain.js';
 import { DRAINING, type Failure, withExecuted } from '../common/failure.js';
@@ -35,6 +35,7 @@ import { SettlementDebt } from './settlement-debt.js';
 import type { CreditSource } from '../session/session-host.js';
 import type { ItemReceiver } from '../stream/item-receiver.js';
 import { type Unit } from '../output/unit.js';
+import type { MoveSink } from '../common/moves.js';
 import { violation } from '../common/violation.js';
 import { ReceiveWindow, SendWindow } from '../flow/windows.js';
 
@@ -56,10 +57,8 @@ export class ConnectionMachine implements SessionOwner {
   readonly #flood: FloodBudget;
   readonly #blocked = new BlockedSenders();
   readonly #grants = new Grants();
-  #hasBegun = false;
   readonly #debt = new SettlementDebt();
-  /** Why the connection is over. */
-  #failure: Failure | undefined;
+  readonly #state: ConnectionState;
   readonly #receipts = new Receipts();
 
   constructor(settings: ConnectionSettings, now: number) {
@@ -68,6 +67,7 @@ export class ConnectionMachine implements SessionOwner {
     this.peer = peer;
     this.lastId = lastId;
     this.receiveWindow = new ReceiveWindow(limits.connectionBytes, limits.maxFrame);
+    this.#state = new ConnectionState(role, this);
     this.#sessions = new SessionTable(role, limits.sessions);
     this.#queue = new SendQueueBudget(settings.queue);
     this.#flood = new FloodBudget(now);
@@ -75,7 +75,7 @@ export class ConnectionMachine implements SessionOwner {
 
   /** The first socket stands: the other side has told what it allows. What waited for that may go. */
   begin(peer: Limits, token: ResumeToken | undefined): void {
-    this.#hasBegun = true;
+    this.#state.begin();
     this.peer = peer;
     this.token = token;
     this.sendWindow = new SendWindow(peer.connectionBytes, connectionReserveOf(peer));
@@ -83,15 +83,24 @@ export class ConnectionMachine implements SessionOwner {
     this.#sessions.raise(peer.sessions);
   }
 
-  /** Whether it has ever had a socket. */
+  /** Whether a socket carries the connection, or has carried it before. */
   get hasBegun(): boolean {
-    return this.#hasBegun;
+    return this.#state.hasBegun;
+  }
+
+  /** Whether the connection is over. */
+  get isEnded(): boolean {
+    return this.#state.name === 'ENDED';
+  }
+
+  get onMove(): MoveSink | undefined {
+    return this.effects.onMove;
   }
 
   /** Opens a session; it is numbered as soon as the other side allows one more. */
   openSession(opening: SessionOpening): SessionMachine {
     const session = SessionMachine.opening(this, opening);
-    const failure = this.#failure ?? (this.goaway.theirs ? DRAINING : undefined);
+    const failure = this.#state.failure ?? (this.goaway.theirs ? DRAINING : undefined);
     if (failure !== undefined) {
       session.fail(failure)();
     } else {
@@ -121,7 +130,7 @@ export class ConnectionMachine implements SessionOwner {
 
   /** Whether it can go on with a side to which so many frames of this one have arrived. */
   canResume(received: number): boolean {
-    return this.#failure === undefined && this.output.sent.reaches(received);
+    return !this.isEnded && this.output.sent.reaches(received);
   }
 
   /**
@@ -129,6 +138,7 @@ export class ConnectionMachine implements SessionOwner {
    * `canResume` has checked.
    */
   resume(received: number): void {
+    this.#state.resume();
     // [IC-17.22]
     this.output.sent.rewind(received);
     // None of what is not counted is sure to have arrived. [IC-12.12]
@@ -141,9 +151,17 @@ export class ConnectionMachine implements SessionOwner {
     this.wake();
   }
 
+  /**
+   * The socket is lost, and another one can carry the connection. A connection without a token waits for none: end it by
+   * `fail`.
+   */
+  detach({ message }: Failure): void {
+    if (this.token !== undefined) this.#state.detach(message);
+  }
+
   /** Takes nothing new any more, and tells `drained` when nothing is left. */
   drain(): void {
-    if (this.goaway.own || this.#failure !== undefined) return;
+    if (this.goaway.own || this.isEnded) return;
     this.goaway.begin();
     this.wake();
     this.progressed();
@@ -227,7 +245,7 @@ export class ConnectionMachine implements SessionOwner {
    * `leaving`: what is ready and begins nothing is still written, in front of CLOSE.
    */
   fail(failure: Failure, leaving: boolean): void {
-    this.#failure = failure;
+    this.#state.end(failure);
     this.#sessions.stop();
     const oneWays = oneWaysAmong(this.output.units());
     this.output.clear(leaving);
@@ -414,7 +432,7 @@ export class ConnectionMachine implements SessionOwner {
   /** Whether a drain has nothing left to wait for. [IC-12.11] */
   #isDone(): boolean {
     // What crosses GOAWAY is still to be refused. [IC-12.14] One that never had a socket has nobody to tell.
-    if (this.#hasBegun && !this.goaway.isRead) return false;
+    if (this.hasBegun && !this.goaway.isRead) return false;
     if (!this.output.isEmpty || !this.output.sent.isEmpty) return false;
     // What this side has asked of the other before, and could not send yet, is left as well.
     const isOver = ({ unsettled, sender }: SessionMachine): boolean => {

@@ -57,6 +57,8 @@ export class DialerHandshake implements Handshake {
 
   #begin(socket: HandshakeContext, welcome: Greeting, now: number): void {
     const connection = this.#effects.begin(welcome);
+    // The connection takes the place of a former one, whose end made the application close both.
+    if (connection.isEnded) return socket.close(now);
     connection.begin(welcome.limits, tokenInForce(this.#greeting, welcome));
     socket.state.welcome(connection, socket.attach(connection, now));
     this.#effects.open(connection, welcome);

@@ -22,6 +22,8 @@ export interface HandshakeContext {
   write(bytes: Buffer): void;
   /** The socket takes the limits of the connection for its own. Returns the clock that belongs to them. */
   attach(connection: ConnectionMachine, now: number): Keepalive;
+  /** Ends the socket in order, before there is a connection on it. */
+  close(now: number): void;
   /** Answers HELLO by CLOSE. */
   refuse(code: number, reason: string, data: Buffer): void;
 }

@@ -78,6 +78,7 @@ export class SocketMachine implements FrameSink {
       state: this.#state,
       write: (bytes) => this.#write(bytes),
       attach: (connection, at) => this.#attach(connection, at),
+      close: (at) => this.close(Code.OK, '', EMPTY, at),
       refuse: (code, reason, data) => this.#refuse(code, reason, data),
     };
     settings.handshake.start(this.#handshake);

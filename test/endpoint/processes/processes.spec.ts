@@ -77,7 +77,7 @@ describe('another process', () => {
     expect(stderr).not.toContain('Test message');
   });
 
-  it('prints the moves of its sockets from state to state if it is asked to', async () => {
+  it('prints the moves of its sockets and connections from state to state if it is asked to', async () => {
     const { code, stderr } = await run(program('example'), [], { NODE_DEBUG: 'interconnect' });
 
     const moves = stderr.split('\n').map((line) => line.replace(/^INTERCONNECT \d+: /, ''));
@@ -93,6 +93,8 @@ describe('another process', () => {
       const line = new RegExp(`^socket \\d+: ${from} -> ${to}: ${why}$`);
       expect(moves).toContainEqual(expect.stringMatching(line));
     }
+    expect(moves).toContain('connection 1: NEW -> ATTACHED: WELCOME without RESUMED');
+    expect(moves).toContain('connection 1: ATTACHED -> ENDED: This side closed the connection.');
     expect(stderr).not.toContain('Test message');
   });
 });

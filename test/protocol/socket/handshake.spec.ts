@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/index.js';
+import { CLOSED_HERE, DEFAULT_LIMITS, type Limits } from '../../../src/protocol/index.js';
 import { limitsToMeta } from '../../../src/protocol/flow/limits.js';
 import {
   Code,
@@ -346,6 +346,15 @@ describe('An end during the handshake', () => {
     expect(pair.listener.status).toBe('closed connection-rejected no');
     expect(pair.listener.log.lines()).toEqual([]);
     expect(pair.listener.ended).toBe(true);
+  });
+
+  it('by a dialer whose application closes the connection before it begins is in order', () => {
+    const peer = new SimPeer('dialer');
+    peer.side.onBegin = (connection) => connection.fail(CLOSED_HERE, false);
+    peer.greet();
+
+    peer.expectClose(Code.OK);
+    expect(peer.side.closed).toEqual({ failure: undefined });
   });
 
   it('by a listener that closes instead of deciding is a refusal', () => {

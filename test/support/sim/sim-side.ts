@@ -74,6 +74,8 @@ export class SimSide {
   room = 256 * 1024;
   /** Decides on the other side's HELLO; else it is accepted. */
   onHandshake: (() => void) | undefined;
+  /** Called with each new connection, before it begins. */
+  onBegin: ((connection: ConnectionMachine) => void) | undefined;
   /** Decides on a session of the other side; else it is accepted. */
   onSession: ((session: SimSession) => void) | undefined;
   /** Handles the messages of all sessions that have no handler of their own; else they wait. */
@@ -232,6 +234,7 @@ export class SimSide {
       lost: (failure) => {
         if (this.lost !== undefined) throw new Error(`The ${this.role} is lost twice.`);
         this.lost = failure;
+        this.#connection?.detach(failure);
         if (this.#connection?.token === undefined) this.end(failure);
       },
       closed: (failure) => {
@@ -283,6 +286,7 @@ export class SimSide {
     const settings = { role, limits, peer: DEFAULT_LIMITS, queue, lastId };
     const connection = new ConnectionMachine(settings, this.clock.now());
     connection.effects = this.#connectionEffects();
+    this.onBegin?.(connection);
     return connection;
   }
 
