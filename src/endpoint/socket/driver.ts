@@ -1,6 +1,6 @@
 /**
- * The pump between one `net` or `tls` socket and its machine: octets in, frames of a tick out in one
- * write, one timer. It knows no session and no message.
+ * The pump between one `net` or `tls` socket and its machine. It hands octets in, writes the frames of a tick in one go,
+ * and runs one timer. It knows no session and no message.
  */
 import type { Socket } from 'node:net';
 import {
@@ -17,13 +17,13 @@ import { traceFrames } from './trace.js';
 import { traceMoves } from '../common/trace-moves.js';
 import { traffic } from '../common/traffic.js';
 
-/** Who is told what becomes of a connection's socket: its carrier. */
+/** What a driver reports once there is a connection: to the carrier of the connection. */
 export interface DriverOwner {
-  /** The socket is over, the connection is not. */
+  /** The socket is over, and the connection is not. */
   onLost(driver: Driver, failure: Failure): void;
-  /** The connection is over. No failure: closed in order. Told once. */
+  /** The connection is over. No failure: it was closed in order. Told once. */
   onClosed(driver: Driver, failure: Failure | undefined): void;
-  /** The socket is gone, after one of the two. */
+  /** The socket is gone. `onLost` or `onClosed` was told before. */
   onSocketClosed(driver: Driver): void;
 }
 
@@ -53,7 +53,7 @@ export class Driver implements SocketEffects {
   readonly #alarm: Alarm;
   #stopLinger: (() => void) | undefined;
 
-  /** Whoever opened the socket, or has something to write to it: all that comes of it runs in `scope`. */
+  /** All events of the socket run in `scope`, and not in the scope of the code that opened it or last wrote to it. */
   constructor(
     socket: Socket,
     settings: SocketSettings,
@@ -79,7 +79,7 @@ export class Driver implements SocketEffects {
     this.machine = new SocketMachine(this, settings, clock.now());
   }
 
-  /** Keeps the frames that follow until every microtask of now has run. */
+  /** Keeps the frames that follow until all pending microtasks have run. */
   hold(): void {
     this.machine.hold();
     // A tick that is queued from a microtask runs after the last of them.
@@ -96,7 +96,7 @@ export class Driver implements SocketEffects {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
     this.#clock.beginTick();
-    // After every microtask of now: what awaited a frame of this chunk goes out with what answers it.
+    // Flush after all pending microtasks: the output of code that awaited a frame of this chunk joins the same write.
     this.#clock.microtask(this.#afterMicrotasks);
   }
 
@@ -181,7 +181,7 @@ export class Driver implements SocketEffects {
     }
     if (chunks.length > 1) socket.uncork();
     chunks.length = 0;
-    // Nothing unsent: the kernel has copied the slab, and it may be used again.
+    // If nothing is unsent, the kernel has copied the memory of the writer, which can be used again.
     writer.release(socket.writableLength === 0);
   }
 }

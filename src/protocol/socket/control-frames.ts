@@ -1,13 +1,13 @@
-/** Frames of the socket's own: they leave before all others, but for PONG and the last. */
+/** Frames that concern only the socket. They are written before all other frames, except PONG and the last frame. */
 import { encodeFrame, FrameType } from '../../wire/index.js';
 import type { ConnectionMachine } from '../connection/connection.js';
 import type { FrameWriter } from '../output/frame-writer.js';
 
 export class ControlFrames {
   #frames: Buffer[] = [];
-  /** The newest PING that is not answered; only that one is. [IC-6.10] */
+  /** The token of the newest PING that has no answer yet. Only the newest PING is answered. [IC-6.10] */
   #pongToken: number | undefined;
-  /** The frame after which nothing is written. [IC-12.1] */
+  /** CLOSE, after which nothing is written. [IC-12.1] */
   #last: Buffer | undefined;
 
   /** A whole frame, or the preface. */
@@ -15,7 +15,7 @@ export class ControlFrames {
     this.#frames.push(frame);
   }
 
-  /** Answers a PING. False where it takes the place of an answer that waits. */
+  /** Answers a PING. Returns false if the answer replaces another one that is not written yet. */
   pong(token: number): boolean {
     const isFirst = this.#pongToken === undefined;
     this.#pongToken = token;
@@ -31,14 +31,17 @@ export class ControlFrames {
     this.#frames = [];
   }
 
-  /** The side that drains takes PONG for the end of what had begun: no such frame may follow it. [IC-12.15] */
+  /**
+   * To a peer that drains, PONG says that all earlier frames of this side have come before: while frames are written
+   * again, PONG waits for them. [IC-12.15]
+   */
   flushPong(writer: FrameWriter, { goaway, output }: ConnectionMachine): void {
     if (this.#pongToken === undefined || (goaway.theirs && output.isReplaying)) return;
     writer.raw(encodeFrame({ type: FrameType.PONG, id: this.#pongToken }));
     this.#pongToken = undefined;
   }
 
-  /** Writes the last frame. False where there is none. */
+  /** Writes the last frame. Returns false if there is none. */
   flushLast(writer: FrameWriter): boolean {
     if (this.#last === undefined) return false;
     writer.raw(this.#last);

@@ -1,6 +1,5 @@
 /**
- * HELLO and WELCOME: one round trip in which each side tells its limits and shows the other its data.
- * The dialer speaks first; the listener writes nothing before it has seen a valid preface.
+ * The greetings, HELLO and WELCOME: each side tells the other its limits, and shows data of its application.
  */
 import {
   Capability,
@@ -18,23 +17,23 @@ export interface Greeting {
   readonly agent: string;
   /** Connect data (HELLO) or accept data (WELCOME). */
   readonly data: Buffer;
-  /** Whether it offers to continue connections on further sockets. */
+  /** Whether this side can continue connections on further sockets. */
   readonly canResume: boolean;
-  /** HELLO: which connection to continue, and how many frames of the other side have arrived. */
+  /** HELLO: the connection to continue, and how many frames of the listener have arrived on it. */
   readonly resume?: Meta['resume'];
-  /** WELCOME: with what this connection can be continued. */
+  /** WELCOME: what the dialer needs to continue this connection later. */
   readonly token?: Meta['token'];
-  /** WELCOME: the connection continues; so many frames of the dialer have arrived. */
+  /** WELCOME: the connection continues, and this number of the dialer's frames has arrived on it. */
   readonly resumed?: Meta['resumed'];
-  /** WELCOME: why it does not. */
+  /** WELCOME: why the connection that HELLO names does not continue. */
   readonly code?: Meta['code'];
 }
 
-/** Octets of a HELLO's or WELCOME's body: what a stranger may make us hold. */
+/** The largest body of HELLO and WELCOME, in octets: a peer that is not known yet can make this side hold no more. */
 export const MAX_GREETING = 16 * 1024;
-/** What the fields of a greeting take of it, at most. */
+/** The part of it that is reserved for the fields. */
 const GREETING_FIELDS = 1024;
-/** Octets of connect data and accept data. */
+/** The largest connect data and accept data, in octets. */
 export const MAX_CONNECT_DATA = MAX_GREETING - GREETING_FIELDS;
 
 export function encodeGreeting(
@@ -68,7 +67,7 @@ export function readGreeting({ meta, payload }: Frame): Greeting {
   };
 }
 
-/** What HELLO says of the connection that a dialer comes back to; nothing where it cannot be resumed. */
+/** The RESUME of HELLO, for the connection that the dialer wants to continue. Undefined if it has no token. */
 export function resumptionOf(
   connection: { readonly token: Meta['token']; readonly received: number } | undefined,
 ): Meta['resume'] {
@@ -76,7 +75,7 @@ export function resumptionOf(
   return { token: connection.token.token, received: connection.received };
 }
 
-/** With what a WELCOME's connection can be resumed: where both sides can, and for some time. [IC-16.1] [IC-17.3] */
+/** The token of WELCOME, if both sides can resume and the listener waits for some time. [IC-16.1] [IC-17.3] */
 export function tokenInForce(own: Greeting, welcome: Greeting): Meta['token'] {
   const isInForce = own.canResume && welcome.canResume && (welcome.token?.ttl ?? 0) > 0;
   return isInForce ? welcome.token : undefined;

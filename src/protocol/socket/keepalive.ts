@@ -1,7 +1,6 @@
 /**
- * Finds out that the other side is gone. Each side announces the silence after which it gives the other up; the other
- * sends something at least three times in that span, a PING if there is nothing else to say. Any octet counts as a sign
- * of life.
+ * Finds out that the other side is gone. Each side announces how long a silence it tolerates. The other side sends
+ * something at least three times in that span: a PING, if there is nothing else to send. Every octet is a sign of life.
  */
 import { TimeBudget } from '../common/time-budget.js';
 
@@ -11,7 +10,7 @@ export class Keepalive {
   readonly #speakEvery: number;
   #spokeAt: number;
 
-  /** Milliseconds; 0 = never. `ownIdle` is this side's patience, `peerIdle` the other's. */
+  /** The silence that this side (`ownIdle`) and the other side (`peerIdle`) tolerates, in milliseconds; 0 = any. */
   constructor(ownIdle: number, peerIdle: number, now: number) {
     this.#silence = new TimeBudget(ownIdle === 0 ? Infinity : ownIdle, now);
     // [IC-11.1] [IC-11.4]
@@ -28,11 +27,11 @@ export class Keepalive {
     this.#spokeAt = now;
   }
 
-  /** To be asked after everything has been read that has arrived. */
+  /** Call this only after all octets that have arrived are read. */
   check(now: number): 'dead' | 'speak' | 'alive' {
     // [IC-11.3]
     if (this.#silence.spend(now)) return 'dead';
-    // A sum, as in `nextCheck`: a difference may round to a little less, and the look be due for ever.
+    // Compare with the sum that `nextCheck` returns. A difference can be rounded down: then the check would always be due.
     return now >= this.#spokeAt + this.#speakEvery ? 'speak' : 'alive';
   }
 
@@ -42,5 +41,5 @@ export class Keepalive {
   }
 }
 
-/** Milliseconds between two signs of life, at least, however impatient the other side claims to be. */
+/** The least pause between two PINGs, in milliseconds, even if the other side announces less patience. */
 const SHORTEST_PAUSE = 10;

@@ -1,4 +1,4 @@
-/** The PINGs of this side that have no answer yet, by their tokens. */
+/** The PINGs of this side that have no answer yet, by token. */
 import { nextId } from '../../wire/index.js';
 
 export class Pings {
@@ -6,7 +6,7 @@ export class Pings {
     number,
     { readonly at: number; readonly done: ((milliseconds: number) => void) | undefined }
   >();
-  /** Tokens of those that only keep the connection alive, the oldest first. */
+  /** Tokens of the PINGs that only keep the connection alive, the oldest first. */
   readonly #keepalives: number[] = [];
   #token = 0;
 
@@ -15,15 +15,15 @@ export class Pings {
     this.#token = nextId(this.#token);
     this.#asked.set(this.#token, { at: now, done });
     if (done === undefined && this.#keepalives.push(this.#token) > MAX_KEEPALIVES) {
-      // A peer that never answers must not make us remember every one.
+      // A peer that never answers must not make this side remember every PING.
       this.#asked.delete(this.#keepalives.shift() ?? 0);
     }
     return this.#token;
   }
 
   /**
-   * A PONG. Only the newest of several PINGs is answered, and that is the answer to all before it.
-   * False where nobody asked.
+   * A PONG. The peer answers only the newest of several PINGs: that PONG answers all PINGs before it too. Returns false
+   * if no PING has this token.
    */
   answer(token: number, now: number): boolean {
     if (!this.#asked.has(token)) return false;

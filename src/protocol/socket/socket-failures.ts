@@ -1,4 +1,4 @@
-/** What became of a socket, in words. */
+/** Why a socket, a handshake or a connection ended, in words. */
 import {
   Code,
   printable,
@@ -29,7 +29,7 @@ export const UNRESUMABLE: Failure = {
   message: 'The connection was lost: the two sides do not agree on which frames have arrived.',
 };
 
-/** `open`: there was a connection. */
+/** `open`: whether there was a connection. */
 export function lostBy(reason: string, open: boolean): Failure {
   return {
     kind: 'connection-lost',

@@ -1,25 +1,36 @@
 /**
- * One socket: preface, handshake, keepalive, and an end that the other side can read.
+ * What one socket does from its first octet to its last: it reads frames, keeps the peer alive and watches it, and ends so
+ * that the peer can read why.
  *
- * What survives the socket is in `ConnectionMachine`; this machine only feeds and empties it, and gives it
- * back (`lost`) when the socket ends without ending it.
+ * The handshake of the role (`Handshake`) brings the socket to a connection. The connection is a `ConnectionMachine` and
+ * outlives the socket: this machine hands frames to it and takes output from it. If the socket ends and the connection
+ * does not, this machine gives the connection back (`lost`).
  */
 import {
   Code,
   DEFAULT_META_SIZE,
+  EMPTY,
   encodeFrame,
   FIRST_IGNORABLE_TYPE,
   FrameDecoder,
   type FrameSink,
-  type FrameView,
   FrameType,
+  type FrameView,
   isSequenced,
   PrefaceDecoder,
   ProtocolError,
   StrangerError,
-  EMPTY,
 } from '../../wire/index.js';
+import type { Failure } from '../common/failure.js';
+import { cutText } from '../common/text.js';
+import { TimeBudget } from '../common/time-budget.js';
 import type { ConnectionMachine } from '../connection/connection.js';
+import type { FrameWriter } from '../output/frame-writer.js';
+import { ControlFrames } from './control-frames.js';
+import { MAX_GREETING } from './greeting.js';
+import type { HandshakeContext } from './handshake.js';
+import { Keepalive } from './keepalive.js';
+import { Pings } from './pings.js';
 import type { SocketEffects, SocketSettings } from './socket-effects.js';
 import {
   CLOSED_HERE,
@@ -34,17 +45,8 @@ import {
   SUPERSEDED,
   violated,
 } from './socket-failures.js';
-import { STALL_TIMEOUT, StallWatch } from './stall-watch.js';
-import { cutText } from '../common/text.js';
-import { TimeBudget } from '../common/time-budget.js';
-import type { Failure } from '../common/failure.js';
-import type { FrameWriter } from '../output/frame-writer.js';
-import { MAX_GREETING } from './greeting.js';
-import type { HandshakeContext } from './handshake.js';
-import { ControlFrames } from './control-frames.js';
-import { Keepalive } from './keepalive.js';
-import { Pings } from './pings.js';
 import { SocketState } from './socket-state.js';
+import { STALL_TIMEOUT, StallWatch } from './stall-watch.js';
 
 export class SocketMachine implements FrameSink {
   readonly #effects: SocketEffects;
@@ -55,9 +57,9 @@ export class SocketMachine implements FrameSink {
   readonly #state: SocketState;
   #now: number;
   readonly #pings = new Pings();
-  /** The connection that this side has closed in order: what is ready there is written in front of CLOSE. */
+  /** The connection that this side has closed in order: its finished output is written in front of CLOSE. */
   #leaving: ConnectionMachine | undefined;
-  /** Frames that wait until the application has seen what came before them. */
+  /** Copies of the frames that arrived since `hold`, until `release`. */
   #held: FrameView[] | undefined;
   readonly #stalls = new StallWatch();
   /** What the handshake is given. */
@@ -69,7 +71,7 @@ export class SocketMachine implements FrameSink {
     this.#effects = effects;
     this.#settings = settings;
     this.#now = now;
-    // Who has not been greeted knows no limits. [IC-2.7] [IC-6.7]
+    // Before the greetings, the peer knows no limits of this side. [IC-2.7] [IC-6.7]
     this.#frames = new FrameDecoder(this, { maxFrame: MAX_GREETING, maxMeta: DEFAULT_META_SIZE });
     this.#state = new SocketState(effects);
     this.#patience = settings.patience ?? new TimeBudget(settings.handshakeTimeout, now);
@@ -84,7 +86,7 @@ export class SocketMachine implements FrameSink {
     settings.handshake.start(this.#handshake);
   }
 
-  /** Octets from the socket. Never throws: what is wrong ends the connection. */
+  /** Octets from the socket. Octets that break the protocol do not make it throw: they end the connection. */
   onBytes(chunk: Buffer, now: number): void {
     this.#now = now;
     try {
@@ -95,8 +97,8 @@ export class SocketMachine implements FrameSink {
   }
 
   /**
-   * Keeps the frames that follow until `release`: an application that awaits a session or a connection
-   * attaches its listeners a few microtasks after the frame that it waited for.
+   * Keeps the frames that follow until `release`. An application that awaits a session or a connection attaches its
+   * listeners a few microtasks after the frame that it awaited, and must not miss the next frames.
    */
   hold(): void {
     this.#held ??= [];
@@ -132,7 +134,7 @@ export class SocketMachine implements FrameSink {
     else this.#effects.arm(this.#patience.nextLook);
   }
 
-  /** Another socket carries the connection from here on: nothing that still arrives here counts. */
+  /** Another socket carries the connection from here on. Frames that still arrive on this one are discarded. */
   supersede(now: number): void {
     const { connection } = this.#state;
     if (connection === undefined) return;
@@ -142,7 +144,7 @@ export class SocketMachine implements FrameSink {
     this.#endSocket(SUPERSEDED, connection);
   }
 
-  /** Ends the connection in order. What is still pending fails; what is written is readable. */
+  /** Ends the connection in order: all pending work fails, and the peer can still read all that was written. */
   close(code: number, reason: string, data: Buffer, now: number): void {
     if (this.#state.isOver) return;
     this.#now = now;
@@ -154,20 +156,20 @@ export class SocketMachine implements FrameSink {
     this.#endInOrder(CLOSED_HERE, connection);
   }
 
-  /** Measures a round trip. */
+  /** Sends a PING. `done` is told how long the round trip took; undefined if nobody asks. */
   ping(done: ((milliseconds: number) => void) | undefined, now: number): void {
     if (this.#state.current.name !== 'OPEN') return;
     this.#write(encodeFrame({ type: FrameType.PING, id: this.#pings.ask(done, now) }));
   }
 
-  /** The socket takes nothing now: it has not taken what was written before. */
+  /** The socket takes no octets now: it still holds those that were written before. */
   onBlocked(now: number): void {
     this.#now = now;
     this.#stalls.onBlocked(now);
     this.#effects.arm(this.#stalls.nextCheck);
   }
 
-  /** Writes what waits, until `room` octets are written, which is more than 0. */
+  /** Writes output that waits, until `room` octets are written. `room` is more than 0. */
   flush(writer: FrameWriter, room: number, now: number): void {
     this.#now = now;
     this.#stalls.onUnblocked();
@@ -195,9 +197,11 @@ export class SocketMachine implements FrameSink {
     const { type } = frame;
     const state = this.#state.current;
     if (state.name === 'OPEN') {
-      if (isSequenced(type) || type === FrameType.CREDIT)
+      if (isSequenced(type) || type === FrameType.CREDIT) {
         state.connection.onFrame(frame, this.#now);
-      else this.#onSocketFrame(state.connection, frame);
+      } else {
+        this.#onSocketFrame(state.connection, frame);
+      }
       return;
     }
     // [IC-17.6]
@@ -254,7 +258,7 @@ export class SocketMachine implements FrameSink {
     const { type, id } = frame;
     switch (type) {
       case FrameType.PING:
-        // Those of one tick have one answer, and the others cost.
+        // PINGs that arrive in one tick share one PONG; each further PING costs the flood budget.
         if (!this.#control.pong(id)) connection.flood(this.#now);
         return this.#effects.wake();
       case FrameType.PONG:
@@ -263,7 +267,7 @@ export class SocketMachine implements FrameSink {
       case FrameType.CLOSE:
         return this.#onClose(frame);
       case FrameType.GOAWAY:
-        // Whatever it says, if it is well formed. [IC-6.43]
+        // The fields of GOAWAY change nothing, but they must be well formed. [IC-6.43]
         frame.meta();
         return connection.onGoaway(this.#now);
       default:
@@ -293,12 +297,12 @@ export class SocketMachine implements FrameSink {
     const { connection } = this.#state;
     if (error instanceof StrangerError) {
       // [IC-3.2] [IC-12.7]
-      // Who speaks another protocol gets no answer: that one might be abused.
+      // Never answer a stranger: the answer could be used as a reflection.
       this.#effects.abort();
       this.#state.wrongOctet();
       return this.#endConnection(estranged(error, this.#settings.handshake.role), undefined);
     }
-    // The application has closed meanwhile, and that CLOSE stands.
+    // Handling the frame made the application close the connection: that CLOSE stands.
     if (this.#state.isOver) return;
     // [IC-1.2]
     this.#closeWith(error.code, error.message, EMPTY);
@@ -352,7 +356,7 @@ export class SocketMachine implements FrameSink {
     this.#effects.wake();
   }
 
-  /** The socket alone is over: a connection can go on on the next one. */
+  /** The socket alone is over: its connection can go on, on another socket. */
   #endSocket(failure: Failure, connection: ConnectionMachine | undefined): void {
     if (connection === undefined) return this.#endConnection(failure, undefined);
     this.#stop();
@@ -360,14 +364,14 @@ export class SocketMachine implements FrameSink {
     this.#effects.lost(failure);
   }
 
-  /** The connection, or the attempt at one, is over with the socket. */
+  /** The connection is over together with the socket, or the attempt to get one is. */
   #endConnection(failure: Failure, connection: ConnectionMachine | undefined): void {
     this.#stop();
     connection?.fail(failure, false);
     this.#effects.closed(failure);
   }
 
-  /** One of the two sides has closed the connection, or this side has closed the attempt at one. */
+  /** One of the two sides has closed the connection, or this side has closed the attempt to get one. */
   #endInOrder(failure: Failure, connection: ConnectionMachine | undefined): void {
     this.#stop();
     connection?.fail(failure, this.#leaving !== undefined);

@@ -1,6 +1,6 @@
 /**
- * Watches that both directions of a socket make progress. A peer that reads nothing, or that sends one frame octet by
- * octet, is alive by the keepalive's measure, and still holds memory here for as long as it likes.
+ * Watches that both directions of a socket make progress. A peer that reads nothing, or that sends a frame octet by
+ * octet, passes for alive by the keepalive, but would hold memory of this side for as long as it likes.
  */
 import { TimeBudget } from '../common/time-budget.js';
 
@@ -14,7 +14,7 @@ export class StallWatch {
   #frames = 0;
   #framesAtCheck = -1;
 
-  /** The socket takes nothing now. */
+  /** The socket takes no octets now. */
   onBlocked(now: number): void {
     if (this.#isBlocked) return;
     this.#isBlocked = true;
@@ -30,7 +30,7 @@ export class StallWatch {
     this.#frames += 1;
   }
 
-  /** Which direction has stood still for too long; `pending`: octets of a frame that is not complete. */
+  /** Returns the direction that has stood still for too long. `pending`: octets of an incomplete frame. */
   check(now: number, pending: number): 'output' | 'input' | undefined {
     if (this.#isBlocked && this.#output.spend(now)) return 'output';
     const isSameFrame = this.#isPartial && this.#framesAtCheck === this.#frames;
