@@ -301,7 +301,7 @@ export class Life {
     const stuck = sends.find(({ result }) => result === undefined);
     if (stuck !== undefined) throw new Error(`Message ${stuck.id} is pending for ever.`);
     for (const { machine } of side.sessions) {
-      if (machine.state.kind !== 'closed') throw new Error(`Session ${machine.id} is not closed.`);
+      if (machine.state !== 'CLOSED') throw new Error(`Session ${machine.id} is not closed.`);
       const unsettled = machine.sender.unsettled + machine.receiver.unsettled;
       if (unsettled > 0) throw new Error(`Session ${machine.id} keeps ${unsettled} messages.`);
     }

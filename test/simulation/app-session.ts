@@ -37,12 +37,12 @@ export class AppSession {
   }
 
   get isOpen(): boolean {
-    const { kind } = this.channel.machine.state;
-    return kind === 'opening' || kind === 'open';
+    const { state } = this.channel.machine;
+    return state === 'OPENING' || state === 'OPEN';
   }
 
   get isPending(): boolean {
-    return this.channel.machine.state.kind === 'pending';
+    return this.channel.machine.state === 'PENDING';
   }
 
   send(payload: Buffer, options: LetterOptions = {}): Letter {
@@ -69,7 +69,7 @@ export class AppSession {
   move(half: Half, connection: ConnectionMachine): void {
     if (this.byPeer || !this.isOpen) return;
     const { name, openMeta, openData, state } = this.channel.machine;
-    const isOpening = state.kind === 'opening';
+    const isOpening = state === 'OPENING';
     const timeout = isOpening ? this.channel.machine.timeLeft(half.end.world.now()) : Infinity;
     const machine = connection.openSession({
       name,
@@ -127,7 +127,7 @@ export class Channel implements SessionListener {
     half.channels.push(this);
     machine.listener = this;
     machine.send = (message) => this.#send(message);
-    if (machine.state.kind === 'closed') this.closed = { failure: undefined };
+    if (machine.state === 'CLOSED') this.closed = { failure: undefined };
   }
 
   /** When it must have been answered, at its opener. */

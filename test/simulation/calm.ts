@@ -169,7 +169,7 @@ function expectQueueEmpty(role: string, machine: ConnectionMachine): void {
 }
 
 function expectSessionEmpty(role: string, machine: AppSession['channel']['machine']): void {
-  if (machine.state.kind === 'closed') return;
+  if (machine.state === 'CLOSED') return;
   const { sender, receiver } = machine;
   const counts = [sender.unsettled, receiver.unsettled, receiver.window.held];
   if (counts.some((count) => count !== 0)) {

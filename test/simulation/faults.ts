@@ -198,15 +198,15 @@ export const faults: readonly Fault[] = [
   {
     name: 'OPEN has the DEADLINE of its first time',
     file: 'protocol/session/open-unit.ts',
-    find: 'return remainingUntil(now + this.#session.timeLeft(now), now);',
+    find: 'return remainingUntil(now + this.#clock.timeLeft(now), now);',
     replace:
-      'return ((this as unknown as { first?: number }).first ??= remainingUntil(now + this.#session.timeLeft(now), now));',
+      'return ((this as unknown as { first?: number }).first ??= remainingUntil(now + this.#clock.timeLeft(now), now));',
   },
   {
     name: 'CREDIT for a session comes before its OPEN',
     file: 'protocol/session/session.ts',
-    find: 'if (this.isUnwritten) return;\n    this.#owner.creditDue',
-    replace: 'if (this.#id === 0) return;\n    this.#owner.creditDue',
+    find: 'if (this.isUnwritten) return;\n    this.#context.creditDue',
+    replace: 'if (this.#id === 0) return;\n    this.#context.creditDue',
   },
   {
     name: 'credit leaks on cancel',

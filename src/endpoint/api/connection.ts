@@ -256,7 +256,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const timeout = deadlineOf(options.timeout, this.#settings.sessionTimeout, 0);
     const machine = this.machine.openSession({ name, meta, data: payload, timeout });
     // The other side drains; or, within the 'close' of another session, the connection is over and has not said so.
-    if (machine.state.kind === 'closed') {
+    if (machine.state === 'CLOSED') {
       throw this.machine.peerDrains ? errorOf(DRAINING) : closedError();
     }
     const session = new Session(this, this.#context, machine, false);

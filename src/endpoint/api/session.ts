@@ -122,7 +122,7 @@ export class Session extends EventEmitter<SessionEvents> {
     if (this.status !== 'opening' && this.status !== 'open') return;
     const { name, openMeta, openData, state } = this.#machine;
     // A session that is not accepted yet has no more time than before.
-    const isOpening = state.kind === 'opening';
+    const isOpening = state === 'OPENING';
     const timeout = isOpening ? this.#machine.timeLeft(this.context.now()) : Infinity;
     this.#machine = connection.openSession({
       name,
@@ -140,8 +140,7 @@ export class Session extends EventEmitter<SessionEvents> {
 
   /** Where it is in its life. */
   get status(): SessionStatus {
-    const { kind } = this.#machine.state;
-    return kind === 'ending' ? 'closing' : kind;
+    return STATUSES[this.#machine.state];
   }
 
   /** What the other side provided: with its opening, or with its acceptance (empty until `open`). */
@@ -350,6 +349,14 @@ function checkOnItem(onItem: unknown, oneWay: boolean | undefined): void {
   }
 }
 
+const STATUSES = {
+  OPENING: 'opening',
+  UNANSWERED: 'closing',
+  PENDING: 'pending',
+  OPEN: 'open',
+  ENDING: 'closing',
+  CLOSED: 'closed',
+} as const;
 const NO_OPTIONS: SendOptions = {};
 /** One-way messages up to so many bytes are copied, so that their sender need not wait for the other side. */
 const LARGEST_COPY = 64 * 1024;

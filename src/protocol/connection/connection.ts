@@ -29,7 +29,7 @@ import { Output } from '../output/output.js';
 import { Receipts } from '../flow/receipts.js';
 import { relieve } from './relieve.js';
 import { SendQueueBudget } from '../flow/send-queue-budget.js';
-import { SessionMachine, type SessionOpening, type SessionOwner } from '../session/session.js';
+import { SessionMachine, type SessionOpening, type SessionContext } from '../session/session.js';
 import { SessionTable } from './session-table.js';
 import { SettlementDebt } from './settlement-debt.js';
 import type { CreditSource } from '../session/session-host.js';
@@ -39,7 +39,7 @@ import type { MoveSink } from '../common/moves.js';
 import { violation } from '../common/violation.js';
 import { ReceiveWindow, SendWindow } from '../flow/windows.js';
 
-export class ConnectionMachine implements SessionOwner {
+export class ConnectionMachine implements SessionContext {
   readonly limits: Limits;
   peer: Limits;
   readonly lastId: number;

@@ -1,9 +1,9 @@
-/** OPEN on its way out. The acceptor's time starts when it is written. */
+/** OPEN as a unit of the output. When its first octet is written, the acceptor's time starts. */
 import { FrameType } from '../../wire/index.js';
 import { remainingUntil, Unit } from '../output/unit.js';
 
-/** The session that OPEN asks for. */
-export interface OpeningSession {
+/** The time that the acceptor has for its decision; the session keeps it. */
+interface AcceptorClock {
   /** OPEN is written: the acceptor's time starts. */
   startClock(now: number): void;
   /** Milliseconds that are left to the acceptor; `Infinity` = no limit. */
@@ -11,28 +11,28 @@ export interface OpeningSession {
 }
 
 export class OpenUnit extends Unit {
-  readonly #session: OpeningSession;
+  readonly #clock: AcceptorClock;
 
-  constructor(session: OpeningSession, id: number, meta: Buffer, data: Buffer) {
+  constructor(clock: AcceptorClock, id: number, meta: Buffer, data: Buffer) {
     super(FrameType.OPEN, 0, meta, data);
     this.sessionId = id;
-    this.#session = session;
+    this.#clock = clock;
   }
 
   // [IC-10.12]
   override onStart(now: number): void {
-    this.#session.startClock(now);
+    this.#clock.startClock(now);
   }
 
   override remaining(now: number): number {
-    return remainingUntil(now + this.#session.timeLeft(now), now);
+    return remainingUntil(now + this.#clock.timeLeft(now), now);
   }
 
   onWritten(): void {
-    // The answer is what the session waits for.
+    // Nothing to do: the session waits for the answer of the acceptor, not for this.
   }
 
   onAcknowledged(): void {
-    // Nothing to release: the frame is its own.
+    // Nothing to release: no other object waits for it.
   }
 }

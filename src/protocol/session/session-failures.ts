@@ -1,4 +1,4 @@
-/** Why a session is over, in words. */
+/** The failures that tell the application why a session is over. */
 import { Code, type Meta, quote } from '../../wire/index.js';
 import { DRAINING, type Failure } from '../common/failure.js';
 import { saidAs } from '../common/text.js';
@@ -10,7 +10,7 @@ export const ENDED: Failure = {
   message: 'The session was closed.',
 };
 
-/** The session was not opened within its time, because the other side allows no more than `limit` at once. */
+/** The time of a session was over before OPEN was written, because the other side allows `limit` sessions at once. */
 export function noPlace(name: string, limit: number): Failure {
   return {
     kind: 'session-timeout',
@@ -21,7 +21,7 @@ export function noPlace(name: string, limit: number): Failure {
   };
 }
 
-/** The session was opened, and not decided within its time. */
+/** OPEN was written, and the acceptor has not decided in time. */
 export function undecided(name: string): Failure {
   return {
     kind: 'session-timeout',
@@ -30,7 +30,7 @@ export function undecided(name: string): Failure {
   };
 }
 
-/** The other side has answered OPEN by END. */
+/** The other side has answered OPEN with END. */
 export function refused(name: string, code: number, meta: Meta, data: Buffer): Failure {
   if (code === Code.DRAINING) return { ...DRAINING, code };
   const reason = meta.text ?? '';
@@ -44,7 +44,7 @@ export function refused(name: string, code: number, meta: Meta, data: Buffer): F
   };
 }
 
-/** The other side has ended an open session by END with a code. */
+/** The other side has aborted a session: it has sent END with a code other than 0. */
 export function aborted(code: number, meta: Meta, data: Buffer): Failure {
   const reason = meta.text ?? '';
   return {

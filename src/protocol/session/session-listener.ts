@@ -1,4 +1,4 @@
-/** Who is told what happens to a session. */
+/** How the floor above is told what happens to a session. */
 import type { Meta } from '../../wire/index.js';
 import type { Failure } from '../common/failure.js';
 import type { ReceiverEffects } from './session-receiver.js';
@@ -6,12 +6,12 @@ import type { ReceiverEffects } from './session-receiver.js';
 export interface SessionListener extends Pick<ReceiverEffects, 'onMessage' | 'onMessageTimeout'> {
   /** The other side accepted the session that this side opened. */
   onOpened(meta: Meta, data: Buffer): void;
-  /** The session is over: in order (no failure), refused, aborted or lost. Called once. */
+  /** The session is CLOSED: in order (no failure), refused, aborted or lost. Called once. */
   onClosed(failure: Failure | undefined): void;
 }
 
-/** Before the application has given one. */
-export const UNHEARD: SessionListener = {
+/** The listener of a session until the floor above sets its own. */
+export const NO_LISTENER: SessionListener = {
   onOpened: () => undefined,
   onClosed: () => undefined,
   onMessage: () => undefined,

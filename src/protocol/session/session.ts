@@ -1,13 +1,10 @@
 /**
- * A named, ordered channel of a connection. [IC-7.2] [IC-7.3]
+ * A session: a named, ordered channel of a connection. This class turns frames, commands of the application and time
+ * into events of the session's state (`session-state.ts`), and does what each event asks for. Its two halves,
+ * `SessionSender` and `SessionReceiver`, keep the messages.
  *
- *     opener:    opening ──OPENED──► open ──END sent or seen──► ending ──both, all settled──► closed
- *                   └──END (refused), timeout──────────────────────────────────────────────► ▲
- *     acceptor:  pending ──accept──► open …                                                   │
- *                   └──reject, timeout────────────────────────────────────────────────────────┘
- *
- * An opener sends at once, without waiting for OPENED; the acceptor holds those messages until its
- * application has decided, and refuses them unstarted with the session.
+ * An opener sends messages at once, without waiting for OPENED. The acceptor holds those messages until its application
+ * has decided. If the acceptor refuses the session, none of the messages has run.
  */
 import {
   Code,
@@ -23,6 +20,7 @@ import {
   EMPTY,
 } from '../../wire/index.js';
 import { DRAINING, type Failure, withExecuted } from '../common/failure.js';
+import type { MoveEffects } from '../common/moves.js';
 import { encodeFitting } from '../flow/encode-fitting.js';
 import { checkCeiling, checkCredit, type Limits } from '../flow/limits.js';
 import { ownedPartsOf } from '../flow/payload.js';
@@ -30,33 +28,21 @@ import { OpenUnit } from './open-unit.js';
 import type { OutgoingMessage } from '../message/outgoing-message.js';
 import { type ReceiverEffects, SessionReceiver } from './session-receiver.js';
 import type { IncomingMessage } from '../message/incoming-message.js';
-import { type SessionListener, UNHEARD } from './session-listener.js';
+import { NO_LISTENER, type SessionListener } from './session-listener.js';
 import { SessionSender } from './session-sender.js';
+import { SessionState } from './session-state.js';
 import { aborted, ENDED, noPlace, refused, undecided } from './session-failures.js';
 import type { SessionHost } from './session-host.js';
 import { ControlUnit } from '../output/unit.js';
 import { violation } from '../common/violation.js';
 
-export type SessionState =
-  | { readonly kind: 'opening' }
-  | { readonly kind: 'pending'; endSeen: boolean }
-  | { readonly kind: 'open' }
-  | {
-      readonly kind: 'ending';
-      /** Whether the acceptor has accepted. */
-      accepted: boolean;
-      endSent: boolean;
-      endSeen: boolean;
-    }
-  | { readonly kind: 'closed' };
-
-/** What the connection does for its sessions beyond what their halves need. */
-export interface SessionOwner extends SessionHost {
-  /** The session has closed and may be forgotten. */
+/** What a connection does for its sessions, beyond what their halves need. */
+export interface SessionContext extends SessionHost, MoveEffects {
+  /** The session is CLOSED: its number leads nowhere any more. */
   forget(session: SessionMachine): void;
   /** The last of its handlers has ended: its place is free. */
   vacate(session: SessionMachine): void;
-  /** Less is left to be settled than before. */
+  /** Fewer messages are unsettled than before: a connection that drains may be done. */
   progressed(): void;
 }
 
@@ -66,62 +52,66 @@ export interface SessionOpening {
   /** The fields of OPEN but NAME and DEADLINE. */
   readonly meta: Meta;
   readonly data: Buffer;
-  /** Milliseconds that the acceptor has, from the moment in which OPEN is written; `Infinity` = no limit. */
+  /** The acceptor's time to decide, in milliseconds from the moment in which OPEN is written; `Infinity` = no limit. */
   readonly timeout: number;
 }
 
 export class SessionMachine implements ReceiverEffects {
   readonly name: string;
-  /** What OPEN carried, at the acceptor. */
+  /** The fields and the data of OPEN. */
   readonly openMeta: Meta;
   readonly openData: Buffer;
   readonly sender: SessionSender;
   readonly receiver: SessionReceiver;
-  /** Set by the application's side before anything can arrive. */
-  listener: SessionListener = UNHEARD;
-  readonly #owner: SessionOwner;
+  /** The floor above sets it before the first frame can arrive. */
+  listener: SessionListener = NO_LISTENER;
+  readonly #context: SessionContext;
   #id = 0;
-  /** OPEN, where this side writes it. */
+  /** OPEN, if this side writes it. */
   #open: OpenUnit | undefined;
-  /** END(0), after this side has pushed it. */
+  /** END(0) of this side, once the output has it. */
   #end: ControlUnit | undefined;
-  #state: SessionState;
-  /** Milliseconds that the acceptor has to decide; `Infinity` = no limit. */
+  readonly #state: SessionState;
+  /** The acceptor's time to decide, in milliseconds; `Infinity` = no limit. */
   readonly #timeout: number;
   /** See `deadline`. */
   #deadline = Infinity;
 
-  private constructor(owner: SessionOwner, opening: SessionOpening, state: SessionState) {
+  private constructor(
+    context: SessionContext,
+    opening: SessionOpening,
+    state: 'OPENING' | 'PENDING',
+  ) {
     const { meta } = opening;
     this.name = opening.name;
     this.openMeta = meta;
     this.openData = opening.data;
-    this.#owner = owner;
-    this.#state = state;
+    this.#context = context;
+    this.#state = new SessionState(this, state, context);
     this.#timeout = opening.timeout;
-    this.sender = new SessionSender(owner, () => this.progressed());
-    this.receiver = new SessionReceiver(owner, this.sender, this);
-    if (state.kind === 'opening') return;
-    // OPEN's own credit, where it bears one, replaces the default of the connection. [IC-6.15]
-    if (meta.sessionCredit !== undefined) checkCredit(meta.sessionCredit, owner.peer);
-    this.sender.allow(meta.sessionCredit ?? creditOf(owner.peer));
+    this.sender = new SessionSender(context, () => this.progressed());
+    this.receiver = new SessionReceiver(context, this.sender, this);
+    if (state === 'OPENING') return;
+    // If OPEN bears a credit, that credit replaces the default of the connection. [IC-6.15]
+    if (meta.sessionCredit !== undefined) checkCredit(meta.sessionCredit, context.peer);
+    this.sender.allow(meta.sessionCredit ?? creditOf(context.peer));
     if (meta.sessionCredit !== undefined) this.sender.lane.replace(meta.sessionCredit.items);
   }
 
-  /** A session of this side. It has no number until `start`. */
-  static opening(owner: SessionOwner, opening: SessionOpening): SessionMachine {
+  /** Makes a session of this side. It has no number until `start`. */
+  static opening(context: SessionContext, opening: SessionOpening): SessionMachine {
     const { name, meta, data } = opening;
-    // Here its opener can be told; OPEN is written later.
-    encodeFitting(owner.peer, { ...meta, name }, data, DEADLINE_LENGTH);
-    return new SessionMachine(owner, opening, { kind: 'opening' });
+    // This checks the size while an error can still be thrown to the caller. OPEN itself is encoded later.
+    encodeFitting(context.peer, { ...meta, name }, data, DEADLINE_LENGTH);
+    return new SessionMachine(context, opening, 'OPENING');
   }
 
-  /** A session that the other side has opened. */
-  static pending(owner: SessionOwner, frame: FrameView, now: number): SessionMachine {
+  /** Makes the session that the other side opens by this OPEN. */
+  static pending(context: SessionContext, frame: FrameView, now: number): SessionMachine {
     const { meta, data } = ownedPartsOf(frame);
     const { name = '' } = meta;
-    const state: SessionState = { kind: 'pending', endSeen: false };
-    const session = new SessionMachine(owner, { name, meta, data, timeout: Infinity }, state);
+    const opening: SessionOpening = { name, meta, data, timeout: Infinity };
+    const session = new SessionMachine(context, opening, 'PENDING');
     if (meta.deadline !== undefined) session.#setDeadline(now + meta.deadline);
     session.#setId(frame.session);
     return session;
@@ -132,21 +122,22 @@ export class SessionMachine implements ReceiverEffects {
     return this.#id;
   }
 
-  get state(): SessionState {
-    return this.#state;
+  /** The name of its state in PROTOCOL.md §7.2 and §7.3. */
+  get state(): SessionState['name'] {
+    return this.#state.name;
   }
 
-  /** Whether it waits for this side's decision, and the other side has sent nothing in it. */
+  /** Whether the session waits for this side's decision, and the other side has sent no message in it. */
   get isUnused(): boolean {
-    return this.#state.kind === 'pending' && this.receiver.isUnused;
+    return this.#state.name === 'PENDING' && this.receiver.isUnused;
   }
 
-  /** Whether the session is over. Closed sessions do not wait for a place. */
+  /** Whether the session is CLOSED. The queue of sessions that wait for a place skips it then. */
   get isRevoked(): boolean {
-    return this.#state.kind === 'closed';
+    return this.#state.name === 'CLOSED';
   }
 
-  /** Whether this side opened the session, and has not written OPEN: the other side knows nothing of it. */
+  /** Whether this side opened the session, and has not written OPEN: the other side does not know the session. */
   get isUnwritten(): boolean {
     return this.#id === 0 || this.#open?.started === false;
   }
@@ -161,66 +152,69 @@ export class SessionMachine implements ReceiverEffects {
     return this.#deadline === Infinity ? this.#timeout : this.#deadline - now;
   }
 
-  /** Starts the acceptor's time, if it has not started: OPEN is written, or waits for nothing but a place. */
+  /** Starts the acceptor's time, if it has not started: OPEN is written, or only a place is missing. */
   startClock(now: number): void {
     if (this.#deadline !== Infinity || this.#timeout === Infinity) return;
     this.#setDeadline(now + this.#timeout);
   }
 
-  /** Messages of both sides that are not settled; the session itself counts until it is decided. */
+  /** Messages of both sides that are not settled. The session itself counts as one until this side has decided on it. */
   get unsettled(): number {
-    const itself = this.#state.kind === 'pending' ? 1 : 0;
+    const itself = this.#state.name === 'PENDING' ? 1 : 0;
     return itself + this.sender.unsettled + this.receiver.unsettled;
   }
 
   /** Writes OPEN under the number that the connection gives. */
   start(id: number): void {
-    this.sender.allow(creditOf(this.#owner.peer));
+    this.sender.allow(creditOf(this.#context.peer));
     this.#setId(id);
     const meta: Meta = { ...this.openMeta, name: this.name };
     const reserved = this.#timeout === Infinity ? 0 : DEADLINE_LENGTH;
     try {
-      const fields = encodeFitting(this.#owner.peer, meta, this.openData, reserved);
+      const fields = encodeFitting(this.#context.peer, meta, this.openData, reserved);
       this.#open = new OpenUnit(this, id, fields, this.openData);
     } catch (error) {
-      // It was opened before the other side told its limits.
+      // The application opened the session before this side knew the other side's limits.
       if (!(error instanceof ProtocolError)) throw error;
+      this.#state.givenUp();
       return this.#close({ kind: 'too-large', executed: 'no', message: error.message });
     }
-    this.#owner.output.push(this.#open);
-    this.#owner.wake();
+    this.#context.output.push(this.#open);
+    this.#context.wake();
     this.sender.start(id);
   }
 
   // Commands of the application.
 
-  // [IC-6.14]
+  /** Returns false if the session no longer waits for this side's decision. [IC-6.14] */
   accept(meta: Meta, data: Buffer, now: number): boolean {
-    if (this.#state.kind !== 'pending') return false;
-    const { endSeen } = this.#state;
+    if (this.#state.name !== 'PENDING') return false;
     this.#push(FrameType.OPENED, meta, data);
-    this.#state = endSeen ? { ...ENDING, endSeen } : { kind: 'open' };
+    this.#state.applicationAccepts();
     this.sender.start(this.#id);
     this.receiver.start(now);
     return true;
   }
 
+  /** Returns false if the session no longer waits for this side's decision. */
   reject(code: number, reason: string, data: Buffer): boolean {
-    if (this.#state.kind !== 'pending') return false;
+    if (this.#state.name !== 'PENDING') return false;
     this.#push(FrameType.END, { code, text: reason }, data);
+    this.#state.applicationRefuses();
     this.#close({ ...ENDED, message: `This side rejected the session ${quote(this.name, 256)}.` });
     return true;
   }
 
   send(message: OutgoingMessage): void {
-    switch (this.#state.kind) {
-      case 'opening':
-      case 'pending':
-      case 'open':
-        if (this.#owner.peerDrains) break;
+    switch (this.#state.name) {
+      case 'OPENING':
+      case 'PENDING':
+      case 'OPEN':
+        if (this.#context.peerDrains) break;
         return this.sender.send(message);
-      case 'ending':
-      case 'closed':
+      case 'UNANSWERED':
+      case 'ENDING':
+      case 'CLOSED':
         return message.fail({
           kind: 'session-closed',
           executed: 'no',
@@ -230,48 +224,50 @@ export class SessionMachine implements ReceiverEffects {
     message.fail(DRAINING);
   }
 
-  /** On another socket: says again what it allows, since credit is not counted and may be lost. */
+  /** Grants again what it has granted, on a new socket: CREDIT is not written again, so the last one may be lost. */
   announce(): void {
-    // If OPEN is not written yet, the peer does not know the session.
+    // If OPEN is not written yet, the other side does not know the session.
     if (this.isUnwritten) return;
-    this.#owner.creditDue(this.receiver);
+    this.#context.creditDue(this.receiver);
     this.receiver.announceItems();
     this.sender.announceItems();
   }
 
   /**
-   * The other side takes nothing new: what is not written fails. The returned function tells so; before it is
-   * called, the output is to let go of what was revoked.
+   * The other side takes nothing new: the session fails if OPEN is not written, else its unwritten messages fail. The
+   * returned function tells the application. Call it after the output has discarded its revoked units.
    */
   refuseUnwritten(): () => void {
-    if (this.isUnwritten) return () => this.#close(DRAINING);
+    if (this.isUnwritten) return () => this.#giveUp(DRAINING);
     const messages = this.sender.takeUnwritten();
     return () => this.sender.refuse(messages, DRAINING);
   }
 
-  /** Gives the session up if OPEN is not written, and `failure` is there; else the same for each of its messages. */
+  /**
+   * Gives up each message of which nothing is written and for which `failureOf` returns a failure. If OPEN is not
+   * written and there is a `failure`, gives up the session too.
+   */
   giveUpUnwritten(
     failure: Failure | undefined,
     failureOf: (message: OutgoingMessage) => Failure | undefined,
   ): void {
     this.sender.giveUpUnwritten(failureOf);
-    if (failure !== undefined && this.isUnwritten) this.#close(failure);
+    if (failure !== undefined && this.isUnwritten) this.#giveUp(failure);
   }
 
-  /** Ends the session in order: what was sent is still settled, nothing new begins. */
+  /** Ends the session in order: messages that were sent are still settled, and no message is sent any more. */
   end(): void {
-    switch (this.#state.kind) {
-      case 'opening':
-        this.#state = { ...ENDING, accepted: false };
+    switch (this.#state.name) {
+      case 'OPENING':
+      case 'OPEN':
+        this.#state.applicationEnds();
         return this.progressed();
-      case 'open':
-        this.#state = { ...ENDING };
-        return this.progressed();
-      case 'pending':
+      case 'PENDING':
         this.reject(Code.SESSION_REFUSED, 'The session was closed before it was accepted.', EMPTY);
         return;
-      case 'ending':
-      case 'closed':
+      case 'UNANSWERED':
+      case 'ENDING':
+      case 'CLOSED':
         return;
     }
   }
@@ -287,58 +283,30 @@ export class SessionMachine implements ReceiverEffects {
       this.sender.onCredit(credit.messages, credit.bytes);
       this.sender.raiseItems(credit.items);
     }
-    switch (this.#state.kind) {
-      case 'opening':
-        this.#state = { kind: 'open' };
-        this.receiver.start(now);
-        return this.listener.onOpened(meta, data);
-      case 'ending':
-        if (this.#state.accepted) break;
-        // This side asked to end before it was accepted.
-        this.#state.accepted = true;
-        return this.receiver.start(now);
-      default:
-    }
-    throw violation(`OPENED for session ${this.#id}, which is open.`);
+    const isOpen = this.#state.opened();
+    this.receiver.start(now);
+    if (isOpen) this.listener.onOpened(meta, data);
   }
 
   onEnd(frame: FrameView): void {
     const { meta, data } = ownedPartsOf(frame);
     const code = meta.code ?? Code.OK;
-    // A refusal is the answer to OPEN, and is not answered itself. [IC-6.18]
-    const state = this.#state;
-    if (this.#isUnanswered) {
-      const inOrder = state.kind === 'ending' && code === Code.OK;
-      return this.#close(inOrder ? undefined : refused(this.name, code, meta, data));
-    }
-    // [IC-6.23]
-    const isTwice = 'endSeen' in state && state.endSeen && code === Code.OK;
-    if (isTwice) throw violation(`Session ${this.#id} ends twice.`);
-    // Also what has begun to end in order may be aborted.
-    if (code !== Code.OK) {
-      // An abort is answered, so that both sides know that nothing follows. [IC-6.22]
-      if (state.kind !== 'ending' || !state.endSent) this.#push(FrameType.END, {}, EMPTY);
-      return this.#close(aborted(code, meta, data));
-    }
     // [IC-6.19]
-    if (this.receiver.hasOpenRequest) throw violation(`END of session ${this.#id} amid a request.`);
-    if ('endSeen' in state) state.endSeen = true;
-    // [IC-6.20]
-    else this.#state = { ...ENDING, endSeen: true };
-    this.progressed();
-  }
-
-  /** Only what a handler gave is accepted, and no handler starts before OPENED. [IC-6.34] [IC-6.49] */
-  checkAnswered(what: string): void {
-    if (this.#isUnanswered) throw violation(`${what} on session ${this.#id} before OPENED.`);
-  }
-
-  /** What is part of a request is illegal before OPENED, and after the other side's END. [IC-6.60] */
-  checkOpen(what: string): void {
-    this.checkAnswered(what);
-    const state = this.#state;
-    if ('endSeen' in state && state.endSeen) {
-      throw violation(`${what} on session ${this.#id} after its END.`);
+    if (code === Code.OK && this.receiver.hasOpenRequest) {
+      throw violation(`END of session ${this.#id} amid a request.`);
+    }
+    switch (this.#state.endSeen(code)) {
+      case 'ending':
+        return this.progressed();
+      case 'ended':
+        return this.#close(undefined);
+      case 'refused':
+        // A refusal is the answer to OPEN, and is not answered itself. [IC-6.18]
+        return this.#close(refused(this.name, code, meta, data));
+      case 'aborted':
+        // An abort is answered, so that both sides know that no frame follows. [IC-6.22]
+        if (!this.#state.isEndSent) this.#push(FrameType.END, {}, EMPTY);
+        return this.#close(aborted(code, meta, data));
     }
   }
 
@@ -349,7 +317,7 @@ export class SessionMachine implements ReceiverEffects {
   onMessageFrame(frame: FrameView, now: number): boolean {
     switch (frame.type) {
       case FrameType.SEND:
-        this.checkOpen('SEND');
+        this.#state.checkOpen('SEND');
         this.receiver.onSend(frame, now);
         return true;
       case FrameType.ITEM:
@@ -358,7 +326,7 @@ export class SessionMachine implements ReceiverEffects {
         this.#onFragment(frame, now);
         return true;
       case FrameType.ACCEPT:
-        this.checkAnswered('ACCEPT');
+        this.#state.checkAnswered('ACCEPT');
         return this.#onSettlement(frame);
       case FrameType.REJECT:
         return this.#onSettlement(frame);
@@ -371,7 +339,7 @@ export class SessionMachine implements ReceiverEffects {
   }
 
   #onSettlement(frame: FrameView): boolean {
-    // The answers to this side's own messages take none of the memory for handlers: their credit goes back at once.
+    // Answers to this side's own messages do not use the memory for handlers: their credit is given back at once.
     this.receiver.giveBack(frame.size);
     return this.sender.onSettlement(frame);
   }
@@ -379,10 +347,10 @@ export class SessionMachine implements ReceiverEffects {
   /** Returns false for an item of a message that this side no longer remembers. */
   #onItem(frame: FrameView, now: number): boolean {
     if (!frame.has(Flag.REPLY)) {
-      this.checkOpen('ITEM');
+      this.#state.checkOpen('ITEM');
       return this.receiver.streams.onItem(frame);
     }
-    this.checkAnswered('ITEM');
+    this.#state.checkAnswered('ITEM');
     this.sender.streams.onItem(frame, now);
     return true;
   }
@@ -404,7 +372,7 @@ export class SessionMachine implements ReceiverEffects {
     return this.sender.onCredit(count, bytes);
   }
 
-  /** CREDIT for the items of a stream: REPLY says that this side gave the id. False where it is of no use. */
+  /** CREDIT for the items of a stream: REPLY says that this side gave the id. Returns false if it allows nothing new. */
   #onItemCredit(frame: FrameView, limit: number, now: number): boolean {
     const { id } = frame;
     if (frame.has(Flag.REPLY)) return this.sender.streams.onCredit(id, limit, now);
@@ -414,51 +382,40 @@ export class SessionMachine implements ReceiverEffects {
   /** Returns the next deadline. */
   onTime(now: number): number {
     const next = Math.min(this.sender.onTime(now), this.receiver.onTime(now));
-    const state = this.#state;
-    if (state.kind !== 'pending' && !this.#isUnanswered) return next;
-    // After its END, the clock of the acceptor counts: it may have accepted meanwhile.
-    if (state.kind === 'ending' && state.endSent) return next;
+    if (!this.#state.isTimed) return next;
     if (this.#deadline > now) return Math.min(next, this.#deadline);
     this.#expire();
     return next;
   }
 
-  /** Ends the session: nothing can be sent any more. The returned function tells so. */
+  /** The connection is over, and the session with it. The returned function tells the application. */
   fail(failure: Failure | undefined): () => void {
-    if (this.#state.kind === 'closed') return () => undefined;
-    const isUnheard = this.isUnwritten;
-    const reason = isUnheard && failure !== undefined ? withExecuted(failure, 'no') : failure;
-    if (isUnheard) this.#revokeFrames();
-    this.#state = { kind: 'closed' };
-    this.#owner.forget(this);
-    this.receiver.close();
-    const tell = reason === undefined ? () => this.sender.finish(ENDED) : this.sender.fail(reason);
-    return () => {
-      tell();
-      this.receiver.fail(() => this.#owner.vacate(this));
-      this.listener.onClosed(reason);
-      this.#owner.progressed();
-    };
+    if (this.#state.name === 'CLOSED') return () => undefined;
+    this.#state.connectionEnds();
+    return this.#leave(failure);
+  }
+
+  #giveUp(failure: Failure | undefined): void {
+    // The application may have closed the session meanwhile, when it was told of the end of another one.
+    if (this.#state.name === 'CLOSED') return;
+    this.#state.givenUp();
+    this.#close(failure);
   }
 
   #expire(): void {
-    if (this.isUnwritten) return this.#close(noPlace(this.name, this.#owner.peer.sessions));
-    // Without the name, which may be as long as a TEXT alone.
+    const { isUnwritten } = this;
+    // Without the name: a TEXT has room for little more than the longest name.
     const text = 'The session was neither accepted nor rejected in time.';
     // [IC-10.4]
-    this.#push(FrameType.END, { code: Code.SESSION_TIMEOUT, text }, EMPTY);
-    this.#close(undecided(this.name));
-  }
-
-  /** Whether this side opened the session and has no answer yet. */
-  get #isUnanswered(): boolean {
-    const state = this.#state;
-    return state.kind === 'opening' || (state.kind === 'ending' && !state.accepted);
+    if (!isUnwritten) this.#push(FrameType.END, { code: Code.SESSION_TIMEOUT, text }, EMPTY);
+    this.#state.timeIsOver();
+    const { name } = this;
+    this.#close(isUnwritten ? noPlace(name, this.#context.peer.sessions) : undecided(name));
   }
 
   #setDeadline(deadline: number): void {
     this.#deadline = deadline;
-    this.#owner.arm(deadline);
+    this.#context.arm(deadline);
   }
 
   #setId(id: number): void {
@@ -475,45 +432,58 @@ export class SessionMachine implements ReceiverEffects {
     this.listener.onMessageTimeout(message);
   }
 
-  /** Less waits than before, or is unsettled: an ending session goes on as far as it can. */
+  /** Fewer messages wait or are unsettled than before: a session that ends sends END and closes as soon as it can. */
   progressed(): void {
-    this.#owner.progressed();
+    this.#context.progressed();
     const state = this.#state;
-    const unsettled = this.sender.unsettled + this.receiver.unsettled;
-    if (state.kind === 'pending' && state.endSeen && unsettled === 0) {
-      // Ended by its opener with nothing left to decide on.
-      this.#push(FrameType.END, {}, EMPTY);
-      return this.#close(undefined);
-    }
-    if (state.kind !== 'ending') return;
+    const isEnding = state.name === 'ENDING' || state.name === 'UNANSWERED';
     // [IC-6.19]
-    if (!state.endSent && this.sender.isFlushed) {
+    if (isEnding && !state.isEndSent && this.sender.isFlushed) {
       // The other side need not hear of a session that carried nothing.
-      if (this.isUnwritten && this.sender.isUnused) return this.#close(undefined);
+      if (this.isUnwritten && this.sender.isUnused) return this.#giveUp(undefined);
       this.#end = this.#push(FrameType.END, {}, EMPTY);
-      state.endSent = true;
+      state.endSent();
     }
-    // [IC-6.21]
-    if (state.endSent && state.endSeen && unsettled === 0) this.#close(undefined);
+    if (state.name === 'CLOSED' || this.sender.unsettled + this.receiver.unsettled > 0) return;
+    if (!state.allSettled()) return;
+    if (!state.isEndSent) this.#push(FrameType.END, {}, EMPTY);
+    this.#close(undefined);
   }
 
+  /** The state is CLOSED: lets go of what the session has, and tells the application. */
   #close(failure: Failure | undefined): void {
-    this.fail(failure)();
+    this.#leave(failure)();
   }
 
-  /** OPEN is not written: the other side shall never hear of this session. */
+  /** The state is CLOSED: lets go of what the session has. The returned function tells the application. */
+  #leave(failure: Failure | undefined): () => void {
+    const isUnheard = this.isUnwritten;
+    const reason = isUnheard && failure !== undefined ? withExecuted(failure, 'no') : failure;
+    if (isUnheard) this.#revokeFrames();
+    this.#context.forget(this);
+    this.receiver.close();
+    const tell = reason === undefined ? () => this.sender.finish(ENDED) : this.sender.fail(reason);
+    return () => {
+      tell();
+      this.receiver.fail(() => this.#context.vacate(this));
+      this.listener.onClosed(reason);
+      this.#context.progressed();
+    };
+  }
+
+  /** OPEN is not written: takes the frames of this session back, so that the other side never hears of it. */
   #revokeFrames(): void {
-    const { output } = this.#owner;
+    const { output } = this.#context;
     if (output.isCleared) return;
     if (this.#open !== undefined) output.revoke(this.#open);
     if (this.#end !== undefined) output.revoke(this.#end);
   }
 
   #push(type: number, meta: Meta, data: Buffer): ControlUnit {
-    const fields = encodeFitting(this.#owner.peer, meta, data, 0);
+    const fields = encodeFitting(this.#context.peer, meta, data, 0);
     const unit = new ControlUnit(type, this.#id, 0, fields, data);
-    this.#owner.output.push(unit);
-    this.#owner.wake();
+    this.#context.output.push(unit);
+    this.#context.wake();
     return unit;
   }
 }
@@ -521,10 +491,3 @@ export class SessionMachine implements ReceiverEffects {
 function creditOf({ messages, sessionBytes, items }: Limits): NonNullable<Meta['sessionCredit']> {
   return { messages, bytes: sessionBytes, items };
 }
-
-const ENDING = {
-  kind: 'ending',
-  accepted: true,
-  endSent: false,
-  endSeen: false,
-} as const;

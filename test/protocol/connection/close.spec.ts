@@ -131,7 +131,7 @@ describe('Closing a connection', () => {
       'failed session-closed no',
       'failed session-closed no',
     ]);
-    expect(session.machine.state.kind).toBe('closed');
+    expect(session.machine.state).toBe('CLOSED');
     expect(pair.dialer.log.lines().at(-1)).toBe('CLOSE code=OK text=""');
   });
 

@@ -29,7 +29,7 @@ function streaming(
 function expectNothingHeld({ pair, dialer, listener }: Streaming): void {
   const windows = [pair.dialer, pair.listener].map((side) => side.connection.receiveWindow);
   for (const { machine } of [dialer, listener]) {
-    if (machine.state.kind !== 'closed') windows.push(machine.receiver.window);
+    if (machine.state !== 'CLOSED') windows.push(machine.receiver.window);
   }
   expect(windows.every(({ held }) => held === 0)).toBe(true);
 }

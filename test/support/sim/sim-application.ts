@@ -288,11 +288,12 @@ export class SimSession implements SessionListener {
     return this.machine.id;
   }
 
-  /** `opening`, `pending`, `open`, `ending`, `closed`, `closed session-rejected`. */
+  /** `opening`, `pending`, `open`, `ending` (UNANSWERED too), `closed`, `closed session-rejected`. */
   get status(): string {
-    const { kind } = this.machine.state;
+    const { state } = this.machine;
+    const word = state === 'UNANSWERED' ? 'ending' : state.toLowerCase();
     const failure = this.closed?.failure;
-    return failure === undefined ? kind : `${kind} ${failure.kind}`;
+    return failure === undefined ? word : `${word} ${failure.kind}`;
   }
 
   /** The message whose handler started last. */
