@@ -9,14 +9,14 @@
 import { Flag, type FrameView } from '../../wire/index.js';
 import type { IncomingMessage } from '../message/incoming-message.js';
 import type { ItemLane } from '../stream/item-lane.js';
-import { type ItemHolder, ItemReceiver } from '../stream/item-receiver.js';
+import { type CreditContext, ItemReceiver } from '../stream/item-receiver.js';
 import { ItemSender, type ItemSource } from '../stream/item-sender.js';
 import type { SessionHost } from './session-host.js';
 import { violation } from '../common/violation.js';
 import { isAtMost } from '../flow/windows.js';
 
 /** What the receiving half of a session does for them. */
-export interface StreamReceiver extends ItemHolder {
+export interface StreamReceiver extends CreditContext {
   /** A message whose settlement is not written. */
   find(id: number): IncomingMessage | undefined;
   /** The id that came last. */

@@ -5,7 +5,7 @@
 import { Flag, FrameType, type FrameView } from '../../wire/index.js';
 import type { Failure } from '../common/failure.js';
 import type { ItemLane } from '../stream/item-lane.js';
-import { type ItemHolder, ItemReceiver } from '../stream/item-receiver.js';
+import { type CreditContext, ItemReceiver } from '../stream/item-receiver.js';
 import { ItemSender } from '../stream/item-sender.js';
 import type { OutgoingMessage } from '../message/outgoing-message.js';
 import type { SessionHost } from './session-host.js';
@@ -29,7 +29,7 @@ export class SenderStreams {
   readonly #host: SessionHost;
   readonly #sender: StreamSender;
   /** Counts the octets that items of answers hold: the receiving half of the session, which sets it. */
-  holder: ItemHolder | undefined;
+  holder: CreditContext | undefined;
   /** Answers of which an item is not whole. */
   readonly #unfinished = new Set<ItemReceiver>();
 

@@ -1,13 +1,12 @@
 /** What a session needs of the connection it runs on. The connection implements it; tests may as well. */
 import type { Failure } from '../common/failure.js';
-import type { MoveEffects } from '../common/moves.js';
-import type { ItemHost } from '../stream/item-receiver.js';
+import type { ItemContext } from '../stream/item-receiver.js';
 import type { Limits } from '../flow/limits.js';
 import type { Output } from '../output/output.js';
 import type { Unit } from '../output/unit.js';
 import type { ReceiveWindow, SendWindow } from '../flow/windows.js';
 
-export interface SessionHost extends ItemHost, MoveEffects {
+export interface SessionHost extends ItemContext {
   /** What the other side allows this one. */
   readonly peer: Limits;
   /** The id before that of a session's first message: 0 but in tests of the wrap. */

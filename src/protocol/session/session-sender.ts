@@ -20,7 +20,7 @@ import { type Failure, withExecuted } from '../common/failure.js';
 import type { MoveEffects } from '../common/moves.js';
 import { LARGEST_SMALL_PAYLOAD } from '../flow/limits.js';
 import type { IncomingMessage } from '../message/incoming-message.js';
-import { type ItemCarrier, ItemLane } from '../stream/item-lane.js';
+import { type ItemOutlet, ItemLane } from '../stream/item-lane.js';
 import { reserveOf } from '../flow/limits.js';
 import { CANCELLED, misfitOf, TIMED_OUT, tooLarge } from '../message/message-failures.js';
 import { MessageTable } from '../message/message-table.js';
@@ -34,7 +34,7 @@ import { ControlUnit, type Unit } from '../output/unit.js';
 import { advanceId, isAtMost, MAX_WINDOW, SendWindow } from '../flow/windows.js';
 import { fieldsOf, isStream, release, UnwrittenMessages } from './unwritten-messages.js';
 
-export class SessionSender implements ItemCarrier, StreamSender {
+export class SessionSender implements ItemOutlet, StreamSender {
   window = new SendWindow(0);
   /** Items of either direction's messages share the way out. */
   readonly lane: ItemLane;

@@ -65,7 +65,7 @@ export class SessionState {
     return this.#name === 'OPENING' || this.#name === 'UNANSWERED';
   }
 
-  /** Whether the session ends if nobody answers OPEN in time. */
+  /** Whether the session ends if the acceptor does not decide in time. */
   get isTimed(): boolean {
     // After END(0) of the opener, only the acceptor's clock counts: the acceptor may have accepted meanwhile.
     return this.#name === 'PENDING' || (this.isUnanswered && !this.#isEndSent);

@@ -20,7 +20,6 @@ import {
   EMPTY,
 } from '../../wire/index.js';
 import { DRAINING, type Failure, withExecuted } from '../common/failure.js';
-import type { MoveEffects } from '../common/moves.js';
 import { encodeFitting } from '../flow/encode-fitting.js';
 import { checkCeiling, checkCredit, type Limits } from '../flow/limits.js';
 import { ownedPartsOf } from '../flow/payload.js';
@@ -37,7 +36,7 @@ import { ControlUnit } from '../output/unit.js';
 import { violation } from '../common/violation.js';
 
 /** What a connection does for its sessions, beyond what their halves need. */
-export interface SessionContext extends SessionHost, MoveEffects {
+export interface SessionContext extends SessionHost {
   /** The session is CLOSED: its number leads nowhere any more. */
   forget(session: SessionMachine): void;
   /** The last of its handlers has ended: its place is free. */

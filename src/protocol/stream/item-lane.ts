@@ -1,65 +1,67 @@
 /**
- * The way of all items of one session into the output, whichever message they belong to. An item is like a
- * request for credit: it leaves the reserve to settlements, or two sides whose items fill each other's
- * memory could not even end their messages.
+ * The way of all items of one session into the output, of requests and of answers. As requests do, items leave the
+ * reserve of byte credit to settlements. Otherwise two sides whose items fill each other's memory could not even settle
+ * their messages.
  */
 import type { OutgoingItem } from './outgoing-item.js';
 import type { Limits } from '../flow/limits.js';
+import type { MoveEffects } from '../common/moves.js';
 import { Queue } from '../common/queue.js';
 import type { Unit } from '../output/unit.js';
 import type { SendWindow } from '../flow/windows.js';
 
-/** What a session does with its units; see `SessionSender`. */
-export interface ItemCarrier {
+/** How items leave a session: `SessionSender` charges them as it charges its other units. */
+export interface ItemOutlet {
   readonly window: SendWindow;
-  /** Charges a small unit and hands it to the output; false where it has no credit. */
+  /** Charges a small unit and hands it to the output. Returns false if there is no credit for it. */
   emit(unit: Unit, fields: number): boolean;
-  /** Whether the unit leaves in fragments, where it must. */
+  /** Whether the unit leaves in fragments. */
   isLarge(unit: Unit): boolean;
-  /** Less waits than before. */
+  /** A request stream is over: a session that ends may go on. */
   onUploadOver(): void;
 }
 
-/** What a lane needs of the connection. */
-export interface LaneHost {
-  /** What the other side allows this one. */
+/** What a connection does for the streams that it writes. */
+export interface LaneContext extends MoveEffects {
+  /** What the other side allows this side. */
   readonly peer: Limits;
   readonly output: { pushLarge(unit: Unit): void; remove(unit: Unit): void };
-  /** Output waits. */
+  /** There is output to write. */
   wake(): void;
 }
 
-/** A stream whose next item waits for its turn. */
+/** A stream whose next item waits for byte credit. */
 export interface WaitingStream {
-  /** Lets the item go that waits; false where there is still no byte credit. */
+  /** Lets the waiting item go. Returns false if there is still no byte credit. */
   retry(): boolean;
 }
 
 export class ItemLane {
-  readonly #host: LaneHost;
-  readonly #carrier: ItemCarrier;
-  /** Those that wait for byte credit. */
+  /** The streams of this lane use it too. */
+  readonly context: LaneContext;
+  readonly #outlet: ItemOutlet;
+  /** Streams whose next item waits for byte credit. */
   readonly #waiting = new Queue<WaitingStream>();
-  /** What OPEN or OPENED says of the items of this session's streams; else the greeting counts. */
+  /** The item limit that OPEN or OPENED gave. Undefined if the limit of the greeting counts. */
   #items: number | undefined;
   #uploads = 0;
 
-  constructor(host: LaneHost, carrier: ItemCarrier) {
-    this.#host = host;
-    this.#carrier = carrier;
+  constructor(context: LaneContext, outlet: ItemOutlet) {
+    this.context = context;
+    this.#outlet = outlet;
   }
 
   get window(): SendWindow {
-    return this.#carrier.window;
+    return this.#outlet.window;
   }
 
-  /** Items that a stream may send before it has CREDIT of its own. */
+  /** How many items a stream may send before CREDIT for it arrives. */
   get items(): number {
     // [IC-8.15]
-    return this.#items ?? this.#host.peer.items;
+    return this.#items ?? this.context.peer.items;
   }
 
-  /** Requests in items that have credit, and whose last item has not left. */
+  /** Request streams whose message has credit, and whose last item has not left. */
   get uploads(): number {
     return this.#uploads;
   }
@@ -70,41 +72,41 @@ export class ItemLane {
 
   onUploadOver(): void {
     this.#uploads -= 1;
-    this.#carrier.onUploadOver();
+    this.#outlet.onUploadOver();
   }
 
   isLarge(unit: Unit): boolean {
-    return this.#carrier.isLarge(unit);
+    return this.#outlet.isLarge(unit);
   }
 
-  /** OPEN says what counts in its session. */
+  /** OPEN gives the item limit for its session. */
   replace(items: number): void {
     this.#items = items;
   }
 
-  /** OPENED only adds to what its opener may have used already. */
+  /** OPENED gives an item limit. It can only raise the limit: the opener may have used the former one already. */
   raise(items: number): void {
     this.#items = Math.max(this.items, items);
   }
 
-  /** Takes an item that has item credit. False where it waits for byte credit: `retry` is called then. */
+  /** Takes an item that has item credit. Returns false if it waits for byte credit: then `stream.retry` is called later. */
   offer(stream: WaitingStream, item: OutgoingItem): boolean {
-    if (this.#carrier.isLarge(item)) {
-      this.#host.output.pushLarge(item);
-      this.#host.wake();
+    if (this.#outlet.isLarge(item)) {
+      this.context.output.pushLarge(item);
+      this.context.wake();
       return true;
     }
-    if (this.#waiting.size === 0 && this.#carrier.emit(item, 0)) return true;
+    if (this.#waiting.size === 0 && this.#outlet.emit(item, 0)) return true;
     this.#waiting.push(stream);
     return false;
   }
 
-  /** Takes the item of the stream whose turn it is; false where it still waits. */
+  /** Takes the item of the first waiting stream. Returns false if there is still no byte credit. */
   retry(item: OutgoingItem): boolean {
-    return this.#carrier.emit(item, 0);
+    return this.#outlet.emit(item, 0);
   }
 
-  /** Lets go what has credit now, one item of each stream. */
+  /** Lets waiting items go, one of each stream, as far as there is byte credit. */
   pump(): void {
     for (let stream = this.#waiting.peek(); stream !== undefined; stream = this.#waiting.peek()) {
       if (!stream.retry()) return;
@@ -112,10 +114,10 @@ export class ItemLane {
     }
   }
 
-  /** Takes a large item out that is not written whole. Others may have waited for its room. */
+  /** Takes back a large item that is not written whole. Another large unit may have waited for its room. */
   remove(item: OutgoingItem): void {
-    this.#host.output.remove(item);
-    this.#host.wake();
+    this.context.output.remove(item);
+    this.context.wake();
   }
 
   clear(): void {

@@ -1,11 +1,11 @@
 /**
- * The receiving half of a stream: puts its items together, keeps the whole ones until the application takes
- * them, and allows the sender as many more as were taken. That is what holds back a fast sender, and it
- * holds back this stream only. [IC-7.6] [IC-7.7]
+ * The receiving half of a stream, of a request or of an answer. It assembles items, keeps the whole ones until the
+ * application takes them, and then grants the sender as many further items. So a fast sender is held back, and only in
+ * this stream. `incoming-stream-state.ts` has the state.
  *
- * An item holds credit until it is taken, of the connection and of its session, so that what lies unread is
- * bounded. Only that which comes in fragments while nothing lies unread before it holds none of the
- * session's: the reader waits for just this one, and it may be larger than the session's window.
+ * An item holds byte credit of the connection and of its session until the application takes the item, so that unread
+ * bytes are bounded. There is one exception: an item that arrives in fragments while no item before it is unread holds
+ * no credit of the session. The reader waits for exactly this item, and the item may be larger than the session's window.
  */
 import {
   addBytes,
@@ -19,36 +19,39 @@ import {
 import type { Limits } from '../flow/limits.js';
 import { keepPayload, MAX_PINNED, pinnedBy } from '../flow/payload.js';
 import { Queue } from '../common/queue.js';
+import type { MoveEffects } from '../common/moves.js';
 import { violation } from '../common/violation.js';
+import { IncomingStreamState } from './incoming-stream-state.js';
 
-/** Where items go to. */
+/** The reader of the items. */
 export interface ItemSink {
-  /** There is an item to take, or the end. */
+  /** There is an item to take, or the stream has ended. */
   onItem(): void;
 }
 
-/** What the streams of a connection share. */
-export interface ItemHost {
-  /** What this side allows the other. */
+/** What a connection does for the streams that it reads. */
+export interface ItemContext extends MoveEffects {
+  /** What this side allows the other side. */
   readonly limits: Limits;
-  /** Octets of chunks that views of unsettled messages, and of unread items, pin. */
+  /** Bytes of received chunks that unsettled messages and unread items keep in memory beside their own. */
   pinned: number;
-  /** The stream's credit should go out with the next output, and no more once it is over. */
+  /** CREDIT for this stream should leave with the next output. */
   itemCreditDue(items: ItemReceiver): void;
+  /** CREDIT for this stream is of no use any more. */
   itemCreditOver(items: ItemReceiver): void;
 }
 
-/** Who counts the octets that a session holds. */
-export interface ItemHolder {
+/** What a session does for the streams that it reads: it takes back the credit of bytes that are held no longer. */
+export interface CreditContext {
   readonly sessionId: number;
-  /** So many octets are held no longer: of the connection's credit, and of the session's. */
+  /** Takes back `octets` of the connection's credit, and `inSession` octets of the session's. */
   free(octets: number, inSession: number): void;
 }
 
 interface Held {
-  /** Octets of the connection's credit. */
+  /** Octets of the connection's credit that the item holds. */
   held: number;
-  /** Octets of the session's. */
+  /** Octets of the session's credit that the item holds. */
   inSession: number;
 }
 
@@ -61,40 +64,39 @@ interface PartialItem extends Held {
   /** What TOTAL announced, or -1. */
   readonly total: number;
   arrived: number;
-  /** None where nobody wants it. */
+  /** Undefined if the item is dropped. */
   body: GrowingBuffer | undefined;
 }
 
 export class ItemReceiver {
   readonly sessionId: number;
   readonly id: number;
-  /** REPLY where the id is the other side's: its CREDIT says so. */
+  /** The flags of its CREDIT: REPLY if the other side gave the id. */
   readonly flags: number;
-  readonly #host: ItemHost;
-  readonly #holder: ItemHolder;
+  readonly #context: ItemContext;
+  readonly #credit: CreditContext;
+  readonly #state: IncomingStreamState;
   #sink: ItemSink | undefined;
   readonly #items = new Queue<WholeItem>();
   #partial: PartialItem | undefined;
-  /** Items begun, and how many may be: counters that wrap. */
+  /** Items that have begun, and how many may begin. Both counters wrap. */
   #received = 0;
   #granted: number;
-  /** Items taken and not granted anew yet. */
+  /** Items that were taken, and for which no further item is granted yet. */
   #taken = 0;
-  /** `closed`: no more is granted. `dropped`: and nothing is kept. */
-  #state: 'open' | 'closed' | 'dropped' = 'open';
-  #endSeen = false;
 
-  /** `flags`: REPLY for the items of a request of the other side. */
-  constructor(host: ItemHost, holder: ItemHolder, id: number, flags: number) {
-    this.sessionId = holder.sessionId;
+  /** `flags`: REPLY for the items of a request of the other side, 0 for those of an answer. */
+  constructor(context: ItemContext, credit: CreditContext, id: number, flags: number) {
+    this.sessionId = credit.sessionId;
     this.id = id;
     this.flags = flags;
-    this.#host = host;
-    this.#holder = holder;
-    this.#granted = host.limits.items | 0;
+    this.#context = context;
+    this.#credit = credit;
+    this.#granted = context.limits.items | 0;
+    this.#state = new IncomingStreamState(this, (flags & Flag.REPLY) === 0, context);
   }
 
-  /** Who is told of items; told at once where there are some. */
+  /** Sets the reader. It is told at once if there is something to take. */
   set sink(sink: ItemSink | undefined) {
     this.#sink = sink;
     if (this.hasUnread || this.isAtEnd) sink?.onItem();
@@ -109,30 +111,30 @@ export class ItemReceiver {
     return this.#partial !== undefined;
   }
 
-  /** Whether everything has come and was taken, and nothing was dropped. */
+  /** Whether all items have arrived and were taken, and none was dropped. */
   get isAtEnd(): boolean {
-    return this.isComplete && this.#items.size === 0 && this.#state !== 'dropped';
+    return this.isComplete && this.#items.size === 0 && this.#state.isWanted;
   }
 
-  /** Whether more is to come, and somebody wants it. */
+  /** Whether more is to come, and the application wants it. */
   get isOpen(): boolean {
-    return this.#state === 'open' && !this.isComplete;
+    return this.#state.isFlowing;
   }
 
-  /** Whether everything has come. */
+  /** Whether all items have arrived. */
   get isComplete(): boolean {
-    return this.#endSeen && this.#partial === undefined;
+    return this.#state.isEndSeen && this.#partial === undefined;
   }
 
-  /** Octets that wait for more of their item, where the application cannot take any: they stay till then. */
+  /** Octets of an unfinished item, if the application has nothing to take: only the rest of the item can free them. */
   get stuck(): number {
     return this.#items.size === 0 ? (this.#partial?.held ?? 0) : 0;
   }
 
-  /** ITEM. False where it is larger than this side takes. */
+  /** ITEM. Returns false if the item is larger than this side takes. */
   onItem(frame: FrameView): boolean {
     const { total = -1, metadata } = frame.meta();
-    if (this.#endSeen) throw violation(`Message ${this.id} has an item after its last.`);
+    this.#state.itemBegun(frame.has(Flag.END));
     // [IC-6.48]
     if (this.#partial !== undefined) {
       throw violation(`An item of message ${this.id} begins before the one before it is complete.`);
@@ -142,21 +144,19 @@ export class ItemReceiver {
     }
     // [IC-8.16]
     this.#received = addBytes(this.#received, 1);
-    this.#endSeen = frame.has(Flag.END);
     if (frame.has(Flag.MORE)) return this.#begin(total, frame);
     const octets = frame.size;
     this.#checkTotal(total, frame.payloadSize);
-    // An end alone, whatever fields it has that nobody knows, is no element. [IC-6.50]
+    this.#state.itemWhole();
+    // An empty ITEM with END is the end alone and no element, even if it has fields that this side does not know. [IC-6.50]
     const isBare = frame.payloadSize === 0 && total < 0 && metadata === undefined;
-    if (this.#state !== 'dropped' && !(this.#endSeen && isBare)) {
-      return this.#keep(frame);
-    }
-    this.#holder.free(octets, octets);
+    if (this.#state.isWanted && !(this.#state.isEndSeen && isBare)) return this.#keep(frame);
+    this.#credit.free(octets, octets);
     this.#sink?.onItem();
     return true;
   }
 
-  /** FRAG, while `isPartial`. False where the item is larger than this side takes. */
+  /** FRAG, while `isPartial`. Returns false if the item is larger than this side takes. */
   onFragment(frame: FrameView): boolean {
     const item = this.#partial;
     if (item === undefined) return true;
@@ -164,6 +164,7 @@ export class ItemReceiver {
     if (frame.has(Flag.MORE)) return true;
     this.#checkTotal(item.total, item.arrived);
     this.#partial = undefined;
+    this.#state.itemWhole();
     if (item.body === undefined) return true;
     const { held, inSession } = item;
     this.#items.push({ payload: item.body.take(), pinned: 0, held, inSession });
@@ -171,65 +172,66 @@ export class ItemReceiver {
     return true;
   }
 
-  /** The next whole item; it is the application's from here on. */
+  /** Takes the next whole item. Its bytes belong to the application from then on. */
   take(): Buffer | undefined {
     // [IC-6.52]
     const item = this.#items.shift();
     if (item === undefined) return undefined;
     this.#free(item);
-    this.#host.pinned -= item.pinned;
+    this.#context.pinned -= item.pinned;
     // [IC-8.17]
     this.#taken += 1;
     // [IC-8.18]
-    // Half of what it may send is worth a frame; nobody asks for more after the end.
-    const isDue = this.#taken * 2 >= this.#host.limits.items;
-    if (isDue && this.#state === 'open' && !this.#endSeen) this.#host.itemCreditDue(this);
+    // CREDIT is worth a frame once it grants half of the items that the sender may have on their way.
+    const isDue = this.#taken * 2 >= this.#context.limits.items;
+    if (isDue && this.#state.takesMore) this.#context.itemCreditDue(this);
     const next = this.#partial;
     if (this.#items.size === 0 && next !== undefined) {
-      this.#holder.free(0, next.inSession);
+      this.#credit.free(0, next.inSession);
       next.inSession = 0;
     }
     return item.payload;
   }
 
-  /** How many items the other side may send in all, for CREDIT. */
+  /** Grants as many further items as were taken. Returns how many items the other side may send in all, for CREDIT. */
   grant(): number {
     this.#granted = addBytes(this.#granted, this.#taken);
     this.#taken = 0;
     return this.#granted >>> 0;
   }
 
-  /** Has the newest grant written, again where it was before: the socket that carried it is lost. */
+  /** Has the newest grant written again: the socket is lost that carried it, and perhaps the CREDIT with it. */
   announce(): void {
-    const isNews = this.#granted !== (this.#host.limits.items | 0);
-    if (isNews && this.#state === 'open' && !this.#endSeen) this.#host.itemCreditDue(this);
+    const hasGranted = this.#granted !== (this.#context.limits.items | 0);
+    if (hasGranted && this.#state.takesMore) this.#context.itemCreditDue(this);
   }
 
-  /** Nothing more comes, or is wanted: no more is granted. What is whole may still be taken. */
+  /** The settlement of this side's message has begun: no item follows. Whole items may still be taken. */
   close(): void {
-    if (this.#state === 'open') this.#state = 'closed';
-    this.#host.itemCreditOver(this);
+    this.#state.settled();
+    this.#context.itemCreditOver(this);
   }
 
-  /** Nobody takes any of it: what is there goes, and what still comes is ignored. [IC-8.20] */
+  /** The application takes no further item: drops the items that are there, and ignores those that still arrive. [IC-8.20] */
   drop(): void {
-    this.close();
-    this.#state = 'dropped';
+    this.#state.dropped();
+    this.#context.itemCreditOver(this);
     this.#sink = undefined;
     for (const item of this.#items.drain()) {
       this.#free(item);
-      this.#host.pinned -= item.pinned;
+      this.#context.pinned -= item.pinned;
     }
     if (this.#partial !== undefined) this.#discard(this.#partial);
   }
 
   #begin(total: number, frame: FrameView): boolean {
-    const { maxMessage } = this.#host.limits;
-    const wanted = this.#state !== 'dropped' && total <= maxMessage;
-    const body = wanted ? new GrowingBuffer(total < 0 ? maxMessage : total) : undefined;
+    const { maxMessage } = this.#context.limits;
+    const { isWanted } = this.#state;
+    const isTaken = isWanted && total <= maxMessage;
+    const body = isTaken ? new GrowingBuffer(total < 0 ? maxMessage : total) : undefined;
     this.#partial = { total, arrived: 0, body, held: 0, inSession: 0 };
     const fits = this.#append(this.#partial, frame);
-    return fits && (wanted || this.#state === 'dropped');
+    return fits && (isTaken || !isWanted);
   }
 
   #append(item: PartialItem, frame: FrameView): boolean {
@@ -237,7 +239,7 @@ export class ItemReceiver {
     item.arrived += frame.payloadSize;
     if (item.total >= 0 && item.arrived > item.total) this.#checkTotal(item.total, item.arrived);
     if (item.body === undefined) return true;
-    if (item.arrived > this.#host.limits.maxMessage) {
+    if (item.arrived > this.#context.limits.maxMessage) {
       this.#discard(item);
       return false;
     }
@@ -247,26 +249,26 @@ export class ItemReceiver {
 
   #keep(frame: FrameView): boolean {
     const octets = frame.size;
-    if (frame.payloadSize > this.#host.limits.maxMessage) {
-      this.#holder.free(octets, octets);
+    if (frame.payloadSize > this.#context.limits.maxMessage) {
+      this.#credit.free(octets, octets);
       return false;
     }
-    const mayPin = this.#host.pinned <= MAX_PINNED;
+    const mayPin = this.#context.pinned <= MAX_PINNED;
     const payload = keepPayload(frame, mayPin);
     const pinned = pinnedBy(payload, frame.bytes);
-    this.#host.pinned += pinned;
+    this.#context.pinned += pinned;
     this.#items.push({ payload, pinned, held: octets, inSession: octets });
     this.#sink?.onItem();
     return true;
   }
 
-  /** Octets of a fragment have arrived. */
+  /** Octets of the item have arrived: it holds their credit. */
   #hold(item: PartialItem, octets: number): void {
-    if (item.body === undefined) return this.#holder.free(octets, octets);
+    if (item.body === undefined) return this.#credit.free(octets, octets);
     item.held += octets;
     // [IC-8.19]
     if (this.#items.size > 0) item.inSession += octets;
-    else this.#holder.free(0, octets);
+    else this.#credit.free(0, octets);
   }
 
   #discard(item: PartialItem): void {
@@ -277,7 +279,7 @@ export class ItemReceiver {
   #free(item: Held): void {
     const { held, inSession } = item;
     item.held = item.inSession = 0;
-    this.#holder.free(held, inSession);
+    this.#credit.free(held, inSession);
   }
 
   #checkTotal(total: number, size: number): void {

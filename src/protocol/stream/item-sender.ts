@@ -1,20 +1,18 @@
 /**
- * The sending half of a stream: the items of one request, or of one answer. [IC-7.6] [IC-7.7]
+ * The sending half of a stream: the items of one request, or of one answer. `outgoing-stream-state.ts` has the state.
  *
- *     held ──the message is on its way──► open ──END given──► over
- *       └────────────── settled, cancelled, lost ───────────► ▲
- *
- * Items are pulled: at most one waits here for credit, and the next is asked for when that has left. So a
- * source runs ahead of its reader by what the reader allows, and one.
+ * Items are pulled: at most one item waits here for credit, and the source is asked for the next item when that one has
+ * left. So a source is ahead of its reader by at most the items that the reader allows, plus one.
  */
 import { addBytes, bytesBetween, Code, Flag, ProtocolError, EMPTY } from '../../wire/index.js';
 import type { ItemLane, WaitingStream } from './item-lane.js';
 import { OutgoingItem } from './outgoing-item.js';
+import { OutgoingStreamState } from './outgoing-stream-state.js';
 import { MAX_WINDOW } from '../flow/windows.js';
 
-/** Where items come from. */
+/** The writer of the items. */
 export interface ItemSource {
-  /** The next item may be given; asked for again each time `isReady` had become false. */
+  /** The next item may be given. This is called each time `isReady` becomes true. */
   onReady(): void;
 }
 
@@ -24,68 +22,66 @@ export class ItemSender implements WaitingStream {
   readonly id: number;
   readonly #flags: number;
   #source: ItemSource | undefined;
-  #state: 'held' | 'open' | 'over' = 'held';
-  /** Items begun, and the limit of them: counters that wrap. */
+  readonly #state: OutgoingStreamState;
+  /** Items that have begun, and how many may begin. Both counters wrap. */
   #sent = 0;
   #limit: number;
   /** The item that waits for credit. */
   #next: OutgoingItem | undefined;
-  /** A large item that the output has and has not written whole. */
+  /** The large item that the output has not written whole. */
   #leaving: OutgoingItem | undefined;
   #hasBegun = false;
-  /** Whether END is on its way. */
-  #hasEnd = false;
-  /** Waits until no item is left half written. */
+  /** Called when no item is half written any more. */
   #onClear: (() => void) | undefined;
 
-  /** `flags`: REPLY for an answer's items. */
+  /** `flags`: REPLY for the items of an answer, 0 for those of a request. */
   constructor(lane: ItemLane, sessionId: number, id: number, flags: number) {
     this.#lane = lane;
     this.sessionId = sessionId;
     this.id = id;
     this.#flags = flags;
     this.#limit = lane.items | 0;
+    this.#state = new OutgoingStreamState(this, (flags & Flag.REPLY) !== 0, lane.context);
   }
 
   /** Whether the next item may be given. */
   get isReady(): boolean {
-    return this.#state === 'open' && this.#next === undefined && this.#leaving === undefined;
+    return this.#state.isFlowing && this.#next === undefined && this.#leaving === undefined;
   }
 
-  /** Whether nothing more can be given: ended, settled, cancelled or lost. */
+  /** Whether no further item can be given: the stream has ended, or its message is settled, cancelled or lost. */
   get isOver(): boolean {
-    return this.#state === 'over';
+    return this.#state.isOver;
   }
 
-  /** Whether the other side takes no items. The items that it takes would raise its limit, and it takes none. */
+  /** Whether the other side takes no items at all: its limit is 0, and only items that it takes could raise the limit. */
   get mayNeverSend(): boolean {
     return this.#limit === 0 && this.#sent === 0;
   }
 
-  /** Whether it is over without an END. */
+  /** Whether the stream is over without an ITEM with END. */
   get isCut(): boolean {
-    return this.isOver && !this.#hasEnd;
+    return this.#state.isCut;
   }
 
-  /** The message itself is on its way: items may follow, and `source` is told so. */
+  /** The message itself is on its way, or its handler streams: items may follow, and `source` is told so. */
   start(source: ItemSource): void {
-    if (this.#state !== 'held') return;
-    this.#state = 'open';
+    if (!this.#state.begun()) return;
     this.#source = source;
     this.#tell();
   }
 
-  /** Takes one item; only where `isReady`. The payload belongs to the connection from here on. */
+  /** Takes one item, only while `isReady`. The payload belongs to the connection from then on. */
   send(payload: Buffer): void {
     this.#give(payload, this.#flags);
   }
 
-  /** The last item was given; END goes out behind it. Only where `isReady`. [IC-6.51] */
+  /** The last item was given: an ITEM with END follows it. Only while `isReady`. [IC-6.51] */
   end(): void {
     this.#give(EMPTY, this.#flags | Flag.END);
   }
 
-  /** CREDIT for this stream. False where it allows nothing new. */
+  /** CREDIT for this stream. Returns false if it allows no further item. */
   onCredit(limit: number): boolean {
     if (bytesBetween(this.#limit, limit) <= 0) return false;
     if (bytesBetween(this.#sent, limit) > MAX_WINDOW) {
@@ -97,7 +93,7 @@ export class ItemSender implements WaitingStream {
     return true;
   }
 
-  /** Its turn has come in the lane. False where there is still no byte credit. */
+  /** The lane lets the waiting item go. Returns false if there is still no byte credit. */
   retry(): boolean {
     if (this.#next === undefined) return true;
     if (!this.#lane.retry(this.#next)) return false;
@@ -106,7 +102,7 @@ export class ItemSender implements WaitingStream {
     return true;
   }
 
-  /** Whether its first ITEM is on its way: it waits for nothing that the other side allows. */
+  /** Whether the first ITEM is on its way: it no longer waits for credit. */
   get hasBegun(): boolean {
     return this.#hasBegun || this.#leaving?.started === true;
   }
@@ -122,8 +118,8 @@ export class ItemSender implements WaitingStream {
   }
 
   /**
-   * Nothing more is sent: what waits is dropped. Of an item that is half written, the rest leaves before
-   * anything else of its message; with `cut` it does not, where nobody would take it.
+   * No further item is sent, and the item that waits is dropped. If an item is half written, its rest still leaves, before
+   * any other frame of the message. With `cut`, the rest is dropped too: the other side would not take it.
    */
   stop(cut: boolean): void {
     this.#next = undefined;
@@ -132,16 +128,16 @@ export class ItemSender implements WaitingStream {
       this.#leaving = undefined;
       this.#lane.remove(item);
     }
-    this.#finish();
+    if (this.#state.stopped()) this.#finish();
   }
 
-  /** Calls back when no item is half written: then the settlement may follow. */
+  /** Calls `onClear` when no item is half written, perhaps at once: then the settlement may follow. */
   whenClear(onClear: () => void): void {
     if (this.#leaving === undefined) onClear();
     else this.#onClear = onClear;
   }
 
-  /** A measure of what has left: it is another whenever more has. */
+  /** A measure of progress: it changes whenever more of the stream has left. */
   get moved(): number {
     return this.#sent + (this.#leaving?.written ?? 0);
   }
@@ -157,7 +153,7 @@ export class ItemSender implements WaitingStream {
     return bytesBetween(this.#sent, this.#limit) > 0;
   }
 
-  /** Lets the item go that waits, if it has credit. */
+  /** Lets the waiting item go, if it has credit. Returns whether it has gone. */
   #advance(): boolean {
     const item = this.#next;
     if (item === undefined || !this.#mayGo || !this.#lane.offer(this, item)) return false;
@@ -165,14 +161,14 @@ export class ItemSender implements WaitingStream {
     return true;
   }
 
-  /** The item is the output's. */
+  /** The output has the item. */
   #onLeft(item: OutgoingItem): void {
     this.#next = undefined;
     this.#sent = addBytes(this.#sent, 1);
     if (this.#lane.isLarge(item)) this.#leaving = item;
     else this.#hasBegun = true;
     if ((item.flags & Flag.END) === 0) return;
-    this.#hasEnd = true;
+    this.#state.ended();
     this.#finish();
   }
 
@@ -180,9 +176,8 @@ export class ItemSender implements WaitingStream {
     if (this.isReady) this.#source?.onReady();
   }
 
+  /** The stream is over, and was not before. */
   #finish(): void {
-    if (this.#state === 'over') return;
-    this.#state = 'over';
     this.#source = undefined;
     if ((this.#flags & Flag.REPLY) === 0) this.#lane.onUploadOver();
   }

@@ -1,4 +1,4 @@
-/** One element of a stream on its way out: of a request, or (with REPLY) of an answer. */
+/** An ITEM as a unit of the output: one element of a request, or (with REPLY) of an answer. */
 import { FrameType, EMPTY } from '../../wire/index.js';
 import { Unit } from '../output/unit.js';
 import type { SendWindow } from '../flow/windows.js';
@@ -8,6 +8,7 @@ interface ItemStream {
   readonly sessionId: number;
   /** The id of the message. */
   readonly id: number;
+  /** All frames of the item are written. */
   onItemWritten(item: OutgoingItem): void;
 }
 
