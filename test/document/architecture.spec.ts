@@ -139,6 +139,91 @@ describe("Nest's log", () => {
   });
 });
 
+/** More parameters than that are an object that has no name yet. */
+const MOST_PARAMETERS = 5;
+
+/** Signatures that may be longer, each with the measurement that forbids an object. */
+const measured: ReadonlyMap<string, string> = new Map();
+
+/** Signatures that are too long and are to become shorter. Take out what you have shortened, and put nothing in. */
+const tooLongStill = new Set([
+  'src/cli/conformance/cases/resuming.ts resume',
+  'src/cli/conformance/cases/rows.ts greeting',
+  'src/cli/conformance/octets.ts inFragments',
+]);
+
+/** `path name` for every signature in a file that has too many parameters, with their number. */
+function longSignaturesIn(path: string, text: string): Map<string, number> {
+  const file = ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true);
+  const found = new Map<string, number>();
+  const visit = (node: ts.Node, owners: readonly string[]): void => {
+    const name = nameOf(node, file);
+    const names = name === undefined ? owners : [...owners, name];
+    if (ts.isFunctionLike(node) && node.parameters.length > MOST_PARAMETERS) {
+      found.set(`${path} ${names.join('.')}`, node.parameters.length);
+    }
+    ts.forEachChild(node, (child) => visit(child, names));
+  };
+  visit(file, []);
+  return found;
+}
+
+/** The name of a declaration. */
+function nameOf(node: ts.Node, file: ts.SourceFile): string | undefined {
+  if (ts.isConstructorDeclaration(node)) return 'constructor';
+  const isNamed =
+    ts.isFunctionLike(node) ||
+    ts.isClassLike(node) ||
+    ts.isInterfaceDeclaration(node) ||
+    ts.isTypeAliasDeclaration(node) ||
+    ts.isVariableDeclaration(node) ||
+    ts.isPropertyDeclaration(node) ||
+    ts.isPropertySignature(node) ||
+    ts.isPropertyAssignment(node);
+  return isNamed ? node.name?.getText(file) : undefined;
+}
+
+describe('a signature', () => {
+  const long = sources('src').flatMap((path) => [
+    ...longSignaturesIn(path, readFileSync(join(root, path), 'utf8')).keys(),
+  ]);
+
+  it('has at most five parameters, unless a measurement forbids that', () => {
+    const strange = long.filter((name) => !measured.has(name) && !tooLongStill.has(name));
+
+    expect(strange).toEqual([]);
+  });
+
+  it('is no exception without need', () => {
+    expect([...measured.keys()].filter((name) => !long.includes(name))).toEqual([]);
+  });
+
+  it('is judged by a scan that counts parameters of all kinds of functions', () => {
+    const text = [
+      'function five(a, b, c, d, e) {}',
+      'function six(a, b, c, d, e, f) {}',
+      'export class A {',
+      '  constructor(a, b, c, d, e, f) {}',
+      '  #method({ a, b }, c, d, e, f, ...g) {}',
+      '  readonly arrow = (a, b, c, d, e, f, g) => {};',
+      '}',
+      'interface B { method(a: 1, b: 1, c: 1, d: 1, e: 1, f: 1): void }',
+      'type C = (a: 1, b: 1, c: 1, d: 1, e: 1, f: 1) => void;',
+      'call({ inner: function (a, b, c, d, e, f) {} });',
+    ].join('\n');
+
+    expect([...longSignaturesIn('a.ts', text)]).toEqual([
+      ['a.ts six', 6],
+      ['a.ts A.constructor', 6],
+      ['a.ts A.#method', 6],
+      ['a.ts A.arrow', 7],
+      ['a.ts B.method', 6],
+      ['a.ts C', 6],
+      ['a.ts inner', 6],
+    ]);
+  });
+});
+
 /** What the library gives, and nobody passes in: a property that is not there is not `undefined`. */
 const given = new Set([
   'InterconnectHealth',
