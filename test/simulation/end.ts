@@ -2,7 +2,7 @@
 import type { DialFailure } from '../../src/endpoint/socket/dial-errors.js';
 import {
   Continuity,
-  type ContinuityListener,
+  type ContinuityEffects,
   type ReconnectorFactory,
 } from '../../src/endpoint/link/continuity.js';
 import type { Settings } from '../../src/endpoint/common/options.js';
@@ -132,7 +132,7 @@ export class Half {
   }
 }
 
-export class End implements ContinuityListener {
+export class End implements ContinuityEffects {
   readonly world: World;
   readonly role: 'dialer' | 'listener';
   readonly continuity: Continuity;

@@ -11,7 +11,7 @@ import type { Peer } from '../../src/endpoint/common/peer.js';
 import { EndpointClock } from '../../src/endpoint/common/endpoint-clock.js';
 import { OUTSIDE } from '../../src/endpoint/common/scope.js';
 import {
-  type ReconnectListener,
+  type ReconnectEffects,
   type ReconnectSettings,
   Reconnector,
 } from '../../src/endpoint/link/reconnector.js';
@@ -145,7 +145,7 @@ export class World {
   }
 
   /** Lets the world know which connection the newest socket carries, before the endpoint does. */
-  #observed(listener: ReconnectListener): ReconnectListener {
+  #observed(listener: ReconnectEffects): ReconnectEffects {
     return {
       isWanted: () => listener.isWanted(),
       get resumable() {

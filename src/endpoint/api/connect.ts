@@ -140,7 +140,7 @@ function begun(
   const connection = new Connection(settings, '', {
     addresses: dialer.addresses,
     patience: whenOffline === undefined ? Infinity : patienceOf(whenOffline),
-    reconnector: (listener) => new Reconnector(dialer, reconnect, settings.clock, listener),
+    reconnector: (effects) => new Reconnector(dialer, reconnect, settings.clock, effects),
   });
   if (signal !== undefined) giveUpUpon(signal, connection);
   connection.continuity.begin();

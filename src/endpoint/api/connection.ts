@@ -11,11 +11,7 @@ import {
 import { Code, MAX_TEXT, type Meta, EMPTY } from '../../wire/index.js';
 import { type Bytes, type Metadata, toBufferOrEmpty, toEntries } from '../common/bytes.js';
 import { checkCode, checkReason } from '../common/codes.js';
-import {
-  Continuity,
-  type ContinuityListener,
-  type ReconnectorFactory,
-} from '../link/continuity.js';
+import { Continuity, type ContinuityEffects, type ReconnectorFactory } from '../link/continuity.js';
 import { type Address, namesOf, withoutPeriod } from '../socket/dial-errors.js';
 import type { Driver } from '../socket/driver.js';
 import { closedError, errorOf, InterconnectError, isInterconnectError } from '../common/errors.js';
@@ -167,7 +163,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       hurry: () => this.continuity.hurry(),
     });
     const role = dialer === undefined ? 'listener' : 'dialer';
-    this.continuity = new Continuity(role, settings, this.#listener(), dialer?.reconnector);
+    this.continuity = new Continuity(
+      role,
+      settings,
+      this.#continuityEffects(),
+      dialer?.reconnector,
+    );
     this.#context = new SessionContext(
       {
         settings,
@@ -363,7 +364,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     }
   }
 
-  #listener(): ContinuityListener {
+  #continuityEffects(): ContinuityEffects {
     return {
       isWanted: () => this.#isWanted(),
       onSession: (machine) => this.#onSession(machine),
@@ -420,7 +421,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#context.guard(() => this.emit(how === 'resumed' ? 'resume' : 'renew'));
   }
 
-  /** What `OutageOwner` asks for. */
+  /** What the outage watch asks for. */
   #giveUp(patience: number, failure: Failure): number {
     let least = Infinity;
     const isDue = (whenOffline: WhenOffline | undefined): boolean => {

@@ -14,18 +14,18 @@ import type { Clock } from '../common/clock.js';
 import { traceMoves } from '../common/trace-moves.js';
 import type { Driver, DriverOwner } from '../socket/driver.js';
 
-/** Who is told what becomes of the connection. */
-export interface CarrierListener {
+/** What a carrier reports. */
+export interface CarrierEffects {
   onSession(machine: SessionMachine): void;
-  /** It has no socket any more: give it another, or end it. */
+  /** The connection has lost its socket: give the carrier another, or end it. */
   onLost(carrier: Carrier, failure: Failure): void;
   /** The other side takes nothing new. */
   onDraining(carrier: Carrier): void;
   /** This side's drain has nothing left to wait for. */
   onDrained(carrier: Carrier): void;
-  /** It is over. No failure: closed in order. Told once. */
+  /** The connection is over. No failure: it was closed in order. Told once. */
   onClosed(carrier: Carrier, failure: Failure | undefined): void;
-  /** And the last of its sockets is gone. */
+  /** The connection is over, and the last of its sockets is gone. */
   onGone(carrier: Carrier): void;
 }
 
@@ -33,23 +33,23 @@ export class Carrier implements ConnectionEffects, DriverOwner {
   readonly machine: ConnectionMachine;
   readonly onMove = traceMoves('connection');
   readonly #clock: Clock;
-  readonly #listener: CarrierListener;
-  /** Those that are not gone yet, the former ones included. */
+  readonly #effects: CarrierEffects;
+  /** The sockets that are not gone yet, those of before included. */
   readonly #sockets = new Set<Driver>();
   #driver: Driver | undefined;
   /** What `hasProgressed` saw the last time. */
   #acknowledged = 0;
   readonly #alarm: Alarm;
 
-  constructor(machine: ConnectionMachine, clock: Clock, listener: CarrierListener) {
+  constructor(machine: ConnectionMachine, clock: Clock, effects: CarrierEffects) {
     this.machine = machine;
     this.#clock = clock;
-    this.#listener = listener;
+    this.#effects = effects;
     this.#alarm = new Alarm(clock, () => this.#onTime());
     machine.effects = this;
   }
 
-  /** The socket of the moment. */
+  /** The current socket. */
   get driver(): Driver | undefined {
     return this.#driver;
   }
@@ -68,7 +68,7 @@ export class Carrier implements ConnectionEffects, DriverOwner {
     return hasProgressed;
   }
 
-  /** Another socket carries the connection from here on: what still arrives on the former does not count. */
+  /** Another socket carries the connection from now on: frames that still arrive on the former socket do not count. */
   attach(driver: Driver): void {
     const former = this.#driver;
     this.#driver = driver;
@@ -103,16 +103,16 @@ export class Carrier implements ConnectionEffects, DriverOwner {
   }
 
   session(machine: SessionMachine): void {
-    this.#listener.onSession(machine);
+    this.#effects.onSession(machine);
   }
 
   draining(): void {
-    this.#listener.onDraining(this);
+    this.#effects.onDraining(this);
   }
 
   drained(): void {
     // The machine is amid a frame or a flush.
-    this.#clock.microtask(() => this.#listener.onDrained(this));
+    this.#clock.microtask(() => this.#effects.onDrained(this));
   }
 
   // What becomes of its sockets.
@@ -122,7 +122,7 @@ export class Carrier implements ConnectionEffects, DriverOwner {
     // [IC-17.13]
     this.#driver = undefined;
     this.machine.detach(failure);
-    this.#listener.onLost(this, failure);
+    this.#effects.onLost(this, failure);
   }
 
   onClosed(driver: Driver, failure: Failure | undefined): void {
@@ -131,13 +131,13 @@ export class Carrier implements ConnectionEffects, DriverOwner {
 
   onSocketClosed(driver: Driver): void {
     this.#sockets.delete(driver);
-    if (this.isOver && this.#sockets.size === 0) this.#listener.onGone(this);
+    if (this.isOver && this.#sockets.size === 0) this.#effects.onGone(this);
   }
 
   #finish(failure: Failure | undefined): void {
     this.#alarm.end();
-    this.#listener.onClosed(this, failure);
-    if (this.#sockets.size === 0) this.#listener.onGone(this);
+    this.#effects.onClosed(this, failure);
+    if (this.#sockets.size === 0) this.#effects.onGone(this);
   }
 
   #onTime(): void {

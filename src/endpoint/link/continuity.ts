@@ -18,28 +18,28 @@ import {
   TimeBudget,
 } from '../../protocol/index.js';
 import { Code, EMPTY } from '../../wire/index.js';
-import { Carrier, type CarrierListener } from './carrier.js';
+import { Carrier, type CarrierEffects } from './carrier.js';
 import { whenUsedUp } from '../common/clock.js';
 import type { DialFailure } from '../socket/dial-errors.js';
 import type { Driver } from '../socket/driver.js';
 import { failureOf, type InterconnectError } from '../common/errors.js';
 import type { Settings } from '../common/options.js';
 import type { Peer } from '../common/peer.js';
-import type { ReconnectListener, Reconnector } from './reconnector.js';
+import type { ReconnectEffects, Reconnector } from './reconnector.js';
 
-/** Who is told how the connection fares. */
-export interface ContinuityListener {
-  /** Whether anybody waits for a socket, so that the process should not end before the next attempt. */
+/** What a connection reports of its life, and asks of the application. */
+export interface ContinuityEffects {
+  /** Whether anybody waits for a socket. If so, the process does not end before the next attempt. */
   isWanted(): boolean;
   onSession(machine: SessionMachine): void;
-  /** A socket carries it: the first, the same connection again, or a new one in its place. */
+  /** A socket carries the connection: the first, the same connection again, or a new one in its place. */
   onAttached(
     how: 'first' | 'resumed' | 'renewed',
     driver: Driver,
     welcome: Greeting,
     peer: Peer,
   ): void;
-  /** No socket carries it now. A failure says how one was lost; without one, the other side has sent this one away. */
+  /** No socket carries the connection. The failure says how the socket was lost; without one, the other side drains. */
   onDetached(failure: Failure | undefined): void;
   /** A dialer has tried all addresses in vain. */
   onRoundFailed(failure: DialFailure): void;
@@ -47,22 +47,22 @@ export interface ContinuityListener {
   onRenewing(machine: ConnectionMachine): void;
   /** This side's drain has nothing left to wait for. May be told more than once. */
   onDrained(): void;
-  /** It is over. No failure: closed in order. Told once. */
+  /** The connection is over. No failure: it was closed in order. Told once. */
   onClosed(failure: Failure | undefined): void;
-  /** And its last socket is gone. */
+  /** The connection is over, and its last socket is gone. */
   onGone(): void;
 }
 
-/** Makes what brings sockets, at a dialer. */
-export type ReconnectorFactory = (listener: ReconnectListener) => Reconnector;
+/** Makes the part of a dialer that brings sockets. */
+export type ReconnectorFactory = (effects: ReconnectEffects) => Reconnector;
 
-export class Continuity implements CarrierListener, ReconnectListener {
+export class Continuity implements CarrierEffects, ReconnectEffects {
   readonly #role: 'dialer' | 'listener';
   readonly #settings: Settings;
-  readonly #listener: ContinuityListener;
+  readonly #effects: ContinuityEffects;
   readonly #reconnector: Reconnector | undefined;
   #carrier: Carrier;
-  /** Those before it that are not gone: the other side drains them, or their sockets linger. */
+  /** The carriers before the current one that are not gone: the other side drains them, or their sockets linger. */
   readonly #former = new Set<Carrier>();
   #wasAttached = false;
   #isGone = false;
@@ -74,12 +74,12 @@ export class Continuity implements CarrierListener, ReconnectListener {
   constructor(
     role: 'dialer' | 'listener',
     settings: Settings,
-    listener: ContinuityListener,
+    effects: ContinuityEffects,
     reconnector?: ReconnectorFactory,
   ) {
     this.#role = role;
     this.#settings = settings;
-    this.#listener = listener;
+    this.#effects = effects;
     this.#reconnector = reconnector?.(this);
     this.#carrier = this.#newCarrier(role === 'dialer' ? UNKNOWN_LIMITS : DEFAULT_LIMITS);
   }
@@ -94,34 +94,34 @@ export class Continuity implements CarrierListener, ReconnectListener {
     this.#settings.scope.runInAsyncScope(() => this.#reconnector?.hurry());
   }
 
-  /** Whether a socket has ever carried it. */
+  /** Whether a socket has ever carried the connection. */
   get wasAttached(): boolean {
     return this.#wasAttached;
   }
 
-  /** The connection of the moment. */
+  /** The machine that carries the connection now. */
   get machine(): ConnectionMachine {
     return this.#carrier.machine;
   }
 
-  /** The socket of the moment. */
+  /** The current socket. */
   get driver(): Driver | undefined {
     return this.#carrier.driver;
   }
 
-  /** Takes nothing new any more, on whichever connection. */
+  /** Takes nothing new any more, on any machine. */
   drain(): void {
     this.#drains = true;
     for (const { machine } of [...this.#former, this.#carrier]) machine.drain();
   }
 
-  /** Ends it in order, with all that is left of former ones. */
+  /** Ends the connection in order, with all that is left of former machines. */
   close(code: number, reason: string, data: Buffer): void {
     this.#reconnector?.stop();
     for (const carrier of [...this.#former, this.#carrier]) carrier.close(code, reason, data);
   }
 
-  /** Ends it for lack of a socket. */
+  /** Ends the connection for lack of a socket. */
   end(failure: Failure): void {
     this.#reconnector?.stop();
     this.#carrier.end(failure);
@@ -153,11 +153,11 @@ export class Continuity implements CarrierListener, ReconnectListener {
   }
 
   isWanted(): boolean {
-    return this.#listener.isWanted();
+    return this.#effects.isWanted();
   }
 
   onRoundFailed(failure: DialFailure): void {
-    this.#listener.onRoundFailed(failure);
+    this.#effects.onRoundFailed(failure);
   }
 
   onGivenUp({ error, reason }: DialFailure): void {
@@ -174,19 +174,19 @@ export class Continuity implements CarrierListener, ReconnectListener {
   // What becomes of the carriers.
 
   onSession(machine: SessionMachine): void {
-    this.#listener.onSession(machine);
+    this.#effects.onSession(machine);
   }
 
   onLost(carrier: Carrier, failure: Failure): void {
-    // One that is drained goes on elsewhere already; what it left unsettled is lost with it.
+    // A drained predecessor lost its socket: its successor is already running.
     if (carrier !== this.#carrier || !this.#outlivesSockets) return carrier.end(failure);
-    this.#listener.onDetached(failure);
-    // The application may have closed it upon that.
+    this.#effects.onDetached(failure);
+    // A 'detach' listener may have closed the connection.
     if (carrier.isOver) return;
     if (this.#role === 'listener') return this.#expire(carrier, failure);
     const hasProgressed = carrier.hasProgressed();
     if (this.resumable === undefined) this.#renew(failure);
-    // Or upon what ended with the former.
+    // So may a listener of something that ended with the former machine.
     if (this.#carrier.isOver) return;
     const isSuperseded = failure.code === Code.SUPERSEDED;
     this.#reconnector?.start(
@@ -197,7 +197,7 @@ export class Continuity implements CarrierListener, ReconnectListener {
   onDraining(carrier: Carrier): void {
     if (carrier !== this.#carrier || this.#reconnector?.comesBack !== true) return;
     this.#renew(undefined);
-    this.#listener.onDetached(undefined);
+    this.#effects.onDetached(undefined);
     if (!this.#carrier.isOver) this.#reconnector.start({ kind: 'drained' });
   }
 
@@ -211,18 +211,18 @@ export class Continuity implements CarrierListener, ReconnectListener {
     this.#stopExpiry?.();
     this.#reconnector?.stop();
     for (const former of this.#former) former.close(Code.OK, '', EMPTY);
-    this.#listener.onClosed(failure);
+    this.#effects.onClosed(failure);
   }
 
   onGone(carrier: Carrier): void {
     this.#former.delete(carrier);
-    // This may end the last carrier, which is then gone as well: all that follows is done by then.
+    // This may end the last carrier, and then calls this method for that one: nothing is left to do here.
     const wasGone = this.#isGone;
     this.#endGivenUp();
     if (this.#isGone && !wasGone) return;
     if (carrier === this.#carrier) this.#isGone = true;
-    // Told at once, or from within what the drain of the last brings about.
-    if (this.#isGone && this.#former.size === 0) this.#listener.onGone();
+    // The last carrier is gone: now, or before the last of its predecessors.
+    if (this.#isGone && this.#former.size === 0) this.#effects.onGone();
     else if (carrier !== this.#carrier) this.#checkDrained();
   }
 
@@ -237,23 +237,23 @@ export class Continuity implements CarrierListener, ReconnectListener {
     greeting: Greeting,
     peer: Peer,
   ): void {
-    // The application closed it upon what ended with the former.
+    // A listener of something that ended with the former machine closed the connection.
     if (this.#carrier.isOver)
       return driver.machine.close(Code.OK, '', EMPTY, this.#settings.clock.now());
     this.#wasAttached = true;
     if (this.#carrier.driver !== driver) this.#carrier.attach(driver);
-    this.#listener.onAttached(how, driver, greeting, peer);
+    this.#effects.onAttached(how, driver, greeting, peer);
   }
 
   /** Another machine takes the place of this one; with a failure this one ends, else it finishes what runs. */
   #renew(failure: Failure | undefined): void {
     const former = this.#carrier;
     this.#former.add(former);
-    // Whoever is sent away again and again keeps no more than a few.
+    // A connection that is drained again and again keeps no more than a few predecessors.
     const going = [...this.#former].filter(({ isOver }) => !isOver);
     if (going.length > MOST_FORMER) going[0]?.close(Code.OK, TOO_MANY, EMPTY);
     this.#carrier = this.#newCarrier(former.machine.peer);
-    this.#listener.onRenewing(this.machine);
+    this.#effects.onRenewing(this.machine);
     if (this.#drains) this.machine.drain();
     if (failure !== undefined) former.end(failure);
   }
@@ -264,18 +264,18 @@ export class Continuity implements CarrierListener, ReconnectListener {
     return new Carrier(machine, clock, this);
   }
 
-  /** What a former one leaves undone goes to the newest: that is the last to be through. */
+  /** Work left by predecessors moves to the newest machine, so the drain is complete when that one is. */
   #checkDrained(): void {
-    if (this.#former.size === 0 && this.machine.isDrained) this.#listener.onDrained();
+    if (this.#former.size === 0 && this.machine.isDrained) this.#effects.onDrained();
   }
 
-  /** What still runs on those that the other side drains comes to its end first. */
+  /** Ends the connection once nothing runs any more on the machines that the other side drains. */
   #endGivenUp(): void {
     const isRunning = [...this.#former].some(({ isOver }) => !isOver);
     if (this.#givenUp !== undefined && !isRunning) this.#carrier.end(this.#givenUp);
   }
 
-  /** The dialer has so much time to come back. [IC-17.11] */
+  /** Ends the connection if the dialer does not come back in time. [IC-17.11] */
   #expire(carrier: Carrier, failure: Failure): void {
     const ttl = carrier.machine.token?.ttl ?? 0;
     const { clock } = this.#settings;

@@ -43,13 +43,13 @@ export function patienceOf(whenOffline: WhenOffline): number {
   );
 }
 
-/** @internal Who has no socket. */
-export interface OutageOwner {
+/** @internal What an outage asks of the connection. */
+export interface OutageEffects {
   /** The other side, in a sentence. */
   whom(): string;
   /**
-   * Fails whatever is not written and has no more patience than so many milliseconds. Returns the least patience of what
-   * is left; `Infinity` if nothing is.
+   * Fails each call that is not written and has at most this patience, in milliseconds. Returns the least patience of the
+   * calls that are left; `Infinity` if none is.
    */
   giveUp(patience: number, failure: Failure): number;
   /** From now on, calls without a patience of their own fail at once. */
@@ -61,7 +61,7 @@ export interface OutageOwner {
 /** @internal */
 export class OutageWatch {
   readonly #clock: Clock;
-  readonly #owner: OutageOwner;
+  readonly #effects: OutageEffects;
   /** Milliseconds that a call without a `whenOffline` of its own waits. */
   readonly #patience: number;
   /** The least of all that calls have ever asked for: at the beginning of an outage, nobody is asked. */
@@ -77,9 +77,9 @@ export class OutageWatch {
   /** The patience that is over when the alarm is due. */
   #alarmPatience = Infinity;
 
-  constructor(clock: Clock, patience: number, owner: OutageOwner) {
+  constructor(clock: Clock, patience: number, effects: OutageEffects) {
     this.#clock = clock;
-    this.#owner = owner;
+    this.#effects = effects;
     this.#patience = this.#leastPatience = patience;
     this.#alarm = new Alarm(clock, () => this.#expire(this.#alarmPatience), 'awake');
   }
@@ -133,7 +133,7 @@ export class OutageWatch {
     this.#leastPatience = Math.min(this.#leastPatience, patience);
     if (this.#since === undefined) return undefined;
     if (this.#isOverAt(patience) <= this.#clock.now()) {
-      this.#owner.hurry();
+      this.#effects.hurry();
       return this.failure;
     }
     this.#watch(patience);
@@ -153,7 +153,7 @@ export class OutageWatch {
   /** "No connection to hub:5000 for 7.3 s: connect ECONNREFUSED 10.0.0.1:5000" */
   get sentence(): string {
     const { current } = this;
-    const whom = this.#owner.whom();
+    const whom = this.#effects.whom();
     if (current === undefined) return `No connection to ${whom}: it takes nothing new`;
     return `No connection to ${whom} for ${spanOf(current.duration)}: ${this.#reason}`;
   }
@@ -185,11 +185,11 @@ export class OutageWatch {
     const { failure } = this;
     if (patience >= this.#patience && !this.#isOffline) {
       this.#isOffline = true;
-      this.#owner.onOffline(errorOf(failure));
+      this.#effects.onOffline(errorOf(failure));
       // Whoever heard of it may have closed the connection.
       if (this.#since === undefined) return;
     }
-    const next = this.#owner.giveUp(patience, failure);
+    const next = this.#effects.giveUp(patience, failure);
     this.#watch(this.#isOffline ? next : Math.min(next, this.#patience));
   }
 }

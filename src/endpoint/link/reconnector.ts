@@ -4,7 +4,7 @@
 import { Backoff, type Delays, HEALTHY } from '../common/backoff.js';
 import type { Clock } from '../common/clock.js';
 import type { DialFailure } from '../socket/dial-errors.js';
-import type { Dialer, DialListener } from '../socket/dialer.js';
+import type { Dialer, DialEffects } from '../socket/dialer.js';
 
 /** How a dialer comes back after it has lost its socket. */
 export interface ReconnectOptions {
@@ -38,7 +38,7 @@ export type Occasion =
   | { readonly kind: 'drained' };
 
 /** @internal What becomes of the attempts. */
-export interface ReconnectListener extends DialListener {
+export interface ReconnectEffects extends DialEffects {
   /** Whether it is worth keeping the process alive for the next attempt. */
   isWanted(): boolean;
   /** All addresses have failed, and another round follows after a pause, unless `onGivenUp` does. */
@@ -52,7 +52,7 @@ export class Reconnector {
   readonly #dialer: Dialer;
   readonly #settings: ReconnectSettings;
   readonly #clock: Clock;
-  readonly #listener: ReconnectListener;
+  readonly #effects: ReconnectEffects;
   #round: AbortController | undefined;
   #pause: { readonly end: number; readonly stop: () => void } | undefined;
   /** Rounds without success, since the last one. */
@@ -73,13 +73,13 @@ export class Reconnector {
     dialer: Dialer,
     settings: ReconnectSettings,
     clock: Clock,
-    listener: ReconnectListener,
+    effects: ReconnectEffects,
   ) {
     this.#dialer = dialer;
     this.#settings = settings;
     this.#clock = clock;
     this.#backoff = new Backoff(settings, clock);
-    this.#listener = listener;
+    this.#effects = effects;
   }
 
   /** Whether the connection outlives its sockets. */
@@ -155,7 +155,7 @@ export class Reconnector {
   #wait(delay: number, signal: AbortSignal): void {
     const end = this.#clock.now() + delay;
     const begin = (): void => void this.#dial(signal);
-    const stop = this.#listener.isWanted()
+    const stop = this.#effects.isWanted()
       ? this.#clock.setAlarm(delay, begin)
       : this.#clock.setTimer(delay, begin);
     this.#pause = { end, stop };
@@ -164,7 +164,7 @@ export class Reconnector {
   async #dial(signal: AbortSignal): Promise<void> {
     this.#pause = undefined;
     this.#mustKeepAway = false;
-    const listener = this.#listener;
+    const effects = this.#effects;
     // Not when the promise resolves: by then the socket may be lost again.
     const succeeded = (): void => {
       this.#round = undefined;
@@ -174,18 +174,18 @@ export class Reconnector {
     const failure = await this.#dialer.dial(
       {
         get resumable() {
-          return listener.resumable;
+          return effects.resumable;
         },
-        onBegin: () => listener.onBegin(),
+        onBegin: () => effects.onBegin(),
         onOpen: (...connected) => {
           succeeded();
-          listener.onOpen(...connected);
+          effects.onOpen(...connected);
         },
         onResumed: (...connected) => {
           succeeded();
-          listener.onResumed(...connected);
+          effects.onResumed(...connected);
         },
-        onUnresumable: (unresumable) => listener.onUnresumable(unresumable),
+        onUnresumable: (unresumable) => effects.onUnresumable(unresumable),
       },
       signal,
     );
@@ -196,12 +196,12 @@ export class Reconnector {
     this.#failures += 1;
     const isHopeless = this.#isHopeless(failure);
     this.#wasRefused = failure.isRefusal;
-    this.#listener.onRoundFailed(failure);
+    this.#effects.onRoundFailed(failure);
     // Whoever heard of it may have closed the connection.
     if (signal.aborted) return;
     if (!isHopeless) return this.#waitLonger(signal);
     this.#round = undefined;
-    this.#listener.onGivenUp(failure);
+    this.#effects.onGivenUp(failure);
   }
 
   #isHopeless({ error, isLasting, isRefusal }: DialFailure): boolean {

@@ -33,22 +33,22 @@ export interface ArrivalSettings {
   readonly clock: Clock;
 }
 
-/** Who is told what becomes of it. */
-export interface ArrivalOwner {
+/** What an arrival reports. */
+export interface ArrivalEffects {
   /** The peer begins TLS. Nothing of that has been taken from the socket. */
   onEncrypted(arrival: Arrival): void;
-  /** Without TLS: it can speak Interconnect. Nothing of that has been taken from the socket. */
+  /** The socket can speak Interconnect, without TLS. Nothing of that has been taken from the socket. */
   onThrough(arrival: Arrival): void;
-  /** It was destroyed for what its peer said. */
+  /** The socket was destroyed because of what its peer said. */
   onStranger(stranger: Stranger): void;
-  /** It is through, or was destroyed. Told once. */
+  /** The socket is through, or was destroyed. Told once. */
   onOver(arrival: Arrival): void;
 }
 
 export class Arrival {
   readonly socket: Socket;
   readonly #settings: ArrivalSettings;
-  readonly #owner: ArrivalOwner;
+  readonly #effects: ArrivalEffects;
   /** What is left of the time in which there has to be a connection. */
   readonly patience: TimeBudget;
   readonly #stopTimer: () => void;
@@ -61,12 +61,12 @@ export class Arrival {
   readonly #onEnd = (): void => this.#ended();
   readonly #onClose = (): void => this.#finish();
 
-  constructor(socket: Socket, settings: ArrivalSettings, owner: ArrivalOwner) {
+  constructor(socket: Socket, settings: ArrivalSettings, effects: ArrivalEffects) {
     const { clock, handshakeTimeout } = settings;
     traffic.count += 1;
     this.socket = socket;
     this.#settings = settings;
-    this.#owner = owner;
+    this.#effects = effects;
     this.patience = new TimeBudget(handshakeTimeout, clock.now());
     this.#header = settings.isProxied ? new ProxyHeaderDecoder() : undefined;
     this.#stopTimer = whenUsedUp(this.patience, clock, () => this.#expire());
@@ -128,14 +128,14 @@ export class Arrival {
   #onPlain(rest: Buffer): void {
     this.#leaveAlone(rest);
     this.#finish();
-    this.#owner.onThrough(this);
+    this.#effects.onThrough(this);
   }
 
   #onOpening(rest: Buffer): void {
     this.#hasSpoken = true;
     if (rest[0] === TLS_HANDSHAKE) {
       this.#leaveAlone(rest);
-      return this.#owner.onEncrypted(this);
+      return this.#effects.onEncrypted(this);
     }
     const { kind, name } = speakerOf(rest);
     if (kind === 'interconnect') {
@@ -176,7 +176,7 @@ export class Arrival {
     if (this.#isOver) return;
     const { address, port } = this.source;
     this.destroy();
-    this.#owner.onStranger({ kind, address, port, message });
+    this.#effects.onStranger({ kind, address, port, message });
   }
 
   #finish(): void {
@@ -184,7 +184,7 @@ export class Arrival {
     this.#isOver = true;
     this.#stopTimer();
     this.socket.off('close', this.#onClose);
-    this.#owner.onOver(this);
+    this.#effects.onOver(this);
   }
 }
 

@@ -26,7 +26,7 @@ import type { Settings } from '../common/options.js';
 import { type Peer, peerOf, serverName } from '../common/peer.js';
 
 /** What a dialer makes of a socket. */
-export interface DialListener {
+export interface DialEffects {
   /** The connection that the next socket is to continue. */
   readonly resumable: ConnectionMachine | undefined;
   /** The other side begins a new connection: give one that has not begun. */
@@ -58,7 +58,7 @@ export interface Provided {
 /** One attempt: it ends once, by a connection or by a failure. */
 interface Attempt {
   readonly address: Address;
-  readonly listener: DialListener;
+  readonly listener: DialEffects;
   readonly signal: AbortSignal;
   /** How long the connection may take until it stands. */
   readonly patience: TimeBudget;
@@ -93,12 +93,12 @@ export class Dialer {
    * Tries one address after the other, beginning with the last that was good. Resolves with what they failed with
    * if none was good, and with nothing if there is a connection or the signal has aborted. Never rejects.
    */
-  dial(listener: DialListener, signal: AbortSignal): Promise<DialFailure | undefined> {
+  dial(listener: DialEffects, signal: AbortSignal): Promise<DialFailure | undefined> {
     // Whoever is in a hurry: the socket is not that one's.
     return this.#settings.scope.runInAsyncScope(() => this.#dial(listener, signal));
   }
 
-  async #dial(listener: DialListener, signal: AbortSignal): Promise<DialFailure | undefined> {
+  async #dial(listener: DialEffects, signal: AbortSignal): Promise<DialFailure | undefined> {
     const { addresses } = this.#target;
     const tried: Address[] = [];
     const failures: DialFailure[] = [];
@@ -119,7 +119,7 @@ export class Dialer {
 
   async #try(
     address: Address,
-    listener: DialListener,
+    listener: DialEffects,
     signal: AbortSignal,
   ): Promise<DialFailure | undefined> {
     const { clock, handshakeTimeout, network } = this.#settings;

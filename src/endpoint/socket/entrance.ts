@@ -10,7 +10,7 @@ import {
 } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions, type TLSSocket } from 'node:tls';
 import type { TimeBudget } from '../../protocol/index.js';
-import { Arrival, type ArrivalOwner } from './arrival.js';
+import { Arrival, type ArrivalEffects } from './arrival.js';
 import { tlsError } from '../common/errors.js';
 import type { Settings } from '../common/options.js';
 import type { PeerSource } from '../common/peer.js';
@@ -35,8 +35,8 @@ export interface Entrant {
   readonly patience: TimeBudget | undefined;
 }
 
-/** Who is told of them. */
-export interface EntranceOwner {
+/** What an entrance reports. */
+export interface EntranceEffects {
   onSocket(entrant: Entrant): void;
   onStranger(stranger: Stranger): void;
   onDrop(dropped: DroppedSocket): void;
@@ -44,27 +44,27 @@ export interface EntranceOwner {
   onTlsError(error: Error, address: string | undefined): void;
 }
 
-export class Entrance implements ArrivalOwner {
+export class Entrance implements ArrivalEffects {
   /** The `net.Server`, `tls.Server` or server of the network. */
   readonly server: Server;
   readonly #options: EntranceOptions;
   readonly #settings: Settings;
-  readonly #owner: EntranceOwner;
+  readonly #effects: EntranceEffects;
   /** Sockets that are not through. */
   readonly #arrivals = new Map<Socket, Arrival>();
   /** What makes a TLS socket of a socket: the listener that `tls.Server` has for its own 'connection'. */
   #encrypt: ((socket: Socket) => void) | undefined;
 
   /** @throws IC_ERR_OPTION for TLS options that Node refuses */
-  constructor(options: EntranceOptions, settings: Settings, owner: EntranceOwner) {
+  constructor(options: EntranceOptions, settings: Settings, effects: EntranceEffects) {
     this.#options = options;
     this.#settings = settings;
-    this.#owner = owner;
+    this.#effects = effects;
     this.server = this.#createServer();
     this.server.maxConnections = options.maxConnections;
     // Node tells no address for a Unix socket.
     this.server.on('drop', (data?: DropArgument) => {
-      owner.onDrop({ address: data?.remoteAddress, port: data?.remotePort });
+      effects.onDrop({ address: data?.remoteAddress, port: data?.remotePort });
     });
   }
 
@@ -78,11 +78,11 @@ export class Entrance implements ArrivalOwner {
   }
 
   onThrough({ socket, source, patience }: Arrival): void {
-    this.#owner.onSocket({ socket, source, patience });
+    this.#effects.onSocket({ socket, source, patience });
   }
 
   onStranger(stranger: Stranger): void {
-    this.#owner.onStranger(stranger);
+    this.#effects.onStranger(stranger);
   }
 
   onOver({ socket }: Arrival): void {
@@ -127,7 +127,7 @@ export class Entrance implements ArrivalOwner {
     const isProxied = this.#options.expectsHeader?.(address) ?? false;
     const isEncrypted = this.#encrypt !== undefined;
     if (!isProxied && !isEncrypted) {
-      return this.#owner.onSocket({ socket, source: { address, port }, patience: undefined });
+      return this.#effects.onSocket({ socket, source: { address, port }, patience: undefined });
     }
     const { handshakeTimeout, clock } = this.#settings;
     const settings = { isProxied, isEncrypted, handshakeTimeout, clock };
@@ -140,7 +140,7 @@ export class Entrance implements ArrivalOwner {
     if (arrival === undefined) return void socket.destroy();
     const { source, patience } = arrival;
     arrival.secured();
-    this.#owner.onSocket({ socket, source, patience });
+    this.#effects.onSocket({ socket, source, patience });
   }
 
   /** Node tells of a handshake that took too long, and leaves the socket open. */
@@ -152,7 +152,7 @@ export class Entrance implements ArrivalOwner {
     const { address } = arrival.source;
     arrival.destroy();
     tame(error);
-    this.#owner.onTlsError(error, address);
+    this.#effects.onTlsError(error, address);
   }
 
   /** Node has no public way from a TLS socket to the one underneath. */

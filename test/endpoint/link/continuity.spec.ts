@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Carrier } from '../../../src/endpoint/link/carrier.js';
-import { Continuity, type ContinuityListener } from '../../../src/endpoint/link/continuity.js';
+import { Continuity, type ContinuityEffects } from '../../../src/endpoint/link/continuity.js';
 import { InterconnectError } from '../../../src/endpoint/common/errors.js';
 import { resolveOptions } from '../../../src/endpoint/common/options.js';
 import type { Reconnector } from '../../../src/endpoint/link/reconnector.js';
@@ -25,7 +25,7 @@ describe('What keeps a connection going', () => {
 });
 
 function newContinuity(told: string[]): Continuity {
-  const listener: ContinuityListener = {
+  const listener: ContinuityEffects = {
     isWanted: () => true,
     onRoundFailed: () => undefined,
     onSession: () => undefined,
