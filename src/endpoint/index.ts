@@ -45,7 +45,8 @@ export type {
 } from './api/connection.js';
 export type { ErrorCode, Executed, InterconnectErrorDetails } from './common/errors.js';
 export type { Items } from './stream/items.js';
-export type { ListenerEvents, ListenerOptions } from './api/listener.js';
+export type { ListenerEvents } from './api/listener.js';
+export type { ListenerOptions } from './api/listener-options.js';
 export type { ItemsRejection, ItemsSettleOptions, SettleOptions } from './api/message.js';
 export type { Network } from './common/network.js';
 export type { EndpointLimits, EndpointOptions } from './common/options.js';

@@ -56,7 +56,7 @@ describe('the guide of the core', () => {
   it.each([
     ['src/endpoint/common/options.ts', 'EndpointLimits'],
     ['src/endpoint/common/options.ts', 'EndpointOptions'],
-    ['src/endpoint/api/listener.ts', 'ListenerOptions'],
+    ['src/endpoint/api/listener-options.ts', 'ListenerOptions'],
     ['src/endpoint/api/connect.ts', 'ConnectOptions'],
   ])('names every option of %s, %s', (path, name) => {
     const named = firstCells(section(core, '## Options')).flatMap(codeIn);

@@ -1,70 +1,26 @@
 /** Accepts connections: the listener's side. */
-import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { Server } from 'node:net';
-import type { TlsOptions } from 'node:tls';
-import {
-  type Failure,
-  type Greeting,
-  type ListenerEffects,
-  ListenerHandshake,
-} from '../../protocol/index.js';
-import { Code, TOKEN_LENGTH, EMPTY } from '../../wire/index.js';
-import { Connection, type DrainOptions } from './connection.js';
-import { Driver, type DriverListener } from '../socket/driver.js';
+import type { Failure } from '../../protocol/index.js';
+import { InterconnectError } from '../common/errors.js';
+import { bind, type ListenAddress } from '../socket/bind.js';
 import { Entrance, type Entrant } from '../socket/entrance.js';
-import { InterconnectError, optionError } from '../common/errors.js';
-import { Handshake } from './handshake.js';
-import { bind, checkListenTarget, type ListenAddress } from '../socket/bind.js';
-import { type EndpointOptions, resolveOptions, type Settings } from '../common/options.js';
-import { type Peer, peerOf, type PeerSource } from '../common/peer.js';
-import {
-  type ExpectsProxyHeader,
-  type ProxyProtocol,
-  proxyTrustOf,
-} from '../socket/proxy-trust.js';
-import { report, warn } from './report.js';
-import { identityOf, Resumables } from './resumables.js';
-import { scopeOfNow } from '../common/scope.js';
 import type { DroppedSocket, Stranger } from '../socket/stranger.js';
-import { checkObject, checkInteger } from '../common/checks.js';
-import { inspectShort } from '../common/words.js';
-
-/** Where to listen, whom to let in, and what to allow. */
-export interface ListenerOptions extends EndpointOptions {
-  /** Name or address to bind. Default `localhost`; `::` for all, IPv4 and IPv6. */
-  host?: string | undefined;
-  /** Default 0: any free one; `listen` tells which. */
-  port?: number | undefined;
-  /** A Unix socket, instead of host and port. A stale one is replaced, a live one is an error. */
-  path?: string | undefined;
-  /** Encrypts: Node's `tls.createServer` options. With `requestCert`, dialers need a certificate. */
-  tls?: TlsOptions | undefined;
-  /** Connections that wait to be accepted by this process. Default 511. */
-  backlog?: number | undefined;
-  /**
-   * The permissions of the file of a Unix socket (`path`), as `chmod` takes them: who may write to the file may connect.
-   * Default 0o600: only the user that runs this process, and root.
-   */
-  mode?: number | undefined;
-  /** Sockets at once; one more is dropped. As many connections may be without one. Default 4096. */
-  maxConnections?: number | undefined;
-  /**
-   * For a listener behind balancers that begin each socket with a header of the PROXY protocol. `connection.peer` then
-   * has the address and the port that the header names. Default: no socket begins with one.
-   */
-  proxyProtocol?: ProxyProtocol | undefined;
-  /**
-   * Milliseconds that a connection whose socket was lost waits for its dialer to come back; 0: it ends with
-   * its socket. Default 120,000.
-   */
-  resumeTimeout?: number | undefined;
-  /**
-   * Judges a dialer before there is a connection: call `accept` or `reject`, now or later. A throw, or
-   * a rejected promise, refuses it. Default: everyone is accepted.
-   */
-  authenticate?: ((handshake: Handshake) => unknown) | undefined;
-}
+import {
+  Admission,
+  type AdmissionContext,
+  type AdmissionEffects,
+  SHUTTING_DOWN,
+} from './admission.js';
+import type { Connection, DrainOptions } from './connection.js';
+import type { Handshake } from './handshake.js';
+import {
+  type ListenerOptions,
+  type ListenerSettings,
+  resolveListenerOptions,
+} from './listener-options.js';
+import { report, warn } from './report.js';
+import { Resumables } from './resumables.js';
 
 /** What a listener emits. */
 export interface ListenerEvents {
@@ -93,15 +49,12 @@ export interface ListenerEvents {
  * A listener that throws, or whose promise rejects, is reported by `handlerError`; nothing else comes of it.
  */
 export class Listener extends EventEmitter<ListenerEvents> {
-  readonly #options: ListenerOptions;
-  readonly #settings: Settings;
-  readonly #resumeTimeout: number;
+  readonly #settings: ListenerSettings;
   readonly #connections = new Set<Connection>();
-  /** Sockets of all stages, the handshake included. */
-  readonly #drivers = new Map<Driver, ListenerHandshake>();
-  /** What dialers can come back to. */
+  /** Every socket, whether there is a connection on it or not yet. */
+  readonly #admissions = new Set<Admission>();
+  /** The connections that dialers can come back to. */
   readonly #resumables = new Resumables();
-  readonly #expectsHeader: ExpectsProxyHeader | undefined;
   #entrance: Entrance | undefined;
   #address: ListenAddress | undefined;
   #binding: Promise<ListenAddress> | undefined;
@@ -109,29 +62,23 @@ export class Listener extends EventEmitter<ListenerEvents> {
   #closing: Promise<void> | undefined;
   /** How often `close` was called: a `listen` that it overtook gives up. */
   #closes = 0;
+  readonly #admissionContext: AdmissionContext;
+  readonly #admissionEffects: AdmissionEffects = {
+    onConnection: (connection, identity) => this.#onConnection(connection, identity),
+    onStranger: (stranger) => this.#onStranger(stranger),
+    onSocketClosed: (admission) => void this.#admissions.delete(admission),
+  };
 
   /** @throws IC_ERR_OPTION */
   constructor(options: ListenerOptions = {}) {
     super({ captureRejections: true });
-    this.#settings = resolveOptions(options, scopeOfNow());
-    if (options.tls !== undefined) checkObject('tls', options.tls);
-    const { network } = options;
-    this.#options = { ...options, ...(network && { path: network.address }) };
-    checkListenTarget(this.#options);
-    this.#expectsHeader = proxyTrustOf(options.proxyProtocol, options.path);
-    checkInteger('backlog', options.backlog ?? 511, 1, 2 ** 31 - 1);
-    checkInteger('maxConnections', options.maxConnections ?? MAX_CONNECTIONS, 1, 2 ** 31 - 1);
-    this.#resumeTimeout = checkInteger(
-      'resumeTimeout',
-      options.resumeTimeout ?? RESUME_TIMEOUT,
-      0,
-      2 ** 31 - 1,
-    );
-    if (options.authenticate !== undefined && typeof options.authenticate !== 'function') {
-      throw optionError(
-        `authenticate must be a function, and is ${inspectShort(options.authenticate)}.`,
-      );
-    }
+    this.#settings = resolveListenerOptions(options);
+    this.#admissionContext = {
+      settings: this.#settings,
+      resumables: this.#resumables,
+      isDraining: () => this.#isDraining,
+      judge: (handshake) => this.#judge(handshake),
+    };
   }
 
   /** Where it listens, while it does. */
@@ -160,11 +107,11 @@ export class Listener extends EventEmitter<ListenerEvents> {
     if (this.#entrance !== undefined) {
       throw new InterconnectError('IC_ERR_OPTION', 'The listener listens already. Close it first.');
     }
-    const { scope } = this.#settings;
+    const { scope, target } = this.#settings;
     const entrance = scope.runInAsyncScope(() => this.#createEntrance());
     const { server } = entrance;
     this.#entrance = entrance;
-    this.#binding = scope.runInAsyncScope(() => bind(server, this.#options));
+    this.#binding = scope.runInAsyncScope(() => bind(server, target));
     try {
       const address = await this.#binding;
       if (this.#closes !== closes) throw closedMeanwhile();
@@ -189,9 +136,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
       // A server that has not bound yet cannot be closed: it would bind afterwards.
       await this.#binding?.catch(() => undefined);
       this.#entrance?.server.close();
-      for (const handshake of this.#drivers.values()) {
-        handshake.refuse(Code.DRAINING, 'The listener is shutting down.', EMPTY);
-      }
+      for (const admission of this.#admissions) admission.refuse(SHUTTING_DOWN);
       await Promise.all([...this.#connections].map((connection) => drained(connection, options)));
       await this.close();
     } finally {
@@ -212,10 +157,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     await this.#binding?.catch(() => undefined);
     const stopped = new Promise((resolve) => entrance.server.close(resolve));
     entrance.clear();
-    for (const [driver, handshake] of this.#drivers) {
-      handshake.refuse(Code.DRAINING, 'The listener is closing.', EMPTY);
-      driver.machine.close(Code.OK, '', EMPTY, this.#settings.clock.now());
-    }
+    for (const admission of this.#admissions) admission.close('The listener is closing.');
     // The server has stopped before the last of its sockets says that it is gone.
     await Promise.all([stopped, ...[...this.#connections].map((each) => each.close())]);
     this.#entrance = undefined;
@@ -234,85 +176,27 @@ export class Listener extends EventEmitter<ListenerEvents> {
   }
 
   #createEntrance(): Entrance {
-    const { tls, maxConnections = MAX_CONNECTIONS } = this.#options;
-    const options = { tls, maxConnections, expectsHeader: this.#expectsHeader };
-    return new Entrance(options, this.#settings, {
+    return new Entrance(this.#settings, {
       onSocket: (entrant) => this.#onSocket(entrant),
-      onStranger: (stranger) => this.#guard(() => this.emit('stranger', stranger)),
+      onStranger: (stranger) => this.#onStranger(stranger),
       onDrop: (dropped) => this.#guard(() => this.emit('drop', dropped)),
       onTlsError: (error, address) => this.#guard(() => this.emit('tlsError', error, address)),
     });
   }
 
-  #onSocket({ socket, source, patience }: Entrant): void {
-    // Its TLS handshake ended after the listener did.
-    if (this.#closing !== undefined) return void socket.destroy();
-    let connection: Connection | undefined;
-    let principal = '';
-    let peer: Peer | undefined;
-    const { limits, agent, handshakeTimeout, clock, scope } = this.#settings;
-    const greeting = { limits, agent, data: EMPTY, canResume: this.#resumeTimeout > 0 };
-    const effects: ListenerEffects = {
-      handshake: (hello) => {
-        const caller = (peer = peerOf(socket, hello.agent, this.#options.path, source));
-        const admit = (data: Buffer, found: string): void => {
-          principal = found;
-          this.#admit({ driver, handshake, hello, peer: caller }, data, found);
-        };
-        // [IC-17.15]
-        this.#judge(new Handshake(hello.data, caller, handshake, admit));
-      },
-      begin: () => {
-        connection = new Connection(this.#settings, principal);
-        return connection.machine;
-      },
-      open: (_machine, hello) => {
-        if (connection === undefined || peer === undefined) return;
-        connection.continuity.onOpen(driver, hello, peer);
-        this.#onConnection(connection, identityOf(peer, principal));
-      },
-    };
-    const handshake = new ListenerHandshake(effects, greeting);
-    const owner: DriverListener = {
-      onFailed: (failure) => {
-        const stranger = failure && strangerOf(failure, source);
-        if (stranger !== undefined) this.#guard(() => this.emit('stranger', stranger));
-      },
-    };
-    const settings = { handshake, handshakeTimeout, patience };
-    const driver: Driver = new Driver(socket, settings, clock, owner, scope);
-    this.#drivers.set(driver, handshake);
-    socket.on('close', () => void this.#drivers.delete(driver));
+  #onSocket(entrant: Entrant): void {
+    // The TLS handshake of the socket ended after the listener did.
+    if (this.#closing !== undefined) return void entrant.socket.destroy();
+    this.#admissions.add(new Admission(entrant, this.#admissionContext, this.#admissionEffects));
   }
 
-  /** The dialer may go on with the connection that it names, or begins a new one. */
-  #admit({ driver, handshake, hello, peer }: Candidate, data: Buffer, principal: string): void {
-    const now = this.#settings.clock.now();
-    // The dialer gave up while it was judged.
-    if (!handshake.isJudging) return;
-    // Only where both offer it. [IC-17.21]
-    const resume = hello.canResume && this.#resumeTimeout > 0 ? hello.resume : undefined;
-    // [IC-17.16]
-    const former = resume && this.#resumables.find(resume.token, identityOf(peer, principal));
-    if (resume !== undefined && former?.machine.canResume(resume.received) === true) {
-      former.continuity.takeOver(driver);
-      handshake.resume(former.machine, data, now);
-      return former.continuity.onResumed(driver, hello, peer);
-    }
-    if (this.#isDraining) {
-      return handshake.refuse(Code.DRAINING, 'The listener is shutting down.', EMPTY);
-    }
-    // The former is left as it is: a late HELLO must not end what works. [IC-17.27] [IC-17.29]
-    const code = resume && (former === undefined ? Code.RESUME_UNKNOWN : Code.RESUME_GAP);
-    const ttl = this.#resumeTimeout;
-    // [IC-17.2]
-    const token = ttl > 0 ? { token: randomBytes(TOKEN_LENGTH), ttl } : undefined;
-    handshake.accept(data, token, code, now);
+  #onStranger(stranger: Stranger): void {
+    this.#guard(() => this.emit('stranger', stranger));
   }
 
   #onConnection(connection: Connection, identity: string): void {
     const { token } = connection.machine;
-    const { maxConnections = MAX_CONNECTIONS } = this.#options;
+    const { maxConnections } = this.#settings;
     this.#connections.add(connection);
     if (token !== undefined) this.#resumables.add(connection, token.token, identity);
     // Each has a socket, or is one of as many that wait for one.
@@ -327,7 +211,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   }
 
   #judge(handshake: Handshake): void {
-    const { authenticate } = this.#options;
+    const { authenticate } = this.#settings;
     if (authenticate === undefined) return handshake.accept();
     const failed = (error: unknown): void => {
       handshake.fail();
@@ -354,24 +238,6 @@ export class Listener extends EventEmitter<ListenerEvents> {
   }
 }
 
-/** A dialer that is judged. */
-interface Candidate {
-  readonly driver: Driver;
-  readonly handshake: ListenerHandshake;
-  readonly hello: Greeting;
-  readonly peer: Peer;
-}
-
-/** Whether the operator is to know of the socket that no connection came of. */
-function strangerOf(
-  { message, speaker, awaited }: Failure,
-  source: PeerSource,
-): Stranger | undefined {
-  if (speaker !== undefined) return { ...source, kind: speaker.kind, message };
-  // Whoever says nothing is nobody's concern, and the judgement is the application's own.
-  return awaited === 'rest' ? { ...source, kind: 'unfinished', message } : undefined;
-}
-
 /** Without a socket there is nothing to wait for: nobody can come back to a listener that takes no sockets. */
 async function drained(connection: Connection, options: DrainOptions): Promise<void> {
   if (connection.continuity.driver === undefined) return connection.close();
@@ -384,10 +250,6 @@ const CROWDED_OUT: Failure = {
   executed: 'maybe',
   message: 'The connection was lost, and too many others waited for their dialers after it.',
 };
-
-/** Milliseconds. */
-const RESUME_TIMEOUT = 120_000;
-const MAX_CONNECTIONS = 4096;
 
 function closedMeanwhile(): InterconnectError {
   return new InterconnectError('IC_ERR_CLOSED', 'The listener was closed before it listened.');

@@ -12,7 +12,7 @@ import {
 import { Alarm } from '../common/alarm.js';
 import type { Clock } from '../common/clock.js';
 import { traceMoves } from '../common/trace-moves.js';
-import type { Driver, DriverOwner } from '../socket/driver.js';
+import type { Driver, DriverEffects } from '../socket/driver.js';
 
 /** What a carrier reports. */
 export interface CarrierEffects {
@@ -29,7 +29,7 @@ export interface CarrierEffects {
   onGone(carrier: Carrier): void;
 }
 
-export class Carrier implements ConnectionEffects, DriverOwner {
+export class Carrier implements ConnectionEffects, DriverEffects {
   readonly machine: ConnectionMachine;
   readonly onMove = traceMoves('connection');
   readonly #clock: Clock;
@@ -73,7 +73,7 @@ export class Carrier implements ConnectionEffects, DriverOwner {
     const former = this.#driver;
     this.#driver = driver;
     this.#sockets.add(driver);
-    driver.owner = this;
+    driver.carrier = this;
     // [IC-17.18]
     former?.machine.supersede(this.#clock.now());
     driver.wake();

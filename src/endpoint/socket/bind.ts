@@ -25,28 +25,52 @@ export interface PathAddress {
 /** Where a listener listens. */
 export type ListenAddress = TcpAddress | PathAddress;
 
-interface Target {
+/** An address, as an application gives it. */
+interface TargetOptions {
   host?: string | undefined;
   port?: number | undefined;
   path?: string | undefined;
+}
+
+/** An address to listen on, as an application gives it. */
+interface ListenOptions extends TargetOptions {
   backlog?: number | undefined;
   mode?: number | undefined;
-  /** The path is an address of it, and no file. */
+  /** The path is an address of this, and no file. */
   network?: unknown;
 }
 
-export function checkListenTarget(target: Target): void {
-  checkTarget(target);
-  const { mode, path, port } = target;
-  if (path === undefined) checkInteger('port', port ?? 0, 0, 65_535);
-  if (mode === undefined) return;
+/** An address to listen on, with every default filled in. */
+export interface ListenTarget {
+  readonly host: string;
+  readonly port: number;
+  /** If there is a path, host and port mean nothing. */
+  readonly path: string | undefined;
+  readonly backlog: number;
+  /** The permissions of the file at the path. */
+  readonly mode: number;
+  /** Whether the path is the name of a file, rather than the address of a network. */
+  readonly isFile: boolean;
+}
+
+/** @throws IC_ERR_OPTION naming the option, its value and its range. */
+export function listenTargetOf(options: ListenOptions): ListenTarget {
+  checkTarget(options);
+  const { host = 'localhost', port = 0, path, backlog = 511, mode = 0o600, network } = options;
+  if (path === undefined) checkInteger('port', port, 0, 65_535);
   checkInteger('mode', mode, 0, 0o777);
-  if (path !== undefined) return;
-  throw optionError('mode is for the file of a Unix socket, and there is no path. Leave mode out.');
+  if (options.mode !== undefined && path === undefined) {
+    throw optionError(
+      'mode is for the file of a Unix socket, and there is no path. Leave mode out.',
+    );
+  }
+  checkInteger('backlog', backlog, 1, 2 ** 31 - 1);
+  const names = path !== undefined && network === undefined && isFile(path);
+  return { host, port, path, backlog, mode, isFile: names };
 }
 
 /** @internal What holds for both sides. */
-export function checkTarget({ host, port, path }: Target): void {
+export function checkTarget({ host, port, path }: TargetOptions): void {
   if (path === undefined) {
     // Node takes an empty name for "all addresses".
     if (host === undefined || (typeof host === 'string' && host !== '')) return;
@@ -66,10 +90,10 @@ export function checkTarget({ host, port, path }: Target): void {
 }
 
 /** @throws IC_ERR_LISTEN with the system's error as its cause. */
-export async function bind(server: Server, target: Target): Promise<ListenAddress> {
-  const { path, mode = 0o600, network } = target;
+export async function bind(server: Server, target: ListenTarget): Promise<ListenAddress> {
+  const { path, mode } = target;
   try {
-    if (path === undefined || network !== undefined || !isFile(path)) await listen(server, target);
+    if (path === undefined || !target.isFile) await listen(server, target);
     // The primary process of a cluster owns the file, and shares the socket with all workers.
     else if (cluster.isWorker) await replacingStale(path, () => listen(server, target));
     else await bindFile(server, path, mode, (name) => listen(server, { ...target, path: name }));
@@ -85,8 +109,7 @@ export async function bind(server: Server, target: Target): Promise<ListenAddres
   };
 }
 
-function listen(server: Server, target: Target): Promise<void> {
-  const { host = 'localhost', port = 0, path, backlog = 511 } = target;
+function listen(server: Server, { host, port, path, backlog }: ListenTarget): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(path === undefined ? { host, port, backlog } : { path, backlog }, () => {
@@ -96,8 +119,7 @@ function listen(server: Server, target: Target): Promise<void> {
   });
 }
 
-function listenError(target: Target, cause: unknown): InterconnectError {
-  const { host = 'localhost', port = 0, path } = target;
+function listenError({ host, port, path }: ListenTarget, cause: unknown): InterconnectError {
   const where = path ?? `${host}:${port}`;
   const inUse = systemCodeOf(cause) === 'EADDRINUSE';
   const remedy = inUse ? ' Choose another, or stop what uses it.' : '';

@@ -20,7 +20,7 @@ import {
   socketClosed,
   tooLate,
 } from './dial-errors.js';
-import { Driver, type DriverListener } from './driver.js';
+import { Driver, type IntroductionEffects } from './driver.js';
 import { tlsError } from '../common/errors.js';
 import type { Settings } from '../common/options.js';
 import { type Peer, peerOf, serverName } from '../common/peer.js';
@@ -226,7 +226,7 @@ export class Dialer {
       };
       const handshake = new DialerHandshake(effects, greeting, listener.resumable);
       const settings = { handshake, handshakeTimeout, patience };
-      const owner: DriverListener = {
+      const introduction: IntroductionEffects = {
         onFailed: (failure) => {
           if (failure?.kind === 'handshake-timeout') {
             return resolve(tooLate(address, 'no answer to the handshake', handshakeTimeout));
@@ -240,7 +240,7 @@ export class Dialer {
           resolve(noWelcome(address, failure));
         },
       };
-      const driver: Driver = new Driver(socket, settings, clock, owner, scope);
+      const driver: Driver = new Driver(socket, settings, clock, introduction, scope);
     });
   }
 }

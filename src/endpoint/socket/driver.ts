@@ -18,8 +18,8 @@ import { traceMoves } from '../common/trace-moves.js';
 import { traffic } from '../common/traffic.js';
 
 /** What a driver reports once there is a connection: to the carrier of the connection. */
-export interface DriverOwner {
-  /** The socket is over, and the connection is not. */
+export interface DriverEffects {
+  /** The socket is over, and the connection goes on. */
   onLost(driver: Driver, failure: Failure): void;
   /** The connection is over. No failure: it was closed in order. Told once. */
   onClosed(driver: Driver, failure: Failure | undefined): void;
@@ -28,7 +28,7 @@ export interface DriverOwner {
 }
 
 /** What a driver reports before there is a connection. */
-export interface DriverListener {
+export interface IntroductionEffects {
   /** There will be no connection. No failure: this side closed the attempt. */
   onFailed(failure: Failure | undefined): void;
 }
@@ -36,12 +36,12 @@ export interface DriverListener {
 export class Driver implements SocketEffects {
   readonly socket: Socket;
   readonly machine: SocketMachine;
-  /** Set once there is a connection. */
-  owner: DriverOwner | undefined;
+  /** The carrier of the connection, once there is a connection. */
+  carrier: DriverEffects | undefined;
   readonly onMove = traceMoves('socket');
   readonly #clock: EndpointClock;
   readonly #scope: Scope;
-  readonly #listener: DriverListener;
+  readonly #introduction: IntroductionEffects;
   readonly #trace: ReturnType<typeof traceFrames>;
   readonly #chunks: Buffer[] = [];
   readonly #gather = (chunk: Buffer): void => void this.#chunks.push(chunk);
@@ -58,13 +58,13 @@ export class Driver implements SocketEffects {
     socket: Socket,
     settings: SocketSettings,
     clock: EndpointClock,
-    listener: DriverListener,
+    introduction: IntroductionEffects,
     scope: Scope = OUTSIDE,
   ) {
     this.socket = socket;
     this.#clock = clock;
     this.#scope = scope;
-    this.#listener = listener;
+    this.#introduction = introduction;
     this.#trace = traceFrames(settings.handshake.role);
     this.#alarm = new Alarm(clock, () => this.machine.onTime(clock.now()));
     traffic.count += 1;
@@ -115,13 +115,13 @@ export class Driver implements SocketEffects {
 
   lost(failure: Failure): void {
     this.#beginLinger();
-    this.owner?.onLost(this, failure);
+    this.carrier?.onLost(this, failure);
   }
 
   closed(failure: Failure | undefined): void {
     this.#beginLinger();
-    if (this.owner === undefined) this.#listener.onFailed(failure);
-    else this.owner.onClosed(this, failure);
+    if (this.carrier === undefined) this.#introduction.onFailed(failure);
+    else this.carrier.onClosed(this, failure);
   }
 
   /** The machine has ended: the socket stays open only until the other side has read the last frame. */
@@ -151,7 +151,7 @@ export class Driver implements SocketEffects {
     this.machine.onLost(reason, this.#clock.now());
     this.#alarm.end();
     this.#stopLinger?.();
-    this.owner?.onSocketClosed(this);
+    this.carrier?.onSocketClosed(this);
   };
 
   readonly #write = (): void => {

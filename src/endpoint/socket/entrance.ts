@@ -19,7 +19,7 @@ import type { DroppedSocket, Stranger } from './stranger.js';
 import { tame } from '../common/words.js';
 
 /** How sockets come in. */
-export interface EntranceOptions {
+export interface EntranceSettings extends Settings {
   readonly tls: TlsOptions | undefined;
   /** `undefined`: no socket begins with a PROXY header. */
   readonly expectsHeader: ExpectsProxyHeader | undefined;
@@ -47,8 +47,7 @@ export interface EntranceEffects {
 export class Entrance implements ArrivalEffects {
   /** The `net.Server`, `tls.Server` or server of the network. */
   readonly server: Server;
-  readonly #options: EntranceOptions;
-  readonly #settings: Settings;
+  readonly #settings: EntranceSettings;
   readonly #effects: EntranceEffects;
   /** Sockets that are not through. */
   readonly #arrivals = new Map<Socket, Arrival>();
@@ -56,12 +55,11 @@ export class Entrance implements ArrivalEffects {
   #encrypt: ((socket: Socket) => void) | undefined;
 
   /** @throws IC_ERR_OPTION for TLS options that Node refuses */
-  constructor(options: EntranceOptions, settings: Settings, effects: EntranceEffects) {
-    this.#options = options;
+  constructor(settings: EntranceSettings, effects: EntranceEffects) {
     this.#settings = settings;
     this.#effects = effects;
     this.server = this.#createServer();
-    this.server.maxConnections = options.maxConnections;
+    this.server.maxConnections = settings.maxConnections;
     // Node tells no address for a Unix socket.
     this.server.on('drop', (data?: DropArgument) => {
       effects.onDrop({ address: data?.remoteAddress, port: data?.remotePort });
@@ -90,8 +88,7 @@ export class Entrance implements ArrivalEffects {
   }
 
   #createServer(): Server {
-    const { tls } = this.#options;
-    const { network } = this.#settings;
+    const { tls, network } = this.#settings;
     const onSocket = (socket: Socket): void => this.#onSocket(socket);
     if (network !== undefined) return network.createServer(onSocket);
     if (tls !== undefined) return this.#createTlsServer(tls);
@@ -124,7 +121,7 @@ export class Entrance implements ArrivalEffects {
 
   #onSocket(socket: Socket): void {
     const { remoteAddress: address, remotePort: port } = socket;
-    const isProxied = this.#options.expectsHeader?.(address) ?? false;
+    const isProxied = this.#settings.expectsHeader?.(address) ?? false;
     const isEncrypted = this.#encrypt !== undefined;
     if (!isProxied && !isEncrypted) {
       return this.#effects.onSocket({ socket, source: { address, port }, patience: undefined });

@@ -1,0 +1,164 @@
+/**
+ * One socket of a listener until there is a connection on it: the dialer introduces itself and is judged. Then it goes on
+ * with the connection that it names, or begins a new one, or is refused.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import {
+  type ConnectionMachine,
+  type Failure,
+  type Greeting,
+  type ListenerEffects,
+  ListenerHandshake,
+} from '../../protocol/index.js';
+import { Code, EMPTY, TOKEN_LENGTH } from '../../wire/index.js';
+import { type Peer, peerOf, type PeerSource } from '../common/peer.js';
+import { Driver, type IntroductionEffects } from '../socket/driver.js';
+import type { Entrant } from '../socket/entrance.js';
+import type { Stranger } from '../socket/stranger.js';
+import { Connection } from './connection.js';
+import { Handshake } from './handshake.js';
+import type { ListenerSettings } from './listener-options.js';
+import { identityOf, type Resumables } from './resumables.js';
+
+/** What an admission uses of its listener. */
+export interface AdmissionContext {
+  readonly settings: ListenerSettings;
+  readonly resumables: Resumables;
+  /** Whether the listener takes no new connections. */
+  isDraining(): boolean;
+  /** Has the application judge the dialer. */
+  judge(handshake: Handshake): void;
+}
+
+/** What an admission tells its listener. */
+export interface AdmissionEffects {
+  /** A new connection is established. */
+  onConnection(connection: Connection, identity: string): void;
+  /** There is no connection, because the socket did not speak Interconnect or did not go on. */
+  onStranger(stranger: Stranger): void;
+  /** The socket is gone. */
+  onSocketClosed(admission: Admission): void;
+}
+
+export class Admission implements ListenerEffects, IntroductionEffects {
+  readonly #socket: Socket;
+  readonly #source: PeerSource;
+  readonly #context: AdmissionContext;
+  readonly #effects: AdmissionEffects;
+  readonly #handshake: ListenerHandshake;
+  readonly #driver: Driver;
+  /** The dialer, once it has introduced itself. */
+  #peer: Peer | undefined;
+  /** Who the dialer is, as the judgement has found. */
+  #principal = '';
+  /** The new connection, once it begins. */
+  #connection: Connection | undefined;
+
+  constructor(
+    { socket, source, patience }: Entrant,
+    context: AdmissionContext,
+    effects: AdmissionEffects,
+  ) {
+    this.#socket = socket;
+    this.#source = source;
+    this.#context = context;
+    this.#effects = effects;
+    const { limits, agent, handshakeTimeout, clock, scope, resumeTimeout } = context.settings;
+    const greeting = { limits, agent, data: EMPTY, canResume: resumeTimeout > 0 };
+    this.#handshake = new ListenerHandshake(this, greeting);
+    const settings = { handshake: this.#handshake, handshakeTimeout, patience };
+    this.#driver = new Driver(socket, settings, clock, this, scope);
+    socket.on('close', () => effects.onSocketClosed(this));
+  }
+
+  /** Refuses the dialer because the listener drains. Does nothing if there is a connection. */
+  refuse(reason: string): void {
+    this.#handshake.refuse(Code.DRAINING, reason, EMPTY);
+  }
+
+  /** Ends the socket, with the connection on it if there is one. */
+  close(reason: string): void {
+    this.refuse(reason);
+    this.#driver.machine.close(Code.OK, '', EMPTY, this.#context.settings.clock.now());
+  }
+
+  // What the handshake asks for.
+
+  handshake(hello: Greeting): void {
+    const peer = peerOf(
+      this.#socket,
+      hello.agent,
+      this.#context.settings.target.path,
+      this.#source,
+    );
+    this.#peer = peer;
+    // [IC-17.15]
+    this.#context.judge(
+      new Handshake(hello.data, peer, this.#handshake, (data, principal) => {
+        this.#admit(hello, peer, data, principal);
+      }),
+    );
+  }
+
+  begin(): ConnectionMachine {
+    this.#connection = new Connection(this.#context.settings, this.#principal);
+    return this.#connection.machine;
+  }
+
+  open(_machine: ConnectionMachine, hello: Greeting): void {
+    const connection = this.#connection;
+    const peer = this.#peer;
+    if (connection === undefined || peer === undefined) {
+      throw new Error('A connection is established, and it has not begun.');
+    }
+    connection.continuity.onOpen(this.#driver, hello, peer);
+    this.#effects.onConnection(connection, identityOf(peer, this.#principal));
+  }
+
+  // What the driver tells.
+
+  onFailed(failure: Failure | undefined): void {
+    const stranger = failure && strangerOf(failure, this.#source);
+    if (stranger !== undefined) this.#effects.onStranger(stranger);
+  }
+
+  /** The dialer may go on with the connection that it names, or begins a new one. */
+  #admit(hello: Greeting, peer: Peer, data: Buffer, principal: string): void {
+    const { settings, resumables } = this.#context;
+    const { clock, resumeTimeout: ttl } = settings;
+    const handshake = this.#handshake;
+    const now = clock.now();
+    // The dialer gave up while it was judged.
+    if (!handshake.isJudging) return;
+    this.#principal = principal;
+    // Only if both sides offer it. [IC-17.21]
+    const resume = hello.canResume && ttl > 0 ? hello.resume : undefined;
+    // [IC-17.16]
+    const former = resume && resumables.find(resume.token, identityOf(peer, principal));
+    if (resume !== undefined && former?.machine.canResume(resume.received) === true) {
+      former.continuity.takeOver(this.#driver);
+      handshake.resume(former.machine, data, now);
+      return former.continuity.onResumed(this.#driver, hello, peer);
+    }
+    if (this.#context.isDraining()) return this.refuse(SHUTTING_DOWN);
+    // The former is left as it is: a late HELLO must not end what works. [IC-17.27] [IC-17.29]
+    const code = resume && (former === undefined ? Code.RESUME_UNKNOWN : Code.RESUME_GAP);
+    // [IC-17.2]
+    const token = ttl > 0 ? { token: randomBytes(TOKEN_LENGTH), ttl } : undefined;
+    handshake.accept(data, token, code, now);
+  }
+}
+
+/** Whether the operator is to know of the socket that has no connection. */
+function strangerOf(
+  { message, speaker, awaited }: Failure,
+  source: PeerSource,
+): Stranger | undefined {
+  if (speaker !== undefined) return { ...source, kind: speaker.kind, message };
+  // A silent socket concerns nobody, and the application knows its own judgement.
+  return awaited === 'rest' ? { ...source, kind: 'unfinished', message } : undefined;
+}
+
+/** @internal What a dialer is told while the listener drains. */
+export const SHUTTING_DOWN = 'The listener is shutting down.';
