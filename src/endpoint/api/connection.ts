@@ -131,7 +131,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   readonly #settings: Settings;
   /** Sessions of this side, to be opened again where the other side begins anew. */
   readonly #sessions = new Set<Session>();
-  /** Those that `createSession` waits for, and with how much patience. */
+  /** The sessions that `createSession` waits for, each with the patience of its call. */
   readonly #awaited = new Map<Session, WhenOffline | undefined>();
   #peer: Peer | undefined;
   #data: Buffer = EMPTY;
@@ -256,7 +256,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const meta: Meta = metadata === undefined ? {} : { metadata: toEntries(metadata) };
     const timeout = deadlineOf(options.timeout, this.#settings.sessionTimeout, 0);
     const machine = this.machine.openSession({ name, meta, data: payload, timeout });
-    // The other side drains; or, within the 'close' of another session, the connection is over and has not said so.
+    // The other side drains, or the connection is about to end: a 'close' listener of another session runs.
     if (machine.state === 'CLOSED') {
       throw this.machine.peerDrains ? errorOf(DRAINING) : closedError();
     }
@@ -371,7 +371,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       onAttached: (how, driver, greeting, peer) => this.#onAttached(how, driver, greeting, peer),
       onDetached: (failure) => {
         const error = failure && errorOf(failure);
-        // One that is sent elsewhere may find another socket at once.
+        // If the other side drains, another socket may be there at once.
         if (failure !== undefined) this.#outage.begin(withoutPeriod(failure.message), error);
         this.#roundTrips.fail(error ?? errorOf(PING_LOST));
         if (!this.#isDraining) this.#toStatus('detached');
@@ -415,7 +415,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       if (!this.#isDraining) this.#toStatus('open');
       return this.#context.guard(() => this.emit('open'));
     }
-    // They were on their way on a socket that this one has superseded.
+    // These pings were under way on the former socket.
     this.#roundTrips.fail(errorOf(PING_LOST));
     if (!this.#isDraining) this.#toStatus('open');
     this.#context.guard(() => this.emit(how === 'resumed' ? 'resume' : 'renew'));
@@ -439,7 +439,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return least;
   }
 
-  /** Whoever only tried to connect, and has been told that it failed, need not keep the process alive. */
+  /** A connection that never was open, and for which nothing waits, does not keep the process alive. */
   #isWanted(): boolean {
     if (this.continuity.wasAttached || !this.#outage.isOffline) return true;
     let isWanted = this.#awaited.size > 0;
@@ -447,7 +447,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return isWanted;
   }
 
-  /** Of a connection that never was one, the very error of its attempts. */
+  /** The error that the connection ends with. If it never was open, this is the error of its attempts itself. */
   #endOf(failure: Failure): InterconnectError {
     const { cause } = failure;
     return isInterconnectError(cause) && !this.continuity.wasAttached ? cause : errorOf(failure);

@@ -43,11 +43,11 @@ export function outcomeOf(
   }
   const code = meta.code ?? Code.FAILED;
   const reason = meta.text ?? '';
-  const late = LATE[code];
-  if (late === undefined) return { accepted: false, code, reason, data, metadata };
+  const none = NO_OUTCOME[code];
+  if (none === undefined) return { accepted: false, code, reason, data, metadata };
   // The other side's clock ran out before ours, or its library cancelled: there is no outcome.
   const message = `The other side gave no outcome for a message of ${quote(session, 256)}: ${saidAs(code, reason)}`;
-  return new InterconnectError(late.code, message, { ...late, status: code, reason });
+  return new InterconnectError(none.code, message, { ...none, status: code, reason });
 }
 
 /** @internal Whether the other side refused the message because it drains: it can go elsewhere. */
@@ -55,7 +55,7 @@ export function isRefusedUnseen(type: number, { code }: Meta): boolean {
   return type === FrameType.REJECT && code === Code.MESSAGE_DRAINING;
 }
 
-/** @internal A rejection, where only an error can tell it. */
+/** @internal A rejection as an error, for a caller who gets no `Outcome`. */
 export function rejectedError(outcome: Outcome & { accepted: false }): InterconnectError {
   const { code, reason, data } = outcome;
   const message = `The other side rejected the message: ${saidAs(code, reason)}.`;
@@ -75,7 +75,7 @@ function executedBy(code: number): Executed {
   return kind === 0x05 || kind >= 0x80 ? 'yes' : 'maybe';
 }
 
-const LATE: Readonly<
+const NO_OUTCOME: Readonly<
   Record<number, { code: 'IC_ERR_TIMEOUT' | 'IC_ERR_CANCELLED'; executed: 'no' | 'maybe' }>
 > = {
   [Code.EXPIRED]: { code: 'IC_ERR_TIMEOUT', executed: 'no' },

@@ -16,7 +16,7 @@ import { isRefusedUnseen, type Outcome, outcomeOf } from './outcome.js';
 import type { Route } from './route.js';
 import { cancelledAfter, isConnectionsFault, withLimits } from './send-failures.js';
 
-/** @internal What of the options of a `send` concerns it after it was sent. */
+/** @internal The options of a `send` that still matter after the message was sent. */
 export interface PendingOptions {
   readonly timeout?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -33,13 +33,13 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
   readonly #options: PendingOptions;
   #machine: SessionMachine | undefined;
   #unlisten: (() => void) | undefined;
-  /** On a connection before, its handler may have run: no failure after that takes it back. */
+  /** The handler may have run on a former connection. No later failure takes that back. */
   #mayHaveRun = false;
-  /** That of the send, for its `onItem`. */
+  /** The async scope of the caller of `send`, for `onItem`. */
   #scope: AsyncResource | undefined;
-  /** Made when the answer turns out to be a stream. */
+  /** Made if the answer is a stream. */
   #delivery: ItemDelivery | undefined;
-  /** It has an outcome, while items may still be there to take. */
+  /** Whether there is an outcome. Items may still be there to take. */
   #isSettled = false;
 
   /** Without a deadline: whoever makes the message sets that. `copied`: nobody else holds the payload. */
@@ -81,12 +81,12 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     return this.takeItem(this.#route.context.now());
   }
 
-  /** Nobody takes the rest of the answer. */
+  /** Gives the rest of the answer up. */
   abandon(error: unknown): void {
     this.#unlisten?.();
     this.#reject(error);
     this.#machine?.sender.cancel(this);
-    // What lies unread would hold its credit for ever.
+    // Unread items would hold their credit for ever.
     this.replyItems?.drop();
   }
 
@@ -139,16 +139,16 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     else this.#machine?.sender.cancel(this);
   }
 
-  /** Whether the handler ran, on any connection. */
+  /** Whether the handler ran, on this connection or on a former one. */
   #inAll(executed: Executed): Executed {
     return executed === 'no' && this.#mayHaveRun ? 'maybe' : executed;
   }
 
-  /** Whether there is another connection to send it on, and it does no harm to do so. */
+  /** Whether there is another connection to send the message on, and that does no harm. */
   #mayGoAgain(failure: Failure): boolean {
     const { signal, idempotent } = this.#options;
     if (this.#route.machine === this.#machine || signal?.aborted === true) return false;
-    // Its taker would get the first items twice.
+    // Whoever takes the items would get the first ones twice.
     if (this.#delivery !== undefined) return false;
     return isConnectionsFault(failure) && (failure.executed === 'no' || idempotent === true);
   }

@@ -1,6 +1,6 @@
 /**
- * What becomes of an error that a listener or a callback of the application threw: the application is
- * told, and the library goes on. Thrown on, it would end the process, or leave others waiting for ever.
+ * Reports an error that a listener or a callback of the application threw. The application is told, and the library
+ * goes on: a further throw would end the process, or leave other callers waiting for ever.
  */
 import { messageOf, stackOf } from '../common/words.js';
 

@@ -1,4 +1,4 @@
-/** Connections of a listener that their dialers can come back to, by what was given to them for that. */
+/** The connections of a listener that their dialers can resume, by the tokens that the dialers were given. */
 import { timingSafeEqual } from 'node:crypto';
 import type { Connection } from './connection.js';
 import type { Peer } from '../common/peer.js';
@@ -20,7 +20,7 @@ export class Resumables {
     this.#entries.set(keyOf(token), { connection, token, identity });
   }
 
-  /** Who asks must have the whole token, and be who it was given to; nothing tells which of the two was wrong. [IC-17.28] */
+  /** The dialer must have the whole token and the same identity. No answer tells which of the two was wrong. [IC-17.28] */
   find(token: Buffer, identity: string): Connection | undefined {
     const entry = this.#entries.get(keyOf(token));
     if (entry === undefined || entry.connection.isOver) return undefined;
@@ -33,7 +33,7 @@ export class Resumables {
     this.#entries.delete(keyOf(token));
   }
 
-  /** The one without a socket that came first. */
+  /** The oldest connection without a socket. */
   oldestDetached(): Connection | undefined {
     for (const { connection } of this.#entries.values()) {
       if (connection.status === 'detached') return connection;
@@ -42,7 +42,7 @@ export class Resumables {
   }
 }
 
-/** Who a dialer is: its certificate, and what the judgement of its handshake found. */
+/** The identity of a dialer: its certificate, and the principal that its handshake was accepted with. */
 export function identityOf({ certificate }: Peer, principal: string): string {
   return `${certificate?.fingerprint256 ?? ''} ${principal}`;
 }

@@ -1,7 +1,7 @@
 /**
- * The round trips that an application asks for. One PING is on its way at a time, for all who asked before it was sent: who asks
- * meanwhile waits for the next one. A PING upon a PING that is not answered costs the other side's flood budget, and more than
- * that allows would end the connection.
+ * The round trips that an application asks for. One PING is under way at a time, for all callers who asked before it was
+ * sent. Later callers wait for the next PING. Each PING beside an unanswered one costs the other side's flood budget, and
+ * the connection ends when that is used up.
  */
 import type { InterconnectError } from '../common/errors.js';
 
@@ -12,9 +12,9 @@ interface Waiter {
 
 export class RoundTrips {
   readonly #send: (done: (milliseconds: number) => void) => void;
-  /** Those who wait for the PONG that is to come. */
+  /** The callers who wait for the PONG of the PING that is under way. */
   #asked: readonly Waiter[] = [];
-  /** Those who have asked since its PING was sent. */
+  /** The callers who have asked since that PING was sent. */
   #waiting: Waiter[] = [];
 
   /** `send` sends a PING, and calls back with the time until its PONG; it throws if there is no socket. */
@@ -30,7 +30,7 @@ export class RoundTrips {
     });
   }
 
-  /** The socket is gone, and the PONG with it. Who waits for the next PING is told if that cannot be sent either. */
+  /** The socket is gone, and the PONG with it. If the next PING cannot be sent, its callers are told that as well. */
   fail(error: InterconnectError): void {
     const asked = this.#asked;
     this.#asked = [];
@@ -52,7 +52,7 @@ export class RoundTrips {
   }
 
   #end(asked: readonly Waiter[], milliseconds: number): void {
-    // That of a socket that was lost has failed already.
+    // This PONG came on a socket that was lost: its callers have been told already.
     if (this.#asked !== asked) return;
     this.#asked = [];
     for (const { resolve } of asked) resolve(milliseconds);

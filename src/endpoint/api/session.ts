@@ -112,12 +112,12 @@ export class Session extends EventEmitter<SessionEvents> {
     machine.listener = this.#listener(machine);
   }
 
-  /** @internal What carries it at the moment. */
+  /** @internal The machine of the session on the current connection. */
   get machine(): SessionMachine {
     return this.#machine;
   }
 
-  /** @internal Another connection takes the place of its own: it is opened again there. */
+  /** @internal Another connection takes the place of this session's: the session is opened again there. */
   move(connection: ConnectionMachine): void {
     if (this.status !== 'opening' && this.status !== 'open') return;
     const { name, openMeta, openData, state } = this.#machine;
@@ -194,7 +194,7 @@ export class Session extends EventEmitter<SessionEvents> {
       if (onItem !== undefined) checkOnItem(onItem, oneWay);
       if (this.context.isOver) return reject(closedError());
       const payload = toBuffer(data, 'A message');
-      const copied = oneWay === true && payload.length <= LARGEST_COPY;
+      const copied = oneWay === true && payload.length <= ONE_WAY_COPY_LIMIT;
       const message = new PendingSend(
         this,
         copied ? Buffer.from(payload) : payload,
@@ -253,7 +253,7 @@ export class Session extends EventEmitter<SessionEvents> {
       checkOnItem(onItem, oneWay);
       message = this.#streaming(data, options, onItem !== undefined);
     } catch (error) {
-      // What the floor above has claimed is this message's to end.
+      // The floor above has claimed the stream, and this message must end it.
       if (data instanceof ItemSource) data.end().catch(() => undefined);
       throw error;
     }
@@ -266,7 +266,7 @@ export class Session extends EventEmitter<SessionEvents> {
     if (whenOffline !== undefined) patienceOf(whenOffline);
     const payload = isItems(data) ? EMPTY : toBuffer(data, 'A message');
     const meta = metadata === undefined ? EMPTY : encodeMeta({ metadata: toEntries(metadata) });
-    // Last of all: a claimed stream is to be read, or ended.
+    // Last of all, because a claimed stream must be read or ended.
     const source = isItems(data) ? sourceOf(data) : undefined;
     return new StreamingSend(this, payload, meta, { source, takesItems, whenOffline });
   }
@@ -295,7 +295,7 @@ export class Session extends EventEmitter<SessionEvents> {
         this.context.guard(() => this.emit('timeout', message));
       },
       onClosed: (failure) => {
-        // One that it has left behind.
+        // The session may have moved to another connection before.
         if (machine === this.#machine) this.#onClosed(failure);
       },
     };
@@ -315,7 +315,7 @@ export class Session extends EventEmitter<SessionEvents> {
 
   #handlerFailed(error: unknown, subject: unknown): void {
     if (subject instanceof Message) {
-      // It let itself be stopped by what `signal` or `body` told it: that is no fault.
+      // The handler stopped because `signal` or `body` told it to: that is no fault.
       if (error !== undefined && error === subject.abortError) {
         return subject.refuse(Code.CANCELLED_RUNNING, 'The handler was stopped.');
       }
@@ -337,7 +337,7 @@ function sourceOf(items: Items): ItemSource<Bytes> {
   return items instanceof ItemSource ? (items as ItemSource<Bytes>) : new ItemSource(items);
 }
 
-/** For a message with a stream, or one that takes it. */
+/** Checks the options of a message with a stream, or of one that takes a stream. */
 function checkOnItem(onItem: unknown, oneWay: boolean | undefined): void {
   if (oneWay === true) {
     throw optionError(
@@ -358,8 +358,8 @@ const STATUSES = {
   CLOSED: 'closed',
 } as const;
 const NO_OPTIONS: SendOptions = {};
-/** One-way messages up to so many bytes are copied, so that their sender need not wait for the other side. */
-const LARGEST_COPY = 64 * 1024;
+/** Bytes. A one-way message of at most that is copied, so that its sender need not wait for the other side. */
+const ONE_WAY_COPY_LIMIT = 64 * 1024;
 const SESSION_CODES = [
   Code.NO_SUCH_SESSION,
   Code.SESSION_FORBIDDEN,

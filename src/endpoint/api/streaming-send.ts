@@ -26,11 +26,11 @@ import {
   withLimits,
 } from './send-failures.js';
 
-/** How long one side waits: until an instant, or so long without progress. */
+/** How long one side waits: until an instant, or for some milliseconds without progress. */
 export interface Timing {
   readonly deadline: number;
   readonly patience: number;
-  /** The limit for the whole message, where it has one of its own. */
+  /** The limit of the whole message, if the message has one of its own. */
   readonly timeout: number | undefined;
 }
 
@@ -45,7 +45,7 @@ export interface StreamingOptions {
 }
 
 export class StreamingSend implements FedStream, DeliveredMessage {
-  /** Told when an item can be taken, or `result` is there. */
+  /** Called when an item can be taken, or `result` is there. */
   onChange: () => void = () => undefined;
   readonly #route: Route;
   readonly #options: StreamingOptions;
@@ -53,11 +53,11 @@ export class StreamingSend implements FedStream, DeliveredMessage {
   #message: StreamedMessage;
   readonly #feeder: Feeder | undefined;
   #result: { readonly outcome: Outcome } | { readonly error: unknown } | undefined;
-  /** The one that it was sent on. */
+  /** The session that the newest message was sent in. */
   #machine: SessionMachine | undefined;
   #unlisten: (() => void) | undefined;
   #timeout: number | undefined;
-  /** Why the request has no items: told with what the protocol knows of the message. */
+  /** Why the request has no items. The caller is told when the protocol has said whether the handler ran. */
   #unreadable: UnreadableSource | undefined;
 
   constructor(route: Route, payload: Buffer, meta: Buffer, options: StreamingOptions) {
@@ -67,7 +67,7 @@ export class StreamingSend implements FedStream, DeliveredMessage {
     if (options.source !== undefined) this.#feeder = new Feeder(options.source, this);
   }
 
-  /** What became of it, while items may still be there to take. */
+  /** How the message ended. Items may still be there to take. */
   get result(): { readonly outcome: Outcome } | { readonly error: unknown } | undefined {
     return this.#result;
   }
@@ -99,7 +99,7 @@ export class StreamingSend implements FedStream, DeliveredMessage {
       this.onChange = () => {
         const result = this.#result;
         if (result !== undefined && 'error' in result) {
-          // What lies unread would hold its credit for ever.
+          // Unread items would hold their credit for ever.
           this.#message.replyItems?.drop();
           return reject(result.error);
         }
@@ -113,7 +113,7 @@ export class StreamingSend implements FedStream, DeliveredMessage {
     });
   }
 
-  /** Gives the rest up; `error` is what whoever still waits is told. */
+  /** Gives the rest up. A caller who still waits gets `error`. */
   abandon(error: unknown): void {
     const result = this.#result;
     if (result === undefined || 'outcome' in result) this.#end({ error });
@@ -121,7 +121,7 @@ export class StreamingSend implements FedStream, DeliveredMessage {
     this.#message.replyItems?.drop();
   }
 
-  /** The items are read: its signal has no meaning any more. */
+  /** All items are read: the signal has no meaning any more. */
   finish(): void {
     this.#unlisten?.();
     this.#unlisten = undefined;
@@ -188,7 +188,7 @@ export class StreamingSend implements FedStream, DeliveredMessage {
     else this.#end({ error: errorOf(refusal) });
   }
 
-  /** Whether there is another connection to send it on, and nothing of it has been used. */
+  /** Whether there is another connection to send the message on, and no item has been asked for. */
   #mayGoAgain(failure: Failure): boolean {
     if (this.#route.machine === this.#machine || this.#feeder?.isTouched === true) return false;
     return isConnectionsFault(failure) && failure.executed === 'no';

@@ -8,9 +8,9 @@ export function whenAborted(signal: AbortSignal, cancel: () => void): () => void
   return () => signal.removeEventListener('abort', cancel);
 }
 
-/** Many may share a signal, a shutdown's say; Node would warn of a leak from the eleventh on. */
+/** Many messages may share one signal, such as that of a shutdown. Node would warn of a leak from the eleventh on. */
 function allowListeners(signal: AbortSignal): void {
-  // One that is not Node's own counts for itself; asking it would throw, with a stack, per message.
+  // A signal that is not Node's own counts its listeners itself. To ask it would throw an error per message.
   if (Object.prototype.toString.call(signal) !== '[object AbortSignal]') return;
   if (getMaxListeners(signal) !== Infinity) setMaxListeners(Infinity, signal);
 }

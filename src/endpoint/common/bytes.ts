@@ -10,7 +10,7 @@ import {
 import { optionError } from './errors.js';
 import { checkObject } from './checks.js';
 
-/** What may be sent. A string must be encoded by who sends it: the library moves bytes. */
+/** What may be sent. The library moves bytes: encode a string before you send it. */
 export type Bytes = Uint8Array | ArrayBuffer | DataView;
 
 /**
@@ -61,7 +61,7 @@ export function toEntries(metadata: Metadata): [string, string][] {
         `The metadata name ${quote(name, 32)} must have 1 to ${MAX_METADATA_NAME} bytes.`,
       );
     }
-    const flaw = flawOf(name) ?? flawOf(value);
+    const flaw = unsendableIn(name) ?? unsendableIn(value);
     if (flaw !== undefined) {
       throw optionError(
         `The metadata entry ${quote(name, 32)} contains ${flaw}, which is not allowed.`,
@@ -77,8 +77,8 @@ export function toEntries(metadata: Metadata): [string, string][] {
   return entries;
 }
 
-/** What the wire has no form for: found here, before anything is begun that its writer would then break off. */
-export function flawOf(text: string): string | undefined {
+/** The part of a text that the wire has no form for, if there is one. Found before anything is begun. */
+export function unsendableIn(text: string): string | undefined {
   if (text.includes('\0')) return 'U+0000';
   return /\p{Cs}/u.test(text) ? 'half of a surrogate pair' : undefined;
 }

@@ -1,13 +1,13 @@
-/** Which wire codes an application may give, and what it may say with them. */
+/** Checks of the wire codes that an application gives, and of the reasons beside them. */
 import { codeName } from '../../wire/index.js';
-import { flawOf } from './bytes.js';
+import { unsendableIn } from './bytes.js';
 import { optionError } from './errors.js';
 import { inspectShort } from './words.js';
 
 /** From here on, codes are the application's own. */
 const FIRST_APPLICATION_CODE = 0x8000;
 
-/** @throws IC_ERR_OPTION where the code is neither one of `allowed` nor an application's own. */
+/** @throws IC_ERR_OPTION if the code is neither one of `allowed` nor an application's own. */
 export function checkCode(code: number, allowed: readonly number[], where: string): void {
   // [IC-13.2]
   const own = Number.isInteger(code) && code >= FIRST_APPLICATION_CODE && code <= 0xffff;
@@ -18,12 +18,12 @@ export function checkCode(code: number, allowed: readonly number[], where: strin
   );
 }
 
-/** @throws IC_ERR_OPTION where the words do not fit into the frame. */
+/** @throws IC_ERR_OPTION if the reason does not fit into the frame. */
 export function checkReason(reason: string, limit: number): string {
   if (typeof reason !== 'string')
     throw optionError(`A reason must be a string, and is ${inspectShort(reason)}.`);
   const size = Buffer.byteLength(reason);
-  if (size > limit || flawOf(reason) !== undefined) {
+  if (size > limit || unsendableIn(reason) !== undefined) {
     throw optionError(
       `A reason of ${size} bytes must have at most ${limit}, without U+0000 and halves of surrogate pairs. Put the rest into the data.`,
     );

@@ -7,7 +7,7 @@ import {
 } from '../../protocol/index.js';
 import { MAX_AGENT } from '../../wire/index.js';
 import { type Clock, systemClock } from './clock.js';
-import { flawOf } from './bytes.js';
+import { unsendableIn } from './bytes.js';
 import { optionError } from './errors.js';
 import { checkNetwork, type Network } from './network.js';
 import { EndpointClock } from './endpoint-clock.js';
@@ -106,7 +106,7 @@ export function resolveOptions(options: EndpointOptions, scope: Scope = OUTSIDE)
   };
   checkWindows(limits);
   const agent = options.agent ?? '';
-  if (typeof agent !== 'string' || Buffer.byteLength(agent) > MAX_AGENT || flawOf(agent)) {
+  if (typeof agent !== 'string' || Buffer.byteLength(agent) > MAX_AGENT || unsendableIn(agent)) {
     throw optionError(
       `agent must be a string of at most ${MAX_AGENT} bytes without U+0000 and halves of surrogate pairs.`,
     );
@@ -140,7 +140,7 @@ function checkWindows({ maxFrame, maxMessage, sessionBytes, connectionBytes }: L
       `sessionWindow (${sessionBytes}) must be at least maxFrameSize (${maxFrame}), or a frame never fits.`,
     );
   }
-  const beside = Math.max(maxFrame, SMALL_SHARE);
+  const beside = Math.max(maxFrame, BESIDE_MESSAGE);
   if (connectionBytes < maxMessage + beside) {
     throw optionError(
       `connectionWindow (${connectionBytes}) must be at least ${maxMessage + beside}, which is ` +
@@ -152,7 +152,7 @@ function checkWindows({ maxFrame, maxMessage, sessionBytes, connectionBytes }: L
 const KIB = 1024;
 const MAX_BYTES = 2 ** 30;
 /** What a window holds beside a message: its fields, and a small frame of a settlement. */
-const SMALL_SHARE = 32 * KIB;
+const BESIDE_MESSAGE = 32 * KIB;
 /** A window holds a message and one frame more. */
 const MAX_MESSAGE = MAX_BYTES - 1024 * KIB;
 const MAX_MILLISECONDS = 2 ** 31 - 1;

@@ -64,12 +64,12 @@ export class OutageWatch {
   readonly #effects: OutageEffects;
   /** Milliseconds that a call without a `whenOffline` of its own waits. */
   readonly #patience: number;
-  /** The least of all that calls have ever asked for: at the beginning of an outage, nobody is asked. */
+  /** The least patience that a call has ever had. An outage begins with this, because nobody knows the calls by then. */
   #leastPatience: number;
   #since: number | undefined;
   #error: InterconnectError | undefined;
   #reason = '';
-  /** No attempt of all has failed yet: who does not want to wait waits for that. */
+  /** No attempt has ended yet. A call without patience waits until the first attempt has failed. */
   #isUntried = false;
   #isOffline = false;
   /** One for all calls: for those with the least patience. */
@@ -94,39 +94,39 @@ export class OutageWatch {
     return this.#isOffline;
   }
 
-  /** There has not been a socket yet. */
+  /** There has been no socket yet: the first outage begins. */
   beginUntried(): void {
     this.#isUntried = true;
     this.begin('the first attempt has not ended yet', undefined);
     this.watch();
   }
 
-  /** There is no socket from now on. `watch` is to follow when all have been told. */
+  /** There is no socket from now on. Call `watch` when the listeners have been told. */
   begin(reason: string, error: InterconnectError | undefined): void {
     this.#reason = reason;
     this.#error = error;
     this.#since ??= this.#clock.now();
   }
 
-  /** All addresses have been tried in vain. For a connection that was sent elsewhere, the outage begins with this. */
+  /** All addresses have been tried in vain. If the other side drains, the outage begins here. */
   onRoundFailed({ reason, error }: DialFailure): void {
     this.#isUntried = false;
     this.begin(reason, error);
   }
 
-  /** Fails whoever does not wait any longer, now and as time passes. */
+  /** Fails the calls whose patience is over, now and as time passes. */
   watch(): void {
     if (!this.#isOffline) this.#watch(this.#leastPatience);
   }
 
-  /** There is a socket, or nobody wants one any more. */
+  /** There is a socket, or the connection is over. */
   end(): void {
     this.#unset();
     this.#since = this.#error = undefined;
     this.#isUntried = this.#isOffline = false;
   }
 
-  /** Why a call fails at once, if it does. A call that may wait is known from here on. */
+  /** Why a call fails at once, if it does. If the call may wait, its patience counts from here on. */
   refusal(whenOffline: WhenOffline | undefined): Failure | undefined {
     if (whenOffline === undefined && this.#since === undefined) return undefined;
     const patience = this.patienceOf(whenOffline);
@@ -145,7 +145,7 @@ export class OutageWatch {
     return whenOffline === undefined ? this.#patience : patienceOf(whenOffline);
   }
 
-  /** What a call fails with. */
+  /** The failure of a call. */
   get failure(): Failure {
     return { kind: 'offline', executed: 'no', message: `${this.sentence}.`, cause: this.#error };
   }
@@ -186,7 +186,7 @@ export class OutageWatch {
     if (patience >= this.#patience && !this.#isOffline) {
       this.#isOffline = true;
       this.#effects.onOffline(errorOf(failure));
-      // Whoever heard of it may have closed the connection.
+      // An 'offline' listener may have closed the connection.
       if (this.#since === undefined) return;
     }
     const next = this.#effects.giveUp(patience, failure);

@@ -32,18 +32,18 @@ export interface ReconnectSettings extends Delays {
 export type Occasion =
   /** The socket is lost. `hasProgressed`: since the loss before, one side has acknowledged frames of the other. */
   | { readonly kind: 'lost'; readonly hasProgressed: boolean }
-  /** The other side says that somebody else goes on with this connection. */
+  /** The other side says that another socket goes on with this connection. */
   | { readonly kind: 'superseded' }
-  /** The other side drains: the address of the moment is about to be gone. */
+  /** The other side drains: the current address is about to be gone. */
   | { readonly kind: 'drained' };
 
-/** @internal What becomes of the attempts. */
+/** @internal What a reconnector reports, and asks of the connection. */
 export interface ReconnectEffects extends DialEffects {
   /** Whether it is worth keeping the process alive for the next attempt. */
   isWanted(): boolean;
   /** All addresses have failed, and another round follows after a pause, unless `onGivenUp` does. */
   onRoundFailed(failure: DialFailure): void;
-  /** It is of no use to go on. */
+  /** No further attempt follows. */
   onGivenUp(failure: DialFailure): void;
 }
 
@@ -57,15 +57,15 @@ export class Reconnector {
   #pause: { readonly end: number; readonly stop: () => void } | undefined;
   /** Rounds without success, since the last one. */
   #failures = 0;
-  /** One that is taken in and thrown out again comes back ever later. */
+  /** A connection that is accepted and closed again and again is made ever later. */
   readonly #backoff: Backoff;
-  /** A drain has had its attempt without a pause, since a connection lasted. */
+  /** Whether a drain had its attempt without a pause since a connection lasted. */
   #hasMoved = false;
-  /** The other side has said that somebody else has taken this one's place. */
+  /** The other side has said that another socket has taken the place of this side's. */
   #mustKeepAway = false;
-  /** Whether the last attempt was refused for a reason that time alone does not mend. */
+  /** Whether the other side refused the last attempt. */
   #wasRefused = false;
-  /** When the socket of the moment stood; before the first, undefined. */
+  /** When the newest connection was made; undefined before the first. */
   #connectedAt: number | undefined;
   #hurriedAt = -Infinity;
 
@@ -112,7 +112,7 @@ export class Reconnector {
         return this.#keepAway(signal);
       case 'drained':
         this.#dialer.avoid();
-        // At once, but not again and again: whoever sends everybody away would be asked without end.
+        // At once, but only once: a listener that drains again and again would be asked without end.
         if (this.#hasMoved || this.#backoff.hasTried) return this.#waitLonger(signal);
         this.#hasMoved = true;
         this.#backoff.count();
@@ -120,7 +120,7 @@ export class Reconnector {
     }
   }
 
-  /** Somebody needs the connection now: a long pause ends, at most once a second. */
+  /** A call needs the connection now: ends a long pause, at most once a second. */
   hurry(): void {
     const now = this.#clock.now();
     const pause = this.#pause;
@@ -131,7 +131,7 @@ export class Reconnector {
     void this.#dial(this.#round.signal);
   }
 
-  /** Ends what is under way. */
+  /** Ends the pause or the attempt that is under way. */
   stop(): void {
     this.#pause?.stop();
     this.#pause = undefined;
@@ -144,7 +144,7 @@ export class Reconnector {
     this.#wait(this.#backoff.next(), signal);
   }
 
-  /** To come back at once would take the connection away from who has it now, and so on in turns. [IC-17.32] */
+  /** To come back at once would take the connection from the socket that has it now, and so on in turns. [IC-17.32] */
   #keepAway(signal: AbortSignal): void {
     const longest = Math.max(this.#settings.maxDelay, LEAST_ABSENCE);
     this.#mustKeepAway = true;
@@ -165,7 +165,7 @@ export class Reconnector {
     this.#pause = undefined;
     this.#mustKeepAway = false;
     const effects = this.#effects;
-    // Not when the promise resolves: by then the socket may be lost again.
+    // Called before the promise resolves: by then the socket may be lost again.
     const succeeded = (): void => {
       this.#round = undefined;
       this.#wasRefused = false;
@@ -197,7 +197,7 @@ export class Reconnector {
     const isHopeless = this.#isHopeless(failure);
     this.#wasRefused = failure.isRefusal;
     this.#effects.onRoundFailed(failure);
-    // Whoever heard of it may have closed the connection.
+    // A 'connectError' listener may have closed the connection.
     if (signal.aborted) return;
     if (!isHopeless) return this.#waitLonger(signal);
     this.#round = undefined;
@@ -206,14 +206,14 @@ export class Reconnector {
 
   #isHopeless({ error, isLasting, isRefusal }: DialFailure): boolean {
     const { attempts, firstAttempts } = this.#settings;
-    // Nothing is lost but calls that never left, and whoever made a mistake learns it at once.
+    // No call has left yet, and an application that made a mistake learns that at once.
     if (this.#connectedAt === undefined) return isLasting || this.#failures >= firstAttempts;
     if (error.code === 'IC_ERR_OPTION') return true;
     return (isRefusal && this.#wasRefused) || this.#failures >= attempts;
   }
 }
 
-/** Milliseconds of a pause that somebody who needs the connection may cut short, and between two such cuts. */
+/** Milliseconds. A call may end a pause that is longer, at most once in that time. */
 const LONG_PAUSE = 1000;
-/** Milliseconds before which nobody comes back to a connection that somebody else has taken over. */
+/** Milliseconds before this side comes back to a connection that another socket has taken over. */
 const LEAST_ABSENCE = 1000;
