@@ -1,11 +1,11 @@
-/** Addresses as they stand on a command line. */
+/** Addresses in the form that a command line gives them. */
 import { UsageError } from './usage-error.js';
 
-/** Where a socket goes. */
+/** The address that a socket connects to or listens on. */
 export type Target = { readonly host: string; readonly port: number } | { readonly path: string };
 
 /**
- * `HOST:PORT`, or `[::1]:PORT` with an address that has colons of its own.
+ * `HOST:PORT`, or `[::1]:PORT` for an IPv6 address, which has colons of its own.
  * @throws UsageError
  */
 export function parseTarget(text: string): { host: string; port: number } {
@@ -18,7 +18,7 @@ export function parseTarget(text: string): { host: string; port: number } {
 }
 
 /**
- * `[HOST:]PORT`, where the port may be 0: any free one.
+ * `[HOST:]PORT`. Port 0 stands for any free port.
  * @throws UsageError
  */
 export function parseListenTarget(text: string): { host: string; port: number } {
@@ -37,7 +37,7 @@ export function parsePort(text: string, from: number): number {
   throw new UsageError(`"${text}" is not a port: give a number from ${from} to 65535.`);
 }
 
-/** For people: `localhost:5000`, `[::1]:5000` or a path. */
+/** The address in the form that people read: `localhost:5000`, `[::1]:5000` or a path. */
 export function describeTarget(target: Target): string {
   if ('path' in target) return target.path;
   const { host, port } = target;

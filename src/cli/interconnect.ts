@@ -1,4 +1,4 @@
-/** The `interconnect` command, without a process around it. */
+/** The `interconnect` command as a function. `main.ts` connects it to the process. */
 import { parseArgs } from 'node:util';
 import { printable } from '../wire/index.js';
 import { conformance } from './conformance/command.js';
@@ -9,14 +9,14 @@ import { USAGE } from './usage.js';
 import { UsageError } from './usage-error.js';
 import { packageVersion } from './version.js';
 
-/** What surrounds the command. */
+/** The environment of the command: its output, and the signal that interrupts it. */
 export interface Surroundings extends Output {
   readonly env: NodeJS.ProcessEnv;
   /** Aborts when the user interrupts it. */
   readonly end: AbortSignal;
 }
 
-/** Resolves with the exit code: 0, 1 where a case failed, 2 where the run was not possible. */
+/** Resolves with the exit code: 0 for success, 1 if a case failed, 2 if the run was not possible. */
 export async function interconnect(
   args: readonly string[],
   surroundings: Surroundings,
@@ -31,7 +31,7 @@ export async function interconnect(
 }
 
 async function dispatch(args: readonly string[], around: Surroundings): Promise<number> {
-  // What stands behind -- belongs to somebody else.
+  // Arguments after -- belong to the command of the dialer under test.
   const dashes = args.indexOf('--');
   const own = dashes < 0 ? args : args.slice(0, dashes);
   const behind = dashes < 0 ? [] : args.slice(dashes + 1);
@@ -101,7 +101,7 @@ function runFixture(args: string[], around: Surroundings): Promise<number> {
   return fixture(values, around, around.env, around.end);
 }
 
-/** Node's message says what is wrong; the first sentence is enough. */
+/** The first sentence of Node's message says what is wrong. The rest is left out. */
 function parsed<T>(parse: () => T): T {
   try {
     return parse();

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-/** The program: standard streams, signals, exit code. */
+/** The program: connects the command to the standard streams, the signals and the exit code of the process. */
 import { interconnect } from './interconnect.js';
 
 const end = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  // Asked a second time, Node ends the process itself.
+  // The listener runs once: at a second signal, Node ends the process itself.
   process.once(signal, () => end.abort());
 }
 

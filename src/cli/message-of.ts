@@ -1,4 +1,7 @@
-/** The message of whatever was thrown; by its shape, for an error of another realm is no `instanceof Error`. */
+/**
+ * The message of any thrown value. The function looks for a property `message`, because an error of another realm is
+ * no `instanceof Error`.
+ */
 export function messageOf(error: unknown): string {
   const isError = typeof error === 'object' && error !== null && 'message' in error;
   return isError ? String(error.message) : String(error);

@@ -1,2 +1,2 @@
-/** What was asked for cannot be done: one sentence for the user, and exit code 2. */
+/** The command cannot do what the user asked for. The user sees one sentence, and the exit code is 2. */
 export class UsageError extends Error {}

@@ -1,11 +1,11 @@
-/** A dialer under test that is a program of its own. */
+/** A dialer under test that runs as a program of its own. */
 import { spawn } from 'node:child_process';
 import { UsageError } from '../usage-error.js';
 import type { StartDialer } from './dialer-subject.js';
 
 /**
- * Starts the command with INTERCONNECT_HOST and INTERCONNECT_PORT in its environment. Its exit code and
- * its output are ignored.
+ * Starts the command with INTERCONNECT_HOST and INTERCONNECT_PORT in its environment. The suite ignores the exit code
+ * and the output of the command.
  */
 export function commandDialer(command: readonly string[]): StartDialer {
   const [file = '', ...args] = command;

@@ -1,4 +1,4 @@
-/** `interconnect conformance`: what was asked for, run, and told. */
+/** `interconnect conformance`: reads the options, runs the cases and prints the results. */
 import { writeFile } from 'node:fs/promises';
 import { parseListenTarget, parseTarget } from '../address.js';
 import type { Output } from '../io.js';
@@ -21,7 +21,7 @@ import { DEFAULT_PATIENCE, DEFAULT_TIMEOUT, type Waits } from './waits.js';
 /** The options of the command, as they were typed. */
 export interface ConformanceOptions {
   readonly positionals: readonly string[];
-  /** What stands behind `--`. */
+  /** The arguments after `--`. */
   readonly command: readonly string[];
   readonly listen?: string | undefined;
   readonly path?: string | undefined;
@@ -36,11 +36,11 @@ export interface ConformanceOptions {
   readonly tls: boolean;
 }
 
-/** How a dialer under test comes about; a test has it in its own process. */
+/** Starts a dialer under test. A test starts one in its own process. */
 export type DialerStarter = (command: readonly string[]) => StartDialer;
 
 /**
- * Resolves with the exit code: 0 where no case failed, else 1.
+ * Resolves with the exit code: 0 if no case failed, else 1.
  * @throws UsageError
  */
 export async function conformance(
@@ -91,7 +91,7 @@ async function listenerUnderTest(options: ConformanceOptions): Promise<UnderTest
   const { positionals, path, command, tls } = options;
   if (command.length > 0) {
     throw new UsageError(
-      'A command behind -- is for --listen: a listener is dialled, not started.',
+      'A command after -- is for --listen: the suite dials a listener, and does not start it.',
     );
   }
   const [address, extra] = positionals;

@@ -1,14 +1,14 @@
-/** One thing that PROTOCOL.md demands, and how it is put to the test. */
+/** One demand of PROTOCOL.md, and the conversation that tests it. */
 import type { Role, Subject } from './subject.js';
 
 export interface ConformanceCase {
   /** Group and name: `malformed/M24`, `flow/obeys-opens`. */
   readonly id: string;
-  /** What happens, and what comes of it, in one sentence. */
+  /** One sentence: the situation, and the reaction that PROTOCOL.md demands. */
   readonly sentence: string;
-  /** Clauses of PROTOCOL.md that it proves: `8.1` is [IC-8.1]. */
+  /** The clauses of PROTOCOL.md that the case proves: `8.1` stands for [IC-8.1]. */
   readonly clauses: readonly string[];
-  /** What the implementation under test must be; without it, either. */
+  /** The role that the implementation under test must have. If it is absent, the case tests both roles. */
   readonly role?: Role;
   /** @throws Mismatch, Skip */
   run(subject: Subject): Promise<void>;

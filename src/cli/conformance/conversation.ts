@@ -1,4 +1,4 @@
-/** What most cases begin with: a handshake, a session, a message and its settlement. */
+/** The steps that begin most cases: a handshake, a session, a message and its settlement. */
 import {
   encodePreface,
   Flag,
@@ -14,7 +14,7 @@ import { accept, frame, open, opened, send, type FrameParts } from './octets.js'
 import type { Peer } from './peer.js';
 import type { Role, Subject } from './subject.js';
 
-/** A connection that stands. Sessions of the suite are numbered as its side of the connection must. */
+/** An open connection. The suite gives its sessions odd numbers if it dials, and even numbers if it listens. */
 export class Conversation {
   readonly peer: Peer;
   readonly role: Role;
@@ -29,7 +29,7 @@ export class Conversation {
     this.#lastSession = role === 'listener' ? -1 : 0;
   }
 
-  /** The same connection on another socket. */
+  /** The same connection, resumed on another socket. */
   on(peer: Peer): Conversation {
     const next = new Conversation(peer, this.role, this.greeting);
     next.#lastSession = this.#lastSession;
@@ -42,7 +42,7 @@ export class Conversation {
     return this.#lastSession;
   }
 
-  /** A number that only the implementation under test may give. */
+  /** A session number that only the implementation under test may use. */
   get foreignSession(): number {
     return this.role === 'listener' ? 2 : 101;
   }
@@ -60,14 +60,14 @@ export class Conversation {
     return session;
   }
 
-  /** Opens a session that the fixture leaves unanswered. */
+  /** Opens a session that the fixture neither accepts nor rejects. */
   openMute(meta: Meta = {}): number {
     const session = this.nextSession();
     this.peer.write(open(session, 't.mute', meta));
     return session;
   }
 
-  /** The settlement of a message of the suite, whole. */
+  /** Waits for the settlement of a message of the suite. Returns it with all its fragments joined. */
   async settlement(session: number, id: number): Promise<Unit> {
     const first = await this.peer.next(
       `the settlement of message ${id} of session ${session}`,
@@ -79,7 +79,7 @@ export class Conversation {
     return this.#whole(first);
   }
 
-  /** ACCEPT of a message of the suite, with this payload. */
+  /** Waits for ACCEPT of a message of the suite, with this payload. */
   async accepts(session: number, id: number, payload: Buffer | string): Promise<Unit> {
     const unit = await this.settlement(session, id);
     const expected = Buffer.from(payload);
@@ -92,7 +92,7 @@ export class Conversation {
     return unit;
   }
 
-  /** REJECT of a message of the suite, with one of the codes, or with any where none is given. */
+  /** Waits for REJECT of a message of the suite, with one of the codes. Without `codes`, any code will do. */
   async rejects(session: number, id: number, ...codes: readonly number[]): Promise<Unit> {
     const unit = await this.settlement(session, id);
     demand(unit.type === FrameType.REJECT, 'REJECT', describeUnit(unit));
@@ -107,12 +107,15 @@ export class Conversation {
     return unit;
   }
 
-  /** The next message of the implementation under test in a session, whole. */
+  /**
+   * Waits for the next message of the implementation under test in a session. Returns it with all its fragments
+   * joined.
+   */
   async message(session: number): Promise<Unit> {
     return this.#whole(await this.peer.frame(FrameType.SEND, session));
   }
 
-  /** Writes message frames, each as soon as there is credit for it. */
+  /** Writes message frames. Each frame leaves as soon as there is credit for it. */
   async deliver(frames: readonly Buffer[]): Promise<void> {
     for (const each of frames) {
       await this.room(each);
@@ -131,7 +134,7 @@ export class Conversation {
       .then(() => undefined);
   }
 
-  /** The connection is as good as ever: a new session echoes. */
+  /** Checks that the connection still works: a new session echoes a message. */
   async stillWorks(): Promise<void> {
     const session = await this.open('t.echo');
     this.peer.write(send(session, 1, { payload: 'still here' }));
@@ -139,8 +142,8 @@ export class Conversation {
   }
 
   /**
-   * Has the implementation under test open a session: `t.back`, in which it sends what comes in `own`. The
-   * suite has not answered that session yet.
+   * Makes the implementation under test open a session: `t.back`. The implementation sends into `t.back` each message
+   * that the suite sends in `own`. The suite has not answered the OPEN of `t.back` yet.
    */
   async reverse(): Promise<{ readonly own: number; readonly back: number }> {
     const own = await this.open('t.reverse');
@@ -151,7 +154,7 @@ export class Conversation {
     return { own, back: session };
   }
 
-  /** As `reverse`; the suite has accepted the session, and holds one message of it. */
+  /** As `reverse`, but the suite has accepted `t.back`, and holds one message of it. */
   async reversed(
     parts: FrameParts = { payload: 'there' },
   ): Promise<{ readonly own: number; readonly back: number }> {
@@ -178,12 +181,14 @@ export class Conversation {
   }
 }
 
-/** A unit: its first frame, with the payload of all its frames. */
+/** A message, an item or a settlement: its first frame, and the payload of all its frames. */
 export interface Unit extends Frame {
   readonly frames: readonly Frame[];
 }
 
-/** A connection with the limits of the suite. A dialer has opened its `t.echo`, and was answered. */
+/**
+ * A connection with the limits of the suite. A dialer under test has opened `t.echo`, and the suite has accepted it.
+ */
 export async function converse(
   subject: Subject,
   meta: Meta = {},

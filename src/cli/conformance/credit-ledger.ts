@@ -1,4 +1,4 @@
-/** What the suite has used of the credit that the implementation under test gave. */
+/** The credit that the implementation under test has given, and the part that the suite has used. */
 import { type Frame, FrameType, HEADER_LENGTH, isSequenced, readCredit } from '../../wire/index.js';
 import type { Limits } from './limits.js';
 
@@ -7,9 +7,9 @@ interface Used {
   messages: number;
 }
 
-/** Counts the suite's frames, and reads CREDIT. Byte counters do not get so far as to wrap. */
+/** Counts the frames of the suite, and reads CREDIT. No case writes enough octets to wrap the byte counters. */
 export class CreditLedger {
-  /** Sequenced frames that were written. */
+  /** Sequenced frames that the suite has written. */
   written = 0;
   /** The newest limits of the connection. */
   opens: number;
@@ -25,7 +25,7 @@ export class CreditLedger {
     this.bytes = limits.bytes;
   }
 
-  /** A whole frame was written. */
+  /** The suite has written a whole frame. */
   onWrite(octets: Buffer): void {
     const type = octets[0] ?? 0;
     if (octets.length < HEADER_LENGTH || !isSequenced(type)) return;
@@ -39,7 +39,7 @@ export class CreditLedger {
     if (type === FrameType.SEND) used.messages = octets.readUInt32BE(12);
   }
 
-  /** A CREDIT was read. */
+  /** The suite has read a CREDIT. */
   onCredit({ session, id, payload }: Frame): void {
     if (session !== 0 && id !== 0) return;
     const { count, bytes } = readCredit(payload, 0, payload.length);
@@ -61,7 +61,10 @@ export class CreditLedger {
     return this.#granted.get(session) ?? { messages, bytes: sessionBytes };
   }
 
-  /** Whether a SEND or a FRAG with a body of so many octets is within both credits. */
+  /**
+   * Whether a SEND or a FRAG whose body has this many octets is within the credit of the connection and of the
+   * session.
+   */
   fits(session: number, body: number, isSend: boolean): boolean {
     const granted = this.grantedIn(session);
     const used = this.#usedIn(session);

@@ -1,4 +1,4 @@
-/** A dialer under test: started anew for every case, and told where to connect to. */
+/** A dialer under test. The suite starts it anew for each case, and tells it the address to connect to. */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { UsageError } from '../usage-error.js';
 import { Mismatch } from './mismatch.js';
@@ -6,28 +6,28 @@ import { Peer } from './peer.js';
 import type { Subject } from './subject.js';
 import type { Waits } from './waits.js';
 
-/** A dialer that was started. */
+/** A running dialer. */
 interface StartedDialer {
-  /** Resolves with a sentence when it has ended, whatever the reason. */
+  /** Resolves with a sentence when the dialer has ended, for any reason. */
   readonly ended: Promise<string>;
-  /** Ends it, and resolves when it is gone. */
+  /** Ends the dialer, and resolves when it has ended. */
   stop(): Promise<void>;
 }
 
 /**
  * Starts the dialer under test.
- * @throws UsageError where it cannot be started at all
+ * @throws UsageError if the dialer cannot be started
  */
 export type StartDialer = (address: { host: string; port: number }) => Promise<StartedDialer>;
 
 export interface DialerOptions extends Waits {
   readonly host: string;
-  /** 0: another free one for each case, so that cases can run beside each other. */
+  /** 0 takes another free port for each case, so that several cases can run at once. */
   readonly port: number;
   readonly start: StartDialer;
 }
 
-/** The dialer, for one case. */
+/** The dialer during one case. */
 export function dialerSubject(options: DialerOptions): Subject {
   const sockets: Socket[] = [];
   const waiting: ((socket: Socket) => void)[] = [];
@@ -64,7 +64,7 @@ export function dialerSubject(options: DialerOptions): Subject {
       await started?.stop();
       if (!server.listening) return;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      // Those that have come meanwhile.
+      // Destroy the sockets that the dialer has opened while it was ending.
       for (const socket of sockets) socket.destroy();
       await closed;
     },
@@ -83,15 +83,15 @@ function listen(server: Server, { host, port }: DialerOptions): Promise<number> 
   });
 }
 
-/** The dialer's socket, or why there is none. */
+/** The socket of the dialer, or the reason why there is none. */
 function firstOf(accepted: Promise<Socket>, started: StartedDialer): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const fail = (actual: string): void => {
       clearTimeout(timer);
       reject(new Mismatch('the dialer connects', actual));
     };
-    const timer = setTimeout(() => fail(`nobody within ${START_TIMEOUT} ms`), START_TIMEOUT);
-    // A case may end without the dialer, and then nothing waits for this timer.
+    const timer = setTimeout(() => fail(`no connection within ${START_TIMEOUT} ms`), START_TIMEOUT);
+    // A case may end before the dialer has connected. Nothing then awaits the rejection of this timer.
     timer.unref();
     void started.ended.then(fail);
     void accepted.then((socket) => {
@@ -101,5 +101,8 @@ function firstOf(accepted: Promise<Socket>, started: StartedDialer): Promise<Soc
   });
 }
 
-/** A program may take long to start; that is no reaction. */
+/**
+ * Milliseconds until a dialer must have connected. A program may start slowly: `--timeout` does not apply to its
+ * start.
+ */
 const START_TIMEOUT = 20_000;

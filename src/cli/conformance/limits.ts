@@ -1,7 +1,7 @@
-/** What one side announced in HELLO or WELCOME. */
+/** The limits that one side announces in HELLO or WELCOME. */
 import type { Meta } from '../../wire/index.js';
 
-/** The fields, with what counts for those that are absent. */
+/** The limits. Absent fields have their default values. */
 export interface Limits {
   readonly maxFrame: number;
   readonly maxMeta: number;
@@ -13,13 +13,13 @@ export interface Limits {
   readonly sessionBytes: number;
   /** Items per stream. */
   readonly items: number;
-  /** L of PROTOCOL.md, §5.1: a body of that size always has room, now or later. */
+  /** L of PROTOCOL.md, §5.1. The receiver must, now or later, have credit for a body of L octets. */
   readonly small: number;
-  /** The largest unit that it takes: PROTOCOL.md, §5.1. */
+  /** The largest payload that the side accepts in one message: PROTOCOL.md, §5.1. */
   readonly effectiveMaxMessage: number;
 }
 
-/** Reads the fields of a HELLO or WELCOME that has those it needs. */
+/** Reads a HELLO or WELCOME that has all required fields. */
 export function limitsOf(meta: Meta): Limits {
   const { maxFrame = 0, maxMeta = 8192, maxMessage = 16_777_216, idle = 0 } = meta;
   const { opens = 0, bytes = 0 } = meta.connectionCredit ?? {};
@@ -41,7 +41,9 @@ export function limitsOf(meta: Meta): Limits {
   };
 }
 
-/** What the suite announces where a case does not say otherwise: enough for everything, and no IDLE. */
+/**
+ * The limits that the suite announces unless a case says otherwise: large enough for every case, and without IDLE.
+ */
 export const GENEROUS: Meta = {
   maxFrame: 65_536,
   maxMessage: 16_777_216,
@@ -53,7 +55,7 @@ export const GENEROUS: Meta = {
   maxMeta: 8192,
 };
 
-/** The least that a side may announce: frames of 16 KiB, and twice that as credit. */
+/** The least frame size and the least session credit that a side may announce: 16 KiB, and twice that size. */
 export const NARROW: Meta = {
   ...GENEROUS,
   maxFrame: 16_384,

@@ -1,4 +1,4 @@
-/** A listener under test: each case dials it as often as it likes. */
+/** A listener under test. Each case dials it as often as it needs. */
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { describeTarget, type Target } from '../address.js';
@@ -11,11 +11,11 @@ import type { Waits } from './waits.js';
 
 export interface ListenerOptions extends Waits {
   readonly target: Target;
-  /** TLS; the certificate is not verified, for the protocol is what is tested. */
+  /** Whether the suite uses TLS. The suite does not verify the certificate, because it tests the protocol only. */
   readonly tls: boolean;
 }
 
-/** The listener, for one case. */
+/** The listener during one case. */
 export function listenerSubject(options: ListenerOptions): Subject {
   const sockets: Socket[] = [];
   return {
@@ -38,7 +38,7 @@ export function listenerSubject(options: ListenerOptions): Subject {
   };
 }
 
-/** @throws UsageError where there is nobody. */
+/** @throws UsageError if the address accepts no connection. */
 export async function checkReachable(options: ListenerOptions): Promise<void> {
   const socket = dial(options);
   try {
@@ -77,7 +77,7 @@ function established(socket: Socket, { tls, timeout }: ListenerOptions): Promise
   });
 }
 
-/** Several addresses of one name were tried: the reasons are inside. */
+/** Node tried several addresses of one host name: the single reasons are in `errors`. */
 function reasonOf(error: Error): string {
   const causes: unknown[] =
     'errors' in error && Array.isArray(error.errors) ? error.errors : [error];

@@ -1,7 +1,7 @@
-/** How a case ends that does not pass. */
+/** The ways in which a case ends without passing. */
 import { type Code, codeName } from '../../wire/index.js';
 
-/** The implementation under test did something else than PROTOCOL.md demands. */
+/** The implementation under test did not do what PROTOCOL.md demands. */
 export class Mismatch extends Error {
   readonly expected: string;
   readonly actual: string;
@@ -13,7 +13,7 @@ export class Mismatch extends Error {
   }
 }
 
-/** The case does not apply to the implementation under test; the message says why. */
+/** The case does not apply to the implementation under test. The message says why. */
 export class Skip extends Error {}
 
 /** @throws Mismatch unless `holds`. */
@@ -21,7 +21,7 @@ export function demand(holds: boolean, expected: string, actual: string | number
   if (!holds) throw new Mismatch(expected, String(actual));
 }
 
-/** @throws Mismatch unless the code is the one demanded. */
+/** @throws Mismatch unless the code is the demanded one. */
 export function demandCode(
   what: string,
   code: number | undefined,

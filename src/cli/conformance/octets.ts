@@ -1,6 +1,6 @@
 /**
- * Frames as a conformance case needs them, right or wrong: a header may say anything about its body, and
- * a meta may hold anything. One buffer is one frame.
+ * Frames as the conformance cases need them, legal or not. A header may announce any body length, and a meta may hold
+ * any octets. Each buffer holds one frame.
  */
 import {
   encodeMeta,
@@ -12,16 +12,16 @@ import {
   writeHeader,
 } from '../../wire/index.js';
 
-/** What a frame holds. A meta given as octets is written as it is. */
+/** The parts of a frame. A meta that is given as octets is written unchanged. */
 export interface FrameParts {
   readonly flags?: number;
   readonly session?: number;
   readonly id?: number;
   readonly meta?: Meta | Buffer;
   readonly payload?: Buffer | string;
-  /** What the header says, where that is not the truth. */
+  /** The metaLen that the header announces, if it differs from the real length. */
   readonly metaLength?: number;
-  /** See `metaLength`. */
+  /** The bodyLen that the header announces, if it differs from the real length. */
   readonly bodyLength?: number;
 }
 
@@ -36,7 +36,7 @@ export function frame(type: number, parts: FrameParts = {}): Buffer {
   return Buffer.concat([header, meta, payload]);
 }
 
-/** One field of a meta, whatever its tag; `length` is what it says of itself. */
+/** One field of a meta, with any tag. `length` is the length that the field announces. */
 export function field(tag: number, value: Buffer | string = '', length?: number): Buffer {
   const bytes = Buffer.from(value);
   const head = Buffer.from([tag, 0, 0]);
@@ -44,7 +44,7 @@ export function field(tag: number, value: Buffer | string = '', length?: number)
   return Buffer.concat([head, bytes]);
 }
 
-/** Several fields, one after the other. */
+/** Several fields in a row. */
 export function fields(...all: Buffer[]): Buffer {
   return Buffer.concat(all);
 }
@@ -55,7 +55,7 @@ export function u16(value: number): Buffer {
   return bytes;
 }
 
-/** Several u32, one after the other. */
+/** Several u32 in a row. */
 export function u32(...values: number[]): Buffer {
   const bytes = Buffer.alloc(4 * values.length);
   for (const [index, value] of values.entries()) bytes.writeUInt32BE(value, 4 * index);
@@ -68,7 +68,7 @@ export function u64(value: bigint): Buffer {
   return bytes;
 }
 
-/** A METADATA field; `nameLength` is what it says of its name. */
+/** A METADATA field. `nameLength` is the length that the field announces for its name. */
 export function entry(name: string, value: string, nameLength = name.length): Buffer {
   return field(Tag.METADATA, Buffer.concat([Buffer.from([nameLength]), Buffer.from(name + value)]));
 }
@@ -81,7 +81,7 @@ export function opened(session: number): Buffer {
   return frame(FrameType.OPENED, { session });
 }
 
-/** END; without a code it ends the session in order. */
+/** END. Without a code, END ends the session in order. */
 export function end(session: number, code?: number): Buffer {
   return frame(FrameType.END, { session, meta: code === undefined ? {} : { code } });
 }
@@ -112,7 +112,10 @@ export function ping(token: number): Buffer {
   return frame(FrameType.PING, { id: token });
 }
 
-/** CREDIT of the connection (session 0; `received` is its count of frames) or of a session. */
+/**
+ * CREDIT of the connection (session 0) or of a session. `received` is the count of received frames that it
+ * acknowledges.
+ */
 export function credit(session: number, count: number, bytes: number, received = 0): Buffer {
   return frame(FrameType.CREDIT, { session, id: received, payload: u32(count, bytes) });
 }
@@ -121,7 +124,10 @@ export function close(code: number): Buffer {
   return frame(FrameType.CLOSE, { meta: { code } });
 }
 
-/** A unit in frames of at most `size` octets of payload: the first with the given parts, then FRAGs. */
+/**
+ * A message, an item or a settlement, cut into frames of at most `size` octets of payload: a first frame with the
+ * given parts, then FRAGs.
+ */
 export function inFragments(
   type: number,
   session: number,
@@ -141,7 +147,7 @@ export function inFragments(
   });
 }
 
-/** Octets that are not alike, so that what is out of place shows. */
+/** Octets that differ from place to place, so that a test notices octets in the wrong place. */
 export function pattern(length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
   for (let at = 0; at < length; at += 1) bytes[at] = (at * 31 + (at >>> 8)) & 0xff;

@@ -1,4 +1,4 @@
-/** The suite's end of one socket: says what a case wants, and waits for what PROTOCOL.md demands. */
+/** The suite's end of one socket: writes the octets of a case, and waits for the frames that PROTOCOL.md demands. */
 import type { Socket } from 'node:net';
 import {
   type Code,
@@ -21,31 +21,31 @@ import { pause, type Waits } from './waits.js';
 
 type Wanted = (frame: Frame) => boolean;
 
-/** Frames that the description of a failure repeats. */
+/** The number of last frames that the description of a failure lists. */
 const STORY = 6;
-/** Tokens of the suite's fences; a case that pings has its own. */
+/** The first token of the suite's fences. A case that sends its own PING uses another token. */
 const FIRST_FENCE = 0x60000000;
-/** Milliseconds: the suite writes at least that often while it waits, so that no IDLE ends the wait. */
+/** Milliseconds. While the suite waits, it writes at least this often, so that no IDLE ends the socket. */
 const BEAT = 500;
 
-/** One socket to the implementation under test. Waits end with its timeout, as a `Mismatch`. */
+/** One socket to the implementation under test. Each wait that exceeds the timeout ends with a `Mismatch`. */
 export class Peer {
-  /** `destroy` it for a loss without notice. */
+  /** A case destroys the socket to simulate its loss. */
   readonly socket: Socket;
-  /** Octets that have come, the preface included. */
+  /** Octets received, the preface included. */
   received = 0;
-  /** Sequenced frames that have come: what CREDIT acknowledges, and RESUME counts. */
+  /** Sequenced frames received: the count that CREDIT acknowledges and RESUME reports. */
   read = 0;
-  /** Whether PINGs are answered. */
+  /** Whether the suite answers PING. */
   answersPings = true;
-  /** Every frame that has come and was not taken yet. */
+  /** The received frames that no case has taken yet, in order. */
   readonly frames: Frame[] = [];
   readonly #timeout: number;
   readonly #patience: number;
   readonly #preface = new PrefaceDecoder();
   readonly #decoder: FrameDecoder;
   readonly #story: string[] = [];
-  /** What came that is no frame. */
+  /** Set when octets have come that are no legal frame, or a frame has come after CLOSE. */
   #fault: string | undefined;
   #hasClose = false;
   #isEnded = false;
@@ -76,24 +76,24 @@ export class Peer {
     });
   }
 
-  /** What the other side announced. */
+  /** The limits that the other side announced. */
   get limits(): Limits {
     if (this.#limits === undefined) throw new Error('The handshake is not over yet.');
     return this.#limits;
   }
 
-  /** The credit that the other side gave, and what the suite's frames have used of it. */
+  /** The credit that the other side has given, and the part that the suite's frames have used. */
   get ledger(): CreditLedger {
     if (this.#ledger === undefined) throw new Error('The handshake is not over yet.');
     return this.#ledger;
   }
 
-  /** The version in the other side's preface; `undefined` before it is whole. */
+  /** The version in the other side's preface; `undefined` until the preface is complete. */
   get version(): number | undefined {
     return this.#preface.version;
   }
 
-  /** Whether the socket is gone altogether. */
+  /** Whether the socket is closed in both directions. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
@@ -103,28 +103,31 @@ export class Peer {
     return this.#isEnded;
   }
 
-  /** These limits are in force, whatever the next HELLO or WELCOME says. */
+  /** Puts the limits of this greeting in force. A later HELLO or WELCOME on this socket does not change them. */
   learn(greeting: Frame): void {
     this.#learn(greeting);
   }
 
-  /** Writes all of it in one piece; each buffer is one frame, where it is a frame at all. */
+  /** Writes all buffers in one piece. Each buffer is meant as one frame, legal or not. */
   write(...octets: readonly Buffer[]): void {
     if (this.#ledger !== undefined) for (const each of octets) this.#ledger.onWrite(each);
     this.socket.write(Buffer.concat(octets));
   }
 
-  /** Acknowledges all that has come, and raises nothing. */
+  /** Acknowledges all frames received, and raises no limit. */
   acknowledge(): void {
     this.write(credit(0, 0, 0, this.read));
   }
 
-  /** Resolves when it was handed to the kernel. */
+  /** Resolves when the kernel has taken the octet. */
   writeSlowly(octet: Buffer): Promise<void> {
     return new Promise((resolve) => this.socket.write(octet, () => resolve()));
   }
 
-  /** The next frame that is wanted; those before it stay. CLOSE ends the wait, if it is not wanted. */
+  /**
+   * Waits for the next wanted frame, and leaves the frames before it in `frames`. A CLOSE that is not wanted fails
+   * the wait.
+   */
   next(expected: string, wanted: Wanted, timeout?: number): Promise<Frame> {
     return this.until(
       expected,
@@ -139,7 +142,7 @@ export class Peer {
     );
   }
 
-  /** The next frame of that type, of that session where one is given. */
+  /** Waits for the next frame of this type, and of this session if one is given. */
   frame(type: number, session?: number): Promise<Frame> {
     const of = session === undefined ? '' : ` of session ${session}`;
     return this.next(
@@ -148,7 +151,7 @@ export class Peer {
     );
   }
 
-  /** CLOSE with one of the codes, as the last frame, and then the end of the stream. */
+  /** Waits for CLOSE with one of the codes as the last frame, and then for the end of the stream. */
   async closes(...codes: (typeof Code)[keyof typeof Code][]): Promise<Frame> {
     const expected = `CLOSE(${codes.map(codeName).join(' or ')})`;
     const close = await this.next(expected, ({ type }) => type === FrameType.CLOSE);
@@ -157,7 +160,7 @@ export class Peer {
     return close;
   }
 
-  /** The end of the other side's stream, and nothing after its CLOSE, where there is one. */
+  /** Waits for the end of the other side's stream. CLOSE may be its last frame, and nothing may follow CLOSE. */
   async ends(expected: string, timeout?: number): Promise<void> {
     await this.until(
       expected,
@@ -169,21 +172,24 @@ export class Peer {
     );
   }
 
-  /** The end of the stream, without a CLOSE before it. */
+  /** Waits for the end of the stream, without a CLOSE before it. */
   async endsInSilence(timeout?: number): Promise<void> {
     const expected = 'the end of the stream, without CLOSE';
     await this.ends(expected, timeout);
     if (this.#hasClose) throw new Mismatch(expected, this.#told('the end of the stream'));
   }
 
-  /** The end of the stream, and not one octet before it. */
+  /** Waits for the end of the stream, without a single octet before it. */
   async drops(timeout?: number): Promise<void> {
     const expected = 'the socket is destroyed without an octet (DROP)';
     await this.until(expected, () => (this.#isEnded ? null : undefined), timeout);
     if (this.received > 0) throw new Mismatch(expected, `${this.received} octets came`);
   }
 
-  /** Everything that was written is read, and the connection goes on. */
+  /**
+   * Waits until the other side has read everything that the suite has written, and checks that the connection goes
+   * on.
+   */
   async fence(expected = 'the connection goes on, and answers PING'): Promise<void> {
     this.#fences += 1;
     const token = this.#fences;
@@ -192,8 +198,8 @@ export class Peer {
   }
 
   /**
-   * Waits as long as the patience. What the implementation's application decides has come after it, and a case can
-   * judge that nothing came.
+   * Waits for the time of `--patience`. By then, the application of the implementation has made its decisions, and a
+   * case can judge that no frame came.
    */
   async lull(): Promise<void> {
     for (let left = this.#patience; left > 0; left -= BEAT) {
@@ -202,7 +208,10 @@ export class Peer {
     }
   }
 
-  /** Waits for anything that changes with what comes. `null` stands for "yes, and there is nothing to tell". */
+  /**
+   * Waits until `find` finds something. Calls `find` after each change on the socket. `find` returns `null` if it
+   * succeeds without a value.
+   */
   until<T>(
     expected: string,
     find: () => T | undefined,
@@ -254,7 +263,7 @@ export class Peer {
     if (isSequenced(type)) this.read += 1;
     this.#story.push(describeFrame(read));
     if (this.#story.length > STORY) this.#story.shift();
-    // At once: credit may stand right behind it.
+    // Read the limits now: a CREDIT may follow in the same chunk.
     if (type <= FrameType.WELCOME && this.#limits === undefined) this.#learn(read);
     if (this.#hasClose) this.#fault = `${describeFrame(read)} after CLOSE`;
     if (type === FrameType.CLOSE) this.#hasClose = true;

@@ -1,16 +1,16 @@
-/** Runs cases beside each other, and reports them in their order. */
+/** Runs several cases at once, and reports the results in the order of the cases. */
 import type { ConformanceCase } from './conformance-case.js';
 import { Mismatch, Skip } from './mismatch.js';
 import type { Role, Subject } from './subject.js';
 
-/** What came of one case. */
+/** The outcome of one case. */
 export type CaseResult = { readonly case: ConformanceCase; readonly milliseconds: number } & (
   | { readonly outcome: 'passed' }
   | { readonly outcome: 'failed'; readonly expected: string; readonly actual: string }
   | { readonly outcome: 'skipped'; readonly reason: string }
 );
 
-/** How many cases came out how. */
+/** The number of cases for each outcome. */
 export interface Tally {
   readonly passed: number;
   readonly failed: number;
@@ -18,7 +18,7 @@ export interface Tally {
 }
 
 export interface RunSettings {
-  /** Cases at once. */
+  /** The number of cases that run at once. */
   readonly jobs: number;
   /** Makes the implementation under test available to one case. */
   readonly subject: () => Subject;
@@ -26,14 +26,14 @@ export interface RunSettings {
   readonly onResult?: (result: CaseResult) => void;
 }
 
-/** The cases that apply to an implementation of that role. */
+/** The cases that apply to an implementation in this role. */
 export function casesFor(role: Role, cases: readonly ConformanceCase[]): ConformanceCase[] {
   return cases.filter((each) => each.role === undefined || each.role === role);
 }
 
 /**
- * Resolves with a result for every case, in their order.
- * @throws what is neither a mismatch nor a skip: then the run itself cannot go on
+ * Resolves with a result for each case, in the order of the cases.
+ * @throws any error that is neither a mismatch nor a skip: the run cannot go on after such an error
  */
 export async function runCases(
   cases: readonly ConformanceCase[],

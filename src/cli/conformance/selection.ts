@@ -1,12 +1,13 @@
-/** Which cases were asked for. */
+/** Selects the cases that the options ask for. */
 import { UsageError } from '../usage-error.js';
 import { GROUPS } from './cases/index.js';
 import { type ConformanceCase, groupOf } from './conformance-case.js';
 
 /**
- * The cases of the groups and with the names that were given; all of them where none was. A name may
- * leave out the group (`M24`), and the letter behind a number (`malformed/M10` is M10.a, M10.b …).
- * @throws UsageError for a group or a name that there is not
+ * Returns the cases of the given groups and with the given names. Without groups and names, returns all cases. A name
+ * may leave out the group (`M24`). It may also leave out the letter after the number: `malformed/M10` selects M10.a,
+ * M10.b and so on.
+ * @throws UsageError if a group or a name does not exist
  */
 export function selectCases(
   cases: readonly ConformanceCase[],

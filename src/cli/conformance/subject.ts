@@ -1,17 +1,20 @@
-/** The implementation under test, and how a case comes to a socket with it. */
+/** The implementation under test, and the way in which a case gets a socket to it. */
 import type { Peer } from './peer.js';
 import type { Waits } from './waits.js';
 
-/** What the implementation under test is: the other side of the suite. */
+/** The role of the implementation under test. The suite has the opposite role. */
 export type Role = 'listener' | 'dialer';
 
-/** One implementation under test, for one case. */
+/** The implementation under test during one case. */
 export interface Subject extends Waits {
   readonly role: Role;
-  /** Whether the suite speaks TLS with it. */
+  /** Whether the suite uses TLS. */
   readonly isEncrypted: boolean;
-  /** A new socket on which the suite has said nothing: a dialer's first one, and then the next that it opens. */
+  /**
+   * A new socket, on which the suite has written nothing. Each call gives the next socket that a dialer under test
+   * has opened.
+   */
   connect(): Promise<Peer>;
-  /** Ends everything that the case has begun. */
+  /** Ends everything that the case has started. */
   dispose(): Promise<void>;
 }

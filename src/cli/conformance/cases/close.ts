@@ -1,4 +1,4 @@
-/** The end of a connection, in order and otherwise. */
+/** The end of a connection: CLOSE, the end of the stream, a reset. */
 import { Code, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse } from '../conversation.js';
@@ -21,7 +21,8 @@ export const closeCases: readonly ConformanceCase[] = [
   {
     id: 'close/unknown-code',
     clauses: ['12.3', '13.1'],
-    sentence: 'CLOSE with a code that nobody has named, and a payload: as any other CLOSE',
+    sentence:
+      'CLOSE with a code that PROTOCOL.md does not define, and a payload: handled like any other CLOSE',
     run: async (subject) => {
       const { peer } = await converse(subject);
       peer.write(frame(CLOSE, { meta: { code: 0x92ff, text: 'over' }, payload: 'data' }));
@@ -31,7 +32,7 @@ export const closeCases: readonly ConformanceCase[] = [
   {
     id: 'malformed/M96',
     clauses: ['5.12', '12.3'],
-    sentence: 'TEXT with escape sequences and line breaks: taken as it is',
+    sentence: 'TEXT with escape sequences and line breaks: accepted unchanged',
     run: async (subject) => {
       const { peer } = await converse(subject);
       const text = '\u001b[2J\r\n\u202eevil\u0007';
@@ -42,7 +43,8 @@ export const closeCases: readonly ConformanceCase[] = [
   {
     id: 'close/in-order',
     clauses: ['12.1', '12.2'],
-    sentence: 'an application that closes: what it has settled before is written before CLOSE',
+    sentence:
+      'an application that closes: the settlements that it has given before are written before CLOSE',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { peer } = conversation;
@@ -56,7 +58,7 @@ export const closeCases: readonly ConformanceCase[] = [
   {
     id: 'close/last-frame',
     clauses: ['12.1'],
-    sentence: 'a violation behind ten messages: CLOSE is the last frame, and the stream ends',
+    sentence: 'a violation after ten messages: CLOSE is the last frame, and the stream ends',
     run: async (subject) => {
       const conversation = await converse(subject);
       const session = await conversation.open('t.echo');
@@ -77,7 +79,7 @@ export const closeCases: readonly ConformanceCase[] = [
       const { peer } = conversation;
       const session = await conversation.open('t.echo');
       const octets = send(session, 2, { payload: Buffer.alloc(4096) });
-      // The violation and what follows it: CLOSE must be readable in spite of that.
+      // A violation and further octets follow. The suite must nevertheless be able to read CLOSE.
       peer.socket.write(Buffer.concat([octets, octets, octets]));
       await peer.closes(Code.PROTOCOL);
       const beat = setInterval(() => peer.socket.write(octets), 50);
@@ -101,7 +103,8 @@ export const closeCases: readonly ConformanceCase[] = [
   {
     id: 'malformed/M98.a',
     clauses: ['12.5', '12.6'],
-    sentence: 'the end of the stream amid a message: the part is not delivered, and no CLOSE comes',
+    sentence:
+      'the end of the stream amid a message: the incomplete message is not delivered, and no CLOSE comes',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { peer } = conversation;
@@ -141,7 +144,7 @@ export const closeCases: readonly ConformanceCase[] = [
   },
 ];
 
-/** What is written to a socket that is gone comes back as an error, or ends it. */
+/** Resolves when a write to the socket fails or the socket closes: the other side has destroyed it. */
 function waitUntilGone(socket: NodeJS.EventEmitter, timeout: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {

@@ -1,4 +1,4 @@
-/** CREDIT that nobody may write, and limits that nobody may pass. */
+/** CREDIT that no side may write, and limits that no side may exceed. */
 import { Flag, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { Skip } from '../mismatch.js';
@@ -8,7 +8,7 @@ import { type Ground, harmless, violation } from './rows.js';
 const { CREDIT } = FrameType;
 const FAR = 2 ** 30;
 
-/** Sends messages that are held, until a session has so many octets left. */
+/** Sends messages of this many octets in all. Their handlers hold them, so that their credit does not return. */
 function fill(ground: Ground, session: number, octets: number, firstId = 1): number {
   const { limits } = ground.peer;
   let id = firstId;
@@ -54,7 +54,7 @@ export const creditCases: readonly ConformanceCase[] = [
     'one octet more than the byte limit of the connection',
     async (ground) => {
       const { limits, ledger } = ground.peer;
-      // What little was given back may be announced in between.
+      // The implementation may return a little credit between two rounds.
       while (ledger.usedBytes < ledger.bytes) {
         const session = await ground.conversation.open('t.slow');
         fill(ground, session, Math.min(limits.sessionBytes >> 1, ledger.bytes - ledger.usedBytes));
@@ -106,7 +106,7 @@ export const creditCases: readonly ConformanceCase[] = [
     ['8.4'],
     'CREDIT for a session, more than 2^30 messages ahead',
     async ({ conversation }) => {
-      // A limit that is 2^30 above the known one would count as lower: it is raised in two steps.
+      // CREDIT that raises the limit by more than 2^30 at once would read as a lower limit, so two steps raise it.
       const { back } = await conversation.reversed();
       return [credit(back, FAR - 1, 2 ** 26), credit(back, FAR + 1024, 2 ** 26)];
     },

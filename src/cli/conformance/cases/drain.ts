@@ -1,4 +1,4 @@
-/** GOAWAY: who takes nothing new, and finishes what has begun. */
+/** GOAWAY: a draining side accepts nothing new, and finishes the sessions and messages that have begun. */
 import { Code, Flag, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse, type Conversation } from '../conversation.js';
@@ -10,7 +10,7 @@ import { harmless, violation } from './rows.js';
 const { CLOSE, END, GOAWAY, OPEN, SEND } = FrameType;
 const goaway = (code: number = Code.DRAINING): Buffer => frame(GOAWAY, { meta: { code } });
 
-/** The implementation drains, and has one message left: it is held, in `slow`. */
+/** The implementation drains, and cannot finish: its handler holds one message in the session `slow`. */
 async function draining(
   subject: Subject,
 ): Promise<{ readonly conversation: Conversation; readonly slow: number }> {
@@ -39,7 +39,7 @@ export const drainCases: readonly ConformanceCase[] = [
   {
     id: 'malformed/M87.a',
     clauses: ['12.8'],
-    sentence: 'OPEN after the GOAWAY of the implementation: END(DRAINING)',
+    sentence: 'OPEN after the implementation has sent GOAWAY: END(DRAINING)',
     run: async (subject) => {
       const { conversation } = await draining(subject);
       const session = conversation.nextSession();
@@ -51,7 +51,7 @@ export const drainCases: readonly ConformanceCase[] = [
   {
     id: 'malformed/M87.b',
     clauses: ['12.8', '6.37'],
-    sentence: 'SEND after the GOAWAY of the implementation: REJECT(MESSAGE_DRAINING)',
+    sentence: 'SEND after the implementation has sent GOAWAY: REJECT(MESSAGE_DRAINING)',
     run: async (subject) => {
       const { conversation, slow } = await draining(subject);
       conversation.peer.write(send(slow, 2));
@@ -61,7 +61,7 @@ export const drainCases: readonly ConformanceCase[] = [
   {
     id: 'drain/closes',
     clauses: ['12.9', '12.11'],
-    sentence: 'a drain with nothing left, and all acknowledged: CLOSE(OK)',
+    sentence: 'a drain with nothing left to finish, and all frames acknowledged: CLOSE(OK)',
     run: async (subject) => {
       const { conversation, slow } = await draining(subject);
       const { peer } = conversation;
@@ -106,7 +106,7 @@ export const drainCases: readonly ConformanceCase[] = [
   {
     id: 'drain/waits-for-acknowledgement',
     clauses: ['12.11'],
-    sentence: 'a drain does not close before what it has written is acknowledged',
+    sentence: 'a draining implementation does not close until its last frames are acknowledged',
     run: async (subject) => {
       const { conversation, slow } = await draining(subject);
       const { peer } = conversation;
@@ -120,7 +120,7 @@ export const drainCases: readonly ConformanceCase[] = [
   {
     id: 'drain/upload',
     clauses: ['12.9'],
-    sentence: 'an upload that had begun before GOAWAY goes on, and is answered',
+    sentence: 'an upload that had begun before GOAWAY goes on, and is settled',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { peer } = conversation;
@@ -143,13 +143,13 @@ export const drainCases: readonly ConformanceCase[] = [
     id: 'drain/obeyed',
     clauses: ['12.10', '6.43'],
     sentence:
-      'after GOAWAY of the suite the implementation begins nothing; what the suite begins is served',
+      'after a GOAWAY of the suite, the implementation begins nothing, and still serves the sessions of the suite',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { peer } = conversation;
       const { own, back } = await conversation.reverse();
       peer.write(opened(back), goaway(), send(own, 1, { payload: 'not any more' }));
-      // A dialer may send it on another connection: it need not settle what it was to send.
+      // A dialer may send the message on another connection, so the suite expects no settlement of it.
       peer.write(open(conversation.nextSession(), 't.reverse'));
       await conversation.stillWorks();
       await peer.lull();
@@ -160,7 +160,7 @@ export const drainCases: readonly ConformanceCase[] = [
   {
     id: 'drain/begun-goes-on',
     clauses: ['12.10'],
-    sentence: 'a message of the implementation that had begun before GOAWAY is settled as ever',
+    sentence: 'a message of the implementation that had begun before GOAWAY is still settled',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { own, back } = await conversation.reversed();

@@ -1,10 +1,13 @@
-/** Frames that are legal one by one, and an attack in numbers. */
+/** Floods: frames that are legal one by one, and an attack in large numbers. */
 import { Code, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { accept, cancel, credit, end, frame, open, ping, send } from '../octets.js';
 import { converse, type Conversation } from '../conversation.js';
 
-/** Far more than the flood budget of PROTOCOL.md, §15.3: nobody who has one can take so many. */
+/**
+ * Far more than the flood budget of PROTOCOL.md, §15.3: an implementation with a flood budget cannot accept this
+ * number.
+ */
 const MANY = 5000;
 
 type Make = (conversation: Conversation) => Promise<(index: number) => Buffer[]>;
@@ -28,7 +31,7 @@ export const floodCases: readonly ConformanceCase[] = [
   flood('malformed/M30.b', ['16.2'], 'a frame of an unknown ignorable type', async () => () => [
     frame(0x8a),
   ]),
-  flood('malformed/M46', [], 'OPEN and END of a session that nobody has answered', churn),
+  flood('malformed/M46', [], 'OPEN and END of a session that is not answered yet', churn),
   flood('malformed/M67.c', [], 'the same settlement', async (conversation) => {
     const { back } = await conversation.reversed();
     return () => [accept(back, 1)];
@@ -42,12 +45,15 @@ export const floodCases: readonly ConformanceCase[] = [
     credit(0, 0, 0),
   ]),
   flood('malformed/M82.b', ['6.10'], 'PING in one piece', async () => (index) => [ping(index)]),
-  flood('malformed/M83.b', [], 'PONG that nobody asked for', async () => (index) => [
+  flood('malformed/M83.b', [], 'PONG without a PING', async () => (index) => [
     frame(FrameType.PONG, { id: index }),
   ]),
 ];
 
-/** Each session is ended before it can be answered; those that have ended give back their place. */
+/**
+ * Opens sessions and ends each of them before the implementation can answer. Sessions that have ended return their
+ * credit.
+ */
 async function churn(conversation: Conversation): Promise<(index: number) => Buffer[]> {
   const { peer } = conversation;
   for (let opens = 1; opens <= MANY; opens += 1) {

@@ -1,4 +1,4 @@
-/** Credit: what the implementation takes and gives back, and what it waits for. */
+/** Credit: when the implementation returns credit, and when it waits for credit. */
 import { Flag, type Frame, FrameType, readCredit } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse, type Conversation } from '../conversation.js';
@@ -37,7 +37,8 @@ export const flowCases: readonly ConformanceCase[] = [
   {
     id: 'flow/fragments-returned',
     clauses: ['8.9', '8.10', '8.13'],
-    sentence: 'the octets of a message in fragments return to the session while it comes',
+    sentence:
+      'the octets of a message in fragments return to the session before the message is complete',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { limits } = conversation.peer;
@@ -80,14 +81,14 @@ export const flowCases: readonly ConformanceCase[] = [
   {
     id: 'flow/count',
     clauses: ['6.12', '8.13'],
-    sentence: 'CREDIT for the connection bears the count of sequenced frames that were read',
+    sentence: 'CREDIT for the connection has the count of sequenced frames that were read',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { peer } = conversation;
       const session = await conversation.open('t.sink');
       const length = Math.min(32_768, peer.limits.maxFrame, peer.limits.effectiveMaxMessage);
       const payload = Buffer.alloc(length);
-      // None of these is counted.
+      // CREDIT, PING and ignorable frames are not counted.
       peer.write(credit(0, 0, 0), ping(1), frame(0x8a));
       const isTheirs = ({ type, session: of }: Frame): boolean => type === CREDIT && of === 0;
       for (let id = 1; !peer.frames.some(isTheirs); id += 1) {
@@ -96,14 +97,15 @@ export const flowCases: readonly ConformanceCase[] = [
       }
       const { id: count } = await peer.next('CREDIT for the connection', isTheirs);
       const { written } = peer.ledger;
-      // It may have been written before the last frame was read.
+      // The implementation may have written CREDIT before it read the last frame.
       demand(count <= written && count >= written - 1, `a count of ${written}`, count);
     },
   },
   {
     id: 'flow/until-handler-ends',
     clauses: ['8.8', '8.9', '10.5', '15.2'],
-    sentence: 'messages whose time is over keep their places until their handlers have ended',
+    sentence:
+      'messages whose DEADLINE has passed keep their credit until their handlers have ended',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { peer } = conversation;
@@ -116,11 +118,15 @@ export const flowCases: readonly ConformanceCase[] = [
         peer.write(send(session, id, { meta: { deadline } }));
       await peer.lull();
       for (let id = 1; id <= messages; id += 1) await conversation.rejects(session, id);
-      // They are settled: CANCEL does not reach their handlers any more.
+      // The messages are settled. CANCEL no longer reaches their handlers.
       for (let id = 1; id <= messages; id += 1) peer.write(cancel(session, id));
       await peer.lull();
       const { messages: before } = peer.ledger.grantedIn(session);
-      demand(before === messages, `a limit of ${messages} messages as long as they run`, before);
+      demand(
+        before === messages,
+        `a limit of ${messages} messages while their handlers run`,
+        before,
+      );
       peer.write(send(other, 1, { payload: 'go' }));
       await peer.until('CREDIT when the handlers have ended', () =>
         peer.ledger.grantedIn(session).messages > messages ? null : undefined,
@@ -197,7 +203,7 @@ export const flowCases: readonly ConformanceCase[] = [
       const connectionCredit = { opens: 1, bytes: 2 ** 28 };
       const conversation = await converse(subject, { connectionCredit });
       const { peer } = conversation;
-      // A dialer has opened one already.
+      // A dialer has opened `t.echo` already.
       const isUsed = subject.role === 'dialer';
       if (!isUsed) await conversation.reverse();
       const own = await conversation.open('t.reverse');
@@ -284,7 +290,7 @@ export const flowCases: readonly ConformanceCase[] = [
   },
 ];
 
-/** Takes what has come of a type, and looks at none of it. */
+/** Drops all received frames of this type without a check. */
 function forget({ peer }: Conversation, type: number): void {
   const rest = peer.frames.filter((each) => each.type !== type);
   peer.frames.splice(0, peer.frames.length, ...rest);

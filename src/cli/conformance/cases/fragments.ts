@@ -1,4 +1,7 @@
-/** Units in several frames: how they are cut, what may stand between them, and who may stop. */
+/**
+ * Messages, items and settlements in fragments: where they are cut, which frames may come between, and how a side
+ * stops.
+ */
 import { Code, encodeMeta, Flag, type Frame, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse } from '../conversation.js';
@@ -15,21 +18,21 @@ export const fragmentCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M55',
     ['6.25'],
-    'SEND while another of the same side is unfinished in the session',
+    'SEND while another SEND of the same side is incomplete in the session',
     ({ session }) => [send(session, 1, { flags: MORE, payload: LEAST }), send(session, 2)],
     'PROTOCOL',
   ),
   violation(
     'malformed/M56.a',
     ['6.32'],
-    'FRAG without a unit',
+    'FRAG without a first frame',
     ({ session }) => [frag(session, 1, { payload: 'x' })],
     'PROTOCOL',
   ),
   violation(
     'malformed/M56.b',
     ['6.32'],
-    'FRAG after the last one of a unit',
+    'FRAG after the last frame of a message',
     ({ session }) => [
       send(session, 1, { flags: MORE, payload: LEAST }),
       frag(session, 1, { payload: 'x' }),
@@ -40,7 +43,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M56.c',
     ['6.32'],
-    'FRAG of another message than the unfinished one',
+    'FRAG of another message than the incomplete one',
     ({ session }) => [
       send(session, 1, { flags: MORE, payload: LEAST }),
       frag(session, 2, { payload: 'x' }),
@@ -83,7 +86,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M60.a',
     ['9.4'],
-    'a unit in fragments with one octet more than its TOTAL',
+    'a message in fragments with one octet more than its TOTAL',
     ({ session }) => [
       send(session, 1, { flags: MORE, meta: { total: 4100 }, payload: LEAST }),
       frag(session, 1, { payload: 'five!' }),
@@ -93,7 +96,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M60.b',
     ['9.4'],
-    'a unit in fragments with one octet less than its TOTAL',
+    'a message in fragments with one octet less than its TOTAL',
     ({ session }) => [
       send(session, 1, { flags: MORE, meta: { total: 4100 }, payload: LEAST }),
       frag(session, 1, { payload: 'abc' }),
@@ -140,7 +143,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
     id: 'malformed/M64',
     clauses: ['8.14'],
     sentence:
-      'unfinished messages in many sessions that fill all but the reserve: REJECT(BUSY) of one',
+      'incomplete messages in many sessions that fill all credit but the reserve: REJECT(BUSY) of one',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { peer } = conversation;
@@ -149,7 +152,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
       const sessions: number[] = [];
       let session = 0;
       let begun = 0;
-      // The last of them begins a message of its own, so that there are two at least.
+      // The last session begins another message, so that at least two messages are incomplete.
       while (limits.bytes - ledger.usedBytes >= limits.small + 4096) {
         if (begun === 0) {
           if (sessions.length + 1 >= limits.opens) throw new Skip('the opens credit is too small');
@@ -172,7 +175,11 @@ export const fragmentCases: readonly ConformanceCase[] = [
       }
       const rejected = await peer.next('REJECT(BUSY)', ({ type }) => type === FrameType.REJECT);
       demand(rejected.meta.code === Code.BUSY, 'REJECT(BUSY)', `code ${rejected.meta.code}`);
-      demand(sessions.includes(rejected.session), 'of one of the messages', rejected.session);
+      demand(
+        sessions.includes(rejected.session),
+        'REJECT(BUSY) of one of the messages',
+        rejected.session,
+      );
       await peer.fence();
     },
   },
@@ -180,7 +187,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
     id: 'fragments/identical',
     clauses: ['6.3', '9.1', '9.2', '9.3', '9.4'],
     sentence:
-      'a message in the smallest fragments comes back octet for octet, in frames that its reader takes',
+      'a message in the smallest fragments comes back octet for octet, in frames that its reader accepts',
     run: async (subject) => {
       const conversation = await converse(subject, NARROW);
       const { peer } = conversation;
@@ -190,7 +197,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
       await conversation.deliver(
         inFragments(SEND, session, 1, payload, 4096, { meta: { total: size } }),
       );
-      // As much as a session may hold comes at once; the rest when there is credit.
+      // The session credit bounds the first part of the answer. The rest follows when there is credit.
       const answer = conversation.accepts(session, 1, payload);
       peer.write(credit(session, 1024, 32_768 + size + 8192));
       const { frames, meta } = await answer;
@@ -207,7 +214,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
   {
     id: 'fragments/without-total',
     clauses: ['9.3', '9.5'],
-    sentence: 'a message in fragments without TOTAL is taken',
+    sentence: 'a message in fragments without TOTAL is accepted',
     run: async (subject) => {
       const conversation = await converse(subject);
       const session = await conversation.open('t.echo');
@@ -219,7 +226,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
   {
     id: 'fragments/interleaved',
     clauses: ['9.3', '9.8'],
-    sentence: 'the fragments of two sessions, one of each in turn, are two messages',
+    sentence: 'the fragments of two messages, in two sessions and in turn, arrive as two messages',
     run: async (subject) => {
       const conversation = await converse(subject);
       const payloads = [pattern(20_000), pattern(16_000).reverse()];
@@ -255,8 +262,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
   {
     id: 'fragments/own-whole',
     clauses: ['6.3', '8.1', '8.2', '8.5', '9.1', '9.3', '9.4'],
-    sentence:
-      'a message of the implementation in fragments: within the credit, and octet for octet',
+    sentence: 'a message of the implementation in fragments: within the credit, and unchanged',
     run: async (subject) => {
       const conversation = await converse(subject, NARROW);
       const { peer } = conversation;
@@ -275,7 +281,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
       while (((parts.at(-1)?.flags ?? 0) & MORE) !== 0) {
         const isNext = ({ type, session }: Frame): boolean => type === FRAG && session === back;
         const most = limit - 16_384;
-        demand(used <= most, `at most ${most} octets, and the reserve`, used);
+        demand(used <= most, `at most ${most} octets, the reserve included`, used);
         if (!peer.frames.some(isNext)) await peer.lull();
         if (!peer.frames.some(isNext)) {
           limit += 16_384;
@@ -325,8 +331,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
   {
     id: 'fragments/settlements-beside',
     clauses: ['9.3', '9.8'],
-    sentence:
-      'settlements in fragments of two messages, one frame of each in turn, are two settlements',
+    sentence: 'settlements of two messages, in fragments and in turn, arrive as two settlements',
     run: async (subject) => {
       const conversation = await converse(subject, GENEROUS);
       const { peer } = conversation;
@@ -347,7 +352,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
   },
 ];
 
-/** Octets that count: those of the body. */
+/** The octets that count against the credit: the meta and the payload. */
 function bodyOf({ meta, payload }: Frame): number {
   return encodeMeta(meta).length + payload.length;
 }

@@ -1,11 +1,11 @@
-/** HELLO and WELCOME that hold what they may not, and some that look odd and are in order. */
+/** HELLO and WELCOME that break a rule, and some that look odd and are legal. */
 import { encodeMeta, type Meta, Tag } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { GENEROUS } from '../limits.js';
 import { field, fields, u16, u32, u64 } from '../octets.js';
 import { greeting } from './rows.js';
 
-/** The suite's greeting without some fields, and with some that it would never have. */
+/** The suite's greeting without the fields of these names, and with other fields added. */
 function but(names: readonly (keyof Meta)[], ...more: Buffer[]): { meta: Buffer } {
   const rest = Object.entries(GENEROUS).filter(([name]) => !names.some((each) => each === name));
   return { meta: fields(encodeMeta(Object.fromEntries(rest)), ...more) };
@@ -111,7 +111,7 @@ export const greetingCases: readonly ConformanceCase[] = [
   greeting(
     'malformed/M16',
     ['16.1'],
-    'with bits of CAPS that nobody has named',
+    'with bits of CAPS that PROTOCOL.md does not define',
     but(['caps'], field(Tag.CAPS, u32(0xfffffff8))),
     'taken',
   ),

@@ -1,4 +1,4 @@
-/** HELLO and WELCOME: what they must hold, when they may come, and what each side makes of the other's. */
+/** HELLO and WELCOME: their contents, when they may come, and how each side judges the other's. */
 import { TLSSocket } from 'node:tls';
 import { Code, encodeMeta, encodePreface, FrameType, Tag } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
@@ -79,7 +79,7 @@ export const handshakeCases: readonly ConformanceCase[] = [
   {
     id: 'malformed/M123.b',
     clauses: ['2.5', '7.1'],
-    sentence: 'GOAWAY while the application of the listener judges HELLO: CLOSE(STATE)',
+    sentence: 'GOAWAY while the application of the listener decides about HELLO: CLOSE(STATE)',
     role: 'listener',
     run: async (subject) => {
       const peer = await subject.connect();
@@ -105,7 +105,7 @@ export const handshakeCases: readonly ConformanceCase[] = [
   {
     id: 'malformed/M8.b',
     clauses: ['2.5', '7.1'],
-    sentence: 'a second HELLO while the listener judges the first: CLOSE(STATE)',
+    sentence: 'a second HELLO while the listener decides about the first: CLOSE(STATE)',
     role: 'listener',
     run: async (subject) => {
       const peer = await subject.connect();
@@ -117,7 +117,7 @@ export const handshakeCases: readonly ConformanceCase[] = [
   {
     id: 'malformed/M18',
     clauses: ['2.5'],
-    sentence: 'RESUME with a token that nobody gave: a WELCOME without RESUMED',
+    sentence: 'RESUME with a token that was never given: a WELCOME without RESUMED',
     role: 'listener',
     run: async (subject) => {
       const peer = await subject.connect();
@@ -130,7 +130,7 @@ export const handshakeCases: readonly ConformanceCase[] = [
   {
     id: 'handshake/limits',
     clauses: ['5.10', '6.4', '6.5', '6.6', '6.8'],
-    sentence: 'HELLO and WELCOME announce limits that the other side can live with',
+    sentence: 'HELLO and WELCOME announce limits in the ranges of PROTOCOL.md',
     run: async (subject) => {
       const { peer } = await converse(subject);
       const { maxFrame, maxMeta, bytes, sessionBytes, messages, small } = peer.limits;
@@ -160,7 +160,9 @@ export const handshakeCases: readonly ConformanceCase[] = [
         const session = await conversation.open('t.echo');
         conversation.peer.write(send(session, 1, { payload }));
         const { frames } = await conversation.accepts(session, 1, payload);
-        const expected = isWhole ? 'an answer of any form' : 'an answer in several frames';
+        const expected = isWhole
+          ? 'an answer in any number of frames'
+          : 'an answer in several frames';
         demand(isWhole || frames.length > 1, expected, `${frames.length} frame`);
       }
     },
@@ -220,7 +222,7 @@ export const handshakeCases: readonly ConformanceCase[] = [
     id: 'handshake/given-up-while-judged',
     clauses: ['2.5', '12.3'],
     sentence:
-      'CLOSE while the application judges: the listener ends its stream, and writes no frame',
+      'CLOSE while the application decides: the listener ends its stream, and writes no frame',
     role: 'listener',
     run: async (subject) => {
       const peer = await subject.connect();
@@ -265,7 +267,7 @@ export const handshakeCases: readonly ConformanceCase[] = [
   {
     id: 'handshake/hello-legal',
     clauses: ['6.4', '6.5', '6.7'],
-    sentence: 'the HELLO of a dialer has at most 16384 octets, and limits that hold',
+    sentence: 'the HELLO of a dialer has at most 16384 octets, and announces legal limits',
     role: 'dialer',
     run: async (subject) => {
       const peer = await subject.connect();

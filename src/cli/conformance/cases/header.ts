@@ -1,4 +1,4 @@
-/** Headers that no frame may have, and some that any may. */
+/** Headers that no frame may have, and some that are legal on any frame. */
 import { Flag, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { accept, field, frame, frag, open, ping, send } from '../octets.js';
@@ -8,7 +8,7 @@ import { harmless, violation } from './rows.js';
 const { MORE, REPLY, ONEWAY, END } = Flag;
 const { CANCEL, CLOSE, CREDIT, OPEN, PING, PONG, SEND } = FrameType;
 
-/** Types below 0x80 that are not assigned: the ends of each gap. */
+/** The first and the last type of each gap among the assigned types below 0x80. */
 const UNKNOWN_TYPES = [0x00, 0x08, 0x0f, 0x13, 0x1f, 0x26, 0x7f];
 
 export const headerCases: readonly ConformanceCase[] = [
@@ -158,7 +158,7 @@ export const headerCases: readonly ConformanceCase[] = [
   harmless(
     'malformed/M30.a',
     ['16.2'],
-    'types 0x80, 0x8a and 0xff, whatever their other fields',
+    'types 0x80, 0x8a and 0xff, with any values in the other header fields',
     () =>
       [0x80, 0x8a, 0xff].map((type) =>
         frame(type, {
@@ -247,7 +247,7 @@ export const headerCases: readonly ConformanceCase[] = [
   {
     id: 'messages/octet-by-octet',
     clauses: ['4.4', '11.2'],
-    sentence: 'frames that come octet by octet are read as any others',
+    sentence: 'frames that come octet by octet are read like any others',
     run: async (subject) => {
       const conversation = await converse(subject);
       const session = conversation.nextSession();

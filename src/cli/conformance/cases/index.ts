@@ -1,4 +1,4 @@
-/** All cases, in the order in which they are shown. */
+/** All cases, in the order in which they run and are listed. */
 import type { ConformanceCase } from '../conformance-case.js';
 import { closeCases } from './close.js';
 import { creditCases } from './credit.js';
@@ -62,7 +62,7 @@ const ALL: readonly ConformanceCase[] = [
   ...matrixCases,
 ];
 
-/** Group by group, and within a group by the numbers in the names. */
+/** Orders the cases by their groups, and in each group by the numbers in their names. */
 export const CASES: readonly ConformanceCase[] = GROUPS.flatMap((group) =>
   ALL.filter(({ id }) => id.startsWith(`${group}/`)).toSorted(byName),
 );

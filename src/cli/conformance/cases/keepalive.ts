@@ -1,4 +1,4 @@
-/** Signs of life: PING, PONG, and silence. */
+/** Keep-alive: PING, PONG, and silence. */
 import { Code, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse } from '../conversation.js';
@@ -11,12 +11,14 @@ import { harmless } from './rows.js';
 
 const { PING, PONG, SEND } = FrameType;
 
-/** Milliseconds that one side may take longer than it announced: look late, be heard late. */
+/** Milliseconds that a reaction to silence may come late: the timer of either process may fire late. */
 const GRACE = 2000;
-/** How long this implementation, and who follows its advice, waits for what is incomplete. */
+/**
+ * Milliseconds that this implementation waits for the rest of an incomplete frame. PROTOCOL.md recommends this time.
+ */
 const STALL = 30_000;
 
-/** The IDLE of the implementation. @throws Skip where a case cannot wait for it */
+/** The IDLE of the implementation. @throws Skip if a case cannot wait for it */
 function idleOf(peer: Peer, subject: Subject, times: number): number {
   const { idle } = peer.limits;
   if (idle === 0) throw new Skip('IDLE is 0: silence is allowed');
@@ -45,14 +47,14 @@ export const keepaliveCases: readonly ConformanceCase[] = [
   {
     id: 'malformed/M82.a',
     clauses: ['6.10'],
-    sentence: 'many PINGs in one piece: PONG for the newest at least',
+    sentence: 'many PINGs in one piece: PONG at least for the newest',
     run: async (subject) => {
       const { peer } = await converse(subject);
       peer.write(...Array.from({ length: 50 }, (_, token) => ping(token)));
       await peer.next('PONG for the newest', ({ type, id }) => type === PONG && id === 49);
     },
   },
-  harmless('malformed/M83.a', ['15.1'], 'PONGs that nobody asked for', () =>
+  harmless('malformed/M83.a', ['15.1'], 'PONGs without a PING', () =>
     [1, 2, 3].map((id) => frame(PONG, { id })),
   ),
   {
@@ -72,7 +74,7 @@ export const keepaliveCases: readonly ConformanceCase[] = [
   {
     id: 'malformed/M85',
     clauses: ['11.3'],
-    sentence: 'a part of a frame, then silence: CLOSE(IDLE)',
+    sentence: 'an incomplete frame, then silence: CLOSE(IDLE)',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { peer } = conversation;
@@ -101,15 +103,16 @@ export const keepaliveCases: readonly ConformanceCase[] = [
     id: 'keepalive/pings',
     clauses: ['11.1', '11.4'],
     sentence:
-      'the implementation is never silent for IDLE of the suite, though its PINGs are not answered',
+      'the implementation is never silent for the IDLE of the suite, even if its PINGs are not answered',
     run: async (subject) => {
       const idle = 1500;
       const { peer } = await converse(subject, { idle });
       peer.answersPings = false;
       for (let count = 1; count <= 3; count += 1) {
-        // An octet every third; a suite that looks late sees several at once.
+        // The implementation writes about three times in each IDLE. If the suite reads late, it reads several PINGs
+        // at once.
         await peer.next(`PING ${count} within ${idle} ms`, ({ type }) => type === PING, idle);
-        // So that the suite is not silent either.
+        // The suite must not be silent either.
         peer.write(frame(0x8a));
       }
     },

@@ -21,17 +21,23 @@ const { MORE, ONEWAY, REPLY, STREAM } = Flag;
 const LEAST = Buffer.alloc(4096, 'a');
 /** An application's own code. */
 const ABORT = 0x9001;
-/** More than that many messages until a message is forgotten take too long. */
+/**
+ * An implementation may forget a message after many more messages. A case that would have to send more than this
+ * number is skipped.
+ */
 const MOST_MESSAGES = 1000;
 
-/** What a row supposes: SEND had STREAM, a unit is amid its fragments, items of the answer were written. */
+/**
+ * The assumptions of a row: SEND had STREAM, a message or settlement is incomplete, or items of the answer were
+ * written.
+ */
 export interface Variant {
   readonly stream?: boolean;
   readonly partial?: boolean;
   readonly answered?: boolean;
 }
 
-/** A message, and the session that it is in. Its id is 1. */
+/** A message, and its session. The id of the message is 1. */
 export interface Scene {
   readonly conversation: Conversation;
   readonly session: number;
@@ -43,7 +49,7 @@ type Make = (subject: Subject, variant: Variant) => Promise<Scene>;
 export type Column = keyof typeof atReceiver;
 
 async function fresh(subject: Subject, { answered }: Variant): Promise<Scene> {
-  // Two items are written at once, and the third waits.
+  // The credit allows two items at once. The third item waits.
   const sessionCredit = { messages: 1024, bytes: 2 ** 26, items: 2 };
   const conversation = await converse(subject, answered === true ? { sessionCredit } : {});
   const session = await conversation.open(answered === true ? 't.stream' : 't.slow');
@@ -71,7 +77,7 @@ async function running(subject: Subject, variant: Variant): Promise<Scene> {
 async function settled(subject: Subject, variant: Variant): Promise<Scene> {
   const { conversation, session } = await running(subject, variant);
   if (variant.answered === true) {
-    // The rest of its items may come, and then the settlement.
+    // Reads the rest of the items, and then the settlement.
     conversation.peer.write(
       frame(FrameType.CREDIT, { session, id: 1, payload: Buffer.from([0, 0, 0, 3]) }),
     );
@@ -84,7 +90,7 @@ async function settled(subject: Subject, variant: Variant): Promise<Scene> {
   return { conversation, session };
 }
 
-/** The message is one of the suite. */
+/** The suite has sent the message. */
 export const atReceiver = {
   unused: fresh,
   unfinished: async (subject: Subject, variant: Variant) => {
@@ -138,7 +144,7 @@ async function asked(subject: Subject, { partial }: Variant): Promise<Scene> {
   return { conversation, session: back };
 }
 
-/** The implementation has written a part of a message, and waits for credit. */
+/** The implementation has written a part of a message in `t.back`, and waits for credit. */
 async function uploading(subject: Subject, { partial }: Variant): Promise<Scene & { own: number }> {
   const conversation = await converse(subject, NARROW);
   const { own, back } = await conversation.reverse();
@@ -154,7 +160,7 @@ async function uploading(subject: Subject, { partial }: Variant): Promise<Scene 
   return { conversation, session: back, own };
 }
 
-/** The message is one of the implementation, which has sent it in `t.back`. */
+/** The implementation has sent the message in `t.back`. */
 export const atSender = {
   unused: async (subject: Subject) => {
     const conversation = await converse(subject);

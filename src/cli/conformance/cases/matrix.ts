@@ -1,6 +1,6 @@
 /**
- * The matrix of PROTOCOL.md, §7.9: each frame in each state of its message. The reactions stand here again, so that the
- * suite judges by nothing that the implementation has; a spec of this package compares them with the document.
+ * The matrix of PROTOCOL.md, §7.9: each frame in each state of its message. The reactions are repeated here, so that
+ * the suite depends on no code of an implementation. A test of this package compares them with PROTOCOL.md.
  */
 import { Code, Flag, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
@@ -16,14 +16,14 @@ const LEAST = Buffer.alloc(4096, 'a');
 type Reaction = 'take' | 'ignore' | 'count' | 'PROTOCOL' | '–';
 
 export interface MatrixRow {
-  /** As the document has it. */
+  /** The title of the row, as in PROTOCOL.md. */
   readonly row: string;
-  /** A part of the names of its cases. */
+  /** The part of the case names that stands for this row. */
   readonly name: string;
   readonly scenes: typeof atReceiver | typeof atSender;
   readonly variant?: Variant;
   readonly frames: (scene: Scene) => readonly Buffer[];
-  /** One for each column, in the order of `COLUMNS`. */
+  /** One reaction for each column, in the order of `COLUMNS`. */
   readonly reactions: readonly Reaction[];
 }
 
@@ -50,7 +50,7 @@ const fragment =
   (flags: number): Frames =>
   ({ session }) => [frag(session, 1, { flags, payload: LEAST })];
 
-/** A row of request streams is left out: no session of the fixture sends any. */
+/** One row about request streams is left out, because no session of the fixture sends a request stream. */
 export const MATRIX: readonly MatrixRow[] = [
   {
     row: 'SEND',
@@ -214,7 +214,7 @@ function cellOf(
   reaction: Reaction,
 ): ConformanceCase {
   const isViolation = reaction === 'PROTOCOL';
-  // Nobody has to forget a message: who remembers it reacts as if it were settled.
+  // An implementation need not forget a message. If it remembers the message, it reacts as for a settled one.
   const isOptional = column === 'forgotten' && reactions[COLUMNS.indexOf('settled')] !== reaction;
   return {
     id: `matrix/${name}.${column}`,
@@ -232,7 +232,7 @@ function cellOf(
   };
 }
 
-/** CLOSE(PROTOCOL), or nothing at all. */
+/** Waits for either CLOSE(PROTOCOL) or PONG. PONG shows that the implementation ignored the frame. */
 async function closesOrGoesOn(peer: Peer): Promise<void> {
   peer.write(ping(TOKEN));
   const answer = await peer.next(

@@ -1,4 +1,4 @@
-/** Messages and settlements that nobody may write, and some that are answered or ignored. */
+/** Messages and settlements that no side may write, and some that are answered or ignored. */
 import { Code, Flag, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse } from '../conversation.js';
@@ -81,7 +81,7 @@ export const messageRuleCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M67.d',
     ['6.32', '7.1'],
-    'a second settlement in fragments: it costs, and its FRAG continues nothing',
+    'a second settlement in fragments: counted as useless, and its FRAG continues nothing',
     async ({ conversation }) => {
       const { back } = await conversation.reversed();
       return [
@@ -95,7 +95,7 @@ export const messageRuleCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M56.e',
     ['6.32'],
-    'FRAG of a message that was whole when it was settled',
+    'FRAG of a message that was complete when it was settled',
     async ({ conversation, peer, session }) => {
       peer.write(send(session, 1));
       await conversation.accepts(session, 1, '');
@@ -114,7 +114,7 @@ export const messageRuleCases: readonly ConformanceCase[] = [
   harmless(
     'malformed/M74.a',
     ['10.5', '10.6'],
-    'a second CANCEL of a message that runs',
+    'a second CANCEL of a message whose handler runs',
     async ({ conversation }) => {
       const session = await conversation.open('t.slow');
       return [send(session, 1), cancel(session, 1), cancel(session, 1)];
@@ -163,7 +163,7 @@ export const messageRuleCases: readonly ConformanceCase[] = [
       const { maxFrame, maxMessage } = conversation.peer.limits;
       if (maxMessage >= maxFrame) {
         throw new Skip(
-          `MAX_MESSAGE is ${maxMessage}: more does not fit into MAX_FRAME ${maxFrame}`,
+          `MAX_MESSAGE is ${maxMessage}: a larger message does not fit into MAX_FRAME ${maxFrame}`,
         );
       }
       const session = await conversation.open('t.echo');

@@ -19,7 +19,7 @@ import {
 const { ACCEPT, REJECT } = FrameType;
 const { MORE, ONEWAY } = Flag;
 
-/** No settlement of the session comes but those that the case has waited for. */
+/** Checks that no settlement comes in the session except those that the case has already taken. */
 async function demandUnsettled({ peer }: Conversation, session: number): Promise<void> {
   await peer.lull();
   const found = peer.frames.filter(
@@ -80,7 +80,7 @@ export const messageCases: readonly ConformanceCase[] = [
       const { maxFrame, maxMeta, effectiveMaxMessage } = conversation.peer.limits;
       const session = await conversation.open('t.sink');
       const payload = pattern(Math.min(maxFrame, effectiveMaxMessage));
-      // What the payload may not hold, an ignorable field does: it counts like any other.
+      // If the payload may not fill the frame, an ignorable field fills the rest. Its octets count like any others.
       const rest = Math.min(maxFrame - payload.length, maxMeta);
       const meta = rest < 3 ? Buffer.alloc(0) : field(0x8a, Buffer.alloc(rest - 3));
       conversation.peer.write(send(session, 1, { meta, payload }));
@@ -90,7 +90,7 @@ export const messageCases: readonly ConformanceCase[] = [
   {
     id: 'messages/one-way',
     clauses: ['6.28', '8.8'],
-    sentence: 'one-way messages are not settled, and their places are free when their handlers end',
+    sentence: 'one-way messages are not settled, and their credit returns when their handlers end',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { peer } = conversation;
@@ -106,7 +106,7 @@ export const messageCases: readonly ConformanceCase[] = [
   {
     id: 'messages/cancel-waiting',
     clauses: ['6.27', '6.34', '10.6'],
-    sentence: 'CANCEL of a message in a session that nobody has answered: REJECT(CANCELLED)',
+    sentence: 'CANCEL of a message in a session that is not answered yet: REJECT(CANCELLED)',
     run: async (subject) => {
       const conversation = await converse(subject);
       const session = conversation.openMute();
@@ -119,12 +119,13 @@ export const messageCases: readonly ConformanceCase[] = [
   {
     id: 'messages/cancel-running',
     clauses: ['6.27', '10.5', '10.6'],
-    sentence: 'CANCEL of a message whose handler runs: the handler learns it, and settles it once',
+    sentence:
+      'CANCEL of a message whose handler runs: the handler is told, and the message is settled once',
     run: async (subject) => {
       const conversation = await converse(subject);
       const session = await conversation.open('t.slow');
       conversation.peer.write(send(session, 1));
-      // The handler runs after it.
+      // After this wait, the handler runs.
       await conversation.peer.lull();
       conversation.peer.write(cancel(session, 1));
       await conversation.rejects(session, 1);
@@ -169,7 +170,7 @@ export const messageCases: readonly ConformanceCase[] = [
       conversation.peer.write(send(session, 1, { meta: { deadline: subject.patience } }));
       await conversation.peer.lull();
       await conversation.rejects(session, 1, Code.DEADLINE);
-      // The handler settles late, for nobody.
+      // The handler settles the message late. The implementation must not write this second settlement.
       conversation.peer.write(send(session, 2, { payload: 'go' }));
       await conversation.accepts(session, 2, '');
       await demandUnsettled(conversation, session);
@@ -179,7 +180,7 @@ export const messageCases: readonly ConformanceCase[] = [
     id: 'messages/own-ids',
     clauses: ['4.6', '6.27'],
     sentence:
-      'the messages of the implementation have the ids 1, 2, 3, and it takes their outcomes',
+      'the messages of the implementation have the ids 1, 2, 3, and it accepts their settlements',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { own, back } = await conversation.reverse();
@@ -197,7 +198,8 @@ export const messageCases: readonly ConformanceCase[] = [
   {
     id: 'messages/own-rejected',
     clauses: ['6.33', '13.1'],
-    sentence: 'REJECT with a code that nobody has named: taken for its class, and passed on',
+    sentence:
+      'REJECT with a code that PROTOCOL.md does not define: treated by its class, and passed on',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { own, back } = await conversation.reversed();
@@ -209,7 +211,8 @@ export const messageCases: readonly ConformanceCase[] = [
   {
     id: 'messages/own-deadline',
     clauses: ['10.1'],
-    sentence: 'a DEADLINE that is passed on is what is left: at least 1, and no more than it was',
+    sentence:
+      'a DEADLINE that is passed on is the remaining time: at least 1, and at most the original',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { own, back } = await conversation.reverse();
@@ -238,7 +241,7 @@ export const messageCases: readonly ConformanceCase[] = [
   {
     id: 'messages/own-one-way',
     clauses: ['6.28'],
-    sentence: 'one-way messages of the implementation bear ONEWAY, and need no settlement',
+    sentence: 'one-way messages of the implementation have ONEWAY, and need no settlement',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { own, back } = await conversation.reverse();
@@ -272,7 +275,8 @@ export const messageCases: readonly ConformanceCase[] = [
       const conversation = await converse(subject, { ...NARROW, connectionCredit });
       const { limits } = conversation.peer;
       const most = limitsOf({ ...NARROW, connectionCredit }).effectiveMaxMessage;
-      if (limits.effectiveMaxMessage <= most) throw new Skip('it takes no larger message itself');
+      if (limits.effectiveMaxMessage <= most)
+        throw new Skip('the implementation accepts no larger message itself');
       const session = await conversation.open('t.echo');
       const sizes = [most + 1, most];
       for (const [index, size] of sizes.entries()) {

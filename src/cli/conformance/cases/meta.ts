@@ -1,4 +1,4 @@
-/** Metas that no frame may have, and some that look odd and are in order. */
+/** Metas that no frame may have, and some that look odd and are legal. */
 import { Code, FrameType, type Meta, Tag } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse } from '../conversation.js';
@@ -233,7 +233,7 @@ export const metaCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M40.d',
     ['5.5'],
-    'METADATA of no octet',
+    'METADATA of 0 octets',
     sending(field(Tag.METADATA)),
     'META',
   ),
@@ -319,7 +319,7 @@ export const metaCases: readonly ConformanceCase[] = [
   ),
 ];
 
-/** METADATA that comes back from the echo as it was sent. */
+/** A message with METADATA. The echo must return the METADATA unchanged. */
 function echoed(
   id: string,
   clauses: readonly string[],

@@ -1,4 +1,4 @@
-/** A connection that survives its sockets, at a dialer under test. */
+/** A connection that survives its sockets, with a dialer under test. */
 import { Capability, Code, encodePreface, FrameType, type Meta } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { GENEROUS } from '../limits.js';
@@ -10,7 +10,7 @@ import { RESUMABLE } from './resuming.js';
 
 const { HELLO, OPEN, SEND, WELCOME } = FrameType;
 const TOKEN = Buffer.alloc(32, 9);
-/** Milliseconds: a little less than the time that a dialer has to keep away. */
+/** Milliseconds: a little less than the least time for which a dialer must stay away. */
 const ABSENCE = 900;
 
 function welcome(peer: Peer, meta: Meta): void {
@@ -18,7 +18,7 @@ function welcome(peer: Peer, meta: Meta): void {
   peer.write(encodePreface(), frame(WELCOME, { meta: all }));
 }
 
-/** A dialer that was given a token; it has opened `t.echo` and sent `ping`, and was not answered. */
+/** A dialer that has got a token. It has opened `t.echo` and sent `ping`, and the suite has answered neither. */
 async function begun(subject: Subject): Promise<Peer> {
   const peer = await subject.connect();
   const hello = await peer.frame(HELLO);
@@ -31,7 +31,7 @@ async function begun(subject: Subject): Promise<Peer> {
   return peer;
 }
 
-/** Its next socket, and the HELLO on it. */
+/** The dialer's next socket after the loss of this one, and the meta of the HELLO on it. */
 async function returned(subject: Subject, former: Peer): Promise<{ peer: Peer; meta: Meta }> {
   former.socket.destroy();
   const peer = await subject.connect();
@@ -39,7 +39,7 @@ async function returned(subject: Subject, former: Peer): Promise<{ peer: Peer; m
   return { peer, meta: hello.meta };
 }
 
-/** The next socket of the dialer, if it opens one within so many milliseconds. */
+/** The next socket of the dialer, if the dialer opens one within this many milliseconds. */
 function returnedWithin(subject: Subject, milliseconds: number): Promise<Peer | undefined> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => resolve(undefined), milliseconds);
@@ -78,7 +78,7 @@ export const ownResumeCases: readonly ConformanceCase[] = [
   ofDialer(
     'resume/returns-and-goes-on',
     ['17.22', '17.23', '17.24'],
-    'what the listener has not seen is written again, with no more DEADLINE than before',
+    'frames that the listener has not seen are written again, with a DEADLINE no longer than before',
     async (subject) => {
       const { peer } = await returned(subject, await begun(subject));
       welcome(peer, { resumed: 1 });
@@ -121,7 +121,7 @@ export const ownResumeCases: readonly ConformanceCase[] = [
   ofDialer(
     'resume/superseded',
     ['17.32'],
-    'a dialer that is told that somebody else goes on with its connection does not come straight back',
+    'after CLOSE(SUPERSEDED), the dialer does not dial again at once',
     async (subject) => {
       const first = await begun(subject);
       first.write(close(Code.SUPERSEDED));
@@ -155,7 +155,7 @@ export const ownResumeCases: readonly ConformanceCase[] = [
       welcome(first, { token: { token: TOKEN, ttl: 60_000 } });
       await first.frame(SEND, 1);
       first.socket.destroy();
-      // It need not come back at all.
+      // The dialer may also stay away.
       const next = await returnedWithin(subject, ABSENCE);
       if (next === undefined) return;
       const { meta } = await next.frame(HELLO);

@@ -1,4 +1,4 @@
-/** The first octets on a socket, and who does not speak the protocol. */
+/** The first octets on a socket, and peers that do not speak the protocol. */
 import { Code, encodePreface, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { GENEROUS } from '../limits.js';
@@ -6,7 +6,7 @@ import { demand, Skip } from '../mismatch.js';
 import { close, frame } from '../octets.js';
 import { pause } from '../waits.js';
 
-/** What a listener may hear first from somebody else. */
+/** First octets that a listener may get from other programs. */
 const STRANGERS: readonly (readonly [id: string, who: string, octets: Buffer])[] = [
   ['M1.a', 'HTTP', Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n')],
   ['M1.b', 'HTTP/2', Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')],
@@ -57,7 +57,7 @@ export const prefaceCases: readonly ConformanceCase[] = [
     id: 'malformed/M4.a',
     clauses: ['2.4', '2.6', '12.7'],
     sentence:
-      'a preface of which the last octet does not come: the socket is destroyed without an octet at ' +
+      'a preface whose last octet does not come: the socket is destroyed without an octet at ' +
       'the handshake timeout',
     role: 'listener',
     run: async (subject) => {
@@ -128,7 +128,7 @@ export const prefaceCases: readonly ConformanceCase[] = [
       const peer = await subject.connect();
       await peer.frame(FrameType.HELLO);
       demand(peer.version === 1, 'version 1', peer.version ?? 'none');
-      // The dialer knows that there is a listener, and still has to wait.
+      // The dialer has the listener's preface, and must still wait for WELCOME.
       await peer.writeSlowly(encodePreface());
       await pause(subject.patience);
       const [early] = peer.frames;

@@ -1,4 +1,4 @@
-/** A connection that survives its sockets, at a listener under test. */
+/** A connection that survives its sockets, with a listener under test. */
 import { Code, encodePreface, Flag, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse } from '../conversation.js';
@@ -33,7 +33,7 @@ function ofListener(
   return { id, clauses, sentence, role: 'listener', run };
 }
 
-/** RESUME that begins a new connection with this code. */
+/** Checks that RESUME with this token begins a new connection, and that WELCOME gives this code. */
 async function demandFresh(
   subject: Subject,
   token: Buffer,
@@ -130,12 +130,12 @@ export const resumeCases: readonly ConformanceCase[] = [
   ofListener(
     'malformed/M122',
     ['17.6', '17.18'],
-    'frames on a socket that another has replaced: nothing takes effect',
+    'frames on a socket that another socket has replaced: ignored',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
       const session = await conversation.open('t.echo');
       const next = await resumed(subject, conversation, token, 1);
-      // If this one took effect, the same id would come twice.
+      // If this frame took effect, the message of the next socket would repeat its id.
       conversation.peer.socket.write(send(session, 1, { payload: 'former' }));
       await conversation.peer.closes(Code.SUPERSEDED);
       next.peer.write(send(session, 1, { payload: 'latter' }));
@@ -173,7 +173,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ofListener(
     'resume/written-again',
     ['17.19', '17.22', '17.23'],
-    'frames that were not acknowledged are written again, as they were',
+    'frames that were not acknowledged are written again, unchanged',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
       const session = await conversation.open('t.echo');
@@ -191,7 +191,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ofListener(
     'resume/cut-frame',
     ['17.5', '17.6'],
-    'a SEND of which the last octet is lost with its socket: not counted, and taken when it comes again',
+    'a SEND whose last octet is lost with its socket: not counted, and accepted when it comes again',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
       const session = await conversation.open('t.echo');
@@ -233,7 +233,7 @@ export const resumeCases: readonly ConformanceCase[] = [
       const { conversation, token } = await resumable(subject);
       const session = await conversation.open('t.slow');
       conversation.peer.write(send(session, 1));
-      // The handler runs after it.
+      // After this wait, the handler runs.
       await conversation.peer.lull();
       cut(conversation);
       const next = await resumed(subject, conversation, token, 2);
@@ -245,7 +245,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ofListener(
     'resume/first-limits',
     ['2.9', '17.19'],
-    'the limits of the first HELLO stay in force, whatever the next one says',
+    'the limits of the first HELLO stay in force, even if the next HELLO has others',
     async (subject) => {
       const { conversation, token } = await resumable(subject, { maxFrame: 16_384 });
       const session = await conversation.open('t.echo');
@@ -283,7 +283,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ofListener(
     'resume/acknowledges-too-much',
     ['17.10', '6.13'],
-    'on a socket that resumes, CREDIT that acknowledges more than was written again: CLOSE(PROTOCOL)',
+    'on a resumed socket, CREDIT that acknowledges more frames than were written: CLOSE(PROTOCOL)',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
       await conversation.open('t.echo');
@@ -358,7 +358,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ofListener(
     'resume/after-idle',
     ['12.13'],
-    'CLOSE(IDLE) ends the socket, not the connection',
+    'CLOSE(IDLE) ends the socket and not the connection',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
       const session = await conversation.open('t.echo');
@@ -372,7 +372,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ofListener(
     'resume/own-message',
     ['17.22', '17.23'],
-    'a message of the listener that was lost is written again, with no more DEADLINE than before',
+    'a lost message of the listener is written again, with a DEADLINE no longer than before',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
       const { own, back } = await conversation.reverse();

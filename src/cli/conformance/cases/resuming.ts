@@ -1,4 +1,4 @@
-/** What cases about resuming begin with. */
+/** The first steps of the cases about resuming. */
 import {
   Capability,
   encodePreface,
@@ -13,10 +13,10 @@ import { frame } from '../octets.js';
 import type { Peer } from '../peer.js';
 import type { Subject } from '../subject.js';
 
-/** That the suite's HELLO or WELCOME offers to resume. */
+/** The fields with which the suite's HELLO or WELCOME offers to resume. */
 export const RESUMABLE: Meta = { caps: Capability.RESUME };
 
-/** A connection with a listener that can be resumed. @throws Skip */
+/** A connection to a listener. The listener has offered to resume it. @throws Skip */
 export async function resumable(
   subject: Subject,
   meta: Meta = {},
@@ -30,7 +30,7 @@ export async function resumable(
   return { conversation, token: token.token };
 }
 
-/** A HELLO that asks to go on, and the answer: WELCOME. */
+/** Dials, sends a HELLO with RESUME, and waits for WELCOME. */
 export async function resume(
   subject: Subject,
   token: Buffer,
@@ -47,7 +47,10 @@ export async function resume(
   return { peer, welcome };
 }
 
-/** As `resume`, where it must succeed with this count. The numbers of sessions go on. */
+/**
+ * As `resume`, but the listener must resume the connection with this count. The session numbers continue those of the
+ * former socket.
+ */
 export async function resumed(
   subject: Subject,
   former: Conversation,
@@ -62,7 +65,7 @@ export async function resumed(
   return former.on(peer);
 }
 
-/** The socket is gone, without notice. */
+/** Destroys the socket without notice. */
 export function cut({ peer }: Conversation): void {
   peer.socket.destroy();
 }

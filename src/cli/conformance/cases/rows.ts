@@ -1,4 +1,4 @@
-/** Cases that differ in their octets and their reaction, and in nothing else. */
+/** Kinds of cases in which only the octets and the expected reaction differ. */
 import { Code, codeName, encodePreface, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse, type Conversation } from '../conversation.js';
@@ -8,7 +8,7 @@ import type { Role } from '../subject.js';
 
 type CodeName = keyof typeof Code;
 
-/** Where a row's octets go: an open `t.echo` in which nothing was said. */
+/** The start of each case: an open session `t.echo` without messages. */
 export interface Ground {
   readonly conversation: Conversation;
   readonly peer: Peer;
@@ -17,7 +17,7 @@ export interface Ground {
 
 type Octets = (ground: Ground) => readonly Buffer[] | Promise<readonly Buffer[]>;
 
-/** Octets after the handshake that are answered by CLOSE with one of the codes. */
+/** A case whose octets, after the handshake, must be answered by CLOSE with one of the codes. */
 export function violation(
   id: string,
   clauses: readonly string[],
@@ -37,7 +37,7 @@ export function violation(
   };
 }
 
-/** Octets after the handshake that change nothing. */
+/** A case whose octets, after the handshake, must change nothing. */
 export function harmless(
   id: string,
   clauses: readonly string[],
@@ -58,8 +58,8 @@ export function harmless(
 }
 
 /**
- * A HELLO, or to a dialer a WELCOME, that is answered by CLOSE with one of the codes; `'taken'` is one
- * that is in order.
+ * A case about a HELLO (for a listener) or a WELCOME (for a dialer). It must be answered by CLOSE with the code, or
+ * be accepted if `code` is `'taken'`.
  */
 export function greeting(
   id: string,

@@ -1,4 +1,4 @@
-/** Frames that a session does not take, and some that it ignores. */
+/** Frames that a session must refuse, and some that it ignores. */
 import { Flag, FrameType, Tag } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { accept, cancel, credit, end, field, frame, open, opened, send, u32 } from '../octets.js';
@@ -35,7 +35,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
     ['6.16', '8.1'],
     'one OPEN more than the opens limit',
     ({ conversation, peer }) =>
-      // One is open already.
+      // One session is open already.
       Array.from({ length: peer.limits.opens }, () => open(conversation.nextSession(), 't.mute')),
     'FLOW',
   ),
@@ -121,7 +121,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
     async ({ conversation, peer }) => {
       const { own, back } = await conversation.reverse();
       peer.write(send(own, 1));
-      // If the implementation sends before OPENED, the message is there after it.
+      // If the implementation sends before OPENED, its message has come by the end of this wait.
       await peer.lull();
       return [accept(back, 1)];
     },
@@ -206,7 +206,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   harmless(
     'malformed/M127.c',
     ['6.19', '6.38'],
-    'END behind the CANCEL of a request stream that has not ended',
+    'END after the CANCEL of a request stream that has not ended',
     async ({ conversation, peer }) => {
       const session = await conversation.open('t.slow');
       peer.write(send(session, 1, { flags: Flag.STREAM }), cancel(session, 1), end(session));

@@ -1,4 +1,4 @@
-/** Sessions: who numbers them, how they are answered, and the three ways in which they end. */
+/** Sessions: their numbers, their answers, and the three ways in which they end. */
 import { Code, describeFrame, Flag, type Frame, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse, type Conversation } from '../conversation.js';
@@ -10,7 +10,9 @@ const { OPENED, END } = FrameType;
 /** An application's own code. */
 const ABORT = 0x9001;
 
-/** No frame of the session comes, or none of these types, but those that the case has waited for. */
+/**
+ * Checks that no frame of the session comes, or none of these types, except those that the case has already taken.
+ */
 async function demandQuiet(
   conversation: Conversation,
   session: number,
@@ -31,7 +33,7 @@ function demandNone({ peer }: Conversation, session: number, ...types: number[])
   );
 }
 
-/** END of a session, with a code of these, or with any but 0 where none is given. */
+/** Waits for END of a session with this code. If no code is given, any code but 0 will do. */
 async function ended(conversation: Conversation, session: number, code?: number): Promise<Frame> {
   const answer = await conversation.peer.frame(END, session);
   const actual = answer.meta.code ?? 0;
@@ -76,7 +78,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     id: 'sessions/same-name',
     clauses: ['4.6', '6.14'],
-    sentence: 'two sessions of one name are apart: each has its own message 1',
+    sentence: 'two sessions with the same name are independent: each has its own message 1',
     run: async (subject) => {
       const conversation = await converse(subject);
       const first = await conversation.open('t.echo');
@@ -109,7 +111,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     id: 'sessions/ahead',
     clauses: ['6.14', '6.27', '6.29'],
-    sentence: 'OPEN, messages and END in one piece: OPENED, all settlements, END',
+    sentence: 'OPEN, messages and END in one piece: OPENED, all settlements and END',
     run: async (subject) => {
       const conversation = await converse(subject);
       const session = conversation.nextSession();
@@ -163,7 +165,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     id: 'sessions/refusal-unanswered',
     clauses: ['6.18'],
-    sentence: 'a refusal of a session of the implementation: it is not answered',
+    sentence: 'a refusal of a session of the implementation: the implementation does not answer it',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { own, back } = await conversation.reverse();
@@ -175,7 +177,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     id: 'sessions/end',
     clauses: ['6.20', '6.21'],
-    sentence: 'END in order: it is answered by END with code 0, and the session is over',
+    sentence: 'END with code 0: answered by END with code 0, and the session is closed',
     run: async (subject) => {
       const conversation = await converse(subject);
       const session = await conversation.open('t.echo');
@@ -202,7 +204,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     id: 'sessions/end-pending',
     clauses: ['6.20'],
-    sentence: 'END of a session that nobody has answered, with nothing unsettled: END with code 0',
+    sentence: 'END of a session that is not answered yet, with nothing unsettled: END with code 0',
     run: async (subject) => {
       const conversation = await converse(subject);
       const session = conversation.openMute();
@@ -215,14 +217,14 @@ export const sessionCases: readonly ConformanceCase[] = [
     id: 'sessions/abort',
     clauses: ['6.22'],
     sentence:
-      'an abort is answered by END with code 0, and nothing in the session is settled any more',
+      'an abort is answered by END with code 0, and no message of the session is settled after it',
     run: async (subject) => {
       const conversation = await converse(subject);
       const session = await conversation.open('t.slow');
       const other = await conversation.open('t.slow');
       conversation.peer.write(send(session, 1), end(session, ABORT));
       await ended(conversation, session, 0);
-      // The handler goes on, and answers for nobody.
+      // The handler goes on, but its settlement must not be written.
       conversation.peer.write(send(other, 1, { payload: 'go' }));
       await conversation.accepts(other, 1, '');
       await demandQuiet(conversation, session);
@@ -231,7 +233,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     id: 'sessions/abort-pending',
     clauses: ['6.22'],
-    sentence: 'an abort of a session that nobody has answered: END with code 0',
+    sentence: 'an abort of a session that is not answered yet: END with code 0',
     run: async (subject) => {
       const conversation = await converse(subject);
       const session = conversation.openMute();
@@ -244,7 +246,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     id: 'sessions/abort-after-end',
     clauses: ['6.22', '6.23'],
-    sentence: 'an abort after END: the session is over, and END is not written twice',
+    sentence: 'an abort after END: the session is closed, and END is not written twice',
     run: async (subject) => {
       const conversation = await converse(subject);
       const session = await conversation.open('t.slow');
@@ -285,7 +287,7 @@ export const sessionCases: readonly ConformanceCase[] = [
     id: 'sessions/opens-return',
     clauses: ['6.16', '8.12', '8.13'],
     sentence:
-      'sessions that have ended give back their opens: twice as many as the limit can follow',
+      'sessions that have ended return their opens credit: twice the limit can be opened in turn',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { peer } = conversation;
@@ -296,7 +298,8 @@ export const sessionCases: readonly ConformanceCase[] = [
         );
         const session = conversation.nextSession();
         peer.write(open(session, 't.sink'), end(session));
-        // An application that has not decided when END comes need not decide any more: END alone answers.
+        // If END comes before the application has decided, the application need not decide any more: END is the only
+        // answer.
         const answer = await peer.next(
           `OPENED or END for session ${session}`,
           (each) => each.session === session && (each.type === OPENED || each.type === END),

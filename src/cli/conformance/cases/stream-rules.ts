@@ -1,4 +1,4 @@
-/** Items that nobody may write, and some that are too late or too large. */
+/** Items that no side may write, and some that come too late or are too large. */
 import { Code, Flag, FrameType } from '../../../wire/index.js';
 import type { ConformanceCase } from '../conformance-case.js';
 import { converse } from '../conversation.js';
@@ -17,14 +17,14 @@ function itemCredit(session: number, id: number, items: number, flags = 0): Buff
   return frame(CREDIT, { session, id, flags, payload: u32(items) });
 }
 
-/** A message with a request stream, whose handler runs and takes no item. */
+/** A message with a request stream. Its handler runs and takes no item. */
 async function held({ conversation, peer }: Ground): Promise<number> {
   const session = await conversation.open('t.slow');
   peer.write(send(session, 1, { flags: STREAM }));
   return session;
 }
 
-/** A message with a request stream, settled before its stream has ended. */
+/** A message with a request stream. It is settled before its stream has ended. */
 async function settledStream({ conversation, peer }: Ground): Promise<number> {
   const session = await conversation.open('t.reject');
   peer.write(send(session, 1, { flags: STREAM }));
@@ -148,7 +148,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
     async ({ conversation, peer }) => {
       const { own, back } = await conversation.reverse();
       peer.write(send(own, 1));
-      // If the implementation sends before OPENED, the message is there after it.
+      // If the implementation sends before OPENED, its message has come by the end of this wait.
       await peer.lull();
       return [item(back, 1, { flags: REPLY })];
     },
@@ -181,7 +181,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M116.a',
     ['6.48'],
-    'a second ITEM before the first is whole',
+    'a second ITEM before the first is complete',
     async (ground) => {
       const session = await held(ground);
       return [item(session, 1, { flags: MORE, payload: LEAST }), item(session, 1)];
@@ -191,7 +191,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M116.b',
     ['6.48'],
-    'a settlement before the item with REPLY is whole',
+    'a settlement before the item with REPLY is complete',
     async ({ conversation }) => {
       const { back } = await conversation.reversed();
       return [
@@ -214,7 +214,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M116.c',
     ['6.48'],
-    'ITEM before its SEND is whole',
+    'ITEM before its SEND is complete',
     async ({ conversation }) => {
       const session = await conversation.open('t.slow');
       return [send(session, 1, { flags: STREAM | MORE, payload: LEAST }), item(session, 1)];
@@ -238,7 +238,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M116.e',
     ['6.48', '8.21'],
-    'a second late item before the first is whole',
+    'a second late item before the first is complete',
     async (ground) => {
       const session = await settledStream(ground);
       return [item(session, 1, { flags: MORE, payload: LEAST }), item(session, 1)];

@@ -27,7 +27,7 @@ function itemCredit(session: number, id: number, items: number, flags = 0): Buff
   return frame(CREDIT, { session, id, flags, payload: u32(items) });
 }
 
-/** Whether ACCEPT says that it ends a response stream. */
+/** Whether this ACCEPT ends a response stream. */
 function demandStream(flags: number, expected: boolean): void {
   const found = (flags & STREAM) !== 0;
   demand(found === expected, `ACCEPT ${word(expected)}`, `ACCEPT ${word(found)}`);
@@ -42,7 +42,7 @@ export const streamCases: readonly ConformanceCase[] = [
     id: 'streams/taken',
     clauses: ['6.52', '8.15', '8.17', '8.18'],
     sentence:
-      't.collect: three times the item credit of items are taken, and come back as one payload',
+      't.collect: three times as many items as the item credit are accepted, and come back as one payload',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { peer } = conversation;
@@ -68,7 +68,8 @@ export const streamCases: readonly ConformanceCase[] = [
   {
     id: 'streams/end-alone',
     clauses: ['6.50', '6.51'],
-    sentence: 't.collect: END without payload is no element, an empty ITEM before it is one',
+    sentence:
+      't.collect: END without payload is no item of the stream, and an empty ITEM before it is one',
     run: async (subject) => {
       const conversation = await converse(subject);
       const session = await conversation.open('t.collect');
@@ -85,7 +86,7 @@ export const streamCases: readonly ConformanceCase[] = [
     id: 'streams/collected-too-large',
     clauses: ['6.36'],
     sentence:
-      't.collect: items that are together above the MAX_MESSAGE of the suite: REJECT(REPLY_TOO_LARGE)',
+      't.collect: items whose sum is above the MAX_MESSAGE of the suite: REJECT(REPLY_TOO_LARGE)',
     run: async (subject) => {
       const conversation = await converse(subject, { maxMessage: 1000 });
       const session = await conversation.open('t.collect');
@@ -101,7 +102,8 @@ export const streamCases: readonly ConformanceCase[] = [
   {
     id: 'streams/no-items',
     clauses: ['6.61'],
-    sentence: 't.stream: an item credit of 0, and a first element: REJECT(REPLY_TOO_LARGE)',
+    sentence:
+      't.stream: an item credit of 0, and a stream of one item or more: REJECT(REPLY_TOO_LARGE)',
     run: async (subject) => {
       const sessionCredit = { messages: 1024, bytes: 2 ** 26, items: 0 };
       const conversation = await converse(subject, { sessionCredit });
@@ -118,7 +120,7 @@ export const streamCases: readonly ConformanceCase[] = [
     id: 'streams/amid-upload',
     clauses: ['6.47', '7.1'],
     sentence:
-      'ITEM with REPLY and ACCEPT, before the message of the implementation is whole: taken',
+      'ITEM with REPLY and ACCEPT, before the message of the implementation is complete: accepted',
     run: async (subject) => {
       const conversation = await converse(subject, NARROW);
       const { peer } = conversation;
@@ -138,8 +140,7 @@ export const streamCases: readonly ConformanceCase[] = [
   {
     id: 'streams/written',
     clauses: ['6.52', '8.1', '8.16'],
-    sentence:
-      't.stream: items within the item credit, in order, and the settlement behind the last',
+    sentence: 't.stream: items within the item credit, in order, and the settlement after the last',
     run: async (subject) => {
       const sessionCredit = { messages: 1024, bytes: 2 ** 26, items: 4 };
       const conversation = await converse(subject, { sessionCredit });
@@ -202,7 +203,7 @@ export const streamCases: readonly ConformanceCase[] = [
       const deadline = subject.patience;
       peer.write(send(session, 1, { meta: { deadline }, payload: '2' }));
       await peer.frame(ITEM, session);
-      // When this one's time is over, that of the other is as well.
+      // The DEADLINE of this message is the later one: when it has passed, that of the first message has passed too.
       peer.write(send(slow, 1, { meta: { deadline } }));
       await peer.lull();
       await conversation.rejects(slow, 1, Code.DEADLINE);
@@ -215,8 +216,7 @@ export const streamCases: readonly ConformanceCase[] = [
   {
     id: 'streams/own-late',
     clauses: ['10.11'],
-    sentence:
-      'an item that answers a message of the implementation, which has run out of time: one CANCEL',
+    sentence: 'an item in answer to a message of the implementation whose time is over: one CANCEL',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { peer } = conversation;
@@ -234,7 +234,7 @@ export const streamCases: readonly ConformanceCase[] = [
   {
     id: 'streams/cancelled',
     clauses: ['7.1', '10.5'],
-    sentence: 't.stream: CANCEL ends a stream that waits for credit, by one settlement',
+    sentence: 't.stream: CANCEL ends a stream that waits for credit, with one settlement',
     run: async (subject) => {
       const sessionCredit = { messages: 1024, bytes: 2 ** 26, items: 2 };
       const conversation = await converse(subject, { sessionCredit });

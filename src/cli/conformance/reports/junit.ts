@@ -1,4 +1,4 @@
-/** Results as the XML that continuous integration reads. */
+/** Results as JUnit XML, for continuous integration. */
 import { groupOf } from '../conformance-case.js';
 import { type CaseResult, tallyOf } from '../runner.js';
 import { clausesOf, visible } from './text.js';

@@ -1,11 +1,11 @@
-/** Results for people, as they come. */
+/** Results as text, for people. Each result is printed as soon as it is there. */
 import { printable } from '../../../wire/index.js';
 import { type ConformanceCase, groupOf } from '../conformance-case.js';
 import type { CaseResult, Tally } from '../runner.js';
 
 const MARKS = { passed: '✓', failed: '✗', skipped: '–' } as const;
 
-/** Prints results in their order, each group under its name. */
+/** Prints results in the order of the cases, each group under its name. */
 export class TextReport {
   readonly #write: (line: string) => void;
   #group = '';
@@ -31,7 +31,7 @@ export class TextReport {
     this.#write(`${passed} passed, ${failed} failed, ${skipped} skipped`);
   }
 
-  /** What there is, without running it. */
+  /** The list of the cases, without outcomes. */
   list(cases: readonly ConformanceCase[]): void {
     for (const each of cases) {
       this.#onGroup(each);
@@ -50,15 +50,15 @@ export class TextReport {
   }
 }
 
-/** As PROTOCOL.md numbers them. */
+/** Clauses in the form that PROTOCOL.md uses. */
 export function clausesOf({ clauses }: ConformanceCase): string[] {
   return clauses.map((clause) => `IC-${clause}`);
 }
 
-/** What an implementation under test said may steer a terminal. */
+/** Escapes control characters: text from the implementation under test could send commands to the terminal. */
 export function visible(text: string): string {
   return printable(text, MAX_SHOWN);
 }
 
-/** Characters: the last frames of a conversation fit. */
+/** Characters. This length has room for the last frames of a conversation. */
 const MAX_SHOWN = 16_384;
