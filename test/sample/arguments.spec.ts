@@ -45,7 +45,7 @@ describe('the arguments of the sample', () => {
   });
 
   it.each([
-    ['no such folder', ['nowhere', 'target'], 'There is no folder HERE/nowhere: give the path'],
+    ['no such folder', ['nowhere', 'target'], 'There is no folder HERE/nowhere: give a folder'],
     ['a file as folder', ['file', 'target'], 'HERE/file is a file, not a folder: give the folder'],
     [
       'a path through a file',

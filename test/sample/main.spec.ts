@@ -82,7 +82,9 @@ describe('npm start', () => {
 
     await once(main, 'close');
 
-    expect(stderr).toBe('Stopped by SIGINT: what has arrived is kept, run it again to go on.\n');
+    expect(stderr).toBe(
+      'Stopped by SIGINT: files that have arrived are kept; run the same command again to go on.\n',
+    );
     const replica = Number(/replica in process (\d+)/.exec(stdout)?.[1]);
     expect(() => process.kill(replica, 0)).toThrow('ESRCH');
     expect(await readdir(target)).toEqual([]);

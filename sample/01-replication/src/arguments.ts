@@ -1,4 +1,7 @@
-/** The command line: what is asked for, and in one sentence why it cannot be. */
+/**
+ * Reads and checks the command line. Each error is one sentence that says what is wrong and what to
+ * do.
+ */
 import { access, constants, mkdtemp, realpath, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
@@ -21,13 +24,16 @@ export interface Arguments {
   readonly folder: string;
   /** Absolute path of the folder to write to. */
   readonly target: string;
-  /** The target was made for this run and goes with it. */
+  /** Whether the target was made for this run. Such a target is removed at the end. */
   readonly isTemporary: boolean;
   readonly port: number;
   readonly deleteExtraneous: boolean;
 }
 
-/** `here`: what relative paths start from. Resolves with undefined when help was asked for. */
+/**
+ * `here`: the folder that relative paths start from. Resolves with undefined if the user asked for
+ * help.
+ */
 export async function readArguments(argv: string[], here: string): Promise<Arguments | undefined> {
   const { values, positionals } = parse(argv);
   if (values.help) return undefined;
@@ -66,24 +72,26 @@ function parse(argv: string[]) {
 
 function parsePort(text: string): number {
   if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
-  throw new UserError(`"${text}" is not a port: give a number from 0 (any free one) to 65535.`);
+  throw new UserError(`"${text}" is not a port: give a number from 0 (any free port) to 65535.`);
 }
 
 async function findFolder(named: string): Promise<string> {
   try {
     const stats = await stat(named);
     if (!stats.isDirectory()) {
-      throw new UserError(`${named} is a file, not a folder: give the folder it is in.`);
+      throw new UserError(`${named} is a file, not a folder: give the folder that contains it.`);
     }
     await access(named, constants.R_OK | constants.X_OK);
     return await realpath(named);
   } catch (error) {
     if (!isSystemError(error)) throw error;
     if (error.code === 'ENOENT') {
-      throw new UserError(`There is no folder ${named}: give the path of one that exists.`);
+      throw new UserError(`There is no folder ${named}: give a folder that exists.`);
     }
     const why = describeSystemError(error);
-    throw new UserError(`The folder ${named} cannot be read (${why}): give one that you may read.`);
+    throw new UserError(
+      `The folder ${named} cannot be read (${why}): give a folder that you may read.`,
+    );
   }
 }
 
@@ -91,19 +99,22 @@ async function makeTemporary(): Promise<string> {
   return mkdtemp(join(tmpdir(), 'interconnect-replica-'));
 }
 
-/** One within the other would mean to replicate the replica, or to write into the source. */
+/**
+ * Refuses a folder inside the other one: the run would replicate the replica, or write into the
+ * source.
+ */
 async function checkApart(folder: string, target: string): Promise<void> {
   const real = await realpathOfWhatExists(target);
   if (real === folder) {
     throw new UserError(`The target ${target} is the folder itself: give another folder.`);
   }
   if (isWithin(folder, real)) {
-    throw new UserError(
-      `The target ${target} is inside ${folder}: give one that is outside of it.`,
-    );
+    throw new UserError(`The target ${target} is inside ${folder}: give a target outside of it.`);
   }
   if (isWithin(real, folder)) {
-    throw new UserError(`${folder} is inside the target ${target}: give a target without it.`);
+    throw new UserError(
+      `${folder} is inside the target ${target}: give a target that does not contain it.`,
+    );
   }
 }
 
@@ -112,7 +123,9 @@ function isWithin(folder: string, path: string): boolean {
   return way !== '..' && !way.startsWith(`..${sep}`);
 }
 
-/** The target need not exist yet, but what stands above it may be reached over a link. */
+/**
+ * The real path of a target that need not exist yet. Links among its existing parents are resolved.
+ */
 async function realpathOfWhatExists(path: string): Promise<string> {
   try {
     return await realpath(path);

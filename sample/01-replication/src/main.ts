@@ -1,6 +1,6 @@
 /**
- * Replicates a folder: starts the replica in a process of its own, becomes the source, sends what
- * differs and compares the two trees at the end. Start reading here, go on with
+ * Replicates a folder: starts the replica in a process of its own, sends the differences, and
+ * compares the two trees at the end. This process is the source. Start reading here. Go on with
  * `source/replication.service.ts` and `replica/replica.controller.ts`, which talk to each other.
  */
 import { rm } from 'node:fs/promises';
@@ -15,7 +15,7 @@ import { VerificationService } from './source/verification.service.js';
 
 const DIFFERENCES_SHOWN = 20;
 
-/** Ctrl-C, or a replica that died: whatever is under way ends, and this is why. */
+/** Ends all work of the run. Its reason says why: Ctrl-C, or the replica died. */
 const end = new AbortController();
 
 async function replicate(args: Arguments): Promise<boolean> {
@@ -34,7 +34,7 @@ async function runSource(args: Arguments, replica: ReplicaProcess): Promise<bool
   const settings = { ...args, signal: end.signal };
   const client = { host: '127.0.0.1', port: replica.port, data: replica.ticket };
   const app = await NestFactory.createApplicationContext(SourceModule.forRoot(settings, client), {
-    logger: ['error', 'fatal'], // no warnings: when the replica dies, we say so ourselves
+    logger: ['error', 'fatal'], // no warnings: if the replica dies, this program says so itself
   });
   try {
     await app.get(ReplicationService).run();
@@ -58,7 +58,7 @@ function sayVerdict(differences: readonly string[]): void {
 async function main(): Promise<number> {
   let args: Arguments | undefined;
   try {
-    // npm runs this in the folder of the package and tells where the user stands
+    // npm starts this program in the folder of the package, and INIT_CWD is the folder of the user
     args = await readArguments(process.argv.slice(2), process.env['INIT_CWD'] ?? process.cwd());
     if (args === undefined) {
       say(USAGE);
@@ -81,7 +81,9 @@ function say(text: string): void {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
     end.abort(
-      new UserError(`Stopped by ${signal}: what has arrived is kept, run it again to go on.`),
+      new UserError(
+        `Stopped by ${signal}: files that have arrived are kept; run the same command again to go on.`,
+      ),
     );
   });
 }

@@ -1,4 +1,4 @@
-/** The replica's process as its parent sees it. */
+/** The replica's process, seen by the process that starts it. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -14,11 +14,14 @@ export class ReplicaProcess {
   private constructor(
     private readonly child: ChildProcess,
     readonly port: number,
-    /** What a client must show to be let in. */
+    /** A client must show this ticket when it connects. */
     readonly ticket: Buffer,
   ) {}
 
-  /** Resolves when the replica listens. `onDeath` is called if it ends without being asked to. */
+  /**
+   * Resolves when the replica listens. `onDeath` is called if the process ends although nobody
+   * stopped it.
+   */
   static async start(
     target: string,
     port: number,
@@ -34,7 +37,7 @@ export class ReplicaProcess {
     const announcement: unknown = first[0];
     if (!isAnnouncement(announcement)) {
       throw new UserError(
-        'The replica process ended before it was ready: what it printed says why.',
+        'The replica process ended before it was ready: its output above says why.',
       );
     }
     const listens = 'port' in announcement ? announcement.port : 0;
@@ -54,7 +57,7 @@ export class ReplicaProcess {
     return this.child.pid;
   }
 
-  /** Closing the channel is what asks the replica to tidy up and end. */
+  /** When the channel closes, the replica removes its temporary files and ends. */
   async stop(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     this.isStopping = true;
@@ -69,7 +72,7 @@ export class ReplicaProcess {
 function death(how: string): string {
   return (
     `The replica process died (${how}) before everything was replicated: ` +
-    'run the same command again, what has arrived is kept and will not be sent twice.'
+    'run the same command again; files that have arrived are kept and not sent twice.'
   );
 }
 

@@ -1,6 +1,7 @@
 /**
- * From bytes to a document: a message is refused before it reaches a handler if it is not the JSON
- * the session expects. Each field is named with its kind; fields nobody asked for are left out.
+ * Turns the bytes of a message into a document. The pipe rejects a message that is not the JSON
+ * document of its session, before a handler runs. A schema names each field and its kind. Other
+ * fields are dropped.
  */
 import type { PipeTransform } from '@nestjs/common';
 import { InterconnectException } from 'nestjs-interconnect';
@@ -23,7 +24,7 @@ export class DocumentPipe implements PipeTransform<Buffer, object> {
   }
 }
 
-/** A count in the metadata of a message, where everything is text. */
+/** A count in the metadata of a message. Each metadata value is text. */
 export function parseCount(name: string, text: string | undefined): number {
   if (text === undefined || !/^\d{1,15}$/.test(text)) throw malformed(`"${name}" is not a count`);
   return Number(text);
@@ -34,7 +35,7 @@ function parseObject(data: Buffer): Map<string, unknown> {
     const value: unknown = JSON.parse(data.toString());
     if (typeof value === 'object' && value !== null) return new Map(Object.entries(value));
   } catch {
-    // not JSON at all: said below
+    // the text is not JSON: the error below says so
   }
   throw malformed('it is not a JSON object');
 }

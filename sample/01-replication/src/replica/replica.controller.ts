@@ -1,6 +1,6 @@
 /**
- * The replica's side of every session: one handler per pattern, bytes in, bytes or nothing out.
- * A handler that returns accepts the message; one that throws rejects it.
+ * The replica's side of each session. Each pattern has one handler, which takes bytes and returns
+ * bytes or nothing. A handler that returns accepts the message. A handler that throws rejects it.
  */
 import { Controller, Inject, UseFilters } from '@nestjs/common';
 import { Ctx, MessagePattern, Payload } from '@nestjs/microservices';

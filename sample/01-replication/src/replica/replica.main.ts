@@ -1,7 +1,7 @@
 /**
- * The replica's process. The source's process starts it, waits for the port in a message on the
- * channel between them, and ends it by closing that channel; so the replica also ends, and tidies
- * up, when the source is killed.
+ * The replica's process. The source's process starts it and waits for the port, which comes in a
+ * message on the channel between the two processes. If that channel closes, the replica removes its
+ * temporary files and ends. The channel also closes if the source is killed.
  */
 import { NestFactory } from '@nestjs/core';
 import { Code, InterconnectServer, isInterconnectError } from 'nestjs-interconnect';
@@ -9,12 +9,15 @@ import { describeSystemError, isSystemError, UserError } from '../shared/system-
 import { ReplicaModule } from './replica.module.js';
 import { TargetFolder } from './target-folder.js';
 
-/** What the replica tells the process that started it. */
+/** The replica's message to the process that started it. */
 export type Announcement = { readonly port: number } | { readonly failure: string };
 
 const HOST = '127.0.0.1';
 
-/** Only whoever started this process knows the ticket: no other user of the machine gets in. */
+/**
+ * The secret that a client must show. Only the process that started this one knows it, so no other
+ * user of the machine can connect.
+ */
 const TICKET = Buffer.from(process.env['REPLICA_TICKET'] ?? '', 'hex');
 
 async function start(target: string, port: number): Promise<number> {
@@ -34,7 +37,7 @@ async function start(target: string, port: number): Promise<number> {
   const close = (): void => void app.close().then(() => process.exit());
   process.once('disconnect', close);
   process.once('SIGTERM', close);
-  process.on('SIGINT', () => undefined); // Ctrl-C reaches both processes: the source decides
+  process.on('SIGINT', () => undefined); // Ctrl-C reaches both processes; the source ends this one
 
   const address: { readonly port: number } = await app.listen();
   await app.get(TargetFolder).prepare();
@@ -45,7 +48,7 @@ function explain(error: unknown, port: number): string {
   if (error instanceof UserError) return error.message;
   const cause = isInterconnectError(error) ? error.cause : error;
   if (!isSystemError(cause)) return `The replica does not start: ${String(error)}`;
-  const remedy = 'choose another one with --port, or leave that out to get any free one.';
+  const remedy = 'choose another port with --port, or leave --port out to get any free port.';
   if (cause.code === 'EADDRINUSE') return `Port ${port} of ${HOST} is already in use: ${remedy}`;
   return `Port ${port} of ${HOST} cannot be used (${describeSystemError(cause)}): ${remedy}`;
 }

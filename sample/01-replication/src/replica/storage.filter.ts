@@ -1,6 +1,7 @@
 /**
- * When the file system refuses, the source is told so in words, with a code of its own: a full disk
- * is news for whoever sent the file. Every other error goes the way it would go without this filter.
+ * Turns an error of the file system into a rejection with its own code and a reason in words. A
+ * full disk has a code of its own, because the source then sends the file again later. All other
+ * errors stay as they are.
  */
 import { Catch, type ArgumentsHost } from '@nestjs/common';
 import { BaseRpcExceptionFilter } from '@nestjs/microservices';
@@ -23,7 +24,7 @@ export class StorageFilter extends BaseRpcExceptionFilter {
   override catch(error: unknown, host: ArgumentsHost): Observable<unknown> {
     if (!isSystemError(error)) return super.catch(error, host);
     const code = FULL.has(error.code) ? Reject.DiskFull : Reject.Storage;
-    const reason = WORDS[error.code] ?? `the file system refuses: ${describeSystemError(error)}`;
+    const reason = WORDS[error.code] ?? `the file system reports: ${describeSystemError(error)}`;
     return super.catch(new InterconnectException(code, reason), host);
   }
 }

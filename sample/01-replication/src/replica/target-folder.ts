@@ -1,6 +1,6 @@
 /**
- * The folder the replica may write to, and the guard at its door: a path that came over the wire is
- * turned into a place on the disk here and nowhere else.
+ * The folder that the replica may write to. Only this class turns a path from the wire into a place
+ * on the disk, and it refuses paths that leave the folder.
  */
 import { access, constants, mkdir, realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -23,7 +23,7 @@ export class TargetFolder {
     return this.folder;
   }
 
-  /** Makes the folder if there is none, and finds out whether it can be written to. */
+  /** Makes the folder if it does not exist, and checks that the replica can write to it. */
   async prepare(): Promise<void> {
     try {
       await makeFolder(this.named);
@@ -42,10 +42,10 @@ export class TargetFolder {
   }
 
   /**
-   * Where `path` is. Refuses what leads out of the target: `..`, absolute paths, a NUL, a character
-   * that is no byte (cut to one, it could become a dot or a slash), and a parent that is a link.
-   * Between this look and the use of its answer the tree could change: the target is for the
-   * replica alone, it is not defended against other programs on its own machine.
+   * The place of `path` on the disk. Refuses each path that leads out of the target: `..`, absolute
+   * paths, a NUL, a parent that is a link, and a character above 0xff (cut to one byte, it could
+   * become a dot or a slash). Another program could change the tree between this check and the use
+   * of the place. The sample does not defend against programs on the replica's own machine.
    */
   async locate(path: RawPath): Promise<Buffer> {
     if (path === '') return this.locateDirectory(path);
@@ -56,14 +56,14 @@ export class TargetFolder {
     return locate(this.folder, path);
   }
 
-  /** The same for a directory that is to be read: it must not be a link itself. */
+  /** As `locate`, for a directory that is read. The directory itself must not be a link. */
   async locateDirectory(path: RawPath): Promise<Buffer> {
     if (path !== '') await this.locate(path);
     await this.checkReal(path, path);
     return locate(this.folder, path);
   }
 
-  /** A directory that is where its path says has no link among its parents. */
+  /** Refuses a directory with a link among its parents: its real path differs from its path. */
   private async checkReal(directory: RawPath, path: RawPath): Promise<void> {
     const place = locate(this.folder, directory);
     const real = await realpath(place, { encoding: 'buffer' });
@@ -71,7 +71,9 @@ export class TargetFolder {
   }
 }
 
-/** `mkdir` with `recursive` never comes back for a path under /proc, where nothing can be made. */
+/**
+ * Makes a folder and its parents. `mkdir` with `recursive` never resolves for a path under /proc.
+ */
 async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path);

@@ -1,7 +1,8 @@
 /**
- * One file on its way into the target. Its chunks are written to a temporary name beside the place
- * of the file; only when the whole has the SHA-256 the source announced does the temporary take the
- * file's name. So whoever reads the target sees the old file or the new one, never a part.
+ * One file during its transfer into the target. The chunks go to a temporary file beside the place
+ * of the file. The temporary file gets the name of the file only when the whole content has the
+ * SHA-256 that the source announced. So readers of the target see the old file or the new one, and
+ * never a part.
  */
 import { createHash } from 'node:crypto';
 import { open, rename, unlink, type FileHandle } from 'node:fs/promises';
@@ -9,15 +10,15 @@ import { InterconnectException } from 'nestjs-interconnect';
 import { sha256 } from '../shared/hash.js';
 import { Reject, type BeginFile, type ChunkHeader, type Fingerprint } from '../shared/messages.js';
 
-/** Nobody but the owner may read content whose mode is not set yet. */
+/** Only the owner may read the content until the file gets its mode. */
 const PRIVATE = 0o600;
 
 export class Transfer {
   private readonly hash = createHash('sha256');
   private received = 0;
   /**
-   * The work on the chunks, one after the other in the order of their arrival. Once one fails, all
-   * that follow fail for the same reason, so the source learns the cause and not its aftermath.
+   * The writes of the chunks, one after the other in the order of arrival. If one fails, all later
+   * ones fail with the same error, so that the source learns the cause.
    */
   private work: Promise<void> = Promise.resolve();
 
@@ -38,7 +39,7 @@ export class Transfer {
     return this.work;
   }
 
-  /** Verifies the whole, gives it its mode and its name. */
+  /** Verifies the whole content. Then gives the file its mode and its name. */
   async commit(promised: Fingerprint): Promise<void> {
     await this.work;
     if (this.received !== this.announced.size || this.received !== promised.size) {
@@ -53,7 +54,7 @@ export class Transfer {
     await rename(this.temporary, this.place);
   }
 
-  /** Leaves nothing behind. Harmless after `commit`. */
+  /** Removes the temporary file. Does nothing after `commit`. */
   async discard(): Promise<void> {
     await this.work.catch(() => undefined);
     await this.file.close().catch(() => undefined);

@@ -1,4 +1,4 @@
-/** The files that are on their way, by the number the source sends with each of their chunks. */
+/** The transfers under way. The source sends the number of the transfer with each chunk. */
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { InterconnectException } from 'nestjs-interconnect';
 import {
@@ -47,7 +47,7 @@ export class TransfersService implements OnModuleDestroy {
     await aborted.discard();
   }
 
-  /** The application ends while files are on their way: their temporaries go. */
+  /** Removes the temporary files of all transfers under way when the application ends. */
   async onModuleDestroy(): Promise<void> {
     await Promise.all(Array.from(this.transfers.values(), (transfer) => transfer.discard()));
     this.transfers.clear();

@@ -1,4 +1,4 @@
-/** Directories, links, modes and removals: everything in the target but the content of files. */
+/** Everything in the target except the content of files: directories, links, modes and removals. */
 import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, rm, symlink, unlink } from 'node:fs/promises';
 import { Inject, Injectable } from '@nestjs/common';
@@ -19,12 +19,15 @@ import { child, isLeftover, isTemporary, toBytes, type RawPath } from '../shared
 import { isSystemError } from '../shared/system-error.js';
 import { TargetFolder } from './target-folder.js';
 
-/** While a tree is being written, its owner must be able to write to its directories. */
+/** The replica must be able to write to a directory until all of its content is there. */
 const OWNER_ALL = 0o700;
 
 @Injectable()
 export class TreeService {
-  /** Marks the temporaries of this process, so that those of others are known to be left over. */
+  /**
+   * A part of the name of each temporary file of this process. Other temporary files are leftovers
+   * of former runs.
+   */
   readonly run = randomBytes(6).toString('hex');
 
   constructor(@Inject(TargetFolder) private readonly target: TargetFolder) {}
@@ -43,7 +46,10 @@ export class TreeService {
     };
   }
 
-  /** Makes a directory, or makes one that is there writable. Its mode proper comes at the end. */
+  /**
+   * Makes a directory, or makes an existing one writable. The directory gets its final mode at the
+   * end.
+   */
   async createDirectory({ path, mode }: PathAndMode): Promise<void> {
     const place = await this.target.locate(path);
     if (!(await this.isDirectory(place))) {
@@ -61,7 +67,7 @@ export class TreeService {
 
   async setMode({ path, mode }: PathAndMode): Promise<void> {
     const place = await this.target.locate(path);
-    if ((await lstat(place)).isSymbolicLink()) return; // chmod would follow it
+    if ((await lstat(place)).isSymbolicLink()) return; // chmod would follow the link
     await chmod(place, mode);
   }
 
@@ -74,7 +80,7 @@ export class TreeService {
     return fingerprint(await this.target.locate(path));
   }
 
-  /** Where a file or a link is to stand: what is there may be replaced, unless it is a folder. */
+  /** The place for a file or a link. An existing entry may be replaced, unless it is a folder. */
   async placeForContent(path: RawPath): Promise<Buffer> {
     const place = await this.target.locate(path);
     if (!(await this.isDirectory(place))) return place;
@@ -96,7 +102,7 @@ export class TreeService {
   private async removeLeftovers(directory: RawPath, names: readonly RawPath[]): Promise<void> {
     for (const name of names.filter((each) => isLeftover(each, this.run))) {
       const place = await this.target.locate(child(directory, name));
-      await unlink(place).catch(() => undefined); // not ours to remove: it is left out all the same
+      await unlink(place).catch(() => undefined); // listings leave the file out in any case
     }
   }
 }

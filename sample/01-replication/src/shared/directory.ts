@@ -1,6 +1,6 @@
 /**
- * Reads one directory of a tree, for the source as for the replica, so that both see the same:
- * sorted names, types, modes, sizes, links not followed, temporaries left out.
+ * Reads one directory of a tree. Source and replica share this code, so that both see the same:
+ * sorted names, types, modes and sizes. Links are not followed, and temporary files are left out.
  */
 import type { Stats } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import type { Entry, EntryType } from './messages.js';
 import { child, fromBytes, isTemporary, locate, type RawPath } from './paths.js';
 import { isSystemError } from './system-error.js';
 
-/** What `chmod` sets; the rest of a mode says the type. */
+/** The bits that `chmod` sets. The other bits of a mode say the type. */
 export const PERMISSIONS = 0o7777;
 const LOOKUPS_AT_ONCE = 64;
 
@@ -18,7 +18,7 @@ export async function readNames(root: string, path: RawPath): Promise<RawPath[]>
   return names.map(fromBytes).toSorted();
 }
 
-/** What stands under these names. One that has vanished meanwhile is left out. */
+/** The entries with these names. An entry that has vanished meanwhile is left out. */
 export async function readEntries(
   root: string,
   path: RawPath,
@@ -33,7 +33,7 @@ export async function readEntries(
   return entries;
 }
 
-/** A whole directory. */
+/** All entries of a directory. */
 export async function readDirectory(root: string, path: RawPath): Promise<Entry[]> {
   const names = await readNames(root, path);
   return readEntries(

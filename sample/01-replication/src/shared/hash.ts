@@ -4,7 +4,7 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Fingerprint } from './messages.js';
 
-/** A link that took the place of the file is not followed, a pipe that did does not block. */
+/** If a link has taken the place of the file, open fails. If a pipe has, open does not block. */
 const READ_ONLY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const READ_SIZE = 256 * 1024;
 

@@ -1,12 +1,12 @@
 /**
- * What the source and the replica say to each other: the names of the sessions, the documents that
- * travel in them and the codes the replica rejects with. Control messages are small JSON documents;
- * a chunk of a file is raw bytes, with what belongs to it in the message's metadata.
- * The same as a table, with who rejects what and when, is in the README of this sample.
+ * The messages between source and replica: the names of the sessions, their documents, and the
+ * codes of rejections. A control message is a small JSON document. A chunk of a file is raw bytes;
+ * its offset and hash are in the message's metadata. The README of this sample has all of this as a
+ * table.
  */
 import type { RawPath } from './paths.js';
 
-/** The sessions the replica serves. In Nest, the name of a session is the pattern. */
+/** The sessions that the replica serves. In Nest, the name of a session is the pattern. */
 export const Session = {
   ListDirectory: 'directory.list',
   CreateDirectory: 'directory.create',
@@ -21,62 +21,71 @@ export const Session = {
 } as const;
 
 /**
- * Why the replica says no. An application owns the codes from 0x8000 on: up to 0xbfff they say that
- * the message was processed, from 0xc000 on that nothing was done.
+ * The codes of the replica's rejections. An application owns the codes from 0x8000 on. The codes up
+ * to 0xbfff say that the message was processed. The codes from 0xc000 on say that nothing was done.
  */
 export const Reject = {
-  /** The bytes of a chunk do not have the SHA-256 they came with. Send the file again. */
+  /** The SHA-256 of a chunk is wrong. Send the file again. */
   ChunkCorrupt: 0x8001,
-  /** A chunk does not begin where the last one ended. Send the file again. */
+  /** A chunk does not begin at the end of the previous one. Send the file again. */
   OffsetGap: 0x8002,
-  /** All chunks are there, yet length or SHA-256 of the whole are wrong. Send the file again. */
+  /**
+   * All chunks have come, but the length or the SHA-256 of the whole file is wrong. Send the file
+   * again.
+   */
   FileCorrupt: 0x8003,
-  /** The replica's file system refused: no permission, name too long … */
+  /**
+   * The replica's file system reported an error, for example no permission or a name that is too
+   * long.
+   */
   Storage: 0x8010,
-  /** The replica's disk is full. Send the file again when those that are on their way are through. */
+  /** The replica's disk is full. Send the file again when the other transfers have ended. */
   DiskFull: 0x8011,
-  /** Nobody began this transfer, or it is over. Send the file again. */
+  /** The transfer was never begun, or has ended. Send the file again. */
   UnknownTransfer: 0xc001,
   /** The path would lead out of the target. */
   PathRefused: 0xc002,
-  /** A folder stands where a file or a link should go. */
+  /** A folder has the name of the file or link. */
   Conflict: 0xc003,
-  /** The message is not the document this session expects. */
+  /** The message is not the document of this session. */
   Malformed: 0xc004,
 } as const;
 
-/** Bytes of content per chunk. */
+/** Bytes of content in each chunk. */
 export const CHUNK_SIZE = 256 * 1024;
 
-/** Entries per answer of `directory.list`. */
+/** Entries in each response of `directory.list`. */
 export const LISTING_SIZE = 1000;
 
-/** `other`: a pipe, a socket or a device, which have no content to replicate. */
+/** `other`: a pipe, a socket or a device. They have no content to replicate. */
 export type EntryType = 'file' | 'directory' | 'link' | 'other';
 
-/** What stands under one name in a directory. */
+/** One entry of a directory. */
 export interface Entry {
   readonly name: RawPath;
   readonly type: EntryType;
   /** Permission bits, as `chmod` takes them. */
   readonly mode: number;
-  /** Length of a file; otherwise 0. */
+  /** The length of a file. 0 for other types. */
   readonly size: number;
-  /** Where a link points to; otherwise empty. */
+  /** The target of a link. Empty for other types. */
   readonly target: RawPath;
 }
 
-/** `directory.list`: the entries of a directory, in the order of their names, from `after` on. */
+/**
+ * `directory.list`: the entries of a directory in the order of their names. The list begins after
+ * the name `after`.
+ */
 export interface ListDirectory {
   readonly path: RawPath;
   readonly after: RawPath;
 }
 
 export interface Listing {
-  /** Of the directory itself. */
+  /** The mode of the directory itself. */
   readonly mode: number;
   readonly entries: readonly Entry[];
-  /** There are more: ask again, `after` the last of these. */
+  /** Whether there are more entries. If so, ask again with the last name as `after`. */
   readonly more: boolean;
 }
 
@@ -97,7 +106,7 @@ export interface OnePath {
   readonly path: RawPath;
 }
 
-/** What `file.hash` answers, and what `file.commit` must agree with. */
+/** The response of `file.hash`. `file.commit` sends the same values. */
 export interface Fingerprint {
   readonly size: number;
   readonly sha256: string;
@@ -108,7 +117,9 @@ export interface BeginFile extends PathAndMode {
   readonly size: number;
 }
 
-/** What `file.begin` answers: the number the chunks are to bear. */
+/**
+ * The response of `file.begin`: the number that each chunk of the file must have in its metadata.
+ */
 export interface Begun {
   readonly transfer: number;
 }
@@ -116,7 +127,7 @@ export interface Begun {
 /** `file.commit`. */
 export interface CommitFile extends Fingerprint, Begun {}
 
-/** `file.chunk`: these are metadata entries, the payload is the content itself. */
+/** `file.chunk`: these are metadata entries. The payload is the content itself. */
 export interface ChunkHeader extends Begun {
   readonly offset: number;
   readonly sha256: string;

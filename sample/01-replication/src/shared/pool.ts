@@ -1,6 +1,6 @@
 /**
- * Runs tasks side by side, a bounded number of them. Whoever adds one waits until it has a place, so
- * that a walk through a million files never stands far ahead of the work.
+ * Runs a bounded number of tasks at once. `add` waits for a free place, so that a walk through a
+ * million files does not run far ahead of the work.
  */
 export class Pool {
   private running = 0;
@@ -9,7 +9,10 @@ export class Pool {
 
   constructor(private readonly places: number) {}
 
-  /** Resolves when the task has begun. Throws what an earlier task threw: nothing new begins then. */
+  /**
+   * Resolves when the task has begun. If an earlier task failed, throws its error and does not
+   * begin the task.
+   */
   async add(task: () => Promise<void>): Promise<void> {
     while (this.running >= this.places) await this.nextEnd();
     this.check();
@@ -17,7 +20,7 @@ export class Pool {
     void this.run(task);
   }
 
-  /** Resolves when all have ended; throws what the first of them threw. */
+  /** Resolves when all tasks have ended. Throws the error of the first task that failed. */
   async idle(): Promise<void> {
     while (this.running > 0) await this.nextEnd();
     this.check();

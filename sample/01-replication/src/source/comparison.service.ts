@@ -1,4 +1,4 @@
-/** Puts a directory of the source and the same directory of the replica side by side. */
+/** Compares a directory of the source with the same directory of the replica. */
 import { Inject, Injectable } from '@nestjs/common';
 import { readDirectory, readEntry } from '../shared/directory.js';
 import { fingerprint } from '../shared/hash.js';
@@ -8,7 +8,7 @@ import type { Totals } from './progress.js';
 import { ReplicaClient } from './replica.client.js';
 import { SETTINGS, type SourceSettings } from './settings.js';
 
-/** What stands under one path on the two sides; one of them may have nothing there. */
+/** The entries with one path on both sides. One of them may be missing. */
 export interface Pair {
   readonly path: RawPath;
   readonly own: Entry | undefined;
@@ -29,7 +29,7 @@ export class ComparisonService {
     return { path: '', own, theirs: { name: '', type: 'directory', mode, size: 0, target: '' } };
   }
 
-  /** The entries of a directory that both sides have. */
+  /** The entries of a directory. An entry that only one side has is included too. */
   async pairs(directory: RawPath): Promise<Pair[]> {
     const [own, theirs] = await Promise.all([
       readDirectory(this.settings.folder, directory),
@@ -45,7 +45,7 @@ export class ComparisonService {
     }));
   }
 
-  /** Whether two files have the same content. Sizes that differ spare the reading. */
+  /** Whether two files have the same content. If the sizes differ, neither file is read. */
   async haveSameContent(path: RawPath, own: Entry, theirs: Entry): Promise<boolean> {
     if (own.size !== theirs.size) return false;
     const place = locate(this.settings.folder, path);
@@ -56,7 +56,10 @@ export class ComparisonService {
     return ours.sha256 === other.sha256;
   }
 
-  /** How much there is in the source. What cannot be read is met again, and reported, later. */
+  /**
+   * Counts the files and bytes of the source. Entries that cannot be read are left out; the
+   * replication reports them later.
+   */
   async count(directory: RawPath = ''): Promise<Totals> {
     this.settings.signal.throwIfAborted();
     const entries = await readDirectory(this.settings.folder, directory).catch((): Entry[] => []);

@@ -1,9 +1,9 @@
-/** What can go wrong with one entry: in words, and whether another attempt could mend it. */
+/** The failures of a single entry: their descriptions, and whether another attempt could help. */
 import { InterconnectException, isInterconnectError, type ErrorCode } from 'nestjs-interconnect';
 import { Reject } from '../shared/messages.js';
 import { describeSystemError, isSystemError } from '../shared/system-error.js';
 
-/** A file that changed under our hands. What was read of it is worth nothing. */
+/** The file changed during the transfer. The bytes that were read are useless. */
 export class ChangedError extends Error {
   override readonly name = 'ChangedError';
 
@@ -12,7 +12,7 @@ export class ChangedError extends Error {
   }
 }
 
-/** Rejects that would come again. */
+/** Rejections that another attempt would get again. */
 const FINAL: ReadonlySet<number> = new Set([
   Reject.Storage,
   Reject.DiskFull,
@@ -21,7 +21,7 @@ const FINAL: ReadonlySet<number> = new Set([
   Reject.Malformed,
 ]);
 
-/** Failures of one message. Those with any other code mean that the replica is out of reach. */
+/** Failures of one message. An error with another code means that the replica is out of reach. */
 const OF_ONE_MESSAGE: ReadonlySet<ErrorCode> = new Set([
   'IC_ERR_TIMEOUT',
   'IC_ERR_CANCELLED',
@@ -39,12 +39,12 @@ export function isDiskFull(error: unknown): boolean {
   return error instanceof InterconnectException && error.code === Reject.DiskFull;
 }
 
-/** There is no replica to talk to any more: the whole run is over. */
+/** Whether the replica is out of reach. The whole run then ends. */
 export function endsTheRun(error: unknown): boolean {
   return isInterconnectError(error) && !OF_ONE_MESSAGE.has(error.code);
 }
 
-/** Half a sentence, to stand behind the name of the entry. */
+/** Half a sentence that follows the name of the entry. */
 export function explain(error: unknown): string {
   if (error instanceof InterconnectException) return `rejected by the replica: ${error.reason}`;
   if (!isSystemError(error)) return error instanceof Error ? error.message : String(error);

@@ -1,4 +1,4 @@
-/** One entry that fails is told, counted, and the rest goes on: here is where that is decided. */
+/** Reports and counts the failure of one entry. All other entries go on. */
 import { Inject, Injectable } from '@nestjs/common';
 import { InterconnectException } from 'nestjs-interconnect';
 import { show, type RawPath } from '../shared/paths.js';
@@ -15,7 +15,7 @@ export class Failures {
     @Inject(Progress) private readonly progress: Progress,
   ) {}
 
-  /** Does something that concerns one entry; when it fails, that entry failed and no other. */
+  /** Runs an action for one entry. If the action fails, only this entry fails. */
   async attempt(path: RawPath, action: () => Promise<void>): Promise<void> {
     try {
       await action();
@@ -25,7 +25,7 @@ export class Failures {
     }
   }
 
-  /** Throws on when the error, or what stands behind it, is the end of the run. */
+  /** Counts a rejection. Throws if the error, or its cause, ends the whole run. */
   note(error: unknown): void {
     this.settings.signal.throwIfAborted();
     if (endsTheRun(error)) throw error;

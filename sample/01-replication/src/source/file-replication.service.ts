@@ -1,6 +1,6 @@
 /**
- * Brings one file to the replica: not at all if the replica has it already, and again, a bounded
- * number of times, if an attempt fails in a way that another one could mend.
+ * Brings one file to the replica. Does not send the file if the replica has the same content. Tries
+ * a bounded number of times if another attempt could help.
  */
 import { Inject, Injectable } from '@nestjs/common';
 import type { Entry } from '../shared/messages.js';
@@ -17,7 +17,7 @@ const ATTEMPTS = 3;
 
 @Injectable()
 export class FileReplicationService {
-  /** Files the replica had no room for while others were on their way. */
+  /** Files that the replica had no room for while other files were on their way. */
   private readonly postponed: RawPath[] = [];
 
   constructor(
@@ -55,7 +55,10 @@ export class FileReplicationService {
     }
   }
 
-  /** To be called when nothing else is on its way: then a file has all the room there is. */
+  /**
+   * Sends the postponed files. Call it when no other transfer is under way, so that a file has all
+   * the room that there is.
+   */
   async sendPostponed(): Promise<void> {
     for (const path of this.postponed) {
       await this.failures.attempt(path, () => this.send(path));
@@ -64,7 +67,7 @@ export class FileReplicationService {
 
   private async send(path: RawPath): Promise<void> {
     const sent = await this.sender.send(path);
-    this.report.bytes += sent; // not in one step: others add to it while this one waits
+    this.report.bytes += sent; // `+= await …` would lose bytes that others add meanwhile
     this.progress.advance(1, 0);
   }
 

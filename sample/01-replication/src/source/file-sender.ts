@@ -1,6 +1,7 @@
 /**
- * Sends one file: begin, chunks, commit. A few chunks are on their way at a time, each in a buffer of
- * its own that is filled anew when its chunk is settled, so a file of any size takes the same memory.
+ * Sends one file: begin, chunks, commit. A few chunks are on their way at a time, each in a buffer
+ * of its own. When a chunk is settled, its buffer takes the next one. So a file of any size needs
+ * the same memory.
  */
 import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
@@ -17,7 +18,7 @@ import { SETTINGS, type SourceSettings } from './settings.js';
 
 const CHUNKS_IN_FLIGHT = 4;
 
-/** A buffer and the settlement of the chunk that was sent from it last. */
+/** A buffer, and the settlement of the last chunk that was sent from it. */
 interface Slot {
   readonly buffer: Buffer;
   settled: Promise<void>;
@@ -31,7 +32,10 @@ export class FileSender {
     @Inject(Progress) private readonly progress: Progress,
   ) {}
 
-  /** Resolves with the bytes sent once the replica has verified them. Throws whatever went wrong. */
+  /**
+   * Resolves with the number of bytes sent when the replica has verified the file. Throws any error
+   * of the transfer.
+   */
   async send(path: RawPath): Promise<number> {
     const place = locate(this.settings.folder, path);
     const file = await openForReading(place);
@@ -61,7 +65,7 @@ export class FileSender {
     }
   }
 
-  /** Resolves with the SHA-256 of the whole when every chunk is accepted. */
+  /** Resolves with the SHA-256 of the whole file when the replica has accepted each chunk. */
   private async sendChunks(
     file: FileHandle,
     transfer: number,
@@ -78,7 +82,7 @@ export class FileSender {
         const chunk = await readChunk(file, slot.buffer, offset, size);
         const header = { transfer, offset, sha256: sha256(chunk) };
         slot.settled = this.replica.sendChunk(header, chunk);
-        slot.settled.catch(() => undefined); // it is looked at when the slot's turn comes
+        slot.settled.catch(() => undefined); // the rejection is handled when the slot is used again
         hash.update(chunk);
         offset += chunk.length;
         count(chunk.length);
@@ -86,7 +90,7 @@ export class FileSender {
       await Promise.all(slots.map((slot) => slot.settled));
       return hash.digest('hex');
     } catch (error) {
-      await Promise.allSettled(slots.map((slot) => slot.settled)); // nothing of it lingers behind
+      await Promise.allSettled(slots.map((slot) => slot.settled)); // afterwards, no chunk uses its buffer
       throw error;
     }
   }
@@ -100,7 +104,9 @@ function makeSlots(size: number): Slot[] {
   }));
 }
 
-/** Fills the buffer, or reads what is left of the `size` bytes the file had at the beginning. */
+/**
+ * Fills the buffer, but reads no further than the `size` bytes that the file had at the beginning.
+ */
 async function readChunk(
   file: FileHandle,
   buffer: Buffer,
@@ -110,7 +116,7 @@ async function readChunk(
   const length = Math.min(buffer.length, size - offset);
   for (let read = 0; read < length;) {
     const { bytesRead } = await file.read(buffer, read, length - read, offset + read);
-    if (bytesRead === 0) throw new ChangedError(); // it has become shorter
+    if (bytesRead === 0) throw new ChangedError(); // the file has become shorter
     read += bytesRead;
   }
   return buffer.subarray(0, length);

@@ -1,4 +1,4 @@
-/** Numbers as a person reads them. */
+/** Formats numbers for people. */
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
@@ -13,7 +13,7 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
 
-/** Megabytes per second, `0.0` where nothing was sent. */
+/** Megabytes per second. `0.0` if nothing was sent. */
 export function formatRate(bytes: number, seconds: number): string {
   return (seconds > 0 ? bytes / 1e6 / seconds : 0).toFixed(1);
 }

@@ -1,12 +1,12 @@
 /**
- * What the user sees while it works: a bar on a terminal, now and then a line where the output goes
- * to a file or a pipe.
+ * Shows the user the progress of the run: a bar on a terminal, or a line now and then if the output
+ * goes to a file or a pipe.
  */
 import type { OnModuleDestroy } from '@nestjs/common';
 import { MultiBar, type SingleBar } from 'cli-progress';
 import { formatBytes, formatCount, formatRate } from './format.js';
 
-/** Everything that is to be done. */
+/** The total amount of work. */
 export interface Totals {
   readonly files: number;
   readonly bytes: number;
@@ -24,19 +24,19 @@ export abstract class Progress implements OnModuleDestroy {
     this.show();
   }
 
-  /** `bytes` below zero: a file is sent anew. */
+  /** A negative `bytes` takes back the bytes of a failed attempt. */
   advance(files: number, bytes: number): void {
     this.files += files;
     this.bytes += bytes;
     this.update();
   }
 
-  /** A line of its own, which stays. */
+  /** Prints a line that stays above the bar. */
   abstract line(text: string): void;
 
   abstract stop(): void;
 
-  /** However the application ends, the terminal gets its cursor back. */
+  /** Gives the terminal its cursor back whenever the application ends. */
   onModuleDestroy(): void {
     this.stop();
   }
@@ -59,7 +59,7 @@ export abstract class Progress implements OnModuleDestroy {
   }
 }
 
-/** For a terminal. */
+/** Progress on a terminal. */
 export class ProgressBar extends Progress {
   private bars: MultiBar | undefined;
   private bar: SingleBar | undefined;
@@ -72,7 +72,7 @@ export class ProgressBar extends Progress {
   stop(): void {
     if (this.bars === undefined) return;
     this.update();
-    this.bars.update(); // brings the last lines out
+    this.bars.update(); // prints the waiting lines
     this.bars.stop();
     this.bars = undefined;
     this.bar = undefined;
@@ -97,7 +97,7 @@ export class ProgressBar extends Progress {
 
 const LINE_EVERY_MS = 2000;
 
-/** For a log. */
+/** Progress in a log. */
 export class ProgressLines extends Progress {
   private last = 0;
   private running = false;

@@ -1,4 +1,4 @@
-/** The replica as the source sees it: one method per session. */
+/** The source's view of the replica: one method for each session. */
 import { Inject, Injectable } from '@nestjs/common';
 import { InterconnectClient, InterconnectRecordBuilder } from 'nestjs-interconnect';
 import { firstValueFrom } from 'rxjs';
@@ -17,7 +17,7 @@ import {
 } from '../shared/messages.js';
 import type { RawPath } from '../shared/paths.js';
 
-/** A disk that reads slower than this is given up, so a large file may take its time. */
+/** The slowest disk that a hash waits for. The timeout of a large file is longer in proportion. */
 const SLOWEST_BYTES_PER_MS = 5_000;
 const PATIENCE_MS = 60_000;
 
@@ -25,7 +25,7 @@ const PATIENCE_MS = 60_000;
 export class ReplicaClient {
   constructor(@Inject(InterconnectClient) private readonly interconnect: InterconnectClient) {}
 
-  /** A whole directory, page by page. */
+  /** All entries of a directory. They come in pages. */
   async listDirectory(path: RawPath): Promise<Listing> {
     const entries: Entry[] = [];
     for (let after = ''; ; after = entries.at(-1)?.name ?? '') {
@@ -51,7 +51,7 @@ export class ReplicaClient {
     await this.tell(Session.Remove, { path });
   }
 
-  /** `size`: how long the file should be, which says how long this may take. */
+  /** `size`: the expected length of the file. The timeout depends on it. */
   async hashFile(path: RawPath, size: number): Promise<Fingerprint> {
     return this.ask(
       Session.HashFile,
@@ -84,7 +84,7 @@ export class ReplicaClient {
     return firstValueFrom(this.interconnect.send(session, record));
   }
 
-  /** The answer is taken at its word: the replica is our own program. */
+  /** The response is not checked: the replica is part of this program. */
   private async ask<Answer>(session: string, document: object, timeout?: number): Promise<Answer> {
     return JSON.parse((await this.tell(session, document, timeout)).toString()) as Answer;
   }

@@ -1,6 +1,6 @@
 /**
- * Brings the replica to what the source is: walks the folder, parents before children, and sends what
- * differs. One entry that fails is reported and the rest goes on.
+ * Makes the replica equal to the source: walks the folder, parents before children, and sends the
+ * differences. If one entry fails, the failure is reported and the rest goes on.
  */
 import { Inject, Injectable } from '@nestjs/common';
 import type { Entry, PathAndMode } from '../shared/messages.js';
@@ -20,7 +20,7 @@ const OWNER_ALL = 0o700;
 @Injectable()
 export class ReplicationService {
   private readonly pool = new Pool(FILES_IN_PARALLEL);
-  /** Directories whose mode waits until their content is there: it may forbid writing to them. */
+  /** Directories that get their mode after their content, because the mode may forbid writing. */
   private readonly modes: PathAndMode[] = [];
 
   constructor(
@@ -81,7 +81,10 @@ export class ReplicationService {
     }
   }
 
-  /** With `--delete`: what the source does not have, and folders where it has something else. */
+  /**
+   * With `--delete`: whether the source lacks this entry, or has a file or link in the place of a
+   * folder.
+   */
   private isInTheWay({ own, theirs }: Pair): boolean {
     if (!this.settings.deleteExtraneous || theirs === undefined) return false;
     if (own === undefined) return true;

@@ -1,4 +1,4 @@
-/** What has been done, counted. */
+/** Counts the work that was done. */
 import { Injectable } from '@nestjs/common';
 import Table from 'cli-table3';
 import { formatCount, formatRate } from './format.js';
@@ -8,14 +8,14 @@ export class Report {
   files = 0;
   directories = 0;
   links = 0;
-  /** Content of the files that arrived. */
+  /** Bytes of the files that arrived. */
   bytes = 0;
   seconds = 0;
-  /** Files the replica had already. */
+  /** Files that the replica already had. */
   unchanged = 0;
-  /** Attempts the replica rejected. */
+  /** Attempts that the replica rejected. */
   rejected = 0;
-  /** Attempts made anew, after a reject or because a file changed while it was read. */
+  /** Further attempts, after a rejection or because a file changed while it was read. */
   retried = 0;
   /** Entries that did not arrive. */
   failed = 0;

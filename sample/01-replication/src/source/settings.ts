@@ -1,10 +1,10 @@
-/** What the parts of the source need to know about this run. */
+/** The settings of this run, for all parts of the source. */
 export interface SourceSettings {
   /** Real path of the folder to replicate. */
   readonly folder: string;
-  /** Remove from the target what the source does not have. */
+  /** Whether to remove entries from the target that the source does not have. */
   readonly deleteExtraneous: boolean;
-  /** Ends the run before its time: Ctrl-C, or the replica died. Its reason says why. */
+  /** Aborts if the run must end early. Its reason says why: Ctrl-C, or the replica died. */
   readonly signal: AbortSignal;
 }
 

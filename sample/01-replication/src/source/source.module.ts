@@ -1,4 +1,4 @@
-/** The source as a Nest module: a client for the replica, and what works with it. */
+/** The source as a Nest module: a client for the replica, and the services that use it. */
 import { Module, type DynamicModule } from '@nestjs/common';
 import { InterconnectModule, type InterconnectClientOptions } from 'nestjs-interconnect';
 import { ComparisonService } from './comparison.service.js';
@@ -14,7 +14,7 @@ import { VerificationService } from './verification.service.js';
 
 @Module({})
 export class SourceModule {
-  /** `replica`: where it listens, and the ticket it wants to see. */
+  /** `replica`: the port where the replica listens, and the ticket that it demands. */
   static forRoot(settings: SourceSettings, replica: InterconnectClientOptions): DynamicModule {
     return {
       module: SourceModule,

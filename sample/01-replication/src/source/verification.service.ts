@@ -1,6 +1,6 @@
 /**
- * Compares the two trees from scratch: every name, type, mode and link, and every content, which both
- * sides read again from their disks and hash.
+ * Compares the two trees from scratch: each name, type, mode, link and content. Both sides read and
+ * hash each file again from their disks.
  */
 import { Inject, Injectable } from '@nestjs/common';
 import type { Entry } from '../shared/messages.js';
@@ -23,7 +23,7 @@ export class VerificationService {
     @Inject(Progress) private readonly progress: Progress,
   ) {}
 
-  /** Resolves with one line per difference: none means that the trees are identical. */
+  /** Resolves with one line for each difference. Without lines, the trees are identical. */
   async run(): Promise<readonly string[]> {
     this.progress.start('verifying', await this.comparison.count());
     await this.verifyPair(await this.comparison.root());
@@ -40,7 +40,7 @@ export class VerificationService {
 
   private async verifyPair({ path, own, theirs }: Pair): Promise<void> {
     this.settings.signal.throwIfAborted();
-    if (own?.type === 'other') return; // skipped before, and said so
+    if (own?.type === 'other') return; // the run has already reported it as skipped
     if (own === undefined) this.differs(path, 'only in the target (--delete removes it)');
     else if (theirs === undefined) this.differs(path, 'missing in the target');
     else if (own.type !== theirs.type) this.differs(path, `a ${own.type}, there a ${theirs.type}`);
