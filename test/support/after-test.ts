@@ -2,7 +2,10 @@ import { afterEach } from '@jest/globals';
 
 const duties: (() => unknown)[] = [];
 
-/** Does it after the test that runs, the latest first, whether or not the test passes. */
+/**
+ * Registers work for the end of the running test. The work runs whether or not the test passes, the latest registered
+ * first.
+ */
 export function afterTest(duty: () => unknown): void {
   duties.push(duty);
 }

@@ -1,4 +1,6 @@
-/** What `from-source.spec.ts` runs elsewhere: decorators, their metadata, and an import of ours by `.js`. */
+/**
+ * The program of `from-source.spec.ts`: it has decorators, their metadata, and an import of our own code by `.js`.
+ */
 import 'reflect-metadata';
 import { Injectable } from '@nestjs/common';
 import { isMainThread, parentPort } from 'node:worker_threads';

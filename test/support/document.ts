@@ -1,4 +1,4 @@
-/** The documents of the repository as Markdown: their sections, links, anchors and tables. */
+/** Reads the Markdown documents of the repository: their sections, links, anchors and tables. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The path of every Markdown file, from the root. The API reports are not documents: a tool writes them. */
+/** The paths of all Markdown files, relative to the root. Generated API reports are left out. */
 export function documentPaths(): string[] {
   const paths = existsSync(join(root, '.git'))
     ? execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
@@ -25,7 +25,7 @@ export function read(path: string): string {
   return readFileSync(join(root, path), 'utf8');
 }
 
-/** The text from one heading to the next heading of the same level, or a higher one. */
+/** The text from a heading to the next heading of the same or a higher level. */
 export function section(text: string, heading: string): string {
   const start = `\n${text}`.indexOf(`\n${heading}\n`);
   if (start < 0) throw new Error(`The document has no heading "${heading}".`);
@@ -35,17 +35,17 @@ export function section(text: string, heading: string): string {
   return end < 0 ? rest : rest.slice(0, end);
 }
 
-/** The first cell of each row of the tables in a text, without the heads. */
+/** The first cell of each table row in a text, without the head rows. */
 export function firstCells(text: string): string[] {
   return [...text.matchAll(/^\| (`[^|]*?) \|/gm)].map(([, cell = '']) => cell);
 }
 
-/** `code` of each piece of inline code. */
+/** The text of each inline code span. */
 export function codeIn(text: string): string[] {
   return [...text.matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code);
 }
 
-/** A document without its blocks of code: they hold no headings, links or tables. */
+/** A document without its code blocks, which hold no headings, links or tables. */
 export function prose(text: string): string {
   return text.replace(/^```[\s\S]*?^```$/gm, '');
 }
@@ -64,12 +64,12 @@ export function anchorsOf(text: string): Set<string> {
 }
 
 export interface Link {
-  /** The path from the root that the link leads to. */
+  /** The path of the link's target, relative to the root. */
   readonly path: string;
   readonly anchor: string | undefined;
 }
 
-/** The links of the document at `path` that lead into the repository. */
+/** The links from the document at `path` to files of the repository. */
 export function linksOf(path: string, text: string): Link[] {
   const words = prose(text).replace(/`[^`\n]*`/g, '`code`');
   return [...words.matchAll(/\]\(([^)\s]+)\)/g)]

@@ -9,7 +9,7 @@ import {
   type SessionEvents,
 } from 'nestjs-interconnect/core';
 
-/** The arguments of the next event of that name. */
+/** Resolves with the arguments of the next event of that name. */
 export function next<Name extends keyof ListenerEvents>(
   emitter: Listener,
   name: Name,
@@ -28,28 +28,29 @@ export function next(emitter: unknown, name: string): Promise<unknown[]> {
   });
 }
 
-/** Resolves when `condition` holds; looks again after every turn of the event loop. */
+/** Resolves when `condition` holds. Checks `condition` after each turn of the event loop. */
 export async function until(condition: () => boolean): Promise<void> {
   const end = performance.now() + PATIENCE;
   while (!condition()) {
-    if (performance.now() > end) throw new Error(`This never came to hold: ${String(condition)}`);
+    if (performance.now() > end)
+      throw new Error(`The condition never became true: ${String(condition)}`);
     await turn();
   }
 }
 
-/** One turn of the event loop: what was ready to be read has been read. */
+/** Waits for one turn of the event loop, in which Node reads the sockets that have data. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A listener whose promise the emitter looks after, as those of the library do. */
+/** An asynchronous listener. The emitter handles the rejection of its promise, as the library's emitters do. */
 export function later<Args extends unknown[]>(
   listener: (...args: Args) => Promise<unknown>,
 ): (...args: Args) => unknown {
   return listener;
 }
 
-/** The library's error that the promise rejects with; the test fails where it does not. */
+/** The library's error with which the promise rejects. Without such an error, the test fails. */
 export async function failure(promise: Promise<unknown>): Promise<InterconnectError> {
   const outcome = await promise.then(
     (value) => ({ value }),
@@ -59,7 +60,7 @@ export async function failure(promise: Promise<unknown>): Promise<InterconnectEr
   throw new Error('The promise did not reject with an InterconnectError.', { cause: outcome });
 }
 
-/** The same for a call that throws. */
+/** The library's error that the call throws. Without such an error, the test fails. */
 export function thrown(call: () => unknown): InterconnectError {
   try {
     call();
@@ -70,5 +71,5 @@ export function thrown(call: () => unknown): InterconnectError {
   throw new Error('The call did not throw.');
 }
 
-/** Less than Jest's, so that a test says what it waited for. */
+/** Less than Jest's timeout, so that the failure of a test names the condition. */
 const PATIENCE = 10_000;

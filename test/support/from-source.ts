@@ -1,6 +1,6 @@
 /**
- * The `execArgv` with which `fork`, `spawn(process.execPath, …)`, `new Worker` and `cluster.setupPrimary`
- * run a TypeScript file of ours as it stands; `nestjs-interconnect` then means `src`.
+ * The `execArgv` with which `fork`, `spawn(process.execPath, …)`, `new Worker` and `cluster.setupPrimary` run a
+ * TypeScript file without a build. In that process, `nestjs-interconnect` means `src`.
  */
 export const fromSource: readonly string[] = [
   '--conditions=interconnect-source',

@@ -1,4 +1,4 @@
-/** PROTOCOL.md, taken apart for the tests that compare it with the code and with itself. */
+/** Parses PROTOCOL.md for the tests that compare the document with the code and with itself. */
 import { readFile } from 'node:fs/promises';
 import { expect } from '@jest/globals';
 import { fromHex } from './codec/hex.js';
@@ -6,11 +6,11 @@ import { fromHex } from './codec/hex.js';
 export const text = await readFile(new URL('../../PROTOCOL.md', import.meta.url), 'utf8');
 export const lines = text.trimEnd().split('\n');
 
-/** A frame or a preface in a block that is marked as hex. */
+/** One frame or preface of a code block in the language `hex`. */
 export interface Example {
   /** `D` or `L`. */
   readonly writer: string;
-  /** What the document says that it is. */
+  /** The document's description of the frame. */
   readonly description: string;
   readonly octets: Buffer;
 }
@@ -27,7 +27,7 @@ export function blocksMarked(language: string, markdown: string): string[] {
   return [...markdown.matchAll(fence)].map(([, block = '']) => block);
 }
 
-/** What stands from the heading that begins so to the next that is not below it. */
+/** The section whose heading starts with `heading`, its subsections included. */
 export function sectionFrom(heading: string): string {
   const start = lines.findIndex((line) => line.startsWith(heading));
   expect(start).toBeGreaterThan(0);
@@ -36,13 +36,13 @@ export function sectionFrom(heading: string): string {
   return lines.slice(start, length < 0 ? undefined : start + 1 + length).join('\n');
 }
 
-/** The cells of the one table in the document whose heading starts so. */
+/** The cells of the table whose head row starts with `heading`. The document must have exactly one such table. */
 export function table(heading: string): string[][] {
   expect(lines.filter((line) => line.startsWith(heading))).toHaveLength(1);
   return tableIn(heading, text);
 }
 
-/** The cells of the first table whose heading starts so. */
+/** The cells of the first table whose head row starts with `heading`. */
 export function tableIn(heading: string, markdown: string): string[][] {
   const all = markdown.split('\n');
   const start = all.findIndex((line) => line.startsWith(heading)) + 2;
@@ -51,12 +51,15 @@ export function tableIn(heading: string, markdown: string): string[][] {
   return all.slice(start, start + length).map((line) => line.slice(2, -2).split(' | '));
 }
 
-/** A table of two columns as an object. */
+/** Two columns of a table as an object. */
 export function numbersIn(heading: string, value = 0, name = 1): Record<string, number> {
   return Object.fromEntries(table(heading).map((row) => [row[name], Number(row[value])]));
 }
 
-/** Paragraphs, list items, headings, table rows; code blocks line by line. */
+/**
+ * Splits Markdown into paragraphs, list items, headings and table rows. Each line of a code block is a block of its
+ * own.
+ */
 export function blocksOf(markdown: string): string[] {
   return markdown
     .split(/\n(?=\n|- |\||#)/)
@@ -64,7 +67,7 @@ export function blocksOf(markdown: string): string[] {
     .filter((block) => block !== '');
 }
 
-/** Writer and description, perhaps on several lines, then lines of octets. */
+/** Parses one example: the writer, a description of one or more lines, then lines of octets. */
 function exampleOf(entry: string): Example {
   const all = entry.trimEnd().split('\n');
   const firstOctets = all.findIndex((line) => /^ {3}(?:[0-9a-f]{2}\b|\[)/.test(line));
@@ -77,7 +80,7 @@ function exampleOf(entry: string): Example {
   };
 }
 
-/** `0a 0b`, or `[3 × 0a]` alone on its line. */
+/** Parses a line of octets: `0a 0b`, or `[3 × 0a]` alone on its line. */
 function octetsOf(line: string): Buffer {
   const [, count, octet] = /^\s*\[(\d+) × ([0-9a-f]{2})\]\s*$/.exec(line) ?? [];
   return octet === undefined ? fromHex(line) : Buffer.alloc(Number(count), fromHex(octet));

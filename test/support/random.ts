@@ -1,5 +1,5 @@
-/** Chance that can be repeated: the same seed gives the same numbers on every machine. */
-// Once, not at every octet: in Jest's realm each look at a global goes a long way.
+/** Repeatable random numbers: the same seed gives the same numbers on every machine. */
+// Read the globals once and not for each octet: in Jest's realm, each access to a global is slow.
 const { imul, floor } = Math;
 
 export class Random {
@@ -9,7 +9,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** 0 ≤ x < 1 (mulberry32). */
+  /** A number x with 0 ≤ x < 1 (mulberry32). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let x = this.#state;
@@ -18,7 +18,7 @@ export class Random {
     return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** An integer, both ends included. */
+  /** An integer from `from` to `to`, both included. */
   integer(from: number, to: number): number {
     return from + floor(this.next() * (to - from + 1));
   }
@@ -31,7 +31,7 @@ export class Random {
     return items[this.integer(0, items.length - 1)];
   }
 
-  /** Octets that differ from seed to seed and from place to place. */
+  /** Octets that depend on the seed and on their place. */
   bytes(size: number): Buffer {
     const bytes = Buffer.allocUnsafe(size);
     let value = this.integer(0, 2 ** 31);

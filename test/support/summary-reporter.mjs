@@ -1,7 +1,7 @@
 /**
- * Ends a Jest run with one line of its own, `N passed, N failed`, for machines that read logs.
- * A suite that does not even run counts as one failed. Jest always puts its own summary behind every
- * other reporter's output, so the line waits for the exit of the process.
+ * Ends a Jest run with a line for programs that read logs: `N passed, N failed`. A suite that cannot run counts as
+ * one failed test. Jest prints its own summary after the output of all reporters, so this reporter writes its line
+ * when the process exits.
  */
 export default class SummaryReporter {
   onRunComplete(_contexts, results) {

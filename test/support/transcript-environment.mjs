@@ -1,6 +1,6 @@
 /**
- * Jest's environment for Node, which prints what the peers of a failing test have written: `SimPair` and `SimPeer`
- * register a transcript each (`transcripts.ts`), and only a failure asks for the text.
+ * Jest's environment for Node. If a test fails, the environment prints the frames that its peers have written.
+ * `SimPair` and `SimPeer` register a transcript each (`transcripts.ts`). The text is built only after a failure.
  */
 import { TestEnvironment } from 'jest-environment-node';
 

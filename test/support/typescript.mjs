@@ -1,11 +1,11 @@
 /**
- * Runs our TypeScript as it stands, with no build, in a child process or a worker thread:
+ * Runs TypeScript without a build, in a child process or a worker thread:
  *
  *   const execArgv = ['--conditions=interconnect-source', '--import', '<root>/test/support/typescript.mjs'];
  *   fork(file, { execArgv })        new Worker(file, { execArgv })
  *
- * `from-source.ts` beside this file holds those arguments ready made. The swc settings are Jest's, read
- * from package.json, so decorators and their metadata work as they do in the tests.
+ * `from-source.ts` beside this file exports these arguments. The swc settings are those of Jest in package.json, so
+ * that decorators and their metadata work as in the tests.
  */
 import { transformSync } from '@swc/core';
 import { existsSync, readFileSync } from 'node:fs';
@@ -36,6 +36,6 @@ export function load(url, context, nextLoad) {
   return { format: 'module', source: code, shortCircuit: true };
 }
 
-// Where only the older `register` exists it loads this file again on a thread of its own, for its exports alone.
+// If only the older `register` exists, it loads this file again in its own thread, for the exports alone.
 if (module.registerHooks) module.registerHooks({ resolve, load });
 else if (!import.meta.url.endsWith('?hooks')) module.register(`${import.meta.url}?hooks`);

@@ -1,4 +1,4 @@
-/** Options that are all `undefined`. A table that lacks an option of its type does not compile. */
+/** Options with the value `undefined`. If a table here lacks an option of its type, it does not compile. */
 import type { EndpointOptions } from 'nestjs-interconnect/core';
 
 /** Every option of a type. */

@@ -1,4 +1,4 @@
-/** The command in this process: what it prints, and its exit code. */
+/** Runs the command in this process, and returns its output and its exit code. */
 import { fixtureDialer } from '../../../src/cli/fixture/dialer.js';
 import { fixtureListener } from '../../../src/cli/fixture/listener.js';
 import {
@@ -30,7 +30,7 @@ export async function run(...args: string[]): Promise<Ran> {
   return { code, out, error };
 }
 
-/** Runs `conformance --listen 0` against a dialer of this process. */
+/** Runs `conformance --listen 0` against a dialer in this process. */
 export function runAgainst(dialer: DialerStarter, ...cases: string[]): Promise<Ran> {
   return runWith(dialer, { cases, timeout: cases.length === 0 ? undefined : '400' });
 }
@@ -59,7 +59,7 @@ export async function runWith(
   return { code, out, error: '' };
 }
 
-/** The fixture's dialer with these options, as a program of its own would be. */
+/** A dialer under test that runs in this process: the fixture's dialer with these options. */
 export function dialerOf(options: Partial<ConnectOptions> = {}, delay?: number): DialerStarter {
   return () => (address) => {
     const end = new AbortController();
@@ -75,7 +75,7 @@ export function dialerOf(options: Partial<ConnectOptions> = {}, delay?: number):
   };
 }
 
-/** The fixture's listener, until the test is over. */
+/** A listener of the fixture. It closes at the end of the test. */
 export async function ourListener(
   options: ListenerOptions = {},
   delay?: number,
@@ -93,10 +93,10 @@ export function addressText(listener: Listener): string {
   return `${host}:${port}`;
 }
 
-/** The lines about what did not pass: empty where everything did. */
+/** The lines about cases that did not pass. Without them, all cases have passed. */
 export function failuresIn(out: string): string[] {
   return out.split('\n').filter((line) => /✗|expected:|actual:/.test(line));
 }
 
-/** What a case waits for comes sooner than the fixture's own. */
+/** Shorter than the fixture's own timeouts, so that a case waits less. */
 const SOON = { handshakeTimeout: 1000, idleTimeout: 2000 };

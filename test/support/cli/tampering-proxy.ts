@@ -1,20 +1,22 @@
-/** A listener that is right but for one thing. */
+/**
+ * A proxy before a correct listener. The proxy changes single frames, so that the listener seems to break one rule.
+ */
 import { connect, createServer, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { Listener } from 'nestjs-interconnect/core';
 import { afterTest } from '../after-test.js';
 import { tcpAddressOf } from '../peers/connected.js';
 
-/** What becomes of a frame that the listener writes. */
+/** Returns the frames that the dialer gets in place of a frame of the listener. */
 export type Tamper = (frame: Buffer) => readonly Buffer[];
 
 export interface TamperOptions {
   readonly tamper: Tamper;
-  /** The end of the listener's stream is not passed on. */
+  /** Whether the proxy hides the end of the listener's stream from the dialer. */
   readonly neverEnds?: boolean;
 }
 
-/** Stands before a listener, and resolves with `HOST:PORT` of its own. */
+/** Starts the proxy before a listener, and resolves with the `HOST:PORT` of the proxy. */
 export async function tampering(listener: Listener, options: TamperOptions): Promise<string> {
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (client) => {

@@ -8,7 +8,7 @@ export function anyFrame(): Arbitrary<Frame> {
   return fc.oneof(connectionFrame(), sessionFrame(), messageFrame());
 }
 
-/** Several legal frames, as they follow one another on a socket. */
+/** A sequence of legal frames, as a socket could carry it. */
 export function anyFrames(): Arbitrary<Frame[]> {
   return fc.array(anyFrame(), { maxLength: 8, size: 'max' });
 }
@@ -22,7 +22,9 @@ const none = fc.constant(Buffer.alloc(0));
 const noMeta = fc.constant<Meta>({});
 const token = octets(32, 32);
 const smallPayload = octets(0, 40);
-/** Too long to be made octet by octet; the first one tells it from others. */
+/**
+ * To generate each octet of a large payload would take too long. The first octet is random and makes payloads differ.
+ */
 const largePayload = fc
   .tuple(octets(1, 1), fc.integer({ min: 4096, max: 5000 }))
   .map(([octet, length]) => Buffer.concat([octet, Buffer.alloc(length - 1, length)]));
@@ -129,7 +131,7 @@ function messageFrame(): Arbitrary<Frame> {
   const send = optional({ ...body, deadline: positive(), key: octets(1, 64) });
   return fc.oneof(
     message(FrameType.SEND, send, [0, ONEWAY, STREAM]),
-    // The form most messages have.
+    // The most common form of a message.
     message(FrameType.SEND, fc.record({ deadline: positive() }), [0]),
     message(FrameType.ITEM, optional(body), [0, REPLY, END]),
     message(FrameType.ACCEPT, optional(body), [REPLY, REPLY | STREAM]),

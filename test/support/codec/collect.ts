@@ -1,10 +1,10 @@
 import { FrameDecoder, type FrameView, ProtocolError } from '../../../src/wire/index.js';
 import type { Frame, FrameLimits, FrameSink } from '../../../src/wire/index.js';
 
-/** The limits the vectors were made for. */
+/** The limits that the test vectors assume. */
 export const LIMITS: FrameLimits = { maxFrame: 65_536, maxMeta: 8192 };
 
-/** Keeps the frames it is given, each with a payload of its own. */
+/** Keeps the decoded frames, each with its own copy of the payload. */
 export class Collector implements FrameSink {
   readonly frames: Frame[] = [];
 
@@ -14,7 +14,7 @@ export class Collector implements FrameSink {
   }
 }
 
-/** Decodes a stream that comes in these chunks. */
+/** Decodes a stream that arrives in these chunks. */
 export function decodeChunks(chunks: Iterable<Buffer>, limits = LIMITS): Frame[] {
   const collector = new Collector();
   const decoder = new FrameDecoder(collector, limits);
@@ -27,15 +27,13 @@ export function* inChunks(bytes: Buffer, size: number): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-/** What a `ProtocolError` says. */
+/** The text of a `ProtocolError`. */
 export interface Refusal {
   readonly code: number;
   readonly message: string;
 }
 
-/**
- * The refusal that `action` ends with, if it ends with one. Any other error is the test's failure.
- */
+/** The `ProtocolError` that `action` throws, or `undefined` if it throws nothing. Any other error fails the test. */
 export function refusalOf(action: () => unknown): Refusal | undefined {
   try {
     action();

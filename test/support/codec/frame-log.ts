@@ -1,4 +1,4 @@
-/** What one side of a socket has written, as frames, to be read by a test. */
+/** Reads the octets that one side has written to a socket, and keeps the frames for a test. */
 import {
   describeFrame,
   type encodeFrame,
@@ -11,17 +11,17 @@ import {
   PrefaceDecoder,
 } from '../../../src/wire/index.js';
 
-/** A frame to encode: what is left out is zero or empty. */
+/** A frame to encode. An absent field is zero or empty. */
 export type FrameInit = Parameters<typeof encodeFrame>[0];
 
 export interface LoggedFrame extends Frame {
-  /** Octets of its body: meta and payload. */
+  /** Octets of the frame's body: meta and payload. */
   readonly size: number;
 }
 
 export class FrameLog {
   readonly frames: LoggedFrame[] = [];
-  /** Called at every frame, as soon as it is whole. */
+  /** Called for each frame as soon as the frame is complete. */
   onFrame: ((frame: LoggedFrame) => void) | undefined;
   #preface = new PrefaceDecoder();
   #decoder = this.#newDecoder();
@@ -33,7 +33,7 @@ export class FrameLog {
     return this.#octets;
   }
 
-  /** The version in the preface, once it is there. */
+  /** The version in the preface, once the preface is complete. */
   get version(): number | undefined {
     return this.#preface.version;
   }
@@ -44,7 +44,7 @@ export class FrameLog {
     this.#decoder.push(chunk.subarray(taken));
   }
 
-  /** Another socket: what it carries begins with a preface. */
+  /** Begins a new socket, whose octets begin with a preface. */
   reset(): void {
     this.#preface = new PrefaceDecoder();
     this.#decoder = this.#newDecoder();
@@ -60,30 +60,30 @@ export class FrameLog {
     return new FrameDecoder({ onFrame }, { maxFrame: MAX_BODY_LENGTH, maxMeta: MAX_META_LENGTH });
   }
 
-  /** The frames since the last look, a line each: `SEND s=1 id=4 12 B`. */
+  /** The frames since the last call, one line each: `SEND s=1 id=4 12 B`. */
   lines(): string[] {
     const lines = this.frames.slice(this.#read).map((frame) => describeFrame(frame));
     this.#read = this.frames.length;
     return lines;
   }
 
-  /** The same without CREDIT, which comes when it is worth it. */
+  /** As `lines`, without CREDIT: the time of CREDIT is no part of the protocol. */
   linesButCredit(): string[] {
     return this.lines().filter((line) => !line.startsWith('CREDIT'));
   }
 
-  /** The next frame must be a `name`. */
+  /** Takes the next frame. The test fails unless its type is `name`. */
   expectFrame(name: string): LoggedFrame {
     const frame = this.frames[this.#read];
-    if (frame === undefined) throw new Error(`Expected ${name}, and nothing was written.`);
+    if (frame === undefined) throw new Error(`Expected ${name}, but nothing was written.`);
     if (frameName(frame.type) !== name) {
-      throw new Error(`Expected ${name}, and it is ${this.lines().join(' · ')}.`);
+      throw new Error(`Expected ${name}, but got ${this.lines().join(' · ')}.`);
     }
     this.#read += 1;
     return frame;
   }
 
-  /** The next `name`; what comes before it is passed over. */
+  /** Takes the next frame of the type `name`, and skips the frames before it. */
   skipTo(name: string): LoggedFrame {
     const at = this.frames.findIndex(
       ({ type }, index) => index >= this.#read && frameName(type) === name,
@@ -93,7 +93,7 @@ export class FrameLog {
     return this.frames[at]!;
   }
 
-  /** Everything, for a failure's message. */
+  /** All frames so far, for the message of a failing test. */
   transcript(): string {
     return this.frames.map((frame) => describeFrame(frame)).join('\n');
   }

@@ -1,19 +1,17 @@
 /**
- * A second wire codec, to compare the real one with. It is written from PROTOCOL.md's tables and
- * shares nothing with `src/wire`: slow, plain, and easy to check by eye.
+ * A second wire codec, to which tests compare the real one. It follows the tables of PROTOCOL.md and shares no code
+ * with `src/wire`: it is slow, plain, and easy to check by eye.
  */
 import type { Frame, Meta } from '../../../src/wire/index.js';
 
-/**
- * What became of a stream: the whole frames in it, and the close code of the fault that ended it.
- */
+/** The result of decoding a stream: its complete frames, and the close code of the error that ended it. */
 export interface NaiveResult {
   readonly frames: Frame[];
   readonly fault: number | undefined;
 }
 
-// Flags: those that may be set, then those that must be. Ids: 0 = zero, n = not zero, * = either.
-// Fields: ! = required. A type without fields takes no meta. Body: what payload it takes.
+// Flags: `may` lists the flags that may be set, `must` those that must be set. Ids: 0 = zero, n = not zero, * = any.
+// Fields: ! = required. A type without fields has no meta. Body: the allowed payload.
 const TABLE = `
   type name     session id  may  must  body    fields
   01   HELLO    0       0   00   00    any     10! 11 12 13 14! 15! 16 18 1c
@@ -78,7 +76,7 @@ function insist(condition: boolean, code: number): void {
   if (!condition) throw new Fault(code);
 }
 
-/** All frames of a stream that is complete in `bytes`; an unfinished last frame is left out. */
+/** Decodes all frames of a finished stream. An incomplete last frame is left out. */
 export function naiveDecode(bytes: Buffer, maxFrame: number, maxMeta: number): NaiveResult {
   const frames: Frame[] = [];
   const fault = faultOf(() => {
@@ -94,7 +92,7 @@ export function naiveDecode(bytes: Buffer, maxFrame: number, maxMeta: number): N
   return { frames, fault };
 }
 
-/** The close code a header is refused with. */
+/** The close code with which the codec refuses a header, if it does. */
 export function naiveHeaderFault(
   header: Buffer,
   maxFrame: number,
@@ -152,7 +150,7 @@ function readFrame(bytes: Buffer): Frame {
   return {
     type,
     flags: bytes.readUInt8(1),
-    // As the real decoder hands them on: bits of an int32, which matters for ignorable types only.
+    // A signed int32, as the real decoder gives it. The sign matters for ignorable types only.
     session: bytes.readInt32BE(8),
     id: bytes.readInt32BE(12),
     meta: type >= 0x80 ? {} : readMeta(type, bytes.subarray(16, metaEnd)),
@@ -273,7 +271,7 @@ export function naiveEncode(frame: Frame): Buffer {
   return Buffer.from(header.join('') + meta + frame.payload.toString('hex'), 'hex');
 }
 
-/** In hex digits, which need no arithmetic on octets. */
+/** As hex digits, so that the code needs no arithmetic on octets. */
 function naiveEncodeMeta(meta: Meta): string {
   const { connectionCredit, sessionCredit, resume, token } = meta;
   return [

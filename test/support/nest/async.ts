@@ -1,7 +1,7 @@
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
 import type { Observable } from 'rxjs';
 
-/** A promise and the two ways to settle it. */
+/** A promise, and the two functions that settle it. */
 export function deferred<T = void>(): {
   promise: Promise<T>;
   resolve: (value: T) => void;
@@ -16,12 +16,12 @@ export function deferred<T = void>(): {
   return { promise, resolve, reject };
 }
 
-/** Everything an Observable emits until it completes. */
+/** All values that an Observable emits until it completes. */
 export function all<T>(source: Observable<T>): Promise<T[]> {
   return lastValueFrom(source.pipe(toArray()));
 }
 
-/** What the call fails with; the test fails when it does not. */
+/** The error of the call. If the call succeeds, the test fails. */
 export async function failure(source: Observable<unknown> | Promise<unknown>): Promise<unknown> {
   let value: unknown;
   try {
@@ -32,7 +32,7 @@ export async function failure(source: Observable<unknown> | Promise<unknown>): P
   throw new Error(`Expected a failure, got ${String(value)}`);
 }
 
-/** As `failure`, for an error of the class that is named. */
+/** As `failure`, for an error of the given class. */
 export async function failureOf<T extends Error>(
   type: abstract new (...args: never[]) => T,
   source: Observable<unknown> | Promise<unknown>,
@@ -42,7 +42,7 @@ export async function failureOf<T extends Error>(
   throw new Error(`Expected ${type.name}, got ${String(error)}`);
 }
 
-/** Resolves when `predicate` holds; looks again after every turn of the event loop, for five seconds at most. */
+/** Resolves when `predicate` holds. Checks it after each turn of the event loop, for at most five seconds. */
 export async function until(predicate: () => boolean): Promise<void> {
   const end = Date.now() + 5_000;
   while (!predicate()) {

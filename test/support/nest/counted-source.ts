@@ -1,4 +1,4 @@
-/** Counts what is asked of it, and whether it was ended. */
+/** A source of items that counts the items asked for, and how often a consumer has ended it. */
 export class CountedSource {
   asked = 0;
   returned = 0;

@@ -3,11 +3,11 @@ import type { LoggerService } from '@nestjs/common';
 
 type Level = 'log' | 'error' | 'warn' | 'debug';
 
-/** Takes the place of Nest's console logger and keeps every line, so that tests can ask what was logged. */
+/** Replaces Nest's console logger and keeps each line, so that tests can read the log. */
 export class LogRecorder implements LoggerService {
   private readonly lines: { level: Level; text: string; rest: string[] }[] = [];
 
-  /** All loggers of this process write here until the next `install()`. */
+  /** Installs a recorder. All loggers of this process write to it until the next `install()`. */
   static install(): LogRecorder {
     const recorder = new LogRecorder();
     Logger.overrideLogger(recorder);
@@ -27,14 +27,14 @@ export class LogRecorder implements LoggerService {
     this.add('debug', message, rest);
   }
 
-  /** Lines of one level that contain `part`. */
+  /** The lines of one level that contain `part`. */
   find(level: Level, part: string): string[] {
     return this.lines
       .filter((line) => line.level === level && line.text.includes(part))
       .map((line) => line.text);
   }
 
-  /** All that Nest's console would print, line by line: messages, and stacks as one line for each of their frames. */
+  /** The lines that Nest's console would print: each message is one line, and each frame of a stack is another. */
   printed(): string[] {
     return this.lines.flatMap(({ text, rest }) => [
       text,

@@ -13,11 +13,11 @@ export interface LoopbackOptions {
   readonly imports?: readonly (Type | DynamicModule)[];
   readonly providers?: readonly Type[];
   readonly server?: InterconnectServerOptions;
-  /** Before `listen()`: global enhancers, hooks. */
+  /** Called before `listen()`, for example to add global enhancers or hooks. */
   readonly configure?: (app: INestMicroservice, server: InterconnectServer) => void;
 }
 
-/** A microservice on a free port of this machine, and clients of it. `close()` ends them all. */
+/** A microservice on a free port of this machine, and its clients. `close()` closes all of them. */
 export class Loopback {
   readonly app: INestMicroservice;
   readonly server: InterconnectServer;
@@ -40,14 +40,14 @@ export class Loopback {
   static async start(options: LoopbackOptions = {}): Promise<Loopback> {
     const server = new InterconnectServer({ host: '127.0.0.1', port: 0, ...options.server });
     const app = await createMicroservice(server, options);
-    // Not before: Nest's testing module installs a logger of its own.
+    // Install the recorder only now, because Nest's testing module installs its own logger.
     const log = LogRecorder.install();
     options.configure?.(app, server);
     const port = portOf(await app.listen());
     return new Loopback(app, server, port, log);
   }
 
-  /** Not connected yet. Closed with the rest; what a test leaves pending then fails at once. */
+  /** A client that has not connected yet. `close()` closes it too: pending calls of the test then fail at once. */
   client(options: InterconnectClientOptions = {}): InterconnectClient {
     const where = { host: '127.0.0.1', port: this.port };
     const client = new InterconnectClient({ ...where, shutdownTimeout: 0, ...options });
@@ -73,7 +73,7 @@ export async function createMicroservice(
   return module.createNestMicroservice({ strategy });
 }
 
-/** `app.listen()` resolves with the bound address, though its type does not say so. */
+/** `app.listen()` resolves with the bound address, although its type does not say so. */
 export function portOf(address: unknown): number {
   if (isAddress(address)) return address.port;
   throw new Error(`Not an address with a port: ${JSON.stringify(address)}`);

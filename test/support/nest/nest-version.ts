@@ -1,4 +1,7 @@
 import { ClientProxy } from '@nestjs/microservices';
 
-/** Whether this is the second run, on Nest 11, and not the first, on Nest 12: `dispatch-hook.spec.ts` would fail on 11. */
+/**
+ * Whether this run uses Nest 11. Tests run on Nest 12 first and on Nest 11 second. `dispatch-hook.spec.ts` would fail
+ * on Nest 11.
+ */
 export const isNest11 = !('setOnDispatchHook' in ClientProxy.prototype);

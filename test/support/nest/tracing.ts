@@ -1,4 +1,4 @@
-/** The recipe of src/nest/README.md, section "Traces", as it is printed there. */
+/** The recipe of the section "Traces" of src/nest/README.md, copied without a change. */
 import { context, propagation, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { Span } from '@opentelemetry/api';
 import type {

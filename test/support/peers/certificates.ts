@@ -1,4 +1,4 @@
-/** Certificates of this run: two authorities, and what the first has signed. */
+/** The certificates of this run: two authorities, and the certificates that each has signed. */
 import { generate } from 'selfsigned';
 
 interface Identity {
@@ -7,21 +7,21 @@ interface Identity {
 }
 
 export interface Certificates {
-  /** The authority's certificate. */
+  /** The certificate of the authority. */
   readonly ca: string;
-  /** Stands for `localhost`, `127.0.0.1` and `::1`. */
+  /** A server certificate for `localhost`, `127.0.0.1` and `::1`. */
   readonly server: Identity;
-  /** A client by the name of `replica-7`. */
+  /** A client certificate with the name `replica-7`. */
   readonly client: Identity;
-  /** Another authority that has signed nothing of this. */
+  /** The certificate of another authority. It has signed neither `server` nor `client`. */
   readonly strangeCa: string;
-  /** A client of that one. */
+  /** A client certificate that the other authority has signed. */
   readonly strangeClient: Identity;
 }
 
 let made: Promise<Certificates> | undefined;
 
-/** Made once for each file of tests. */
+/** The certificates. Each test file creates them once. */
 export function certificates(): Promise<Certificates> {
   return (made ??= make());
 }

@@ -1,4 +1,4 @@
-/** A listener and connections to it on this machine, gone after the test. */
+/** A listener and connections to it, on this machine. They close at the end of the test. */
 import {
   connect,
   type Connection,
@@ -11,7 +11,7 @@ import {
 import { afterTest } from '../after-test.js';
 import { next } from '../events.js';
 
-/** A listener that listens on 127.0.0.1, if the options do not say otherwise. */
+/** A listener on 127.0.0.1, unless the options say otherwise. */
 export async function listening(options: ListenerOptions = {}): Promise<Listener> {
   const isElsewhere = options.path !== undefined || options.network !== undefined;
   const where = isElsewhere ? {} : { host: '127.0.0.1', port: 0 };
@@ -21,7 +21,7 @@ export async function listening(options: ListenerOptions = {}): Promise<Listener
   return listener;
 }
 
-/** Where the listener is to be found, as options for `connect`. */
+/** The address of the listener, as options for `connect`. */
 export function addressOf(listener: Listener): { host: string; port: number } | { path: string } {
   const { address } = listener;
   if (address === undefined) throw new Error('The listener does not listen.');
@@ -34,7 +34,7 @@ export function tcpAddressOf(listener: Listener): TcpAddress {
   return address;
 }
 
-/** A connection to the listener. */
+/** A new connection to the listener. */
 export async function dial(
   listener: Listener,
   options: Partial<ConnectOptions> = {},
@@ -64,13 +64,13 @@ export async function connected(
 }
 
 export interface InSession extends Connected {
-  /** The end that opened the session: the dialer's. */
+  /** The dialer's end of the session. The dialer has opened it. */
   readonly session: Session;
-  /** The end that accepted it; nobody listens for its messages yet. */
+  /** The listener's end of the session. It has accepted the session, and has no listener for messages yet. */
   readonly accepted: Session;
 }
 
-/** As `connected`, with a session between the two. */
+/** As `connected`, with a session between the two sides. */
 export async function inSession(
   listenerOptions: ListenerOptions = {},
   connectOptions: Partial<ConnectOptions> = {},
@@ -83,7 +83,7 @@ export async function inSession(
   return { ...pair, session, accepted };
 }
 
-/** Accepts every session, and answers every message of theirs with its own bytes. */
+/** Accepts each session, and answers each message with the message's own bytes. */
 export function echo(connection: Connection): void {
   connection.on('session', (session) => {
     session.on('message', (message) => message.respond(message.data));

@@ -1,19 +1,19 @@
-/** A wire between a dialer and a listener that is cut after so many octets of one direction. */
+/** A proxy between a dialer and a listener. It cuts the sockets after a given number of octets in one direction. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterTest } from '../after-test.js';
 
 export type Direction = 'to listener' | 'to dialer';
 
-/** Where to cut: after so many octets in that direction. */
+/** The place of a cut: after `count` octets in this direction. */
 export type Cut = readonly [direction: Direction, count: number];
 
 export class CutProxy {
-  /** Octets that went through, or would have, in each direction. */
+  /** Octets received in each direction, those after a cut included. */
   readonly passed: Record<Direction, number> = { 'to listener': 0, 'to dialer': 0 };
   readonly #server: Server;
   readonly #target: { readonly host: string; readonly port: number };
-  /** How often it was cut. */
+  /** The number of cuts so far. */
   cuts = 0;
   #direction: Direction = 'to listener';
   #rest = Infinity;
@@ -37,7 +37,7 @@ export class CutProxy {
     return { host: '127.0.0.1', port: (this.#server.address() as AddressInfo).port };
   }
 
-  /** Cuts after `count` further octets in that direction; and then again, where there are `further` cuts. */
+  /** Cuts after `count` further octets in that direction. `further` lists the cuts after the first one. */
   cutAfter(direction: Direction, count: number, ...further: Cut[]): void {
     this.#direction = direction;
     this.#rest = count;
@@ -60,7 +60,7 @@ export class CutProxy {
         to.write(chunk);
         return;
       }
-      // What came before the cut arrives; what comes after it does not.
+      // The octets before the cut arrive, and the octets after it do not.
       to.end(chunk.subarray(0, this.#rest));
       this.cuts += 1;
       this.#rest = Infinity;

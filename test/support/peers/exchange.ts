@@ -1,15 +1,15 @@
 /**
- * Everything that two applications do over one connection, and what each of them saw of it: what must be
- * the same whatever becomes of the sockets underneath.
+ * An exchange between two applications over one connection, with everything that an application can do, and a record
+ * of what each application saw. The record must be the same whatever happens to the sockets.
  */
 import { createHash } from 'node:crypto';
 import { Code, type Connection, InterconnectError, type Outcome } from 'nestjs-interconnect/core';
 import { until } from '../events.js';
 
-/** What each side saw, in order within each session. */
+/** What each side saw. The order counts within each session. */
 export type History = Record<string, string[]>;
 
-/** Runs it over two ends that nobody has used yet. `large`: bytes of the large messages. */
+/** Runs the exchange over two unused ends of a connection. `large`: bytes of the large messages. */
 export async function exchange(
   dialer: Connection,
   acceptor: Connection,
@@ -22,7 +22,7 @@ export async function exchange(
   serve('dialer', dialer, note);
   serve('listener', acceptor, note);
   await Promise.all([call('dialer', dialer, large, note), call('listener', acceptor, large, note)]);
-  // Nobody answers one-way messages.
+  // One-way messages have no response to wait for.
   const heard = (): number => Object.values(history).flat().filter(isHint).length;
   await until(() => heard() === 2 * HINTS);
   return history;
@@ -30,7 +30,7 @@ export async function exchange(
 
 type Note = (what: string, entry: string) => void;
 
-/** What this side does as the one that is called. */
+/** Serves the sessions and messages of the other side. */
 function serve(side: string, connection: Connection, note: Note): void {
   connection.on('session', (session) => {
     const what = `sessions of the other side, seen by the ${side}`;
@@ -50,7 +50,7 @@ function serve(side: string, connection: Connection, note: Note): void {
   });
 }
 
-/** What this side does as the one that calls. */
+/** Opens sessions and sends messages to the other side. */
 async function call(
   side: string,
   connection: Connection,
@@ -88,7 +88,7 @@ function codeOf(error: unknown): string {
   throw error;
 }
 
-/** Enough to tell two payloads apart. */
+/** A short form of a payload: enough to tell two payloads apart. */
 function shown(data: Buffer): string {
   if (data.length <= 16) return data.toString();
   return `${data.length} bytes ${createHash('md5').update(data).digest('hex')}`;

@@ -1,10 +1,10 @@
-/** A wire between dialers and a listener that fails as wires do: it falls silent, or one end of it goes. */
+/** A proxy between dialers and a listener that imitates network faults: silence, or the loss of one end. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterTest } from '../after-test.js';
 import { until } from '../events.js';
 
-/** One socket of a dialer, and the one to the listener that belongs to it. */
+/** One socket of a dialer, and the socket to the listener that belongs to it. */
 export class Strand {
   readonly #dialer: Socket;
   readonly #listener: Socket;
@@ -18,29 +18,29 @@ export class Strand {
     this.#pipe(listener, dialer);
   }
 
-  /** From here on nothing arrives in either direction, and neither end is told. */
+  /** Stops all traffic in both directions. Neither end is told. */
   silence(): void {
     this.#isSilent = true;
   }
 
-  /** Octets that it has kept for the listener since it fell silent. */
+  /** Octets for the listener that the strand has kept since it became silent. */
   get kept(): number {
     const bytes = this.#kept.filter(({ to }) => to === this.#listener);
     return bytes.reduce((sum, { bytes: { length } }) => sum + length, 0);
   }
 
-  /** What it has kept arrives after all. */
+  /** Delivers the octets that the strand has kept. */
   release(): void {
     for (const { to, bytes } of this.#kept.splice(0)) if (to.writable) to.write(bytes);
   }
 
-  /** The dialer's end breaks; the listener is not told. */
+  /** Resets the dialer's end. The listener is not told. */
   loseDialer(): void {
     this.silence();
     this.#dialer.resetAndDestroy();
   }
 
-  /** Whether the dialer has let go of it. */
+  /** Whether the dialer has closed or destroyed its socket. */
   get isOver(): boolean {
     return this.#dialer.destroyed || this.#dialer.readableEnded;
   }
@@ -66,7 +66,7 @@ export class Strand {
 
 export class FaultyWire {
   readonly strands: Strand[] = [];
-  /** Dialers that come from here on are joined to nothing: their sockets stand, and stay silent. */
+  /** While this is set, new dialers reach no listener: their sockets are open and stay silent. */
   isDead = false;
   readonly #server: Server;
 
@@ -97,7 +97,7 @@ export class FaultyWire {
     return { host: '127.0.0.1', port: (this.#server.address() as AddressInfo).port };
   }
 
-  /** The `index`-th that a dialer has opened; waits for it. */
+  /** Waits for the `index`-th socket that a dialer opens. */
   async strand(index: number): Promise<Strand> {
     await until(() => this.strands.length > index);
     const strand = this.strands[index];

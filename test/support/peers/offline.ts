@@ -1,4 +1,4 @@
-/** Connections without a socket, and what their calls come to. */
+/** Connections without a socket, and helpers for their calls. */
 import {
   connect,
   type Connection,
@@ -17,7 +17,7 @@ import { RawListener, type RawPeer } from './raw-peer.js';
 export const bytes = Buffer.from('bytes');
 export const quiet = { idleTimeout: 0 };
 
-/** A clock that knows which of its timers keep the process alive. */
+/** A clock that counts the timers that keep the process alive. */
 export class AlarmClock extends ManualClock {
   alarms = 0;
 
@@ -51,7 +51,7 @@ export async function echoing(port = 0): Promise<Listener> {
   return listener;
 }
 
-/** A connection that has lost its socket, and whose listener is gone. */
+/** A connection that can lose its socket and its listener. */
 export async function abandoned(options: Partial<ConnectOptions> = {}) {
   const clock = new AlarmClock();
   const listener = await echoing();
@@ -68,7 +68,7 @@ export async function abandoned(options: Partial<ConnectOptions> = {}) {
   return { connection, session, clock, host, port, lose };
 }
 
-/** Lets the outage become so old, with all attempts that are due meanwhile. */
+/** Lets the outage last this long. All attempts that are due meanwhile take place. */
 export async function age(
   clock: ManualClock,
   connection: Connection,
@@ -80,7 +80,7 @@ export async function age(
   }
 }
 
-/** The errors of those that have failed so far. */
+/** The errors of the calls that have failed so far. */
 export function watch(...calls: Promise<unknown>[]): unknown[] {
   const failed: unknown[] = [];
   for (const call of calls) call.catch((error: unknown) => failed.push(error));
@@ -90,7 +90,7 @@ export function watch(...calls: Promise<unknown>[]): unknown[] {
 export const send = (session: Session, whenOffline?: WhenOffline): Promise<unknown> =>
   session.send(bytes, { timeout: 0, whenOffline });
 
-/** A connection whose other side is written by hand; each of its sockets resumes it. */
+/** A connection to a listener that the test writes by hand. Each later socket resumes the connection. */
 export async function raw(options: Partial<ConnectOptions> = {}) {
   const clock = new AlarmClock();
   const listener = await RawListener.listen();

@@ -1,11 +1,11 @@
-/** TypeScript programs of the tests, as processes of their own. */
+/** Runs TypeScript programs of the tests as processes of their own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterTest } from '../after-test.js';
 import { fromSource } from '../from-source.js';
 
-/** Starts a program, and kills it after the test if it is still there. */
+/** Starts a program. If it still runs at the end of the test, the test kills it. */
 export function start(
   program: URL,
   args: string[] = [],
@@ -25,7 +25,7 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** Runs it to its end, which must come by itself. */
+/** Runs a program and waits until it ends by itself. */
 export async function run(
   program: URL,
   args: string[] = [],
@@ -40,7 +40,7 @@ export async function run(
   return { code: child.exitCode, stdout, stderr };
 }
 
-/** The next message of the program. */
+/** The next message that the program sends. */
 export function report(child: ChildProcess): Promise<unknown> {
   return new Promise((resolve, reject) => {
     child.once('message', resolve);

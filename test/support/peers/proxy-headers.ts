@@ -1,11 +1,11 @@
-/** Headers of the PROXY protocol, as a balancer writes them. */
+/** Headers of the PROXY protocol, as a load balancer writes them. */
 
 /** A header of version 1. */
 export function proxyV1(words: string): Buffer {
   return Buffer.from(`PROXY ${words}\r\n`, 'latin1');
 }
 
-/** A header of version 2. `length`: what it announces, if that is not the truth. */
+/** A header of version 2. `length`: the announced length, if it differs from the real one. */
 export function proxyV2(
   command: number,
   family: number,

@@ -1,4 +1,4 @@
-/** The other side of a connection, written by hand: it says what a test wants, however wrong. */
+/** One side of a connection, written by hand: it sends any octets that a test wants, legal or not. */
 import { connect, createServer, type Socket } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import {
@@ -17,15 +17,15 @@ type Draft = Partial<Omit<Frame, 'type'>> & Pick<Frame, 'type'>;
 
 export class RawPeer {
   readonly socket: Socket;
-  /** Whole frames that have come. */
+  /** The complete frames received. */
   readonly frames: Frame[] = [];
-  /** Octets that have come, the preface included. */
+  /** Octets received, the preface included. */
   received = 0;
-  /** The socket is gone. */
+  /** Whether the socket is closed. */
   readonly closed: Promise<void>;
   readonly #preface = new PrefaceDecoder();
   readonly #decoder: FrameDecoder;
-  /** What came is not of this protocol. */
+  /** Whether octets have come that do not belong to the protocol. */
   #isStrange = false;
 
   constructor(socket: Socket) {
@@ -45,7 +45,7 @@ export class RawPeer {
     afterTest(() => socket.destroy());
   }
 
-  /** Connects to a listener, and says nothing. */
+  /** Connects to a listener, and sends nothing. */
   static async dial(address: { readonly host: string; readonly port: number }): Promise<RawPeer> {
     const socket = connect({ ...address, noDelay: true });
     const peer = new RawPeer(socket);
@@ -53,7 +53,7 @@ export class RawPeer {
     return peer;
   }
 
-  /** Connects and is accepted, as a dialer that follows the rules. */
+  /** Connects and does the handshake, as a dialer that follows the rules. */
   static async open(
     address: { readonly host: string; readonly port: number },
     meta: Meta = {},
@@ -64,18 +64,18 @@ export class RawPeer {
     return peer;
   }
 
-  /** Introduces itself to a listener, as a dialer that follows the rules. */
+  /** Sends the preface and HELLO to a listener, as a dialer that follows the rules. */
   greet(meta: Meta = {}): void {
     this.write(encodePreface(), frame({ type: FrameType.HELLO, meta: { ...GREETING, ...meta } }));
   }
 
-  /** Answers a dialer as a listener that follows the rules. */
+  /** Sends the preface and WELCOME to a dialer, as a listener that follows the rules. */
   async welcome(meta: Meta = {}): Promise<void> {
     await this.frame(FrameType.HELLO);
     this.write(encodePreface(), frame({ type: FrameType.WELCOME, meta: { ...GREETING, ...meta } }));
   }
 
-  /** The version that the other side speaks, once its preface has come. */
+  /** Waits for the preface of the other side, and returns its version. */
   get version(): number | undefined {
     return this.#preface.version;
   }
@@ -89,7 +89,7 @@ export class RawPeer {
     this.socket.write(Buffer.concat(frames.map(frame)));
   }
 
-  /** Takes the next frame of that type out of those that have come; waits for it. */
+  /** Waits for the next frame of that type, and takes it from the received frames. */
   async frame(type: number): Promise<Frame> {
     const gone = this.closed.then(() => true);
     let isGone = false;
@@ -134,12 +134,12 @@ export class RawListener {
     return { host: '127.0.0.1', port: (this.#server.address() as AddressInfo).port };
   }
 
-  /** Takes no further dialers. */
+  /** Stops accepting dialers. */
   close(): void {
     this.#server.close();
   }
 
-  /** The next dialer. */
+  /** Waits for the next dialer. */
   async accepted(): Promise<RawPeer> {
     await until(() => this.#peers.length > 0);
     const peer = this.#peers.shift();
@@ -148,12 +148,12 @@ export class RawListener {
   }
 }
 
-/** The octets of a frame of which only what matters is given, legal or not. */
+/** The octets of a frame, legal or not. Absent parts are zero or empty. */
 export function frame(draft: Draft): Buffer {
   return naiveEncode({ flags: 0, session: 0, id: 0, meta: {}, payload: NOTHING, ...draft });
 }
 
-/** A header that announces a body of `length` octets, of which none is there. */
+/** A header that announces a body of `length` octets. The body does not follow. */
 export function header(type: number, length: number, session = 0, id = 0): Buffer {
   const bytes = frame({ type, session, id });
   bytes.writeUInt32BE(length, 4);
@@ -162,7 +162,7 @@ export function header(type: number, length: number, session = 0, id = 0): Buffe
 
 const NOTHING = Buffer.alloc(0);
 
-/** Limits as generous as they may be, and no idle time. */
+/** The most generous legal limits, without an idle time. */
 export const GREETING: Meta = {
   maxFrame: 64 * 1024,
   maxMeta: 8 * 1024,

@@ -1,16 +1,16 @@
-/** A thread that stands still while another one answers it. */
+/** A listener in another thread that answers while the test's own thread stands still. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { ListenAddress, ListenerOptions } from 'nestjs-interconnect/core';
 import { fromSource } from '../from-source.js';
 
-/** Places in the memory that both threads see. */
+/** Indexes into the memory that both threads share. */
 const STANDS = 0;
 const ANSWERED = 1;
 const GREETED = 2;
 
 export class OtherThread {
-  /** Where it listens, as options for `connect`. */
+  /** The address of the listener, as options for `connect`. */
   readonly address: { host: string; port: number } | { path: string };
   readonly #worker: Worker;
   readonly #flags: Int32Array;
@@ -21,7 +21,7 @@ export class OtherThread {
     this.address = 'path' in address ? address : { host: address.host, port: address.port };
   }
 
-  /** Starts it; see `programs/standing.ts`. */
+  /** Starts the thread, which runs `programs/standing.ts`. */
   static async start(options: ListenerOptions): Promise<OtherThread> {
     const flags = new Int32Array(new SharedArrayBuffer(12));
     const worker = new Worker(new URL('../../endpoint/programs/standing.ts', import.meta.url), {
@@ -32,17 +32,17 @@ export class OtherThread {
     return new OtherThread(worker, flags, address);
   }
 
-  /** From now on it keeps its answers until this thread stands still. */
+  /** From now on, the other thread holds its answers back until this thread stands still. */
   hush(): void {
     this.#flags.fill(0);
   }
 
-  /** Whether a dialer has introduced itself that is not let in yet. */
+  /** Whether a dialer has sent its HELLO and waits for WELCOME. */
   get isGreeted(): boolean {
     return Atomics.load(this.#flags, GREETED) === 1;
   }
 
-  /** Holds this thread up until the other one has answered, and so many milliseconds have passed. */
+  /** Blocks this thread until the other thread has answered and this many milliseconds have passed. */
   standStill(milliseconds: number): void {
     const end = performance.now() + milliseconds;
     Atomics.store(this.#flags, STANDS, 1);
@@ -55,7 +55,7 @@ export class OtherThread {
   }
 }
 
-/** Holds this thread up until that instant of `performance.now()`. */
+/** Blocks this thread until the given value of `performance.now()`. */
 export function standUntil(end: number): void {
   while (performance.now() < end);
 }

@@ -1,4 +1,4 @@
-/** The two applications of the sample in this process, with what a test wants to be different. */
+/** Runs the two applications of the sample in this process. A test may replace parts of them. */
 import type { INestApplicationContext } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { InterconnectClient, InterconnectServer } from 'nestjs-interconnect';
@@ -24,7 +24,7 @@ export interface Variation {
 export interface Outcome {
   readonly report: Report;
   readonly differences: readonly string[];
-  /** What the user was told while it went on. */
+  /** The lines that the user saw during the run. */
   readonly lines: readonly string[];
 }
 
@@ -42,7 +42,7 @@ class RecordedProgress extends Progress {
   protected update(): void {}
 }
 
-/** Runs `use` with a replica of `target` that listens on the port it is given. */
+/** Starts a replica of `target`, and runs `use` with the replica's port. */
 export async function withReplica<T>(
   target: string,
   use: (port: number) => Promise<T>,
@@ -65,7 +65,7 @@ export async function withReplica<T>(
   }
 }
 
-/** Replicates and verifies, as `main.ts` does. */
+/** Replicates and verifies, as `main.ts` of the sample does. */
 export function replicate(
   folder: string,
   target: string,
@@ -99,7 +99,7 @@ async function runSource(folder: string, port: number, variation: Variation): Pr
   }
 }
 
-/** A client of the replica that may send what the sample's own source never would. */
+/** A client of the replica. It may send messages that the sample's own source never sends. */
 export async function withClient<T>(
   port: number,
   use: (client: InterconnectClient) => Promise<T>,

@@ -1,4 +1,4 @@
-/** Temporary folders with something in them, and what is in a folder, as plain data. */
+/** Creates temporary folders with content, and describes the content of a folder as plain data. */
 import {
   chmod,
   lstat,
@@ -17,7 +17,7 @@ import { dirname, join } from 'node:path';
 
 const made: string[] = [];
 
-/** Real path of a new folder. It goes with `removeFolders`. */
+/** The real path of a new folder. `removeFolders` removes it. */
 export async function makeFolder(): Promise<string> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'interconnect-test-')));
   made.push(folder);
@@ -39,7 +39,7 @@ export async function write(folder: string, files: Record<string, string | Buffe
   }
 }
 
-/** One of everything: sizes, names, modes, nesting, links. */
+/** Creates one entry of each kind: sizes, names, modes, nesting, links. */
 export async function writeVariety(folder: string): Promise<void> {
   await write(folder, {
     empty: '',
@@ -61,7 +61,7 @@ export async function writeVariety(folder: string): Promise<void> {
   await chmod(join(folder, 'empty folder'), 0o711);
 }
 
-/** The same bytes every time, and no two chunks alike. */
+/** Repeatable bytes. No two chunks of them are alike. */
 export function noise(length: number): Buffer {
   const bytes = Buffer.alloc(length);
   for (let i = 0, state = 1; i < length; i++) {
@@ -71,7 +71,10 @@ export function noise(length: number): Buffer {
   return bytes;
 }
 
-/** Path → type, mode and content or target: equal for equal trees. The root is `.`. */
+/**
+ * A map from each path to its type, its mode, and its content or target. Equal trees give equal maps. The root is
+ * `.`.
+ */
 export async function snapshot(folder: string): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   const visit = async (place: Buffer, path: string): Promise<void> => {

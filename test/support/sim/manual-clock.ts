@@ -1,9 +1,10 @@
 /**
- * Time in the test's hand: nothing passes, and no timer fires, but by `advance`. A timer fires as the endpoint's clock has
- * it: after everything has been read that has arrived. So a test delivers first, and then lets time pass.
+ * A clock that a test controls: time passes and timers fire only during `advance`. The endpoint's real clock fires a
+ * timer only after everything that has arrived is read. A test imitates this: it delivers first, and then lets time
+ * pass.
  */
 export class ManualClock {
-  /** What `random` gives. */
+  /** The number that `random` returns. */
   chance = 0.5;
   #now = 1_000_000;
   readonly #timers = new Set<{ readonly at: number; readonly callback: () => void }>();
@@ -27,7 +28,7 @@ export class ManualClock {
     return this.setTimer(delay, callback);
   }
 
-  /** What follows the code of now follows at once: no time passes for it. */
+  /** Runs the callback as a microtask: no time passes before it. */
   microtask(callback: () => void): void {
     queueMicrotask(callback);
   }
@@ -36,12 +37,12 @@ export class ManualClock {
     process.nextTick(callback);
   }
 
-  /** Chance is in the test's hand as well. */
+  /** The test controls chance too. */
   random(): number {
     return this.chance;
   }
 
-  /** Lets time pass: what falls due is called at its instant, in order. */
+  /** Lets time pass. Each timer fires at its own instant, in order. */
   advance(milliseconds: number): void {
     const end = this.#now + milliseconds;
     for (let timer = this.#next(end); timer !== undefined; timer = this.#next(end)) {
@@ -52,7 +53,9 @@ export class ManualClock {
     this.#now = end;
   }
 
-  /** Time has passed while this process stood still: what fell due is called now, too late. */
+  /**
+   * Lets time pass in one step, as if the process had stood still. All timers that fall due fire late, at the end.
+   */
   skip(milliseconds: number): void {
     this.#now += milliseconds;
     for (let timer = this.#next(this.#now); timer !== undefined; timer = this.#next(this.#now)) {

@@ -1,6 +1,6 @@
 /**
- * What stands above the machines in a simulation: sessions, sent and received messages as a test handles
- * them. Everything that the protocol floor tells is kept, and telling twice fails the test.
+ * The application above the machines of a simulation: sessions, and the messages that a test sends and receives. The
+ * application keeps each event of the protocol floor. If an event that may come once comes twice, the test fails.
  */
 import {
   type AbortReason,
@@ -23,7 +23,7 @@ import {
 import type { ManualClock } from './manual-clock.js';
 import { SimSource } from './sim-source.js';
 
-/** The side of a connection on which a session lives. */
+/** The side of a connection that holds a session. */
 export interface SimHost {
   readonly role: 'dialer' | 'listener';
   readonly clock: ManualClock;
@@ -34,19 +34,22 @@ export interface SimHost {
 export type Entries = NonNullable<Meta['metadata']>;
 
 export interface SendOptions {
-  /** Milliseconds; none = no deadline. */
+  /** Milliseconds. Without it, the message has no deadline. */
   readonly timeout?: number;
   readonly metadata?: Entries;
   readonly oneWay?: boolean;
-  /** Whether the connection has a copy of a one-way message: then `sent` is told when the message is written. Default true. */
+  /**
+   * Whether the connection has copied a one-way message. If so, `sent` is reported when the message is written.
+   * Default: true.
+   */
   readonly isCopied?: boolean;
-  /** The items of the request; none = it is no stream. */
+  /** The items of the request. Without it, the request is no stream. */
   readonly items?: Iterable<Buffer | string>;
-  /** Whether END follows the items by itself. */
+  /** Whether END follows the last item automatically. */
   readonly end?: boolean;
-  /** Whether the answer may be a stream. */
+  /** Whether the response may be a stream. */
   readonly takesItems?: boolean;
-  /** Milliseconds without progress. */
+  /** Milliseconds without progress after which the stream fails. */
   readonly patience?: number;
 }
 
@@ -56,14 +59,14 @@ export type SendResult =
   | { readonly kind: 'sent' }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
-/** A message that this side sends, and what became of it. */
+/** A message that this side sends, and its result. */
 export class SimSend extends OutgoingMessage {
   result: SendResult | undefined;
-  /** Called when the result is there. */
+  /** Called when the result has come. */
   onResult: (() => void) | undefined;
-  /** Items of the answer that were taken. */
+  /** The items of the response that were taken. */
   readonly items: Buffer[] = [];
-  /** Whether items are taken as they come. */
+  /** Whether the application takes each item as soon as it arrives. */
   reads = true;
   readonly source: SimSource | undefined;
   readonly #session: SimSession;
@@ -91,7 +94,7 @@ export class SimSend extends OutgoingMessage {
     machine.sender.streams.send(this, bytes(item), side.clock.now());
   }
 
-  /** Takes what is there, at most so many. */
+  /** Takes the items that have arrived, at most `count`. */
   read(count = Infinity): void {
     for (let left = count; left > 0; left--) {
       const item = this.takeItem(this.#session.side.clock.now());
@@ -132,7 +135,7 @@ export class SimSend extends OutgoingMessage {
     }
   }
 
-  /** The data of the other side's answer. */
+  /** The data of the other side's response. */
   get data(): Buffer {
     const { result } = this;
     if (result === undefined || !('data' in result))
@@ -140,7 +143,7 @@ export class SimSend extends OutgoingMessage {
     return result.data;
   }
 
-  /** Why there is no outcome. */
+  /** The failure of the message. */
   get failure(): Failure {
     if (this.result?.kind !== 'failed') throw new Error(`It has not failed: ${this.outcome}.`);
     return this.result.failure;
@@ -177,11 +180,11 @@ export class SimMessage {
   readonly session: SimSession;
   readonly data: Buffer;
   aborted: AbortReason | undefined;
-  /** Items of the request that were taken. */
+  /** The items of the request that were taken. */
   readonly items: Buffer[] = [];
-  /** Whether items are taken as they come. */
+  /** Whether the handler takes each item as soon as it arrives. */
   reads = false;
-  /** Everything has come and was taken. */
+  /** Whether all items have arrived and were taken. */
   ended = false;
 
   constructor(session: SimSession, incoming: IncomingMessage) {
@@ -196,7 +199,7 @@ export class SimMessage {
     return this.items.map(String);
   }
 
-  /** Takes what is there, at most so many. */
+  /** Takes the items that have arrived, at most `count`. */
   read(count = Infinity): void {
     const { requestItems } = this.incoming;
     for (let left = count; left > 0; left--) {
@@ -211,13 +214,13 @@ export class SimMessage {
     if (this.reads) this.read();
   }
 
-  /** Takes items from here on as they come. */
+  /** From now on, takes each item as soon as it arrives. */
   readAll(): void {
     this.reads = true;
     this.read();
   }
 
-  /** Answers by these items, and `then` does what follows; else it accepts. */
+  /** Responds with these items, and then calls `then`. By default, `then` accepts the message. */
   stream(items: Iterable<Buffer | string>, then = (): unknown => this.accept()): SimSource {
     const source = new SimSource(
       items,
@@ -264,14 +267,14 @@ export class SimMessage {
 export class SimSession implements SessionListener {
   readonly side: SimHost;
   readonly machine: SessionMachine;
-  /** Messages whose handlers have started, in that order. */
+  /** Messages whose handlers have started, in order of their start. */
   readonly messages: SimMessage[] = [];
   /** Messages that were neither accepted nor rejected in time. */
   readonly timeouts: IncomingMessage[] = [];
-  /** What the other side accepted with. */
+  /** The data with which the other side accepted the session. */
   opened: { readonly meta: Meta; readonly data: Buffer } | undefined;
   closed: { readonly failure: Failure | undefined } | undefined;
-  /** The handler; without one, a message waits in `messages`. */
+  /** Handles the messages of the session. Without it, the messages wait in `messages`. */
   onHandle: ((message: SimMessage) => void) | undefined;
 
   constructor(side: SimHost, machine: SessionMachine) {

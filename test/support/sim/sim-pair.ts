@@ -1,6 +1,6 @@
 /**
- * Two real machines, joined by pipes in memory, with a clock that only a test moves. Every frame is held
- * against the rules of the wire as it is written.
+ * Two real machines, joined by pipes in memory, with a clock that the test controls. Each written frame is checked
+ * against the rules of the wire.
  *
  *     const pair = SimPair.open();
  *     const session = pair.dialer.session('orders');
@@ -19,23 +19,23 @@ import { WireAudit } from './wire-audit.js';
 export interface PairOptions {
   readonly dialer?: SideOptions;
   readonly listener?: SideOptions;
-  /** For both sides. */
+  /** Limits for both sides. */
   readonly limits?: SideOptions['limits'];
   readonly lastId?: number;
 }
 
-// Once, not at every octet: in Jest's realm each look at a global goes a long way.
+// Read the globals once and not for each octet: in Jest's realm, each access to a global is slow.
 const { max, min } = Math;
 
-/** Octets on their way from one side to the other. */
+/** The octets on their way from one side to the other. */
 export class SimPipe {
-  /** Nothing leaves it while this is set: a network that is silent. */
+  /** While this is set, no octet arrives: the network is silent. */
   blocked = false;
-  /** Whether the kernel takes at once what is written, so that the sender may use its memory again. */
+  /** Whether the kernel takes written octets at once. If so, the sender may reuse its memory. */
   takes = true;
-  /** How many octets the next chunk has, of those that are there. */
+  /** Returns the size of the next chunk, given the number of available octets. */
   cut: (available: number) => number = (available) => available;
-  /** What has arrived. */
+  /** The frames that have arrived. */
   readonly arrived = new FrameLog();
   readonly #from: SimSide;
   readonly #to: SimSide;
@@ -51,7 +51,7 @@ export class SimPipe {
     return this.#chunks.reduce((size, { length }) => size + length, 0);
   }
 
-  /** Has the sender write what it has ready. Returns false where that is nothing. */
+  /** Makes the sender write its pending output. Returns false if there is none. */
   flush(): boolean {
     if (!this.#from.woken) return false;
     const chunks = this.#from.flush();
@@ -61,7 +61,9 @@ export class SimPipe {
     return chunks.length > 0;
   }
 
-  /** Hands on up to `octets` octets, as `cut` says. Returns false where there is nothing to hand on. */
+  /**
+   * Delivers up to `octets` octets, in chunks whose sizes `cut` gives. Returns false if there is nothing to deliver.
+   */
   deliver(octets = Infinity): boolean {
     const bytes = Buffer.concat(this.#chunks);
     const end = min(octets, bytes.length);
@@ -77,13 +79,13 @@ export class SimPipe {
     return at > 0 || this.#finish();
   }
 
-  /** Throws away what is on its way. */
+  /** Drops the octets on their way. */
   clear(): void {
     this.#chunks = [];
     this.#finished = true;
   }
 
-  /** The end of the stream, once everything before it has been delivered. */
+  /** Delivers the end of the stream after all octets before it. */
   #finish(): boolean {
     if (this.#finished || this.#chunks.length > 0) return false;
     if (!this.#from.ended && !this.#from.aborted) return false;
@@ -123,7 +125,7 @@ export class SimPair {
     keepTranscript(() => this.transcript());
   }
 
-  /** A pair whose connection stands, with nothing left to read in the logs. */
+  /** A pair whose handshake is done. The logs have no unread frames. */
   static open(options: PairOptions = {}): SimPair {
     const pair = new SimPair(options);
     pair.run();
@@ -132,14 +134,14 @@ export class SimPair {
     return pair;
   }
 
-  /** Both sides of a session that the dialer opened and the listener accepted. */
+  /** Opens a session from the dialer, which the listener accepts. Returns both ends. */
   join(name = 'test'): { dialer: SimSession; listener: SimSession } {
     const dialer = this.dialer.session(name);
     this.run();
     return { dialer, listener: this.listener.last };
   }
 
-  /** Moves everything that can move, until nothing does. */
+  /** Moves octets in both directions until nothing is left to move. */
   run(): void {
     for (let moved = true; moved;) {
       moved = false;
@@ -150,25 +152,25 @@ export class SimPair {
     }
   }
 
-  /** Writes what is ready on both sides, and leaves it on its way. */
+  /** Writes the pending output of both sides, and delivers none of it. */
   flush(): void {
     this.there.flush();
     this.back.flush();
   }
 
-  /** Lets time pass; what timers bring about moves at its instant. */
+  /** Lets time pass. After each timer, all resulting octets move at once. */
   advance(milliseconds: number): void {
     this.run();
     this.clock.advance(milliseconds);
     this.run();
   }
 
-  /** The network is silent in both directions, or no longer. */
+  /** Makes the network silent in both directions, or ends the silence. */
   silence(silent = true): void {
     this.there.blocked = this.back.blocked = silent;
   }
 
-  /** The socket is gone, with all that was on its way. */
+  /** Cuts the socket. The octets on their way are lost. */
   cut(): void {
     this.there.clear();
     this.back.clear();
@@ -176,7 +178,7 @@ export class SimPair {
     this.listener.lose();
   }
 
-  /** Everything that both sides have written, for a failure's message. */
+  /** All frames that both sides have written, for the message of a failing test. */
   transcript(): string {
     return `--- dialer\n${this.dialer.log.transcript()}\n--- listener\n${this.listener.log.transcript()}`;
   }

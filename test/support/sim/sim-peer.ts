@@ -1,6 +1,6 @@
 /**
- * A peer written by hand: one real machine, and on its other end a test that sends whatever octets and
- * frames it likes, and reads the answers.
+ * One real machine, and a peer that a test writes by hand. The test sends any octets and frames, and reads the
+ * machine's frames.
  *
  *     const peer = SimPeer.greeted('listener');
  *     peer.send({ type: FrameType.SEND, session: 7, id: 1 });
@@ -33,7 +33,9 @@ export class SimPeer {
     this.flush();
   }
 
-  /** A peer whose handshake is done, with nothing left to read. `limits` are what it announces. */
+  /**
+   * A peer whose handshake is done. The log has no unread frames. `limits` are the limits that the peer announces.
+   */
   static greeted(
     role: 'dialer' | 'listener',
     options: SideOptions = {},
@@ -69,7 +71,7 @@ export class SimPeer {
     this.bytes(Buffer.concat(frames.map((frame) => encodeFrame(frame))));
   }
 
-  /** Has the machine write what it has ready. */
+  /** Makes the machine write its pending output. */
   flush(): void {
     while (this.side.woken && !this.side.aborted) {
       this.side.flush();
@@ -82,18 +84,18 @@ export class SimPeer {
     this.flush();
   }
 
-  /** What the machine has written since the last look. */
+  /** The frames that the machine has written since the last call. */
   lines(): string[] {
     return this.side.log.lines();
   }
 
-  /** The name of the code in the CLOSE that it wrote last, if it wrote one. */
+  /** The name of the code in the last CLOSE of the machine, if there is one. */
   get closeCode(): string | undefined {
     const last = this.side.log.frames.at(-1);
     return last?.type === FrameType.CLOSE ? codeName(last.meta.code ?? Code.OK) : undefined;
   }
 
-  /** The last thing it wrote must be CLOSE with this code, and the socket must end. */
+  /** Checks that the machine's last frame is CLOSE with this code, and that the socket ends. */
   expectClose(code: number): void {
     const { side } = this;
     const last = side.log.frames.at(-1);
@@ -109,7 +111,7 @@ export class SimPeer {
     if (!side.ended || side.closed === undefined) throw new Error('The socket does not end.');
   }
 
-  /** It wrote nothing, and stays open. */
+  /** Checks that the machine has written nothing and stays open. */
   expectSilence(): void {
     const lines = this.lines();
     if (lines.length > 0) throw new Error(`It wrote: ${lines.join(' · ')}.`);

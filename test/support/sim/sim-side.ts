@@ -1,6 +1,6 @@
 /**
- * One end of a simulated connection: a real machine whose every effect is kept, an application that a
- * test scripts, and what was written as frames. It knows nothing of what is on the other end.
+ * One end of a simulated connection: a real machine whose effects are all kept, an application that a test scripts,
+ * and a log of the written frames. This end knows nothing about the other end.
  */
 import {
   type ConnectionEffects,
@@ -29,56 +29,56 @@ export interface SideOptions {
   readonly limits?: Partial<Limits>;
   readonly queue?: Partial<QueueLimits>;
   readonly agent?: string;
-  /** Connect data at the dialer, accept data at the listener. */
+  /** The dialer's connect data, or the listener's accept data. */
   readonly data?: Buffer;
   readonly handshakeTimeout?: number;
-  /** The id before the first message's. */
+  /** The id before the id of the first message. */
   readonly lastId?: number;
-  /** The listener's offer to resume; at the dialer, anything says that it can. */
+  /** The token with which the listener offers to resume. On the dialer, any token means that it can resume. */
   readonly token?: ResumeToken;
 }
 
 export interface OpenOptions {
   readonly metadata?: Entries;
   readonly data?: Buffer;
-  /** Milliseconds; none = no deadline. */
+  /** Milliseconds. Without it, the session has no deadline. */
   readonly timeout?: number;
 }
 
 export class SimSide {
   readonly role: 'dialer' | 'listener';
   readonly clock: ManualClock;
-  /** Of the newest socket. */
+  /** The machine of the newest socket. */
   machine: SocketMachine;
   #handshake: ListenerHandshake | undefined;
   readonly limits: Limits;
-  /** What this side has written. */
+  /** The frames that this side has written. */
   readonly log = new FrameLog();
-  /** All sessions, and of them those that the other side opened. */
+  /** `sessions`: all sessions. `incoming`: those that the other side has opened. */
   readonly sessions: SimSession[] = [];
   readonly incoming: SimSession[] = [];
-  /** What the other side introduced itself with. */
+  /** The HELLO or WELCOME of the other side. */
   greeting: Greeting | undefined;
-  /** The machine asked to end the socket, or to destroy it. */
+  /** Whether the machine has asked to end the socket, and whether to destroy it. */
   ended = false;
   aborted = false;
   closed: { readonly failure: Failure | undefined } | undefined;
-  /** Why the connection has no socket. */
+  /** The reason why the connection has no socket. */
   lost: Failure | undefined;
-  /** The other side drains; this side's drain has nothing left to wait for. */
+  /** `draining`: the other side drains. `drained`: this side's own drain has finished. */
   draining = false;
   drained = false;
-  /** Whether output waits. */
+  /** Whether output is pending. */
   woken = false;
-  /** What one flush may write: octets that the socket would still take. */
+  /** The octets that one flush may write, because the socket would still take them. */
   room = 256 * 1024;
-  /** Decides on the other side's HELLO; else it is accepted. */
+  /** Decides about the other side's HELLO. Without it, this side accepts the HELLO. */
   onHandshake: (() => void) | undefined;
   /** Called with each new connection, before it begins. */
   onBegin: ((connection: ConnectionMachine) => void) | undefined;
-  /** Decides on a session of the other side; else it is accepted. */
+  /** Decides about a session of the other side. Without it, this side accepts the session. */
   onSession: ((session: SimSession) => void) | undefined;
-  /** Handles the messages of all sessions that have no handler of their own; else they wait. */
+  /** Handles messages of sessions that have no handler of their own. Without it, the messages wait. */
   onMessage: ((message: SimMessage) => void) | undefined;
   /** Called after each timer of this side. */
   afterTimer: (() => void) | undefined;
@@ -97,7 +97,7 @@ export class SimSide {
     this.machine = this.#newMachine(undefined);
   }
 
-  /** A new socket: at the dialer, to go on with the connection on it. */
+  /** Begins a new socket. On the dialer, the connection goes on over it. */
   renew(): void {
     this.ended = this.aborted = this.woken = false;
     this.lost = undefined;
@@ -118,7 +118,7 @@ export class SimSide {
     return new SocketMachine(this.#effects(), settings, this.clock.now());
   }
 
-  /** The connection, once it stands. */
+  /** The connection, once the handshake is done. */
   get connection(): ConnectionMachine {
     if (this.#connection === undefined) throw new Error(`The ${this.role} has no connection.`);
     return this.#connection;
@@ -131,27 +131,27 @@ export class SimSide {
     return failure === undefined ? 'closed' : `closed ${failure.kind} ${failure.executed}`;
   }
 
-  /** Why it is closed. */
+  /** The failure that closed the connection. */
   get failure(): Failure {
     const failure = this.closed?.failure;
     if (failure === undefined) throw new Error(`The ${this.role} has not failed: ${this.status}.`);
     return failure;
   }
 
-  /** The session that the other side opened last. */
+  /** The last session that the other side opened. */
   get last(): SimSession {
     const session = this.incoming.at(-1);
     if (session === undefined) throw new Error(`No session has come to the ${this.role}.`);
     return session;
   }
 
-  /** Of the newest socket, at the listener. */
+  /** The handshake on the newest socket. Only the listener has one. */
   get handshake(): ListenerHandshake {
-    if (this.#handshake === undefined) throw new Error('A dialer does not judge.');
+    if (this.#handshake === undefined) throw new Error('A dialer does not decide about a handshake.');
     return this.#handshake;
   }
 
-  // What an application does.
+  // The actions of an application.
 
   session(name: string, options: OpenOptions = {}): SimSession {
     const { metadata, data = EMPTY, timeout = Infinity } = options;
@@ -180,7 +180,7 @@ export class SimSide {
     this.machine.close(code, reason, data, this.clock.now());
   }
 
-  // What the socket does.
+  // The events of the socket.
 
   receive(bytes: Buffer): void {
     this.machine.onBytes(bytes, this.clock.now());
@@ -190,13 +190,13 @@ export class SimSide {
     this.machine.onLost(reason, this.clock.now());
   }
 
-  /** The socket takes something again. */
+  /** The socket has room again. */
   drain(room = 256 * 1024): void {
     this.room = room;
     this.woken = true;
   }
 
-  /** What is to be written now, in memory that is the machine's again after `release`. */
+  /** The octets to write now. After `release`, the machine reuses their memory. */
   flush(): Buffer[] {
     this.woken = false;
     if (this.room <= 0) {
@@ -212,12 +212,12 @@ export class SimSide {
     this.machine.flush(writer, this.room, this.clock.now());
     writer.finish();
     for (const chunk of chunks) this.log.push(chunk);
-    // A socket that was filled asks for more when it has passed this on.
+    // After a full write, the machine must be asked again when the socket has room.
     if (octets >= this.room) this.woken = true;
     return chunks;
   }
 
-  /** `taken`: nobody looks at what `flush` gave any more. */
+  /** Ends the use of the octets that `flush` returned. `taken`: whether they have been copied. */
   release(taken: boolean): void {
     writer.release(taken);
   }
@@ -321,5 +321,5 @@ export class SimSide {
   }
 }
 
-/** One for all sides, as one serves all connections of a thread. */
+/** All sides share one writer, as all connections of a thread do. */
 const writer = new FrameWriter();

@@ -1,8 +1,8 @@
-/** Gives the items of a list as they are asked for, and counts how far it came. */
+/** Gives the items of a list when the sender is ready for them, and counts them. */
 import type { ItemSender, ItemSource } from '../../../src/protocol/index.js';
 
 export class SimSource implements ItemSource {
-  /** Items that were given. */
+  /** The number of items given so far. */
   given = 0;
   readonly #items: Buffer[];
   readonly #give: (item: Buffer) => void;
@@ -10,14 +10,14 @@ export class SimSource implements ItemSource {
   #sender: ItemSender | undefined;
   #isFinished = false;
 
-  /** `finish` is called once when all were given and the next could be. */
+  /** `finish` is called once: when all items are given and the sender is ready for another. */
   constructor(items: Iterable<Buffer | string>, give: (item: Buffer) => void, finish: () => void) {
     this.#items = [...items].map((item) => Buffer.from(item));
     this.#give = give;
     this.#finish = finish;
   }
 
-  /** From here on, the sender's items are these. */
+  /** From now on, gives the items to this sender. */
   attach(sender: ItemSender | undefined): void {
     this.#sender = sender;
     this.onReady();

@@ -1,6 +1,6 @@
 /**
- * The rules of the wire, checked at every frame that a machine writes: an independent reading of what both
- * sides may do, from nothing but the frames. It throws at the first frame that breaks one.
+ * Checks each frame that a machine writes against the rules of the wire. The audit derives the state of both sides
+ * from the frames alone, independently of `src`. It throws at the first frame that breaks a rule.
  */
 import {
   addBytes,
@@ -19,7 +19,7 @@ import {
 import type { LoggedFrame as Frame } from '../codec/frame-log.js';
 import { AuditedItems } from './wire-audit-items.js';
 
-/** What one side may do, as the frames that reached it say. */
+/** The credit of one side, as the frames that have reached it say. */
 interface Window {
   used: number;
   limit: number;
@@ -28,41 +28,43 @@ interface Window {
 interface AuditedSession {
   readonly byDialer: boolean;
   opened: boolean;
-  /** By direction. */
+  /** Index 0: what the dialer writes. Index 1: what the listener writes. */
   readonly ways: readonly [AuditedWay, AuditedWay];
 }
 
 /** One direction of a session: the requests of one side. */
 interface AuditedWay {
   readonly bytes: Window;
-  /** What the receiver has granted, perhaps still on its way. */
+  /** The limits that the receiver has written. Their CREDIT may still be on its way. */
   grantedMessages: number;
   grantedBytes: number;
   messageLimit: number;
   lastId: number;
-  /** END of who sends these requests: written, and arrived. */
+  /** Whether the sender of these requests has written END, and whether END has arrived. */
   ended: boolean;
   endArrived: boolean;
-  /** Its END with a code has arrived. */
+  /** Whether an END with a code from the sender has arrived. */
   isAborted: boolean;
-  /** Requests without a settlement, and how much of their body has been written and has arrived. */
+  /** The requests without a settlement. */
   readonly unsettled: Map<number, AuditedMessage>;
   readonly cancelled: Set<number>;
-  /** Items of requests and of answers, by message; kept when it is settled, for what crosses that. */
+  /**
+   * The items of requests and of responses, by message. They stay after the settlement, because frames may cross it.
+   */
   readonly requestItems: Map<number, AuditedItems>;
   readonly replyItems: Map<number, AuditedItems>;
   settled: number;
-  /** Settlements that are written and have not arrived. */
+  /** The number of settlements that are written and have not arrived. */
   answered: number;
   unfinished: AuditedUnit | undefined;
-  /** Requests, and settlements of them, of which a part has arrived. */
+  /** The ids of requests, and of settlements, of which only a part has arrived. */
   readonly sending: Set<number>;
   readonly settling: Set<number>;
 }
 
 interface AuditedMessage {
   readonly oneWay: boolean;
-  /** Octets of its frames that have arrived. */
+  /** Octets of the message's frames that have arrived. */
   arrived: number;
   reply: AuditedUnit | undefined;
 }
@@ -77,20 +79,20 @@ interface AuditedUnit {
 type Way = 0 | 1;
 
 export class WireAudit {
-  /** Whether the side that receives these requests has given up this one, or its session, and holds nothing of it. */
+  /** Whether the receiving side has given up this request or its session, and therefore holds none of its octets. */
   readonly #isGone: (way: Way, session: number, id: number) => boolean;
   readonly #sessions = new Map<number, AuditedSession>();
   readonly #ends = [new AuditedEnd(), new AuditedEnd()] as const;
 
   readonly #lastId: number;
 
-  /** `lastId`: the id before the first message's. */
+  /** `lastId`: the id before the id of the first message. */
   constructor(isGone: (way: Way, session: number, id: number) => boolean, lastId: number) {
     this.#isGone = isGone;
     this.#lastId = lastId;
   }
 
-  /** A frame that this side has written. */
+  /** This side has written a frame. */
   onWritten(way: Way, frame: Frame): void {
     try {
       this.#check(way, frame);
@@ -101,7 +103,7 @@ export class WireAudit {
     }
   }
 
-  /** That frame has reached the other side. */
+  /** The frame has reached the other side. */
   onArrived(way: Way, frame: Frame): void {
     const other = this.#ends[1 - way]!;
     if (isSequenced(frame.type)) other.received += 1;
@@ -127,7 +129,7 @@ export class WireAudit {
       } else if (!ways[1 - way]!.settling.has(frame.id)) {
         return;
       }
-      // Settled before it was whole: its sender has heard of it and stops.
+      // If the settlement came before the message was complete, its sender now stops.
       const theirs = ways[1 - way]!;
       if ((frame.flags & Flag.MORE) === 0) {
         theirs.answered -= 1;
@@ -138,7 +140,7 @@ export class WireAudit {
       if (theirs.unfinished?.id === frame.id) theirs.unfinished = undefined;
     } else {
       const message = ways[way].unsettled.get(frame.id);
-      // What an item holds is given back when it is taken, which nobody sees here.
+      // An item's credit returns when the application takes the item. The frames do not show that moment.
       const ofItem = frame.type === FrameType.FRAG && !ways[way].sending.has(frame.id);
       if (message !== undefined && !ofItem) message.arrived += frame.size;
       if ((frame.flags & Flag.MORE) === 0) ways[way].sending.delete(frame.id);
@@ -146,7 +148,9 @@ export class WireAudit {
     }
   }
 
-  /** Octets of message frames that this side may still write, as what it wrote and read says; of a session: in it. */
+  /**
+   * Octets of message frames that this side may still write, on the connection or in one session, as its frames say.
+   */
   room(way: Way, session?: number): number | undefined {
     const window =
       session === undefined ? this.#ends[way].bytes : this.#sessions.get(session)?.ways[way].bytes;
@@ -184,7 +188,7 @@ export class WireAudit {
         return this.#open(way, frame);
       case FrameType.OPENED: {
         const session = this.#session(way, frame);
-        assert(session.byDialer !== (way === 0), 'by who opened it.');
+        assert(session.byDialer !== (way === 0), 'by the opener of the session.');
         assert(!session.opened, 'a second time.');
         session.opened = true;
         return;
@@ -194,12 +198,15 @@ export class WireAudit {
         const own = ways[way];
         assert(!own.ended, 'a second time.');
         own.ended = true;
-        // What answers an abort ends nothing: the session is closed for its reader.
+        // An END that answers an abort may interrupt a message, because the session is already closed for its reader.
         const { isAborted } = ways[1 - way]!;
         if (isAborted || (frame.meta.code ?? Code.OK) !== Code.OK) return;
         assert(own.unfinished === undefined, `amid message ${own.unfinished?.id}.`);
         for (const [id, items] of own.requestItems) {
-          assert(items.isOver || !own.unsettled.has(id), `amid the items of message ${id}.`);
+          assert(
+            items.isOver || !own.unsettled.has(id),
+            `the items of message ${id} are incomplete.`,
+          );
         }
         return;
       }
@@ -210,7 +217,7 @@ export class WireAudit {
 
   #open(way: Way, frame: Frame): void {
     const end = this.#ends[way];
-    assert((frame.session & 1) === 1 - way, 'a number of the other side.');
+    assert((frame.session & 1) === 1 - way, 'the parity of the number is that of the other side.');
     assert(frame.session > end.lastSession, `after session ${end.lastSession}.`);
     end.lastSession = frame.session;
     end.opened += 1;
@@ -222,7 +229,7 @@ export class WireAudit {
     });
   }
 
-  /** The limits of requests in this direction are those that the other side announced. */
+  /** The other side has announced the limits of requests in this direction. */
   #newWay(way: Way): AuditedWay {
     const credit = this.#ends[1 - way]!.own?.sessionCredit ?? { messages: 0, bytes: 0 };
     return {
@@ -287,7 +294,7 @@ export class WireAudit {
     }
   }
 
-  /** The streams that a frame for items speaks of. */
+  /** The stream to which an ITEM, a FRAG or a CREDIT for items belongs. */
   #items(ways: AuditedSession['ways'], way: Way, { flags, id }: Frame): AuditedItems | undefined {
     if ((flags & Flag.REPLY) === 0) return ways[way].requestItems.get(id);
     return ways[1 - way]!.replyItems.get(id);
@@ -296,7 +303,7 @@ export class WireAudit {
   #item(way: Way, { ways }: AuditedSession, frame: Frame): void {
     if ((frame.flags & Flag.REPLY) === 0) {
       assert(!ways[way].ended, 'after END.');
-      assert(ways[way].unfinished?.id !== frame.id, 'before its message is whole.');
+      assert(ways[way].unfinished?.id !== frame.id, 'before its message is complete.');
     } else {
       const message = ways[1 - way]!.unsettled.get(frame.id);
       assert(message !== undefined && !message.oneWay, 'the message is not unsettled.');
@@ -331,7 +338,7 @@ export class WireAudit {
     if (items?.isUnfinished === true) return items.onFragment(frame);
     const { flags, id, payload } = frame;
     const unit = own.unfinished;
-    assert(unit?.id === id, 'no such message is unfinished.');
+    assert(unit?.id === id, 'no message with this id is incomplete.');
     unit.size += payload.length;
     if ((flags & Flag.MORE) !== 0) return;
     assert(unit.total === unit.size, `${unit.size} octets, ${unit.total} announced.`);
@@ -345,7 +352,7 @@ export class WireAudit {
     const more = (flags & Flag.MORE) !== 0;
     assert(
       theirs.replyItems.get(id)?.isUnfinished !== true,
-      'an item of the answer is unfinished.',
+      'an item of the response is incomplete.',
     );
     if (type === FrameType.FRAG) {
       const unit = message.reply;
@@ -354,7 +361,7 @@ export class WireAudit {
       if (!more) assert(unit.size === unit.total, 'the settlement is not what TOTAL announced.');
     } else {
       assert(message.reply === undefined, 'the settlement has begun before.');
-      // An application may say so too, of a limit of its handler's own.
+      // An application may reject with the code DEADLINE too. The text tells the library's own rejection from it.
       const isLate = type === FrameType.REJECT && meta.code === Code.DEADLINE && meta.text === LATE;
       const hasItems = theirs.replyItems.get(id)?.hasBegun === true;
       assert(!isLate || !hasItems, 'the answer has begun.');
@@ -372,9 +379,9 @@ export class WireAudit {
     const audited = this.#sessions.get(session);
     assert(audited !== undefined, 'the session was never opened.');
     const { ways } = audited;
-    // A CANCEL may have waited while the settlement came.
+    // A CANCEL may have waited in the output while the settlement came.
     if (type !== FrameType.CANCEL && ways[way].ended && ways[1 - way]!.endArrived) {
-      // Nobody is told when a one-way message is settled.
+      // A one-way message gets no settlement, so the wire does not show its end.
       const rest =
         ways[0].unsettled.size +
         ways[1].unsettled.size +
@@ -395,7 +402,7 @@ export class WireAudit {
       assert(bytesBetween(end.grantedBytes, bytes) >= 0, 'fewer bytes than before.');
       end.grantedOpens = count;
       end.grantedBytes = bytes;
-      // What may still come and what is held must fit into what this side said it has.
+      // The octets that may still come, and those that are held, must fit into the announced credit.
       const size = end.own?.connectionCredit?.bytes ?? 0;
       const open = bytesBetween(end.arrived, bytes);
       const held = this.#held(theirs);
@@ -404,7 +411,7 @@ export class WireAudit {
     }
     if (frame.id !== 0) {
       const { ways } = this.#session(way, frame);
-      // The items that this side receives are those that the other side writes.
+      // This side receives the items that the other side writes, so the flag REPLY is inverted.
       const reply = (frame.flags & Flag.REPLY) === 0 ? Flag.REPLY : 0;
       const items = this.#items(ways, theirs, { ...frame, flags: reply });
       assert(items !== undefined, 'the message has no stream.');
@@ -452,27 +459,27 @@ export class WireAudit {
   }
 }
 
-/** What concerns the whole connection, at one side. */
+/** The state of one side that concerns the whole connection. */
 class AuditedEnd {
   greeted = false;
   closed = false;
   own: Frame['meta'] | undefined;
   greeting: Frame['meta'] | undefined;
-  /** Sequenced frames written, and arrived. */
+  /** Sequenced frames that this side has written, and that it has received. */
   sent = 0;
   received = 0;
-  /** Octets of message frames that have arrived. */
+  /** Octets of message frames that this side has received. */
   arrived = 0;
   lastSession = 0;
   opened = 0;
   opens = 0;
   readonly bytes: Window = { used: 0, limit: 0 };
-  /** What this side allows the other, perhaps still on its way. */
+  /** The limits that this side has written. Their CREDIT may still be on its way. */
   grantedOpens = 0;
   grantedBytes = 0;
 }
 
-/** What the library says where its own clock ran out. */
+/** The text with which the library rejects a message whose handler is too late. */
 const LATE = 'The handler neither accepted nor rejected the message in time.';
 
 function advance(id: number, count: number): number {

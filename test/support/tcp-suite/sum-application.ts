@@ -1,6 +1,6 @@
 /**
- * The application with which Nest tests its own TCP transport, as it is after a move to Interconnect: the strategy,
- * the client class and `encoding: 'json'` are all that is new.
+ * The application with which Nest tests its own TCP transport, moved to Interconnect. Only the strategy, the client
+ * class and `encoding: 'json'` are new.
  */
 import { Body, Controller, HttpCode, Inject, Injectable, Post, Query } from '@nestjs/common';
 import type { INestApplication } from '@nestjs/common';
@@ -30,7 +30,7 @@ import { deferred } from '../nest/async.js';
 import { LogRecorder } from '../nest/log-recorder.js';
 import { portOf } from '../nest/loopback.js';
 
-/** As applications have it: their errors in the form that the rest of them expects. */
+/** An exception filter as applications have it: it gives errors the form that the rest of the application expects. */
 class ErrorHandlingClient extends InterconnectClient {
   override serializeError(error: unknown): unknown {
     return new RpcException(error instanceof Error ? `handled: ${error.message}` : 'unknown');
@@ -91,12 +91,12 @@ abstract class SumController {
   error(@Query('client') client: string, @Query('cmd') cmd: string): Observable<unknown> {
     const proxy = client === 'custom' ? this.custom : this.standard;
     return proxy.send<unknown>({ cmd }, {}).pipe(
-      // Beside the error as JSON, what kind it is.
+      // A property beside the error's JSON, which names the kind of the error.
       catchError((error: unknown) => of([error, error instanceof RpcException])),
     );
   }
 
-  // The handlers, most of them with the payload as their one bare parameter.
+  // The handlers. Most of them have the payload as their only parameter.
 
   @MessagePattern({ cmd: 'sum' })
   sum(data: number[]): number {
@@ -139,11 +139,11 @@ export interface SumApplication {
   readonly server: InterconnectServer;
   readonly controller: SumController;
   readonly log: LogRecorder;
-  /** What the HTTP side answers: status and text. */
+  /** The response of the HTTP side: status and text. */
   post(path: string, body: unknown): Promise<[status: number, text: string]>;
 }
 
-/** HTTP in front, Interconnect behind, both on free ports; the caller closes `app`. */
+/** HTTP in front of Interconnect, both on free ports. The caller closes `app`. */
 export async function startSumApplication(
   serverOptions: InterconnectServerOptions = {},
   clientOptions: InterconnectClientOptions = {},
@@ -159,7 +159,7 @@ export async function startSumApplication(
   }
   @Controller()
   class ApplicationController extends SumController {
-    // Nest's type does not know customClass here.
+    // Nest's type does not allow customClass here.
     @Client({ customClass: InterconnectClient, options } as never)
     protected override readonly standard!: ClientProxy;
   }
@@ -197,7 +197,7 @@ export async function startSumApplication(
   };
 }
 
-/** A port that was free a moment ago. */
+/** A port that was free a moment before. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
