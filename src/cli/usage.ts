@@ -1,4 +1,4 @@
-/** What `--help` prints. */
+/** The text of `--help`. */
 export const USAGE = `interconnect: tools for the Interconnect wire protocol
 
   interconnect conformance HOST:PORT [options]
@@ -13,7 +13,7 @@ export const USAGE = `interconnect: tools for the Interconnect wire protocol
   interconnect fixture --connect HOST:PORT
       the fixture as a dialer; "env" stands for INTERCONNECT_HOST and INTERCONNECT_PORT
   interconnect fixture ... --delay MS
-      the fixture decides MS milliseconds later than it could, as applications do
+      the fixture makes each decision MS milliseconds late, as applications do
 
 Options of conformance:
   --group GROUP     only this group; may be repeated

@@ -1,4 +1,4 @@
-/** What applications and networks do in a random life. A new kind of action is one more row. */
+/** The actions of applications and networks in a random life. For a new kind of action, add a row. */
 import type { AppSession } from './app-session.js';
 import type { End } from './end.js';
 import type { Letter } from './letter.js';
@@ -6,7 +6,7 @@ import type { Life } from './life.js';
 
 export interface Action {
   readonly name: string;
-  /** How often it is done, compared with the others. */
+  /** How often the action is chosen, relative to the others. */
   readonly weight: number;
   run(life: Life): void;
 }
@@ -71,7 +71,7 @@ export const actions: readonly Action[] = [
     weight: 1.2,
     run: ({ random, ends }) => {
       const able = ends.filter(({ half }) => half.bond?.audit !== undefined);
-      // Now and then, both sides at once.
+      // Sometimes both sides act at once.
       if (random.chance(0.2)) for (const end of able) end.drain();
       else random.pick(able)?.drain();
     },
@@ -83,7 +83,7 @@ export const actions: readonly Action[] = [
   },
 ];
 
-/** A session, and at times its first message at once. */
+/** Opens a session. Sometimes sends its first message at once. */
 export function open(life: Life, end: End | undefined): AppSession | undefined {
   const { random, world } = life;
   const timeout = random.chance(0.3) ? random.integer(1, 400) : Infinity;
@@ -94,7 +94,7 @@ export function open(life: Life, end: End | undefined): AppSession | undefined {
   return session;
 }
 
-/** One that still carries messages, rather than one that has ended. */
+/** A session, in most cases one that still carries messages. */
 function anySession({ random, sessions }: Life): AppSession | undefined {
   const live = random.chance(0.9) ? sessions.filter(({ channel }) => !channel.closed) : [];
   return random.pick(live.length > 0 ? live : sessions);
@@ -104,7 +104,7 @@ function unsettled(letters: readonly Letter[]): Letter[] {
   return letters.filter(({ result }) => result === undefined);
 }
 
-/** A message of whatever kind. */
+/** Sends a message of a random kind. */
 function send(life: Life, session: AppSession | undefined): Letter | undefined {
   const { random, isLarge } = life;
   if (session === undefined) {
@@ -138,7 +138,7 @@ function send(life: Life, session: AppSession | undefined): Letter | undefined {
   return letter;
 }
 
-/** Messages, of which some are given up before the tick has ended, one way or another. */
+/** Sends messages, and cancels one of them or closes their session before the tick ends. */
 function sendInVain(life: Life): void {
   const { random } = life;
   const session = random.chance(0.8) ? anySession(life) : open(life, random.pick(life.ends));
@@ -150,7 +150,7 @@ function sendInVain(life: Life): void {
   else void Promise.resolve().then(() => letter?.cancel());
 }
 
-/** The newest socket is gone, somewhere on its way; perhaps only one side notices. */
+/** Cuts one of the newest sockets at a random octet. Either side may fail to notice the cut at once. */
 function cut(life: Life): void {
   const { random, world, cuts } = life;
   if (!random.chance(Math.min(1, cuts))) return;
@@ -161,7 +161,7 @@ function cut(life: Life): void {
   ) as [number, number];
   const notices = (): number | undefined =>
     random.pick([0, 0, random.integer(0, 50), random.integer(0, 3000)]);
-  // The dialer must notice some time, or nobody would bring another socket.
+  // The dialer must notice the cut at some time, because only the dialer opens another socket.
   const never = random.chance(0.3);
   const late = random.pick([0, 0, random.integer(0, 500)])!;
   world.trace(
@@ -170,7 +170,7 @@ function cut(life: Life): void {
   link.cut(kept, late, notices(), never ? undefined : notices());
 }
 
-/** The application of one side stands still for a while. */
+/** Stops the reads of one side for a while. */
 function stall({ random, world }: Life): void {
   const socket = world.links.at(-1)?.socket(random.integer(0, 1));
   if (socket === undefined || !socket.isReading) return;
@@ -178,7 +178,7 @@ function stall({ random, world }: Life): void {
   world.time.after(random.pick([10, 200, 2000])!, () => socket.setReading(true));
 }
 
-/** The kernel takes nothing of one side for a while, although it is told nothing. */
+/** Stops the kernel of one side from taking octets for a while. The process is not told. */
 function block({ random, world }: Life): void {
   const socket = world.links.at(-1)?.socket(random.integer(0, 1));
   if (socket === undefined || socket.isBlocked) return;

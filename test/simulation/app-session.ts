@@ -1,6 +1,6 @@
 /**
- * Sessions as applications hold them, and each of them on one connection. Whatever the protocol floor tells is kept;
- * what contradicts a promise fails the life.
+ * Sessions as an application holds them, and each session on one connection. The simulation keeps each event of the
+ * protocol floor. If an event contradicts a promise, the life fails.
  */
 import type { Route } from '../../src/endpoint/api/route.js';
 import {
@@ -17,12 +17,12 @@ import { Delivery } from './delivery.js';
 import type { End, Half } from './end.js';
 import { Letter, type LetterOptions } from './letter.js';
 
-/** A session, through all connections that it takes. */
+/** A session, over all the connections that carry it in turn. */
 export class AppSession {
   readonly end: End;
   readonly name: string;
   readonly byPeer: boolean;
-  /** What the endpoint's messages need of it. */
+  /** The route that the endpoint's messages need. */
   readonly route: Route;
   channel: Channel;
   hasEnded = false;
@@ -65,7 +65,7 @@ export class AppSession {
     this.channel.machine.end();
   }
 
-  /** As the endpoint's `Session.move`: it is opened again on the connection that takes the place of its own. */
+  /** As the endpoint's `Session.move`: opens the session again on the connection that replaces the former one. */
   move(half: Half, connection: ConnectionMachine): void {
     if (this.byPeer || !this.isOpen) return;
     const { name, openMeta, openData, state } = this.channel.machine;
@@ -107,16 +107,16 @@ export class Channel implements SessionListener {
   readonly session: AppSession;
   readonly half: Half;
   readonly machine: SessionMachine;
-  /** Its OPEN has left, where this side writes it; see `Attempt`. */
+  /** Whether OPEN has left. True if the other side writes OPEN. `Attempt` defines "left". */
   hasLeft: boolean;
-  /** Messages whose handlers have started, in that order. */
+  /** Messages whose handlers have started, in order of their start. */
   readonly deliveries: Delivery[] = [];
   readonly timeouts: IncomingMessage[] = [];
-  /** What it was accepted with here, and what was read of that. */
+  /** `answer`: the data with which this side accepted the session. `opened`: the data that the opener has read. */
   answer: Buffer | undefined;
   opened: Buffer | undefined;
   closed: { readonly failure: Failure | undefined } | undefined;
-  /** OPEN is in the flush of now, which hands it to the socket when all is encoded. */
+  /** Whether the running flush has encoded OPEN. The flush hands OPEN to the socket when all frames are encoded. */
   #mayLeave = false;
 
   constructor(session: AppSession, half: Half, machine: SessionMachine) {
@@ -130,24 +130,24 @@ export class Channel implements SessionListener {
     if (machine.state === 'CLOSED') this.closed = { failure: undefined };
   }
 
-  /** When it must have been answered, at its opener. */
+  /** The time by which the session must be answered. Only the opener has it. */
   get deadline(): number {
     return this.machine.deadline;
   }
 
-  /** The other side's end of it. */
+  /** The other side's channel of the same session. */
   get peer(): Channel | undefined {
     const { id } = this.machine;
     return id === 0 ? undefined : this.half.peer?.channelOf(id);
   }
 
-  /** Its opener was told that the other side has not heard of it, and that no message of it ran. */
+  /** Whether the opener was told that the other side has not seen the session, and that no message of it ran. */
   get isNotOpened(): boolean {
     const { failure } = this.closed ?? {};
     return failure?.executed === 'no' && failure.kind !== 'session-rejected';
   }
 
-  /** Its OPEN leaves. */
+  /** OPEN leaves. */
   onFirst(frame: Frame): void {
     this.hasLeft = true;
     if (this.closed !== undefined && !this.#mayLeave) {
@@ -164,7 +164,7 @@ export class Channel implements SessionListener {
       }
       this.opened = data;
     });
-    // As the endpoint does, for whoever awaits the session.
+    // The endpoint does the same for code that awaits the session.
     end.continuity.driver?.hold();
   }
 
@@ -202,7 +202,10 @@ export class Channel implements SessionListener {
     });
   }
 
-  /** The endpoint sends a message in it: from here on, what becomes of that is held against what happened. */
+  /**
+   * The endpoint sends a message in the session. From here on, the attempt checks each event of the message against
+   * the real events.
+   */
   #send(message: OutgoingMessage): void {
     const { half, machine } = this;
     const { sending } = half.end.world;
@@ -227,13 +230,13 @@ export class Channel implements SessionListener {
     if (kind === 'session-timeout' && !this.half.machine.hasBegun) {
       throw new Error(`The time of "${name}" is over before there was a socket for its OPEN.`);
     }
-    // A drain ends sessions in which nothing is left; messages it does not.
+    // A drain may end sessions without messages. It ends no message.
     if (this.half.bond?.isDraining === true && kind === 'connection-closed') return;
     this.half.checkFailure(failure, `"${name}"`);
   }
 }
 
-/** Lets the attempt see what the protocol floor tells of its message, before the endpoint sees it. */
+/** Reports each event of a message to its attempt before the endpoint sees the event. */
 function watch(message: OutgoingMessage, attempt: Attempt): void {
   const onOutcome = message.onOutcome.bind(message);
   const onFailure = message.onFailure.bind(message);

@@ -1,11 +1,10 @@
 /**
- * One message on one connection, as the protocol floor tells of it, and the truth about it: whether an octet of it
- * left this side, and whether its handler ran.
- *
- * An octet has *left* when it was handed to a socket that this side had neither ended nor destroyed. Whether the
- * network was dead by then makes no difference, because this side could not know; nor does it whether the kernel had
- * taken the octet. Nothing is ever encoded for a socket that this side knows to be dead. A message has left *whole*
- * when the last octet of its SEND and FRAG frames has left: no handler starts before.
+ * One message on one connection: the events that the protocol floor reports of it, and the truth about it. The truth
+ * is whether an octet of the message has left this side, and whether its handler has run.
+ * An octet has *left* when it was handed to a socket that this side had neither ended nor destroyed. The network may
+ * have been dead already, because this side could not know. The kernel need not have taken the octet. No frame is
+ * encoded for a socket that this side knows to be dead. A message has left *whole* when the last octet of its SEND
+ * and FRAG frames has left. No handler starts before that.
  */
 import type { Failure, OutgoingMessage } from '../../src/protocol/index.js';
 import { Code, type Frame, FrameType, Flag, type Meta } from '../../src/wire/index.js';
@@ -18,18 +17,18 @@ export class Attempt {
   readonly channel: Channel;
   readonly message: OutgoingMessage;
   readonly deadline: number;
-  /** Under which number and id its octets left. */
+  /** The session number and message id with which the octets left. */
   sessionId = 0;
   id = 0;
-  /** Whether an octet of it has left, and whether all of its first frames have. */
+  /** `hasLeft`: whether an octet of the message has left. `isWhole`: whether all its SEND and FRAG frames have. */
   hasLeft = false;
   isWhole = false;
-  /** Its handler, once that has started. */
+  /** The running of the handler, once the handler has started. */
   delivery: Delivery | undefined;
-  /** The protocol floor has told what became of it. */
+  /** Whether the protocol floor has reported the end of the message. */
   isOver = false;
   failure: Failure | undefined;
-  /** It was told that its handler did not run and never will. */
+  /** Whether the sender was told that the handler did not run and never will. */
   isNotExecuted = false;
   #mayLeave = false;
 
@@ -47,7 +46,7 @@ export class Attempt {
     return `Letter ${letter.number} (${letter.payload.length} B, ${name} of the ${end.role}, s=${channel.machine.id} id=${id})`;
   }
 
-  /** Its SEND leaves. */
+  /** SEND leaves. */
   onFirst({ session, id, flags }: Frame): void {
     this.sessionId = session;
     this.id = id;
@@ -58,7 +57,7 @@ export class Attempt {
     }
   }
 
-  /** Its handler starts. */
+  /** The handler starts. */
   onDelivery(delivery: Delivery): void {
     const { letter } = this;
     if (this.delivery !== undefined) throw new Error(`${this.name} is handled twice.`);
@@ -71,13 +70,13 @@ export class Attempt {
     }
   }
 
-  /** A further frame of it leaves: of its items, if it is whole. */
+  /** A further frame of the message leaves. If the message is whole, the frame belongs to an item. */
   onFragment({ flags }: Frame): void {
     this.isWhole ||= (flags & Flag.MORE) === 0;
   }
 
   onOutcome(type: number, meta: Meta): void {
-    // The endpoint takes that for a failure, and says so next.
+    // The endpoint turns this rejection into a failure, and reports the failure next.
     if (type === FrameType.REJECT && meta.code === Code.MESSAGE_DRAINING) return;
     this.#end();
     const wasStreamed = type === FrameType.ACCEPT && this.delivery?.isStreaming === true;
@@ -110,15 +109,15 @@ export class Attempt {
     );
   }
 
-  /** It is written: the same flush hands its octets to the socket, when all is written. */
+  /** The message is written. The flush hands the octets to the socket when all frames are encoded. */
   onSent(): void {
     this.#end();
     this.#mayLeave = !this.hasLeft;
   }
 
   /**
-   * Whether its octets may leave although it has ended: they are in the flush of now, which hands them to the socket
-   * when all is encoded.
+   * Whether octets may leave although the message has ended. This is the case while the running flush has encoded
+   * them and has not handed them to the socket.
    */
   get mayLeaveLate(): boolean {
     return this.failure?.executed !== 'no' && this.#mayLeave;
@@ -139,7 +138,7 @@ export class Attempt {
   }
 }
 
-/** Whether the code says that no handler was started: class 04, or an application's own of that meaning. */
+/** Whether the code says that no handler was started: a code of class 04, or an application's code from 0xc000 on. */
 function isRefusedUnstarted({ code = Code.OK }: Meta): boolean {
   return code >> 8 === 0x04 || code >= 0xc000;
 }

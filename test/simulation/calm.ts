@@ -1,6 +1,6 @@
 /**
- * The calm at the end of a life: networks work, applications read and settle, and everything must come to its end by
- * itself. Then nothing may be counted as held, queued, open or charged any more.
+ * The calm at the end of a life: networks work, and applications read and settle. Each message and session must come
+ * to its end without further help. Afterwards, no counter may still count anything as held, queued, open or charged.
  */
 import { ControlUnit } from '../../src/protocol/output/unit.js';
 import type { ConnectionMachine, FailureKind } from '../../src/protocol/index.js';
@@ -20,7 +20,7 @@ export class Calm {
     this.#life = life;
   }
 
-  /** Decides and settles everything, however long the networks need for it. */
+  /** Decides about each session and settles each message, until networks and applications are at rest. */
   comeToRest(): void {
     const { world, pending, running } = this.#life;
     const end = world.now() + PATIENCE;
@@ -39,7 +39,7 @@ export class Calm {
     this.#expectEmpty();
   }
 
-  /** Sessions that wait because the other side allows no more get their turn when others end. */
+  /** Closes a session if others wait for room under the other side's limit of sessions. */
   #makeRoom(): void {
     for (const { isDetached, sessions, half } of this.#life.ends) {
       if (isDetached || !sessions.some(isWaiting)) continue;
@@ -51,8 +51,8 @@ export class Calm {
   }
 
   /**
-   * Whether a stream of it must come to its end by itself. Large items may stand in each other's way where little
-   * memory is given, until a handler gives up.
+   * Whether a stream of this message must end without help. Large items may block each other under small limits until
+   * a handler gives up.
    */
   #mustFlow(delivery: Delivery): boolean {
     const { attempt, channel } = delivery;
@@ -61,7 +61,7 @@ export class Calm {
     return this.#isHealthy(channel.half.end) && isFlowing(delivery);
   }
 
-  /** Whether its handler is to be told by itself that its sender has given it up. */
+  /** Whether the handler must be told, without help, that the sender has given up the message. */
   #mustLearn({ attempt, channel, incoming, aborted }: Delivery): boolean {
     const { letter, failure } = attempt;
     const isGivenUp = failure !== undefined && GIVEN_UP.has(failure.kind);
@@ -84,7 +84,7 @@ export class Calm {
     return true;
   }
 
-  /** Whether it has another side that comes back to it. */
+  /** Whether this end has a living other side that comes back after each loss of a socket. */
   #isHealthy({ role, half: { bond } }: End): boolean {
     const { dialer } = this.#life.world;
     if (role === 'dialer') return true;
@@ -92,7 +92,7 @@ export class Calm {
     return bond.doom === undefined && !bond.isLeftBehind;
   }
 
-  /** A letter without outcome, though there is somebody to give it one. */
+  /** A letter that has no outcome, although its end has a living other side. */
   #stuck(): Letter | undefined {
     return this.#life.letters.find(
       ({ result, session }) => result === undefined && this.#isHealthy(session.end),
@@ -113,7 +113,7 @@ export class Calm {
     throw new Error(`There is no rest: ${ends.join('; ')}.`);
   }
 
-  /** Everything that can come of all streams is taken from here on. */
+  /** From now on, applications take each item of each stream. */
   #readAll(): void {
     for (const letter of this.#life.letters) letter.read(Infinity);
     for (const delivery of this.#life.running) {
@@ -123,7 +123,7 @@ export class Calm {
     this.#life.world.time.endTick();
   }
 
-  /** Nothing is counted as held, queued, open or charged any more. */
+  /** Checks that nothing is counted as held, queued, open or charged any more. */
   #expectEmpty(): void {
     for (const end of this.#life.world.all) {
       if (end.closed !== undefined || !this.#isHealthy(end)) continue;
@@ -140,7 +140,7 @@ export class Calm {
     for (const letter of this.#life.letters) this.#expectNotLost(letter);
   }
 
-  /** What was sent one way and never refused has been handled. */
+  /** Checks that each one-way message was handled if it was sent and could not be refused. */
   #expectNotLost({ result, oneWay, last, deliveries, isCancelled, name, payload }: Letter): void {
     if (!oneWay || result?.kind !== 'sent' || deliveries.length > 0 || last === undefined) return;
     const { channel, deadline } = last;
@@ -150,7 +150,7 @@ export class Calm {
       peer !== undefined && peer.closed === undefined && half.peer?.machine.drains !== true;
     const isGivenUp = deadline !== Infinity || isCancelled;
     const fits = payload.length <= half.machine.peer.maxMessage;
-    // A dialer that has given up has lost what was on its way, and the listener need not know yet.
+    // If the dialer has given up, the octets on their way are lost, and the listener need not know yet.
     const isLive = bond?.listener.isOver === false && bond.dialer?.isOver === false;
     const isWhole = bond?.doom === undefined && isLive;
     if (isExpected && !isGivenUp && fits && isWhole) {
@@ -159,7 +159,7 @@ export class Calm {
   }
 }
 
-/** A message as large as the whole queue fits, and after it no octet. */
+/** Checks the queue: a message as large as the whole queue fits, and not one octet more. */
 function expectQueueEmpty(role: string, machine: ConnectionMachine): void {
   const fits = machine.enqueue(WHOLE) === undefined;
   if (!fits || machine.enqueue(MORE) === undefined) {
@@ -177,7 +177,7 @@ function expectSessionEmpty(role: string, machine: AppSession['channel']['machin
   }
 }
 
-/** What was charged for has left, and ids were given to nothing else. */
+/** Checks the credit and the ids against the octets and ids that have left. */
 function expectCredit({ end, machine, bond, channels }: Half): void {
   const way: Direction = end.role === 'dialer' ? 0 : 1;
   const { audit } = bond ?? {};
@@ -205,12 +205,12 @@ function expectSessionCredit(way: Direction, { half, machine, closed }: Channel)
   }
 }
 
-/** Whether it waits for the other side to allow one more. */
+/** Whether the session waits until the other side allows another session. */
 function isWaiting({ channel: { machine, closed } }: AppSession): boolean {
   return machine.id === 0 && closed === undefined;
 }
 
-/** Whether a stream of it goes on. */
+/** Whether a stream of the message still goes on. */
 function isFlowing({ incoming, attempt, aborted, ...delivery }: Delivery): boolean {
   if (incoming.state !== 'RUNNING' || aborted !== undefined) return false;
   if (delivery.isStreaming && !delivery.hasReplied) return true;
@@ -229,5 +229,5 @@ const GIVEN_UP: ReadonlySet<FailureKind> = new Set([
   'unexpected-stream',
 ]);
 
-/** Milliseconds in which everything comes to its end once nothing disturbs it any more. */
+/** Milliseconds within which everything must end once nothing disturbs it. */
 const PATIENCE = 30_000;

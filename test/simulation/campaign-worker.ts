@@ -1,17 +1,17 @@
 /**
- * One process of a campaign. It lives what it is told, a batch of seeds at a time, and says what came of it: the
- * campaign starts another one where a life ends the process, or never ends.
+ * One process of a campaign. It runs batches of lives and reports the results. If a life ends the process or never
+ * ends, the campaign starts another process.
  */
 import { inMacrotask, Life } from './life.js';
 import { Moments } from './moments.js';
 
-/** Seeds from `first` on, so many. */
+/** The seeds from `first` on, `count` in number. */
 export interface Batch {
   readonly first: number;
   readonly count: number;
 }
 
-/** A life that broke a promise, and all that happened in it. */
+/** A life that broke a promise, and all events of that life. */
 export interface Violation {
   readonly seed: number;
   readonly reason: string;

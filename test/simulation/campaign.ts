@@ -1,6 +1,6 @@
 /**
- * Many lives, in several processes. Everything is kept in a file, whatever happens: each violation with its seed and
- * all that happened in that life. No violation ends the campaign, and neither does a life that ends its process.
+ * Runs many lives in several processes. A file keeps everything: each violation with its seed and all events of its
+ * life. The campaign goes on after a violation, and after a life that ends its process.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { appendFileSync, writeFileSync } from 'node:fs';
@@ -14,9 +14,11 @@ import { Moments } from './moments.js';
 export interface CampaignOptions {
   readonly first: number;
   readonly runs: number;
-  /** Processes that live at once. */
+  /** The number of processes at once. */
   readonly workers: number;
-  /** Where everything is kept; none: a file of its own among the system's temporary ones. */
+  /**
+   * The file that keeps everything. Without it, the campaign creates a file in the temporary folder of the system.
+   */
   readonly log: string | undefined;
 }
 
@@ -25,7 +27,7 @@ export class Campaign {
   readonly #options: CampaignOptions;
   readonly #log: string;
   readonly #moments = new Moments();
-  /** How often promises were broken, by reason without its numbers. */
+  /** The number of violations for each reason. The numbers in a reason are left out. */
   readonly #reasons = new Map<string, number>();
   readonly #started = performance.now();
   #next: number;
@@ -40,7 +42,7 @@ export class Campaign {
     writeFileSync(this.#log, '');
   }
 
-  /** Lives all lives, and says what came of them. */
+  /** Runs all lives, and prints the results. */
   async run(): Promise<void> {
     const { first, runs, workers } = this.#options;
     this.#say(`seed ${first}, ${runs} runs, ${workers} workers, everything in ${this.#log}`);
@@ -48,7 +50,7 @@ export class Campaign {
     this.#summarize();
   }
 
-  /** One worker after the other, as long as there is something to live. */
+  /** Runs batches in one worker after another until no batch is left. */
   async #work(): Promise<void> {
     let worker: ChildProcess | undefined;
     for (let batch = this.#take(); batch !== undefined; batch = this.#take()) {
@@ -58,7 +60,7 @@ export class Campaign {
         this.#note(batch.count, report);
         continue;
       }
-      // Which of them it was: each alone, in a process of its own.
+      // One life of the batch ended the worker or hung. Run each life alone to find out which one.
       worker = undefined;
       for (let seed = batch.first; seed < batch.first + batch.count; seed++) {
         this.#note(1, await livedAlone(seed));
@@ -90,7 +92,7 @@ export class Campaign {
     this.#reasons.set(kind, before + 1);
     const head = `\nSIM_SEED=${seed}: ${reason}`;
     appendFileSync(this.#log, `${head}\n${lines.join('\n')}\n`);
-    // The first of each kind in full; that they were more, the summary says.
+    // Show the first violation of each kind in full. The summary counts the others.
     if (before === 0) console.log([head, ...lines.slice(-LAST_LINES)].join('\n'));
   }
 
@@ -122,12 +124,12 @@ export class Campaign {
 function newWorker(): ChildProcess {
   const file = fileURLToPath(new URL('campaign-worker.ts', import.meta.url));
   const worker = fork(file, [], { execArgv: [...fromSource] });
-  // Both ends of a campaign listen for as long as it takes.
+  // Each batch adds listeners to a worker, so the warning about many listeners is switched off.
   worker.setMaxListeners(0);
   return worker;
 }
 
-/** What the worker reports of these lives; or why it is no more. */
+/** The worker's report about these lives, or the reason why the worker has ended. */
 function lived(worker: ChildProcess, batch: Batch): Promise<BatchReport | string> {
   return new Promise((resolve) => {
     const end = (result: BatchReport | string): void => {
@@ -153,9 +155,9 @@ async function livedAlone(seed: number): Promise<BatchReport> {
   return { violations: [{ seed, reason: report, lines: [] }], moments: [] };
 }
 
-/** Lives that a worker is told at once. */
+/** The number of lives in a batch. */
 const BATCH = 50;
 const EVERY = 20_000;
 const LAST_LINES = 40;
-/** Milliseconds for a batch. */
+/** Milliseconds within which a batch must end. */
 const PATIENCE = 120_000;

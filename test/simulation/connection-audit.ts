@@ -1,7 +1,7 @@
 /**
- * The rules of the wire over all sockets of one connection, from nothing but the octets that were written and
- * the frames that a machine was fed. A frame that is written again is held against what it was, and everything
- * is counted once: so the rules for one socket, in `WireAudit`, hold for the whole life of a connection.
+ * The rules of the wire over all sockets of one connection. The audit sees only the octets that were written and the
+ * frames that a machine was fed. It compares each frame that is written again with the first writing, and counts each
+ * frame once. So the rules for one socket, in `WireAudit`, hold for the whole life of a connection.
  */
 import {
   describeFrame,
@@ -18,21 +18,21 @@ import {
 } from '../../src/wire/index.js';
 import { WireAudit } from '../support/sim/wire-audit.js';
 
-/** 0: what the dialer writes, 1: what the listener writes. */
+/** 0: what the dialer writes. 1: what the listener writes. */
 export type Direction = 0 | 1;
 
-/** What both ends may ask and tell of a connection. */
+/** The world's side of the audit: its time, its knowledge, and its interest in frames. */
 export interface AuditHost {
   now(): number;
-  /** A sequenced frame leaves for the first time: its octets are with a socket. */
+  /** A sequenced frame leaves for the first time: it was handed to a socket. */
   onFirst(way: Direction, frame: Frame): void;
-  /** Whether the side that receives these requests has given up this one, or its session, and holds nothing of it. */
+  /** Whether the receiving side has given up this request or its session, and therefore holds none of its octets. */
   isGone(way: Direction, session: number, id: number): boolean;
-  /** Milliseconds until the message, or the session, that this side sends is given up; none = never. */
+  /** Milliseconds until this side gives up the message or the session that it sends. Infinity means never. */
   timeLeft(way: Direction, session: number, id: number): number;
 }
 
-/** A frame as it was written. */
+/** A written frame. */
 interface Written {
   readonly frame: Frame;
   readonly body: Buffer;
@@ -40,26 +40,29 @@ interface Written {
   readonly size: number;
 }
 
-/** A sequenced frame, and when it was last written. */
+/** A sequenced frame, and the time when it was last written. */
 interface Kept extends Written {
   deadline: number | undefined;
   at: number;
 }
 
 export class ConnectionAudit {
-  /** Octets of frames that a side may keep; and where its byte counters begin. A variant has its own. */
+  /**
+   * `mostKept`: octets of frames that a side may keep. `firstByte`: the first value of the byte counters. A variant
+   * may change both.
+   */
   static mostKept = 16 * 1024 * 1024;
   static firstByte = 0;
   readonly #host: AuditHost;
   readonly #wire: WireAudit;
   /** All sequenced frames, by direction. */
   readonly #frames: readonly [Kept[], Kept[]] = [[], []];
-  /** How many of them have taken effect. */
+  /** The number of frames that have taken effect at the reader, by direction. */
   readonly #fed: [number, number] = [0, 0];
-  /** How many the other side is known to have, and octets of those that it is not known to have. */
+  /** `acknowledged`: the number of frames acknowledged. `kept`: octets of the frames that are not acknowledged. */
   readonly #acknowledged: [number, number] = [0, 0];
   readonly #kept: [number, number] = [0, 0];
-  /** What was granted last to each stream. */
+  /** The last item limit that was granted to each stream. */
   readonly #itemGrants = new Map<string, string>();
 
   constructor(host: AuditHost, lastId: number, hello: Written) {
@@ -72,17 +75,17 @@ export class ConnectionAudit {
     return this.#host.now();
   }
 
-  /** How many sequenced frames of this direction have taken effect. */
+  /** The number of sequenced frames of this direction that have taken effect. */
   fed(way: Direction): number {
     return this.#fed[way];
   }
 
-  /** How many were written, each counted once. */
+  /** The number of different sequenced frames that were written. */
   written(way: Direction): number {
     return this.#frames[way].length;
   }
 
-  /** What this side may still write, and the last id that it has given, as the frames say: see `WireAudit`. */
+  /** The octets that this side may still write, according to the frames. See `WireAudit`. */
   room(way: Direction, session?: number): number | undefined {
     return this.#wire.room(way, session);
   }
@@ -95,7 +98,7 @@ export class ConnectionAudit {
     this.#greet(1, welcome);
   }
 
-  /** A frame, after the greeting, at this place among the sequenced ones of its direction. */
+  /** A frame was written after the greeting. `place` is its place among the sequenced frames of its direction. */
   onWritten(way: Direction, place: number, written: Written): void {
     const { frame } = written;
     const frames = this.#frames[way];
@@ -115,7 +118,7 @@ export class ConnectionAudit {
     }
     const kept = frames[place];
     if (kept === undefined) {
-      // The one that fills the memory may be of any size.
+      // The last frame that still fits may be of any size.
       if (this.#kept[way] >= ConnectionAudit.mostKept) fail(frame, 'and has kept too much before.');
       this.#kept[way] += written.size;
       frames.push({ ...written, deadline, at: now });
@@ -131,14 +134,14 @@ export class ConnectionAudit {
     kept.at = now;
   }
 
-  /** The other side has so many frames of this direction, and has said so. */
+  /** The other side has acknowledged `count` frames of this direction. */
   onAcknowledged(way: Direction, count: number): void {
     for (; this.#acknowledged[way] < count; this.#acknowledged[way]++) {
       this.#kept[way] -= this.#frames[way][this.#acknowledged[way]]?.size ?? 0;
     }
   }
 
-  /** A machine is about to take this frame in. */
+  /** A machine is about to process this frame. */
   onFed(way: Direction, view: FrameView): void {
     const { type, flags, session, id, size } = view;
     if (!isSequenced(type)) {
@@ -162,7 +165,10 @@ export class ConnectionAudit {
     this.#wire.onArrived(way, logged({ frame: kept.frame, size }));
   }
 
-  /** What a stream is allowed is said again on every socket; the rules for one socket take it once. */
+  /**
+   * Whether this CREDIT changes a limit. Each socket repeats the item limits, but the rules for one socket take each
+   * limit once.
+   */
   #isNews(way: Direction, { session, id, flags, payload }: Frame): boolean {
     if (session === 0 || id === 0) return true;
     const grant = payload.toString('hex');
@@ -178,28 +184,31 @@ export class ConnectionAudit {
   }
 }
 
-/** What goes over one socket, until and after it is known which connection it carries. */
+/** The frames on one socket, before and after the socket belongs to a connection. */
 export class SocketAudit {
-  /** Called at every frame, for a transcript. */
+  /** Called for each frame. The trace uses it. */
   onFrame: ((way: Direction, frame: Frame) => void) | undefined;
-  /** The connection that WELCOME gives. */
+  /** The connection to which WELCOME has assigned the socket. */
   connection: ConnectionAudit | undefined;
-  /** Finds the connection that HELLO wants to go on with. */
+  /** Finds the connection that HELLO asks to resume. */
   readonly #find: (token: Buffer) => ConnectionAudit | undefined;
-  /** Set by who accepts the dialer: begins the audit of a new connection. */
+  /** Begins the audit of a new connection, when WELCOME does not resume one. */
   readonly #begin: (hello: Written) => ConnectionAudit;
   readonly #taps: readonly [FrameTap, FrameTap];
   #hello: Written | undefined;
   readonly #places: [number, number] = [0, 0];
   readonly #isClosed: [boolean, boolean] = [false, false];
   readonly #drains: readonly [() => boolean, () => boolean];
-  /** By direction: whether GOAWAY must come before anything else, and has. */
+  /** By direction: whether GOAWAY must still be written before all other frames. */
   readonly #owesGoaway: [boolean, boolean] = [false, false];
-  /** Whether the connection's CREDIT must follow the kept frames, and since when nothing else may. */
+  /**
+   * `owesCredit`: whether CREDIT of the connection must still follow the repeated frames. `isOwedSince`: the time
+   * when the last repeated frame was written.
+   */
   readonly #owesCredit: [boolean, boolean] = [false, false];
   readonly #isOwedSince: [number | undefined, number | undefined] = [undefined, undefined];
 
-  /** `drains`: whether a side drains, and has not closed. */
+  /** `drains`: whether a side drains and has not closed. */
   constructor(
     begin: (hello: Written) => ConnectionAudit,
     find: (token: Buffer) => ConnectionAudit | undefined,
@@ -214,7 +223,7 @@ export class SocketAudit {
     ];
   }
 
-  /** Octets that this side writes. */
+  /** This side writes octets. */
   write(way: Direction, chunk: Buffer): void {
     this.#taps[way].push(chunk);
   }
@@ -230,7 +239,7 @@ export class SocketAudit {
       return;
     }
     if (this.connection === undefined) fail(frame, 'before the handshake.');
-    // PING and PONG belong to the socket alone: a sign of life may wait in front of GOAWAY.
+    // PING and PONG belong to the socket and not to the connection, so they may come before GOAWAY.
     if (frame.type !== FrameType.PING && frame.type !== FrameType.PONG) {
       const owes = this.#owesGoaway[way] && this.#drains[way]();
       if (owes && frame.type !== FrameType.GOAWAY) fail(frame, 'before GOAWAY.');
@@ -241,7 +250,7 @@ export class SocketAudit {
     if (isSequenced(frame.type)) this.#places[way] += 1;
   }
 
-  /** As soon as the kept frames are written again, the limits of the connection are said again. */
+  /** Checks that a CREDIT of the connection follows as soon as the kept frames are written again. */
   #checkLimits(way: Direction, frame: Frame, connection: ConnectionAudit): void {
     if (!this.#owesCredit[way]) return;
     const { now } = connection;
@@ -282,7 +291,7 @@ export class SocketAudit {
   }
 }
 
-/** The frames in what is written. */
+/** Decodes the written octets into frames. */
 class FrameTap {
   readonly #preface = new PrefaceDecoder();
   readonly #decoder: FrameDecoder;
@@ -306,13 +315,13 @@ class FrameTap {
   }
 }
 
-/** Whether it is the same frame, octet for octet, but for the value of DEADLINE. */
+/** Whether both frames are equal octet for octet. Only the value of DEADLINE may differ. */
 function isSame(kept: Kept, header: Header, body: Buffer, metaLength: number): boolean {
   const { type, flags, session, id, meta } = kept.frame;
   if (header.type !== type || header.flags !== flags || header.session !== session) return false;
   if (header.id !== id || metaLength !== kept.metaLength) return false;
   if (meta.deadline === undefined) return kept.body.equals(body);
-  // DEADLINE is the first field: its tag and length stay, its value need not.
+  // DEADLINE is the first field. Its tag and length must be equal, and its value may differ.
   const { body: former } = kept;
   if (former.length !== body.length || former[0] !== body[0]) return false;
   return former.compare(body, DEADLINE_LENGTH, body.length, DEADLINE_LENGTH) === 0;
@@ -320,7 +329,7 @@ function isSame(kept: Kept, header: Header, body: Buffer, metaLength: number): b
 
 type Header = Pick<Frame, 'type' | 'flags' | 'session' | 'id'>;
 
-/** As the rules for one socket take it, where byte counters begin with 0. */
+/** The frame for the rules of one socket, which assume that byte counters begin with 0. */
 function logged({
   frame,
   size,

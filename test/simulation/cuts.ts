@@ -1,10 +1,10 @@
-/** Every place where the sockets of an exchange can be cut, once and twice, and what the applications see then. */
+/** Cuts the sockets of an exchange at each possible octet, once or twice, and compares what the applications see. */
 import { type Cut, Exchange, type Script } from './exchange.js';
 
 const exchanges = new Map<Script, Exchange>();
 const histories = new Map<Script, string>();
 
-/** The exchange on a socket that lasts. */
+/** The exchange without a cut. */
 export function uncut(script: Script): Exchange {
   let exchange = exchanges.get(script);
   if (exchange === undefined) {
@@ -16,13 +16,13 @@ export function uncut(script: Script): Exchange {
   return exchange;
 }
 
-/** A cut after each octet of one side; by turns, both sides notice, or the listener does not. */
+/** One cut after each octet of one side. In turn, both sides notice the cut, or only the dialer does. */
 export function* cutsOf(script: Script, side: 0 | 1): Generator<Cut> {
   const most = uncut(script).octets[side];
   for (let octets = 0; octets <= most; octets++) yield cutAt(side, octets);
 }
 
-/** A cut after each octet of each side, noticed by both sides, and by the dialer alone. */
+/** One cut after each octet of each side: first noticed by both sides, then by the dialer alone. */
 export function* cutsOnce(script: Script): Generator<readonly [Cut]> {
   for (const side of [0, 1] as const) {
     for (const cut of cutsOf(script, side)) {
@@ -33,8 +33,8 @@ export function* cutsOnce(script: Script): Generator<readonly [Cut]> {
 }
 
 /**
- * Cuts of the first socket and of the second, each after every octet of either side that there is: all pairs, or
- * with a stride one of so many, spread evenly.
+ * One cut of the first socket and one of the second, after each octet of either side. Yields all pairs, or, with a
+ * `stride`, each stride-th pair.
  */
 export function* cutsTwice(script: Script, stride = 1): Generator<readonly [Cut, Cut]> {
   let next = 0;
@@ -51,7 +51,7 @@ export function* cutsTwice(script: Script, stride = 1): Generator<readonly [Cut,
   }
 }
 
-/** How what the applications see differs from what they see on a socket that lasts. */
+/** The first difference between the history with these cuts and the history without cuts. */
 export function firstDifference(script: Script, cuts: readonly Cut[]): string | undefined {
   uncut(script);
   const expected = histories.get(script)?.split('\n') ?? [];
@@ -66,7 +66,7 @@ export function firstDifference(script: Script, cuts: readonly Cut[]): string | 
   }
 }
 
-/** Octets that each side reads on the second socket, once the first is cut there. */
+/** The octets of each side that are read on the second socket if the first socket is cut there. */
 function onSecondSocket(script: Script, first: Cut): readonly [number, number] {
   const exchange = new Exchange(script, [first]);
   exchange.run();

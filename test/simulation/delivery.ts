@@ -1,4 +1,4 @@
-/** A message whose handler has started, and what the handler does with it. */
+/** A message whose handler has started, and the actions of the handler. */
 import type { AbortReason, IncomingMessage } from '../../src/protocol/index.js';
 import { encodeMeta, FrameType } from '../../src/wire/index.js';
 import { SimSource } from '../support/sim/sim-source.js';
@@ -11,14 +11,17 @@ export class Delivery {
   readonly attempt: Attempt;
   aborted: AbortReason | undefined;
   hasEnded = false;
-  /** What it was settled with, where it was not too late: its code in a rejection. */
+  /** `answer`: the settlement that took effect. `code`: its code if it is a rejection. */
   answer: string | undefined;
   code: number | undefined;
-  /** Whether items of the request are taken as they come; those that were; whether that is all. */
+  /**
+   * `reads`: whether the handler takes each item as soon as it arrives. `items`: the items taken. `hasAllItems`:
+   * whether the last one was taken.
+   */
   reads = false;
   readonly items: Buffer[] = [];
   hasAllItems = false;
-  /** The items of its answer, and whether it was settled after the last of them. */
+  /** `replies`: the items of the response. `hasReplied`: whether the message was settled after the last of them. */
   replies: readonly Buffer[] = [];
   isStreaming = false;
   hasReplied = false;
@@ -35,7 +38,7 @@ export class Delivery {
     if (this.reads) this.read();
   }
 
-  /** Takes what is there, at most so many. */
+  /** Takes the items that have arrived, at most `count`. */
   read(count = Infinity): void {
     const { requestItems } = this.incoming;
     for (let left = count; left > 0; left--) {
@@ -46,7 +49,7 @@ export class Delivery {
     if (requestItems?.isAtEnd === true) this.hasAllItems = true;
   }
 
-  /** Answers by these items, and then as `then` does. */
+  /** Responds with these items, and then calls `then`. */
   stream(items: readonly Buffer[], then: () => void): void {
     const streams = this.channel.machine.receiver.streams;
     if (this.incoming.state !== 'RUNNING') return;
@@ -56,7 +59,7 @@ export class Delivery {
     source.attach(streams.reply(this.incoming, { onReady: () => source.onReady() }));
   }
 
-  /** The handler ends: it accepts, or rejects with a code. Only what it does first counts. */
+  /** The handler ends: it accepts, or rejects with a code. Only the first settlement takes effect. */
   settle(code: number | undefined, data: Buffer): void {
     const { incoming, attempt } = this;
     const kind = code === undefined ? 'accepted' : `rejected ${code}`;
@@ -66,7 +69,7 @@ export class Delivery {
     const meta = encodeMeta(code === undefined ? {} : { code, text: 'why' });
     const type = code === undefined ? FrameType.ACCEPT : FrameType.REJECT;
     const { code: former } = this;
-    // Before it is written: the other side may read it within this tick.
+    // Set the code before the settlement is written: the other side may read it within this tick.
     this.code ??= code;
     if (!incoming.settle(type, meta, data)) this.code = former;
     else if (!incoming.oneWay) this.answer = `${kind} ${data.toString('latin1')}`;

@@ -1,4 +1,7 @@
-/** One end of a connection in a simulated world: the endpoint's own `Continuity`, and what an application knows. */
+/**
+ * One end of a connection in a simulated world: the endpoint's own `Continuity`, and the knowledge of the
+ * application.
+ */
 import type { DialFailure } from '../../src/endpoint/socket/dial-errors.js';
 import {
   Continuity,
@@ -22,12 +25,12 @@ import type { ConnectionAudit, Direction } from './connection-audit.js';
 import type { Delivery } from './delivery.js';
 import type { World } from './world.js';
 
-/** One connection, as both processes know it. */
+/** One connection, and both of its ends. */
 export class Bond {
   readonly listener: Half;
   dialer: Half | undefined;
   audit: ConnectionAudit | undefined;
-  /** Why it may end with something pending: the world has seen to that. */
+  /** The reason why the connection may end with pending messages, if the world has caused such an end. */
   doom: string | undefined;
 
   constructor(listener: Half) {
@@ -35,12 +38,15 @@ export class Bond {
     listener.bond = this;
   }
 
-  /** Whether one of them drains. */
+  /** Whether either side drains. */
   get isDraining(): boolean {
     return this.listener.machine.drains || this.dialer?.machine.drains === true;
   }
 
-  /** The listener drained, and the dialer had gone elsewhere: what it left behind has ended with its socket. */
+  /**
+   * Whether the listener drained after the dialer had moved to another connection, and the rest has ended with its
+   * socket.
+   */
   get isLeftBehind(): boolean {
     const { dialer, listener } = this;
     const isFormer = dialer?.end.continuity.machine !== dialer?.machine;
@@ -53,7 +59,7 @@ export class Bond {
   }
 }
 
-/** One machine, and what was done with it. */
+/** One machine, with its sessions and messages. */
 export class Half {
   readonly end: End;
   readonly machine: ConnectionMachine;
@@ -64,7 +70,7 @@ export class Half {
   constructor(end: End, machine: ConnectionMachine, lastId: number) {
     this.end = end;
     this.machine = machine;
-    // As only tests of the wrap may: ids begin elsewhere.
+    // Only tests of the wrap-around may do this: message ids begin with another value.
     (machine as { lastId: number }).lastId = lastId;
     const way: Direction = end.role === 'dialer' ? 1 : 0;
     machine.onFrame = (frame, now) => {
@@ -73,7 +79,7 @@ export class Half {
     };
   }
 
-  /** Whether its machine has ended. */
+  /** Whether the machine has ended. */
   get isOver(): boolean {
     return !this.machine.canResume(this.machine.output.sent.acknowledged);
   }
@@ -83,12 +89,12 @@ export class Half {
     return this.end.role === 'dialer' ? bond?.listener : bond?.dialer;
   }
 
-  /** The session of this number. */
+  /** The session with this number. */
   channelOf(id: number): Channel | undefined {
     return this.channels.find(({ machine }) => machine.id === id);
   }
 
-  /** The message of this side that left under this number and id. */
+  /** The message of this side that left with this session number and id. */
   find(sessionId: number, id: number): Attempt | undefined {
     return this.attempts.findLast(
       (each) => each.hasLeft && each.id === id && each.sessionId === sessionId,
@@ -111,7 +117,7 @@ export class Half {
     attempt.onFirst(frame);
   }
 
-  /** @throws where something fails that nobody has brought about. */
+  /** @throws if a message, session or connection fails although neither side has caused the failure. */
   checkFailure(failure: Failure, what: string): void {
     const { kind } = failure;
     if (!LOST.has(kind)) return;
@@ -136,21 +142,21 @@ export class End implements ContinuityEffects {
   readonly world: World;
   readonly role: 'dialer' | 'listener';
   readonly continuity: Continuity;
-  /** For how long it has no socket: messages wait no longer than they want to. */
+  /** The time without a socket: a message without a socket fails when its patience is over. */
   readonly outage: OutageWatch;
   readonly sessions: AppSession[] = [];
-  /** Handles what comes. */
+  /** Called when a handler starts. */
   onDelivery: (delivery: Delivery) => void = () => undefined;
   onPending: (session: AppSession) => void = () => undefined;
   onReady: () => void = () => undefined;
-  /** The application has closed it, or has agreed to a drain that is over. */
+  /** The application has closed the connection, or has agreed to a drain that has finished. */
   isClosing = false;
-  /** Its reconnector has no hope any more. */
+  /** The reconnector has stopped trying. */
   hasGivenUp = false;
   isDetached = true;
   closed: { readonly failure: Failure | undefined } | undefined;
   isGone = false;
-  /** How often sockets carried it: by how it went on. */
+  /** The number of sockets so far, by the way in which each continued. */
   readonly attached = { first: 0, resumed: 0, renewed: 0 };
   readonly #halves = new Map<ConnectionMachine, Half>();
   #detachedAt = Infinity;
@@ -175,7 +181,7 @@ export class End implements ContinuityEffects {
     this.#add(this.continuity.machine);
   }
 
-  /** The connection of the moment. */
+  /** The half of the current connection. */
   get half(): Half {
     return this.halfOf(this.continuity.machine);
   }
@@ -190,13 +196,13 @@ export class End implements ContinuityEffects {
     return half;
   }
 
-  /** Whether so much waits in its socket that nothing more is written. */
+  /** Whether the socket holds so many octets that the driver writes no more. */
   get isBlocked(): boolean {
     const { socket } = this.continuity.driver ?? {};
     return socket !== undefined && socket.writableLength >= LARGEST_UNSENT;
   }
 
-  /** Whether it has waited for its dialer as long as it promised. */
+  /** Whether the dialer stayed away longer than the listener promised to wait. */
   get isExpired(): boolean {
     const ttl = this.continuity.machine.token?.ttl ?? 0;
     return this.isDetached && this.world.now() >= this.#detachedAt + ttl;
@@ -214,18 +220,18 @@ export class End implements ContinuityEffects {
 
   close(doom: string): void {
     this.isClosing = true;
-    // When the dialer's connection ends, those that it has left for it end as well.
+    // When the dialer's connection ends, the former connections that the dialer has left end as well.
     for (const { bond } of [...this.halves, ...this.world.dialer.halves]) {
       if (bond !== undefined) bond.doom ??= doom;
     }
     this.continuity.close(0, '', EMPTY);
   }
 
-  // What the continuity tells.
+  // The events of the continuity.
 
   onSession(machine: SessionMachine): void {
     this.world.time.guard(() => {
-      // The one whose carrier told, which may be a former one.
+      // The half whose carrier reported the session. It may be a former one.
       const half = this.halves.find(({ peer }) =>
         peer?.channels.some((channel) => isOther(channel, machine)),
       );
@@ -253,7 +259,7 @@ export class End implements ContinuityEffects {
     return true;
   }
 
-  /** As the endpoint's `Connection` does: of what is not written, whatever has no more patience fails. */
+  /** As the endpoint's `Connection` does: fails the unwritten messages whose patience is over. */
   #giveUp(patience: number, failure: Failure): number {
     let least = Infinity;
     this.continuity.machine.giveUpUnwritten(
@@ -318,7 +324,7 @@ export class End implements ContinuityEffects {
     return half;
   }
 
-  /** What this side has begun has an end. */
+  /** Checks that each message of this side has ended. */
   #checkDrained(bond: Bond): void {
     if (bond.doom !== undefined) return;
     const half = this.half;
@@ -331,10 +337,10 @@ function isOther(channel: Channel, machine: SessionMachine): boolean {
   return channel.machine.id === machine.id && channel.session.name === machine.name;
 }
 
-/** What a driver lets wait in its socket. */
+/** The octets in the socket from which on a driver writes no more. */
 const LARGEST_UNSENT = 256 * 1024;
 
-/** What ends a message for the connection's sake. */
+/** The kinds of failures that the loss or the end of a connection causes. */
 const LOST: ReadonlySet<string> = new Set([
   'connection-lost',
   'connection-closed',

@@ -1,7 +1,7 @@
 /**
- * One exchange between two applications, always the same, with every type of frame in it, and sockets that are
- * cut where somebody says. What an application does depends on what it sees and never on time: so it must see
- * the same, wherever the cuts are.
+ * One exchange between two applications. It is always the same, contains each type of frame, and cuts sockets at
+ * given octets. The actions of an application depend on what the application sees, and never on time. So the
+ * applications must see the same, wherever the cuts are.
  */
 import { Code, frameName, EMPTY } from '../../src/wire/index.js';
 import { Random } from '../support/random.js';
@@ -12,34 +12,40 @@ import type { Letter } from './letter.js';
 import type { VirtualLink } from './virtual-socket.js';
 import { World } from './world.js';
 
-/** Where a socket ends: when so many octets of this side have been read. */
+/** The place of a cut: the socket ends when this number of octets of this side has been read. */
 export interface Cut {
-  /** 0: octets of the dialer, 1: of the listener. */
+  /** 0: octets of the dialer. 1: octets of the listener. */
   readonly side: 0 | 1;
   readonly octets: number;
-  /** Who notices: else the listener learns it from the next socket, on which the dialer goes on. */
+  /**
+   * The sides that notice the cut at once. If only the dialer does, the listener learns of the cut from the next
+   * socket.
+   */
   readonly noticed: 'both' | 'dialer';
 }
 
 export interface Script {
-  /** Octets of a message that is held until the next one is there, of that one, and of its answer. */
+  /**
+   * `held`: octets of a message that waits for the next one. `large`: octets of that next message. `answer`: octets
+   * of its response.
+   */
   readonly held: number;
   readonly large: number;
   readonly answer: number;
 }
 
-/** One with a message in fragments; one in which that too is small; one whose answer is in fragments as well. */
+/** FRAGMENTED has a message in fragments. SMALL has none. LARGE has a response in fragments as well. */
 export const FRAGMENTED: Script = { held: 2100, large: 8200, answer: 40 };
 export const SMALL: Script = { held: 4, large: 40, answer: 40 };
 export const LARGE: Script = { held: 2100, large: 12_000, answer: 17_000 };
 
 export class Exchange {
   readonly world: World;
-  /** What the applications saw, by what it concerns: in order where there is one. */
+  /** What the applications saw, by subject, and in order for each subject. */
   readonly #history = new Map<string, string[]>();
   readonly #script: Script;
   readonly #cuts: readonly Cut[];
-  /** Types of frames that were written, by each side. */
+  /** The types of the frames that each side has written. */
   readonly types: readonly [Set<string>, Set<string>] = [new Set(), new Set()];
   #sessionA: AppSession | undefined;
   #sessionB: AppSession | undefined;
@@ -47,7 +53,7 @@ export class Exchange {
   #isDraining = false;
   #onLarge: (() => void) | undefined;
 
-  /** `cuts`: of the first socket, of the second … */
+  /** `cuts`: the cut of the first socket, of the second, and so on. */
   constructor(script: Script, cuts: readonly Cut[], onTrace?: (line: string) => void) {
     this.#script = script;
     this.#cuts = cuts;
@@ -72,7 +78,7 @@ export class Exchange {
     world.onFrame = (way, frame) => this.types[way].add(frameName(frame.type));
   }
 
-  /** @throws where a promise is broken, or it does not come to its end. */
+  /** @throws if a promise is broken, or if the exchange does not end. */
   run(): void {
     const { world } = this;
     this.#begin();
@@ -88,13 +94,13 @@ export class Exchange {
     }
   }
 
-  /** Octets that the other side has read of each side, on the first socket. */
+  /** The octets of each side that the other side has read on the first socket. */
   get octets(): readonly [number, number] {
     const [link] = this.world.links;
     return [link?.delivered(0) ?? 0, link?.delivered(1) ?? 0];
   }
 
-  /** What the applications saw. */
+  /** What the applications saw, as text. */
   get history(): string {
     for (const letter of this.#letters.values()) {
       const taken = letter.items.map(String);
@@ -129,7 +135,7 @@ export class Exchange {
     const { driver } = end.continuity;
     driver?.machine.ping(undefined, this.world.now());
     if (end.role === 'dialer') return;
-    // Another one was begun before, and its dialer never knew.
+    // The dialer may never have learned of an earlier connection. Drop the messages of that connection.
     for (const name of this.#letters.keys()) if (name.startsWith('B')) this.#letters.delete(name);
     const b = end.open('b', EMPTY, 60_000);
     this.#sessionB = b;
@@ -142,14 +148,14 @@ export class Exchange {
   #onDelivery(delivery: Delivery): void {
     const { letter } = delivery.attempt;
     const name = letter.payload.subarray(0, 2).toString();
-    // The one that its dialer never knew of.
+    // A message of a connection that the dialer never learned of.
     if (this.#letters.get(name) !== letter) return;
     this.#note(`handlers of ${letter.session.name}`, name);
     delivery.reads = true;
     delivery.read();
     switch (name) {
       case 'A0':
-        // Holds credit, so that the next one leaves in fragments.
+        // The handler holds credit, so that the next message leaves in fragments.
         this.#onLarge = () => delivery.settle(undefined, EMPTY);
         return;
       case 'A2':
@@ -160,7 +166,7 @@ export class Exchange {
         return delivery.settle(Code.FAILED, Buffer.from('no'));
       case 'A5':
       case 'A8':
-        // Ends when it is told to.
+        // The handler ends when its message is cancelled.
         return;
       case 'A6':
       case 'B2':
@@ -170,7 +176,7 @@ export class Exchange {
     }
   }
 
-  /** What applications do when they have seen enough. */
+  /** The further actions of the applications, which depend on what they have seen. */
   #proceed(): void {
     const { world } = this;
     for (const name of ['A5', 'A8']) {
@@ -203,7 +209,7 @@ export class Exchange {
   #isOver(): boolean {
     const { dialer, time } = this.world;
     if (dialer.closed === undefined) return false;
-    // What is on its way may still arrive.
+    // Octets on their way may still arrive.
     time.advance(5000);
     return true;
   }

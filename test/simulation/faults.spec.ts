@@ -5,10 +5,10 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { fromSource } from '../support/from-source.js';
 import { faults } from './faults.js';
 
-/** Lives within which each must be found. */
+/** Each fault must be found within this number of lives. */
 const MOST = 2000;
 
-/** What the program says: each fault, and how many lives it took. */
+/** The output of the program: each fault, and the number of lives until it was found. */
 let lines: readonly string[];
 
 beforeAll(async () => {
@@ -31,7 +31,7 @@ describe('The simulation', () => {
   });
 });
 
-/** What the program says. It fails where something was found, or was not; that it has said as well. */
+/** The output of the program. Its exit code is ignored, because the output says whether it has failed. */
 async function simulate(...args: string[]): Promise<{ readonly stdout: string }> {
   const program = fileURLToPath(new URL('main.ts', import.meta.url));
   const all = [...fromSource, program, ...args];

@@ -1,11 +1,12 @@
 /**
- * Faults that a simulation must find: each is a change of one source file, made as the file is loaded and nowhere
- * else. And variants of the source in which it must find nothing: limits that no life would reach otherwise.
+ * Faults that the simulation must find. Each fault is a change of one source file, made only while that file is
+ * loaded. The file also holds variants of the source, with limits that no life would reach otherwise. The simulation
+ * must find nothing in them.
  */
 interface Change {
-  /** Below `src`. */
+  /** The path below `src`. */
   readonly file: string;
-  /** Must be there exactly once. */
+  /** The text to replace. The file must contain it exactly once. */
   readonly find: string;
   readonly replace: string;
 }
@@ -17,7 +18,7 @@ export interface Fault extends Change {
 export interface Variant {
   readonly name: string;
   readonly changes: readonly Change[];
-  /** What a life must know of it. */
+  /** Settings of the variant that the audit must know. */
   readonly mostKept?: number;
   readonly firstByte?: number;
 }

@@ -1,6 +1,7 @@
 /**
- * What an application wants to have sent, through all connections that it takes: one `send` of the endpoint, whose
- * own `PendingSend` or `StreamingSend` sends it, and sends it again elsewhere where that does no harm.
+ * A message that an application wants to send, over all the connections that carry it in turn: one `send` of the
+ * endpoint. The endpoint's own `PendingSend` or `StreamingSend` sends the message, and sends it again elsewhere if
+ * that does no harm.
  */
 import { isInterconnectError } from '../../src/endpoint/common/errors.js';
 import { ItemSource } from '../../src/endpoint/stream/item-source.js';
@@ -22,26 +23,26 @@ export type Result =
   | { readonly kind: 'failed'; readonly code: string; readonly executed: Executed };
 
 export interface LetterOptions {
-  /** Milliseconds; none = no deadline. */
+  /** Milliseconds. Without it, the message has no deadline. */
   readonly timeout?: number;
   readonly metadata?: string;
   readonly oneWay?: boolean;
-  /** Whether the connection has a copy: then one that is one-way has ended when it is written. */
+  /** Whether the connection has copied the message. If so, a one-way message ends when it is written. */
   readonly isCopied?: boolean;
   readonly idempotent?: boolean;
-  /** How long it waits while there is no socket. */
+  /** How long the message waits while there is no socket. */
   readonly whenOffline?: WhenOffline;
-  /** The items of the request; none = it is no stream. */
+  /** The items of the request. Without it, the request is no stream. */
   readonly items?: readonly Buffer[];
-  /** Whether the last of them ends it; else only its settlement does. */
+  /** Whether the stream ends after the last item. If not, only the settlement ends it. */
   readonly endsItems?: boolean;
-  /** The source of the items fails after so many. */
+  /** The number of items after which the source fails. */
   readonly failsAfter?: number;
-  /** Whether the answer may be a stream. */
+  /** Whether the response may be a stream. */
   readonly takesItems?: boolean;
-  /** How many items of the answer are taken until `read` is called; none = all. */
+  /** The number of items of the response that are taken before `read` is called. Without it, all are taken. */
   readonly reads?: number;
-  /** Milliseconds without progress after which a stream is given up. */
+  /** Milliseconds without progress after which a stream fails. */
   readonly patience?: number;
 }
 
@@ -51,12 +52,12 @@ export class Letter {
   readonly payload: Buffer;
   readonly options: LetterOptions;
   readonly attempts: Attempt[] = [];
-  /** Items of the answer that were taken. */
+  /** The items of the response that were taken. */
   readonly items: Buffer[] = [];
   result: Result | undefined;
   isCancelled = false;
   readonly #signal = new VirtualSignal();
-  /** Items that are still taken, of those that come. */
+  /** The number of further items that will be taken. */
   #reads: number;
   #goOn: (() => void) | undefined;
 
@@ -72,17 +73,17 @@ export class Letter {
     return this.options.oneWay === true;
   }
 
-  /** Handlers that started for it. */
+  /** The handlers that have started for the letter. */
   get deliveries(): Delivery[] {
     return this.attempts.flatMap(({ delivery }) => delivery ?? []);
   }
 
-  /** None where it was refused before there was one. */
+  /** `undefined` if the letter was refused before its first attempt. */
   get last(): Attempt | undefined {
     return this.attempts.at(-1);
   }
 
-  /** Its application was told that no handler ran, and none will. */
+  /** Whether the application was told that no handler ran and none will run. */
   get isNotExecuted(): boolean {
     return this.result?.kind === 'failed' && this.result.executed === 'no';
   }
@@ -147,7 +148,7 @@ export class Letter {
     });
   }
 
-  /** Whatever the endpoint sends within `body`, it sends for this letter. */
+  /** Runs `body`. All messages that the endpoint sends meanwhile belong to this letter. */
   asSender(body: () => void): void {
     const { world } = this.session.end;
     const former = world.sending;
@@ -159,13 +160,13 @@ export class Letter {
     }
   }
 
-  /** The application's signal aborts. */
+  /** Aborts the signal that the application gave to `send`. */
   cancel(): void {
     this.isCancelled = true;
     this.asSender(() => this.#signal.abort());
   }
 
-  /** Takes so many items more of those that come; the first is taken as it comes. */
+  /** Lets `count` more items be taken. */
   read(count: number): void {
     this.#reads = count;
     const goOn = this.#goOn;
@@ -173,7 +174,7 @@ export class Letter {
     goOn?.();
   }
 
-  /** Takes an item of the answer. The next comes when the promise resolves. */
+  /** Takes an item of the response. The endpoint gives the next one when the promise resolves. */
   #take(item: Buffer): void | Promise<void> {
     const { time } = this.session.end.world;
     time.guard(() => {
@@ -193,7 +194,7 @@ export class Letter {
 
   #onError(error: unknown): void {
     if (error === SOURCE_FAILED) {
-      // What its source says is all that the application is told.
+      // The application is told the error of its own source, and nothing else.
       this.#settle({ kind: 'failed', code: 'the source failed', executed: 'maybe' });
     } else if (isInterconnectError(error)) {
       this.#settle({ kind: 'failed', code: error.code, executed: error.executed });
@@ -204,7 +205,7 @@ export class Letter {
     }
   }
 
-  /** As with the promise that an application holds: what comes first counts. */
+  /** As with a promise, only the first result counts. */
   #settle(result: Result): void {
     if (this.result !== undefined) return;
     const { world } = this.session.end;
@@ -215,7 +216,7 @@ export class Letter {
     });
   }
 
-  /** What the application is told follows from what is known of all attempts. */
+  /** Checks `executed` of the result against all attempts. */
   #checkExecuted(result: Result): void {
     if (result.kind !== 'failed' || result.code === 'the source failed') return;
     const { executed } = result;
@@ -230,7 +231,7 @@ export class Letter {
   }
 }
 
-/** The items, as their source gives them. */
+/** The source of the items. */
 function sourceOf(
   items: readonly Buffer[],
   { failsAfter = Infinity, endsItems = true }: LetterOptions,
@@ -244,7 +245,7 @@ function* failing(items: readonly Buffer[]): Generator<Buffer> {
   throw SOURCE_FAILED;
 }
 
-/** The items, and then nothing more, but no end either, until nobody wants any. */
+/** A source that gives the items, and then never ends unless its consumer ends it. */
 function endless(items: readonly Buffer[]): AsyncIterable<Buffer> {
   return {
     [Symbol.asyncIterator]() {

@@ -1,4 +1,4 @@
-/** The circumstances of a random life: its network, limits and patience, as chance has them. */
+/** Chooses the network, the limits and the times of a random life. */
 import type { Limits } from '../../src/protocol/index.js';
 import { MAX_ID } from '../../src/wire/index.js';
 import type { Random } from '../support/random.js';
@@ -15,7 +15,7 @@ export function randomSettings(random: Random): WorldSettings {
     listener: { limits: randomLimits(random), queue: randomQueue(random) },
     resumeTimeout: random.chance(0.15) ? random.integer(20, 3000) : 100_000,
     handshakeTimeout: 5000,
-    // Now and then, ids come round.
+    // In some lives, message ids wrap around.
     lastId: random.chance(0.1) ? MAX_ID - random.integer(0, 5) : 0,
     reconnect: {
       minDelay: random.integer(1, 60),
@@ -37,7 +37,7 @@ function randomNetwork(random: Random): Network {
   return {
     latency: () => random.next() * slow,
     chunk: (available) =>
-      // One octet at a time is slow where there is much.
+      // Chunks of one octet would take too long if many octets are available.
       largest < 1500 && available > 400 ? random.integer(1, available) : random.integer(1, largest),
     capacity: random.pick([2000, 20_000, Infinity])!,
     room: random.pick([1, 5000, Infinity, Infinity])!,

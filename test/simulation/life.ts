@@ -1,7 +1,7 @@
 /**
- * A random life of one dialer and one listener, from a seed: what applications do and what networks do, in any
- * order; then a calm in which everything must come to its end, and an end after which nothing is left. What is
- * promised is held against what each side saw, at every step and afterwards.
+ * A random life of one dialer and one listener, made from a seed. Applications and networks act in random order. Then
+ * comes a calm, in which everything must come to its end, and then an end, after which nothing may be left. At each
+ * step and at the end, the life compares the promises with what each side saw.
  */
 export { inMacrotask } from './virtual-node.js';
 import { Code } from '../../src/wire/index.js';
@@ -22,14 +22,14 @@ export { ConnectionAudit } from './connection-audit.js';
 export class Life {
   readonly world: World;
   readonly random: Random;
-  /** Sessions that wait to be accepted. */
+  /** Sessions that are neither accepted nor rejected yet. */
   readonly pending: AppSession[] = [];
-  /** Messages whose handlers run, and those that have ended. */
+  /** `running`: messages whose handlers run. `ended`: messages whose handlers have ended. */
   readonly running: Delivery[] = [];
   readonly ended: Delivery[] = [];
-  /** How much the network misbehaves. */
+  /** How often the network fails. */
   readonly cuts: number;
-  /** Whether messages of many frames are among those that are sent. */
+  /** Whether some messages have several frames. */
   readonly isLarge: boolean;
   readonly hasStreams: boolean;
   readonly #steps: number;
@@ -47,16 +47,16 @@ export class Life {
     this.world.time.lateness = random.chance(0.2) ? random.pick([1, 30, 400])! : 0;
     this.world.onPending = (session) => this.#onPending(session);
     this.world.onReady = (end) => {
-      // Applications that have much to say do so at once.
+      // Some applications send at once.
       if (random.chance(0.3)) openSession(this, end);
     };
     this.world.onDelivery = (delivery) => this.#onDelivery(delivery);
   }
 
-  /** @throws where a promise is broken. Only in a macrotask: see `inMacrotask`. */
+  /** @throws if a promise is broken. Call it only in a macrotask: see `inMacrotask`. */
   run(): void {
     const { stackTraceLimit } = Error;
-    // Nobody reads the stacks of the errors that lives are full of.
+    // Lives create many errors whose stacks are not read.
     Error.stackTraceLimit = 0;
     try {
       this.#live();
@@ -68,13 +68,13 @@ export class Life {
   #live(): void {
     const { world } = this;
     const { random } = this;
-    // Whoever is not there yet comes later.
+    // In some lives, the listener becomes reachable later.
     if (random.chance(0.15)) this.#startLate();
     world.connect();
     world.time.endTick();
     for (let left = this.#steps; left > 0 && this.ends.length > 0; left--) {
       world.time.advance(random.pick(PAUSES) ?? 0);
-      // Much of what applications do, they do within one tick.
+      // In one tick, applications often do several things.
       do this.#act();
       while (random.chance(0.2));
       world.time.endTick();
@@ -90,7 +90,7 @@ export class Life {
     return this.world.all.filter(({ isClosing, closed }) => !isClosing && closed === undefined);
   }
 
-  /** Those of which the application holds on to a connection. */
+  /** The sessions of the connections that are neither closed nor closing. */
   get sessions(): AppSession[] {
     return this.ends.flatMap(({ sessions }) => sessions);
   }
@@ -99,7 +99,7 @@ export class Life {
     return this.world.letters;
   }
 
-  /** The handler at this place ends, somehow. */
+  /** Ends the handler at this index with a random settlement. */
   settle(at: number): void {
     const [delivery] = this.running.splice(at, 1);
     if (delivery === undefined) return;
@@ -112,7 +112,7 @@ export class Life {
     delivery.settle(random.chance(0.3) ? random.pick(CODES) : undefined, this.bytes(size));
   }
 
-  /** The items of a stream. */
+  /** Random items for a stream. */
   items(limit: number): Buffer[] {
     const { random, isLarge } = this;
     return Array.from({ length: random.pick([0, 2, 9, 15])! }, () => {
@@ -127,7 +127,7 @@ export class Life {
     else session.reject();
   }
 
-  /** Octets that differ from place to place, at no cost. */
+  /** Octets that differ from place to place. They are a part of a common pool, so they cost nothing. */
   bytes(size: number): Buffer {
     const from = this.random.integer(0, POOL.length - size);
     return POOL.subarray(from, from + size);
@@ -171,14 +171,14 @@ export class Life {
     }
     if (random.chance(0.4)) return this.settle(this.running.length - 1);
     if (random.chance(0.3)) return;
-    // A handler that takes its time.
+    // Some handlers end later.
     world.time.after(random.pick([1, 20, 300])!, () => {
       const at = this.running.indexOf(delivery);
       if (at >= 0) this.settle(at);
     });
   }
 
-  /** From here on networks work, and applications read. */
+  /** From now on, the network works, and applications read. */
   #heal(): void {
     const { world } = this;
     world.reach = 'reached';
@@ -206,7 +206,7 @@ export class Life {
       world.dialer.close('closed');
       world.time.endTick();
     }
-    // Even a kernel gives a socket up some time, where nobody asked it to look.
+    // Each kernel gives up a dead socket after some time.
     for (const link of world.links) {
       for (const side of [0, 1])
         if (link.isCut) world.time.after(7000, () => link.socket(side).reset());
@@ -215,7 +215,7 @@ export class Life {
     const isLeft = (): boolean =>
       world.all.some(({ isGone }) => !isGone) ||
       sockets.some(({ isUsed, destroyed }) => isUsed && !destroyed);
-    // Not longer than it takes: a timer that is left would have fired by then.
+    // Wait no longer than necessary. A timer that is left over would have fired by then.
     for (let waited = 0; waited < MOST_WAITED && isLeft();) {
       const step = waited < 1000 ? 5 : 500;
       world.time.advance(step);
@@ -228,7 +228,7 @@ export class Life {
   }
 }
 
-/** With what handlers reject: both say what the handler says, whatever that means for the message. */
+/** The codes of the handlers' rejections. DEADLINE and 0xc001 have a meaning for the library too. */
 const CODES = [Code.FAILED, Code.FAILED, Code.REFUSED, Code.DEADLINE, 0x8001, 0xc001];
 
 const QUIET: Network = {
@@ -241,6 +241,6 @@ const QUIET: Network = {
 
 const POOL = new Random(1).bytes(400_000);
 const PAUSES = [0, 0, 1, 3, 10, 40, 150, 700];
-/** Milliseconds in which the last of all ends is gone, which waits for a dialer that does not come. */
+/** Milliseconds within which all ends must be gone. The last end waits for a dialer that does not come back. */
 const MOST_WAITED = 200_000;
 const TOTAL_WEIGHT = actions.reduce((sum, { weight }) => sum + weight, 0);

@@ -1,15 +1,15 @@
 /**
- * `npm run simulate`: connections in every circumstance, longer than a test may take.
+ * `npm run simulate`: connections in all circumstances, for longer than a test may take.
  *
- *     npm run simulate                                   200,000 random lives from a seed that it prints
- *     npm run simulate -- --runs 1000000 --workers 2     in two processes
- *     npm run simulate -- --seed 7 --log FILE            from this seed on, everything kept there
- *     npm run simulate -- --seed 7 --runs 1 --trace      one life, told frame by frame
- *     npm run simulate -- --faults --runs 5000           how many lives each planted fault survives
- *     npm run simulate -- --faults "no fence"            one of them
- *     npm run simulate -- --variants --runs 5000         limits that no life would reach otherwise
- *     npm run simulate -- --cuts                         an exchange cut after each octet, once
- *     npm run simulate -- --cuts --pairs 1               and twice, at every pair of octets; 10: at each tenth
+ *     npm run simulate                                   200,000 random lives from a random seed, which it prints
+ *     npm run simulate -- --runs 1000000 --workers 2     two processes
+ *     npm run simulate -- --seed 7 --log FILE            lives from this seed on; FILE keeps everything
+ *     npm run simulate -- --seed 7 --runs 1 --trace      one life, frame by frame
+ *     npm run simulate -- --faults --runs 5000           shows which life finds each planted fault
+ *     npm run simulate -- --faults "no fence"            one planted fault
+ *     npm run simulate -- --variants --runs 5000         source with limits that no life would reach otherwise
+ *     npm run simulate -- --cuts                         an exchange with one cut, after each octet
+ *     npm run simulate -- --cuts --pairs 1               with two cuts, at each pair of octets; 10: each tenth pair
  */
 import { register } from 'node:module';
 import { parseArgs } from 'node:util';
@@ -61,7 +61,7 @@ if (isSeeking) {
   process.exitCode = campaign.violations > 0 ? 1 : 0;
 }
 
-/** Tells the lives frame by frame. */
+/** Prints the lives frame by frame. */
 function trace(): void {
   for (let seed = first; seed < first + runs; seed++) {
     console.log(`SIM_SEED=${seed}`);
@@ -87,7 +87,7 @@ function compare(name: string, script: Script, all: Iterable<readonly Cut[]>): v
   console.log(`${name}: ${done - before} runs`);
 }
 
-/** Each fault must be found within so many lives. */
+/** Checks that `runs` lives find each planted fault. */
 async function seek(): Promise<void> {
   const chosen = faults.filter(({ name }) => isChosen(name));
   let found = 0;
@@ -129,7 +129,7 @@ function registerCopies(): void {
   register(new URL('mutate.mjs', import.meta.url), { data: [...ofFaults, ...variants] });
 }
 
-/** A copy of the simulation and of all that it runs, with the changes of this name. */
+/** A copy of the simulation and of `src`, with the changes of this name. */
 async function load(name: string): Promise<typeof copied> {
   const url = new URL(`life.ts?copy=${encodeURIComponent(name)}`, import.meta.url);
   return (await import(url.href)) as typeof copied;

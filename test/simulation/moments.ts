@@ -1,4 +1,4 @@
-/** In which circumstances messages were given up, counted: a campaign shows that none was left out. */
+/** Counts the circumstances in which messages failed. The counts of a campaign show which circumstances occurred. */
 import type { FailureKind } from '../../src/protocol/index.js';
 import type { Attempt } from './attempt.js';
 
@@ -16,7 +16,7 @@ export class Moments {
   }
 }
 
-/** How far the message has come, and on what. */
+/** The progress of the message, and the state of its connection. */
 function momentOf({ hasLeft, isWhole, message, channel }: Attempt): string {
   const { half } = channel;
   const { machine, end } = half;

@@ -1,6 +1,6 @@
 /**
- * Loads a second, third, … copy of our TypeScript beside the first: `import('./life.ts?copy=NAME')` gives one
- * in which the source has the changes of that name. Registered with all of them, as `{ name, changes }`.
+ * Loads further copies of our TypeScript beside the first one. `import('./life.ts?copy=NAME')` loads a copy whose
+ * source has the changes of that name. Register the loader with all changes, as `{ name, changes }`.
  */
 import { transformSync } from '@swc/core';
 import { readFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ export function initialize(list) {
   copies = list;
 }
 
-/** What a copy imports of ours belongs to the same copy. */
+/** The imports of a copy belong to the same copy. */
 export function resolve(specifier, context, nextResolve) {
   const query = context.parentURL?.match(/\?copy=.*$/)?.[0];
   if (query === undefined || !specifier.startsWith('.')) return nextResolve(specifier, context);

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Life } from './life.js';
 import { inMacrotask } from './virtual-node.js';
 
-/** `SIM_SEED=n` repeats the one life that failed; `SIM_RUNS=n` looks longer. */
+/** `SIM_SEED=n` repeats one life. `SIM_RUNS=n` runs more lives. */
 const only = process.env['SIM_SEED'];
 const fresh = Math.floor(Math.random() * 2 ** 31);
 
@@ -33,7 +33,7 @@ describe('A connection in any circumstances', () => {
   });
 });
 
-/** The life of a seed; its failure says how to repeat it, and how it came about. */
+/** Runs the life of a seed. Its failure says how to repeat the life, and lists the events before the failure. */
 function live(seed: number): void {
   try {
     new Life(seed).run();
@@ -45,7 +45,7 @@ function live(seed: number): void {
   }
 }
 
-/** What happened in it, a line each. */
+/** The events of the life, one line each. */
 function transcript(seed: number): string[] {
   const lines: string[] = [];
   try {

@@ -1,11 +1,11 @@
-/** What must be true when a life is over, of each message, each connection and each socket. */
+/** Checks each message, connection and socket at the end of a life. */
 import { Code } from '../../src/wire/index.js';
 import type { Attempt } from './attempt.js';
 import type { Delivery } from './delivery.js';
 import type { Letter } from './letter.js';
 import type { World } from './world.js';
 
-/** @throws where something is left, or an application was told what has not happened. */
+/** @throws if anything is left, or if an application was told something that did not happen. */
 export function expectEnd(world: World): void {
   for (const letter of world.letters) {
     expectTruth(letter);
@@ -28,7 +28,7 @@ export function expectEnd(world: World): void {
   }
 }
 
-/** What the sender was told is what happened. */
+/** Checks the outcome that the sender was told. */
 function expectTruth(letter: Letter): void {
   const { result, name, deliveries, attempts } = letter;
   if (result === undefined) throw new Error(`${name} is pending for ever.`);
@@ -39,13 +39,13 @@ function expectTruth(letter: Letter): void {
   }
   if (result.kind === 'accepted') expectAnswer(letter, delivery, 'accepted', result.data);
   if (result.kind === 'rejected' && HANDLERS.has(result.code)) {
-    // The library itself rejects with FAILED what it cannot receive.
+    // The library itself rejects a message with FAILED if it cannot receive the message.
     if (delivery?.aborted === 'too-large') return;
     expectAnswer(letter, delivery, `rejected ${result.code}`, result.data);
   }
 }
 
-/** What may have run has left, and what was sent has left whole. */
+/** Checks that a message has left if its handler may have run, and has left whole if it counts as sent. */
 function expectLeft({ failure, hasLeft, isWhole, name, letter }: Attempt): void {
   if (failure === undefined && letter.result?.kind === 'sent' && !isWhole) {
     throw new Error(`${name} is said to be sent, and has not left.`);
@@ -66,7 +66,9 @@ function expectAnswer(
   );
 }
 
-/** Whatever was taken is what was given, in its order and from the first; and all of it where it ended. */
+/**
+ * Checks that the taken items are the first of the given items, in order, and all of them if the stream has ended.
+ */
 function expectItems({ name, result, options, items, deliveries }: Letter): void {
   const delivery = deliveries.at(-1);
   const hasAnswer = result?.kind === 'accepted' && options.takesItems === true;
@@ -83,5 +85,5 @@ function expectItems({ name, result, options, items, deliveries }: Letter): void
   }
 }
 
-/** With what the handlers of a life reject: other codes are the library's own. */
+/** The codes with which handlers reject. All other codes come from the library. */
 const HANDLERS: ReadonlySet<number> = new Set([Code.FAILED, Code.REFUSED, 0x8001, 0xc001]);

@@ -1,6 +1,6 @@
-/** Node's microtasks, which are promises' reactions, in the hand of a simulated world. */
+/** Gives a simulated world control over Node's microtasks, which are the reactions of promises. */
 
-/** Runs `body` where `drainMicrotasks` works: Node drains none while one runs. */
+/** Runs `body` in a macrotask, in which `drainMicrotasks` works. Node drains no microtasks while one is running. */
 export function inMacrotask<T>(body: () => T): Promise<T> {
   return new Promise((resolve, reject) => {
     setImmediate(() => {
@@ -13,10 +13,10 @@ export function inMacrotask<T>(body: () => T): Promise<T> {
   });
 }
 
-/** Runs every microtask that waits, also those that they add. */
+/** Runs all pending microtasks, and those that they add. */
 export function drainMicrotasks(): void {
   node._tickCallback();
 }
 
-/** Node's own way to run what waits for the end of a tick. It is not documented, and older than promises. */
+/** Node's own function that runs pending ticks and microtasks. It is undocumented. */
 const node = process as unknown as { _tickCallback(): void };

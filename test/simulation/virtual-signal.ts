@@ -1,9 +1,9 @@
-/** An `AbortSignal` as far as the endpoint uses one, without the cost of Node's. */
+/** The part of an `AbortSignal` that the endpoint uses, without the cost of Node's signals. */
 export class VirtualSignal {
   aborted = false;
   readonly #listeners = new Set<() => void>();
 
-  /** As what an application gives to `send`. */
+  /** The signal as an application gives it to `send`. */
   get asSignal(): AbortSignal {
     return this as unknown as AbortSignal;
   }
@@ -16,7 +16,7 @@ export class VirtualSignal {
     this.#listeners.delete(listener);
   }
 
-  /** Aborts, once. */
+  /** Aborts the signal. Later calls do nothing. */
   abort(): void {
     if (this.aborted) return;
     this.aborted = true;

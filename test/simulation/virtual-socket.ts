@@ -1,40 +1,40 @@
 /**
- * A socket in memory, as a `Driver` uses one, and the network between its two ends: what is written waits in
- * the process, then in the kernel and on its way, then until it is read; the network loses the end of it at
- * whatever octet, and one end, both, or for a time neither of them notices.
+ * A socket in memory, as a `Driver` uses it, and the network between its two ends. Written octets wait first in the
+ * process, then in the kernel and the network, and then until they are read. The network can drop the end of them at
+ * any octet. One end, both ends, or for a time neither end notices.
  */
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import type { VirtualTime } from './virtual-time.js';
 
-/** How a network treats what is written. */
+/** The behaviour of a network. */
 export interface Network {
-  /** Milliseconds that the next octets are on their way. */
+  /** Milliseconds that the next octets need to arrive. */
   latency(): number;
-  /** How many of the octets that are there are read at once. */
+  /** The number of octets that one read takes, given the available octets. */
   chunk(available: number): number;
-  /** Octets that the kernels at both ends take before the writer must wait. */
+  /** Octets that the kernels of both ends take before the writer must wait. */
   readonly capacity: number;
-  /** Octets that may wait in the process; a driver writes no more at once. */
+  /** Octets that may wait in the process. A driver does not write more at once. */
   readonly room: number;
-  /** Whether the kernel takes what it has room for before `write` returns. */
+  /** Whether the kernel takes octets before `write` returns. */
   readonly takesAtOnce: boolean;
 }
 
-/** One direction. */
+/** One direction of a socket. */
 class Way {
-  /** Octets that the process has written and the kernel has not taken; not copied. */
+  /** Octets that the process has written and the kernel has not taken. They are not copied. */
   unsent: Buffer[] = [];
   unsentOctets = 0;
-  /** What is on its way, in order; without octets: the end of the stream, or its reset. */
+  /** Octets on their way, in order. An entry without octets is the end of the stream or its reset. */
   flight: { bytes: Buffer; at: number; readonly end: 'fin' | 'reset' | undefined }[] = [];
-  /** What has arrived and is not read. */
+  /** Octets that have arrived and are not read. */
   unread: Buffer[] = [];
   /** Octets on their way or unread. */
   held = 0;
-  /** Octets that have been read. */
+  /** Octets that were read. */
   delivered = 0;
-  /** The socket is cut when so many have been. */
+  /** The socket is cut when this number of octets was read. */
   cutAt = Infinity;
   isArriving = false;
   lastAt = 0;
@@ -44,7 +44,7 @@ export class VirtualSocket extends EventEmitter {
   destroyed = false;
   writableEnded = false;
   errored: Error | undefined;
-  /** Sees what is written, in order. */
+  /** Called with the written octets, in order. */
   onWritten: ((chunk: Buffer) => void) | undefined;
   readonly #link: VirtualLink;
   readonly #side: 0 | 1;
@@ -61,19 +61,22 @@ export class VirtualSocket extends EventEmitter {
     this.#side = side;
   }
 
-  /** As what a driver takes it for. */
+  /** The socket with the type that a driver expects. */
   get asSocket(): Socket {
     return this as unknown as Socket;
   }
 
-  /** Octets that wait in the process; a network that lets few wait makes it look like more. */
+  /**
+   * Octets that wait in the process. With a network that lets few octets wait, the number is higher than the real
+   * one.
+   */
   get writableLength(): number {
     const room = this.#isBlocked ? 0 : this.#link.network.room;
     const { unsentOctets } = this.#out;
     return room === Infinity ? unsentOctets : DRIVER_ROOM - room + unsentOctets;
   }
 
-  /** Whether the process is to write nothing, since its socket takes nothing. */
+  /** Whether the kernel takes no octets at present. */
   get isBlocked(): boolean {
     return this.#isBlocked;
   }
@@ -88,13 +91,13 @@ export class VirtualSocket extends EventEmitter {
     return this.#isReading;
   }
 
-  /** Whether a driver has ever had it. */
+  /** Whether a driver has ever used the socket. */
   get isUsed(): boolean {
     return this.eventNames().length > 0;
   }
 
   setNoDelay(): void {
-    // Nothing here waits for more.
+    // The virtual network never delays small writes.
   }
 
   cork(): void {
@@ -126,23 +129,23 @@ export class VirtualSocket extends EventEmitter {
     if (this.destroyed) return;
     this.#out.unsent = [];
     this.#out.unsentOctets = 0;
-    // Whoever is still there learns of it, behind what is on its way.
+    // The other side, if it is still there, gets a reset after the octets on their way.
     if (!(this.#finSent && this.#finSeen)) this.#link.send(this.#side, EMPTY, 'reset');
     this.#close(error);
   }
 
-  /** The application of the other side stands still, or reads again. */
+  /** Stops or resumes the reads of the application. */
   setReading(isReading: boolean): void {
     this.#isReading = isReading;
     if (isReading) this.read();
   }
 
-  /** The network tells this end that the other is gone. */
+  /** The network tells this end that the other end is gone. */
   reset(): void {
     if (!this.destroyed) this.#close(new Error('read ECONNRESET'));
   }
 
-  /** The kernel takes what it has room for. */
+  /** The kernel takes as many octets as it has room for. */
   take(): void {
     const way = this.#out;
     const { network, isCut } = this.#link;
@@ -165,7 +168,7 @@ export class VirtualSocket extends EventEmitter {
     this.#finish();
   }
 
-  /** The application reads what is there, in chunks, each in a tick of its own. */
+  /** Reads the octets that have arrived, in chunks. Each chunk has a tick of its own. */
   read(): void {
     const way = this.#link.way(1 - this.#side);
     while (way.unread.length > 0 && this.#isReading && !this.destroyed) {
@@ -179,7 +182,7 @@ export class VirtualSocket extends EventEmitter {
       this.#link.time.endTick();
       if (way.delivered >= way.cutAt)
         return this.#link.cut(NOTHING_KEPT, 0, 0, this.#link.listenerNotices);
-      // As kernels do: not for every octet.
+      // As kernels do, take further octets only when half of the room is free.
       if (way.held * 2 <= this.#link.network.capacity) this.#link.socket(1 - this.#side).take();
     }
     this.#link.arrive(1 - this.#side);
@@ -222,12 +225,12 @@ export class VirtualSocket extends EventEmitter {
   }
 }
 
-/** Two sockets and what is between them. 0: the dialer's end, 1: the listener's. */
+/** Two sockets and the network between them. 0: the dialer's end. 1: the listener's end. */
 export class VirtualLink {
   readonly time: VirtualTime;
   readonly network: Network;
   isCut = false;
-  /** Milliseconds until the listener notices a cut that `cutAfter` has asked for; none = never. */
+  /** Milliseconds until the listener notices a cut of `cutAfter`. `undefined` means never. */
   listenerNotices: number | undefined = 0;
   readonly #ways = [new Way(), new Way()] as const;
   readonly #sockets: readonly [VirtualSocket, VirtualSocket];
@@ -242,29 +245,29 @@ export class VirtualLink {
     return this.#sockets[side as 0 | 1];
   }
 
-  /** What the socket of this side writes. */
+  /** The octets that the socket of this side has written. */
   way(side: number): Way {
     return this.#ways[side as 0 | 1];
   }
 
-  /** Octets that are on their way from this side, or have arrived and are not read. */
+  /** Octets of this side that are on their way, or have arrived and are not read. */
   held(side: number): number {
     return this.way(side).held;
   }
 
-  /** Octets of this side that the other has read. */
+  /** Octets of this side that the other side has read. */
   delivered(side: number): number {
     return this.way(side).delivered;
   }
 
-  /** The other side reads so many octets of this side in all; then the socket is gone for both. */
+  /** Cuts the socket for both sides when the other side has read this number of octets of this side. */
   cutAfter(side: number, octets: number): void {
     this.way(side).cutAt = octets;
   }
 
   /**
-   * From here on nothing gets through but the first `kept` octets of what is on its way, by direction, after
-   * `late` milliseconds more. The ends notice after so many milliseconds, or not at all.
+   * Cuts the link. By direction, only the first `kept` octets on their way still arrive, `late` milliseconds later
+   * than without the cut. Each end notices after its number of milliseconds. `undefined` means never.
    */
   cut(
     kept: readonly [number, number],
@@ -295,7 +298,7 @@ export class VirtualLink {
     }
   }
 
-  /** Puts octets, or what follows the last of them, on their way. */
+  /** Puts octets, or the end of the stream, on their way. */
   send(side: number, bytes: Buffer, end: 'fin' | 'reset' | undefined): void {
     if (this.isCut) return;
     const way = this.way(side);
@@ -305,7 +308,7 @@ export class VirtualLink {
     this.arrive(side);
   }
 
-  /** Has the first of what is on its way arrive when it is due. */
+  /** Delivers the first entry on its way when it is due. */
   arrive(side: number): void {
     const way = this.way(side);
     const [first] = way.flight;
@@ -322,9 +325,9 @@ export class VirtualLink {
     const [first] = way.flight;
     const reader = this.socket(1 - side);
     if (first === undefined) return;
-    // It was held up meanwhile. A sum of instants may round to a little less.
+    // A cut may have delayed the entry. The tolerance covers rounding of sums of times.
     if (first.at > this.time.now() + 0.001) return this.arrive(side);
-    // The end comes behind what is not read yet.
+    // The end of the stream comes after all unread octets.
     if (first.end !== undefined && way.unread.length > 0 && !reader.destroyed) return;
     way.flight.shift();
     if (first.end === 'fin') reader.onFin();
@@ -342,6 +345,6 @@ function sizeOf(chunks: readonly Buffer[]): number {
 
 const NOTHING_KEPT = [0, 0] as const;
 const EMPTY = Buffer.alloc(0);
-/** What a driver lets wait in its socket. */
+/** Octets that a driver lets wait in its socket. */
 const DRIVER_ROOM = 256 * 1024;
 const HIGH_WATER_MARK = 64 * 1024;

@@ -1,7 +1,7 @@
 /**
- * Time, timers and ticks of one simulated world. Nothing happens by itself: `step` lets the next event
- * happen, and then everything that the event has put off: ticks and microtasks, in Node's order. The microtasks are
- * Node's own, so that code which awaits promises runs in virtual time as well.
+ * Time, timers and ticks of one simulated world. Nothing happens by itself. `step` runs the next event, and then all
+ * ticks and microtasks that the event has caused, in Node's order. The microtasks are Node's own, so code that awaits
+ * promises runs in virtual time as well.
  */
 import type { Clock } from '../../src/endpoint/common/clock.js';
 import type { Random } from '../support/random.js';
@@ -15,17 +15,17 @@ interface Event {
 }
 
 export class VirtualTime implements Clock {
-  /** Milliseconds by which a timer may come too late: this process had other things to do. */
+  /** Milliseconds by which a timer may fire late, as in a busy process. */
   lateness = 0;
   readonly #random: Random;
   #now = 1_000_000;
   #order = 0;
-  /** A binary heap, the next event first. */
+  /** A binary heap with the next event at the top. */
   readonly #events: Event[] = [];
   #timers = 0;
   #steps = 0;
   readonly #ticks: (() => void)[] = [];
-  /** What went wrong first, where nobody could be told at once: see `guard`. */
+  /** The first fault that could not be thrown at once: see `guard`. */
   #fault: Error | undefined;
 
   constructor(random: Random) {
@@ -56,7 +56,7 @@ export class VirtualTime implements Clock {
     return this.setTimer(delay, callback);
   }
 
-  /** In line with the reactions of promises; but what it throws does not end the process. */
+  /** Runs the task in order with the reactions of promises. An error of the task does not end the process. */
   microtask(task: () => void): void {
     void SETTLED.then(() => this.guard(task));
   }
@@ -69,12 +69,12 @@ export class VirtualTime implements Clock {
     return this.#random.next();
   }
 
-  /** Something of the outside happens in so many milliseconds. */
+  /** Schedules an event outside the code under test, after `delay` milliseconds. */
   after(delay: number, callback: () => void): void {
     this.#schedule(delay, callback, false);
   }
 
-  /** Lets the next event happen, if it does until `end`. */
+  /** Runs the next event if it is due by `end`. Returns false if there is none. */
   step(end = Infinity): boolean {
     for (let event = this.#events[0]; event !== undefined; event = this.#events[0]) {
       if (event.callback !== undefined && event.at > end) return false;
@@ -93,7 +93,7 @@ export class VirtualTime implements Clock {
     return false;
   }
 
-  /** Lets happen what happens within so many milliseconds. */
+  /** Runs all events of the next milliseconds. */
   advance(milliseconds: number): void {
     const end = this.#now + milliseconds;
     while (this.step(end));
@@ -101,13 +101,13 @@ export class VirtualTime implements Clock {
   }
 
   /**
-   * Runs all ticks and microtasks that wait, also those that they add. Only in a macrotask: see `inMacrotask`.
-   * @throws What `guard` has kept.
+   * Runs all pending ticks and microtasks, and those that they add. Call it only in a macrotask: see `inMacrotask`.
+   * @throws the fault that `guard` has kept
    */
   endTick(): void {
     const ticks = this.#ticks;
     do {
-      // The array grows while it is walked.
+      // The array grows during the loop.
       for (let at = 0; at < ticks.length && this.#fault === undefined; at++) this.guard(ticks[at]!);
       ticks.length = 0;
       drainMicrotasks();
@@ -116,8 +116,8 @@ export class VirtualTime implements Clock {
   }
 
   /**
-   * Runs what the code under test calls back. A fault that is found there fails the world at the end of the tick:
-   * thrown from within, a promise of the endpoint might swallow it, or a microtask might end the process.
+   * Runs a callback of the code under test. A fault in it fails the world at the end of the tick. If the fault were
+   * thrown at once, a promise of the endpoint might swallow it, or a microtask might end the process.
    */
   guard(body: () => void): void {
     try {

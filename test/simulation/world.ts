@@ -1,6 +1,7 @@
 /**
- * Two processes and the network between them: the endpoint's `Dialer`, `Reconnector`, `Continuity`, `Carrier` and
- * `Driver` with all that is below them, on sockets and in a time of this world. Only the listener is the world's own.
+ * Two processes and the network between them. The endpoint's `Dialer`, `Reconnector`, `Continuity`, `Carrier` and
+ * `Driver`, and all code below them, run on virtual sockets and in virtual time. Only the listener is a part of the
+ * simulation.
  */
 import { Dialer, type Provided } from '../../src/endpoint/socket/dialer.js';
 import type { ReconnectorFactory } from '../../src/endpoint/link/continuity.js';
@@ -43,53 +44,53 @@ export interface WorldSettings {
   readonly dialer?: PartySettings;
   readonly listener?: PartySettings;
   readonly network: Network;
-  /** Milliseconds that a listener's end waits for its dialer; 0: it cannot be resumed. */
+  /** Milliseconds that the listener waits for a lost dialer. 0: connections cannot be resumed. */
   readonly resumeTimeout?: number;
   readonly handshakeTimeout?: number;
-  /** The id before the first message's. */
+  /** The id before the id of the first message. */
   readonly lastId?: number;
-  /** How the dialer comes back. */
+  /** The settings with which the dialer reconnects. */
   readonly reconnect?: ReconnectSettings;
-  /** Milliseconds of outage that messages of the dialer wait, if they do not say so themselves. */
+  /** Milliseconds of outage that the dialer's messages wait, if they have no setting of their own. */
   readonly whenOffline?: number;
-  /** Milliseconds that a handshake is judged for. */
+  /** Milliseconds that the listener takes to decide about a handshake. */
   judging?(): number;
-  /** Milliseconds that the dialer's application takes for what it gives to each attempt. */
+  /** Milliseconds that the dialer's application takes to provide its data for each attempt. */
   providing?(): number;
 }
 
-/** What becomes of an attempt to connect: it reaches the listener, is refused, or nobody ever answers. */
+/** The fate of an attempt to connect: it reaches the listener, is refused, or gets no answer. */
 export type Reach = 'reached' | 'refused' | 'silent';
 
 export class World {
   readonly time: VirtualTime;
   readonly letters: Letter[] = [];
   readonly lastId: number;
-  /** Whether the dialer wants another socket when it has lost one. */
+  /** Whether the dialer opens another socket after the loss of one. */
   readonly comesBack: boolean;
   readonly dialer: End;
-  /** The listener's end of every connection that was begun. */
+  /** The listener's ends of all connections. */
   readonly ends: End[] = [];
   /** All sockets, the newest last. */
   readonly links: VirtualLink[] = [];
-  /** In which circumstances messages ended without an outcome. */
+  /** Counts the circumstances in which messages ended without an outcome. */
   readonly moments = new Moments();
   network: Network;
   reach: Reach = 'reached';
-  /** The letter on whose behalf the endpoint sends a message at the moment. */
+  /** The letter to which a message belongs that the endpoint now sends. */
   sending: Letter | undefined;
   onDelivery: (delivery: Delivery) => void = () => undefined;
   onPending: (session: AppSession) => void = () => undefined;
-  /** A connection stands, for the first time. */
+  /** A connection has done its first handshake. */
   onReady: (end: End) => void = () => undefined;
-  /** A socket is about to be opened. */
+  /** The dialer is about to open a socket. */
   onLink: (link: VirtualLink, index: number) => void = () => undefined;
   onFrame: ((way: Direction, frame: Frame) => void) | undefined;
-  /** What happens, a line each, where somebody wants to read it. */
+  /** Called with one line for each event, if a trace is wanted. */
   onTrace: ((line: string) => void) | undefined;
   readonly #settings: WorldSettings;
   readonly #resumables = new Map<string, End>();
-  /** The connection that a socket carries, once its handshake was answered. */
+  /** The connection of each socket whose handshake was answered. */
   readonly #bonds = new Map<VirtualLink, Bond>();
   #tokens = 0;
 
@@ -112,7 +113,7 @@ export class World {
     });
   }
 
-  /** The listener's end of the dialer's connection. */
+  /** The listener's end of the dialer's current connection. */
   get listener(): End | undefined {
     return this.dialer.half.bond?.listener.end;
   }
@@ -129,12 +130,12 @@ export class World {
     this.onTrace?.(`${this.now() - 1_000_000} ${line}`);
   }
 
-  /** The dialer looks for its first socket. */
+  /** The dialer begins to connect. */
   connect(): void {
     this.dialer.continuity.begin();
   }
 
-  /** The listener does not know its connections any more: what comes back begins anew. */
+  /** The listener forgets its connections. A dialer that comes back begins a new connection. */
   forget(): void {
     this.trace('the listener forgets');
     for (const end of this.#resumables.values()) {
@@ -144,7 +145,7 @@ export class World {
     this.#resumables.clear();
   }
 
-  /** Lets the world know which connection the newest socket carries, before the endpoint does. */
+  /** Tells the world the connection of the newest socket before the endpoint learns it. */
   #observed(listener: ReconnectEffects): ReconnectEffects {
     return {
       isWanted: () => listener.isWanted(),
@@ -173,7 +174,7 @@ export class World {
     };
   }
 
-  /** What the dialer's application gives for each attempt, at once or later. */
+  /** The dialer's application provides its data for one attempt, at once or later. */
   #provide(): Provided | Promise<Provided> {
     const provided = { tls: undefined, data: EMPTY };
     const delay = this.#settings.providing?.() ?? 0;
@@ -181,7 +182,7 @@ export class World {
     return new Promise((resolve) => this.time.after(delay, () => resolve(provided)));
   }
 
-  /** A socket of the dialer's, on its way. */
+  /** A new socket of the dialer, on its way to the listener. */
   #newSocket(): VirtualLink {
     const link = new VirtualLink(this.time, this.network);
     const number = this.links.push(link);
@@ -190,7 +191,7 @@ export class World {
     const drains = (way: Direction) => () => {
       const bond = this.#bonds.get(link);
       const half = way === 0 ? bond?.dialer : bond?.listener;
-      // A side that closes need not say that it drains: CLOSE says more.
+      // A closing side need not write GOAWAY, because CLOSE says more.
       return half?.machine.drains === true && !half.isOver;
     };
     const audit = new SocketAudit(
@@ -225,7 +226,7 @@ export class World {
     socket.emit('connect');
   }
 
-  /** As `Listener` does. */
+  /** Accepts a socket, as the endpoint's `Listener` does. */
   #accept(link: VirtualLink, audit: SocketAudit): void {
     const { resumeTimeout = 60_000 } = this.#settings;
     const { limits, agent, handshakeTimeout, clock } = this.#partySettings('listener');
@@ -326,7 +327,8 @@ export class World {
         const reader = halfOf(1 - way);
         const channels = reader?.channels ?? [];
         if (channels.every(({ machine, closed }) => machine.id !== session || closed)) return true;
-        // Who drains holds nothing of what it refuses, and nobody what comes when its time is over.
+        // A draining side does not hold the messages that it refuses. No side holds a message that arrives after its
+        // deadline.
         const { delivery, isOver } = find(way, session, id) ?? {};
         return delivery === undefined && (isOver === true || reader?.machine.drains === true);
       },

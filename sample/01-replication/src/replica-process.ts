@@ -19,8 +19,8 @@ export class ReplicaProcess {
   ) {}
 
   /**
-   * Resolves when the replica listens. `onDeath` is called if the process ends although nobody
-   * stopped it.
+   * Resolves when the replica listens. `onDeath` is called if the process ends before
+   * `stop` is called.
    */
   static async start(
     target: string,

@@ -147,7 +147,8 @@ export class SimSide {
 
   /** The handshake on the newest socket. Only the listener has one. */
   get handshake(): ListenerHandshake {
-    if (this.#handshake === undefined) throw new Error('A dialer does not decide about a handshake.');
+    if (this.#handshake === undefined)
+      throw new Error('A dialer does not decide about a handshake.');
     return this.#handshake;
   }
 
@@ -271,7 +272,7 @@ export class SimSide {
     this.greeting = greeting;
   }
 
-  /** The connection is over for lack of a socket. */
+  /** The connection ends because it has no socket. */
   end(failure: Failure): void {
     this.#connection?.fail(failure, false);
     this.closed = { failure };
