@@ -1,2 +1,2 @@
-/** Milliseconds on a clock that all processes of a machine share. */
+/** Milliseconds of a clock that all processes of a machine share. */
 export const now = () => Number(process.hrtime.bigint()) / 1e6;

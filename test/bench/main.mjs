@@ -1,8 +1,12 @@
 /**
- * `npm run bench`: this library beside the ceiling (`raw`) and Nest's TCP transport, as ratios of one run.
+ * `npm run bench`: compares this library with a raw socket (`raw`) and with Nest's TCP transport. The results are
+ * ratios within one run.
+ *
  * Flags: `--rounds 3 --seconds 1 --peers raw,core --workloads 256x32,4x1m --all --json FILE`.
- * Each round has two new processes per peer; in each workload of a round the peers follow one another, so
- * that whatever else the machine does meets them all. It fails when a peer fails, never for a figure.
+ *
+ * Each round has two new processes for each peer. In each workload of a round, the peers run one after the other, so
+ * that other load on the machine affects all of them. The program fails if a peer fails. It never fails because of a
+ * figure.
  */
 import { writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -10,7 +14,7 @@ import { parseArgs } from 'node:util';
 import { peers as allPeers } from './peers.mjs';
 import { machineUsage, Pair } from './processes.mjs';
 
-/** `core`: the least ratio to `raw` that is aimed at; `nest`: the least ratio to `nest-tcp`. */
+/** `core`: the target for the ratio to `raw`. `nest`: the target for the ratio to `nest-tcp`. */
 const WORKLOADS = {
   '1x32': { connections: 1, inFlight: 1, size: 32, core: 0.85, nest: 1.8 },
   '1x1k': { connections: 1, inFlight: 1, size: 1024, core: 0.85, nest: 2.4 },
@@ -34,7 +38,7 @@ const [rounds, seconds] = [flags.rounds ?? 3, flags.seconds ?? 1].map(number);
 const peers = names(flags.peers, allPeers, Object.keys(allPeers));
 const workloads = names(flags.workloads, WORKLOADS, flags.all ? Object.keys(WORKLOADS) : USUAL);
 
-/** Why, by peer. It is not asked again, the others go on. */
+/** The reason of the failure, by peer. A failed peer is not measured again, and the others go on. */
 const failures = new Map();
 const runs = [];
 for (let round = 1; round <= rounds; round++) await runRound(round);
@@ -61,7 +65,7 @@ async function runRound(round) {
 
 async function measure(pair, work) {
   pair.port ??= await pair.ask('server', 'listen');
-  // What the workload before left behind is not this one's.
+  // Collect the garbage of the previous workload.
   await pair.ask('server', 'rest');
   await pair.ask('load', 'begin', { ...work, port: pair.port });
   const machine = [machineUsage()];
@@ -130,12 +134,12 @@ function show(cell) {
 
 function number(value) {
   if (Number(value) > 0) return Number(value);
-  throw new Error(`A number above 0 is wanted, not "${value}".`);
+  throw new Error(`"${value}" is not a number above 0.`);
 }
 
 function names(list, known, fallback) {
   const asked = list?.split(',') ?? fallback;
   const strange = asked.find((name) => !Object.hasOwn(known, name));
   if (strange === undefined) return asked;
-  throw new Error(`There is no "${strange}", but ${Object.keys(known).join(', ')}.`);
+  throw new Error(`"${strange}" does not exist: use ${Object.keys(known).join(', ')}.`);
 }

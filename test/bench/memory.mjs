@@ -1,6 +1,7 @@
 /**
- * What memory the peers take: per idle connection, of 1000 that have carried one request each; and of both
- * processes while a file's worth of messages goes over, 500 MB in 256 KiB, 8 in flight.
+ * Measures the memory of the peers. The first figure is for one idle connection, of 1000 that have carried one
+ * request each. The second figure is for both processes during a transfer of 500 MB in messages of 256 KiB, 8 in
+ * flight.
  *
  *     npm run build && node --expose-gc test/bench/memory.mjs [core nest nest-tcp]
  */
@@ -29,7 +30,7 @@ function loadRole(peer) {
 
     close: () => Promise.all(clients.map((client) => client.close())),
 
-    /** As who reads a file does it: a lane fills its buffer anew once the message is settled. */
+    /** As a reader of a file does, each lane fills its buffer again when the message is settled. */
     async transfer({ port }) {
       const client = await peer.connect(port, 'sink');
       const begun = performance.now();
@@ -48,13 +49,13 @@ function loadRole(peer) {
   };
 }
 
-/** Bytes that are held now. */
+/** Bytes in use now. */
 function memory() {
   for (let i = 0; i < 3; i++) globalThis.gc();
   return process.memoryUsage();
 }
 
-/** Bytes of RSS, the most so far. */
+/** The highest RSS so far, in bytes. */
 function peak() {
   return process.resourceUsage().maxRSS * 1024;
 }
@@ -62,7 +63,7 @@ function peak() {
 async function idleConnections(peer) {
   const pair = new Pair(peer, SELF);
   const port = await pair.ask('server', 'listen');
-  // What the first ones bring along, code and caches, is no connection's.
+  // The first connections load code and fill caches. These bytes must not count for the measured connections.
   await pair.ask('load', 'open', { port, count: 50 });
   await pair.ask('load', 'close');
   const before = await ofBoth(pair, 'memory');

@@ -1,10 +1,11 @@
 /**
- * `npm run outages`: what outages cost, and what load they bring. Figures fail nothing; a lost, repeated or changed message does.
+ * `npm run outages`: measures how much outages cost, and how much load they cause. No figure makes the run fail, but
+ * a lost, repeated or changed message does.
  *
- * - goodput: messages per second that settle while a relay cuts the sockets, as a share of what settles through the same
- *   relay without cuts. Both are measured in turn, on one connection.
- * - storm: how often 1,000 dialers try, second by second, after all of their sockets were cut, while their listener is away, and
- *   while all of them are thrown out.
+ * - goodput: messages per second that settle while a relay cuts the sockets, as a share of the messages per second without
+ *   cuts. Both are measured in turn, on one connection through the same relay.
+ * - storm: attempts of 1,000 dialers, for each second, in three cases: after a cut of all sockets, while there is no listener,
+ *   and while the relay ends each socket after its handshake.
  *
  * Flags: `--only goodput|storm --seconds 8 --rounds 5 --seed N --load 64x16` (messages in flight, KiB of each).
  */
@@ -26,16 +27,21 @@ const host = '127.0.0.1';
 /** Milliseconds between two cuts. */
 const INTERVALS = [200, 500, 1000, 2000];
 const DIALERS = 1000;
-/** Seconds for which the listener is away, and for which everybody is thrown out. */
+/**
+ * `AWAY`: seconds without a listener. `THROWING`: seconds in which the relay ends each socket after its handshake.
+ */
 const AWAY = 5;
 const THROWING = 20;
-/** Milliseconds of load before anything is measured, and after the last cut. */
+/**
+ * `WARM_TIME`: milliseconds of load before the first measurement. `CALM_TIME`: milliseconds of load after the last
+ * cut.
+ */
 const WARM_TIME = 3000;
 const CALM_TIME = 500;
-/** Octets of the number of a message. */
+/** Octets of the message number. */
 const NUMBER = 8;
 
-/** The octets of a message: its number, then a part of `pattern` that differs from message to message. */
+/** Fills a message: its number, then a part of `pattern` that differs from message to message. */
 function fill(message, number, pattern) {
   message.writeDoubleBE(number);
   const from = number % message.length;
@@ -48,7 +54,7 @@ function patternFor(size) {
     .digest();
 }
 
-/** Ends this process: in a handler, an exception is only an event. */
+/** Ends this process. An exception in a handler would only be an event. */
 function fail(message) {
   process.nextTick(() => {
     throw new Error(message);
@@ -66,7 +72,7 @@ function serverRole() {
       expected = Buffer.alloc(data.length);
     }
     fill(expected, taken, pattern);
-    if (!data.equals(expected)) fail(`message ${taken} is not the one that came`);
+    if (!data.equals(expected)) fail(`message ${taken} did not come as it was sent`);
     taken += 1;
     message.respond(Buffer.from(data.subarray(0, NUMBER)));
   }
@@ -84,7 +90,7 @@ function serverRole() {
       return (await listener.listen()).port;
     },
 
-    /** How many different messages have come, each of them once. */
+    /** The number of different messages that have come. Each has come once. */
     taken: () => taken,
 
     usage,
@@ -92,7 +98,7 @@ function serverRole() {
 }
 
 function loadRole() {
-  /** Moments in which this process began to dial. */
+  /** The times at which this process began to dial. */
   let dials = [];
   subscribe('net.client.socket', () => dials.push(now()));
   return { ...goodputLoad(), ...stormLoad(), usage };
@@ -123,7 +129,7 @@ function loadRole() {
         [detaches, resumes, firsts] = [[], [], []];
         connection = await connect({ host, port });
         connection.on('detach', () => detaches.push(now()));
-        connection.on('renew', () => fail('the connection was not resumed, but begun anew'));
+        connection.on('renew', () => fail('the connection was not resumed: a new one began'));
         connection.on('resume', () => {
           awaitsFirst = true;
           resumes.push(now());
@@ -144,7 +150,7 @@ function loadRole() {
         return { rate, detaches, dials, resumes, firsts };
       },
 
-      /** How many messages have settled in all. */
+      /** Ends the load. Returns the number of messages that have settled in all. */
       async finish() {
         isOver = true;
         await Promise.all(lanes);
@@ -169,8 +175,8 @@ function loadRole() {
       },
 
       /**
-       * One row for each second until all are connected again: attempts, the most of them in 100 ms, connections that
-       * are open at the end, and the longest time for which this process could not run its timers.
+       * Returns one row for each second until all dialers are connected again: the attempts, the most attempts in 100
+       * ms, the open connections at the end, and the longest time in which this process could not run its timers.
        */
       async watch({ seconds, least }) {
         dials = [];
@@ -220,7 +226,7 @@ async function goodput({ seconds, rounds, seed, inFlight, size }) {
   const settled = await team.ask('load', 'finish', { seconds: 10 });
   const taken = await team.ask('server', 'taken');
   await team.stop();
-  if (taken !== settled) throw new Error(`${settled} messages settled, and ${taken} arrived`);
+  if (taken !== settled) throw new Error(`${settled} messages settled, but ${taken} arrived`);
   reportGoodput(runs, size);
   console.log(`${settled} messages settled; each arrived once, in order and unchanged.`);
   const elsewhere =
@@ -228,7 +234,7 @@ async function goodput({ seconds, rounds, seed, inFlight, size }) {
   console.log(`Other processes took ${Math.max(0, elsewhere * 100).toFixed()} % of the machine.`);
 }
 
-/** In seconds: the clock, and the CPU time of the processes that are not of the team. */
+/** In seconds: the clock, and the CPU time of all processes outside the team. */
 async function cpuOf(team) {
   const { at, cpu } = machineUsage();
   let elsewhere = cpu;
@@ -236,7 +242,9 @@ async function cpuOf(team) {
   return { at, elsewhere };
 }
 
-/** What each cut brought about before the next one, in milliseconds since what came before. */
+/**
+ * For each cut, the milliseconds from each event to the next one: cut, detach, dial, resume, first settled message.
+ */
 function pausesOf(cuts, { detaches, dials, resumes, firsts }) {
   return cuts.flatMap((cut, index) => {
     const end = cuts[index + 1] ?? Infinity;
@@ -291,7 +299,7 @@ async function storms() {
   await storm('All sockets are cut at once, and the listener stays', 'relay', 2, (team) => {
     return team.ask('relay', 'cutAll');
   });
-  // Past the relay, since the relay takes sockets even while nobody listens behind it.
+  // Dial the listener directly: the relay would accept sockets even while no listener runs.
   const away = `The listener is killed, and another one listens ${AWAY} s later`;
   await storm(away, 'server', AWAY, async (team, port) => {
     await team.kill('server');
@@ -299,7 +307,7 @@ async function storms() {
     await sleep(AWAY * 1000);
     await team.ask('server', 'listen', { port });
   });
-  const thrown = `All are thrown out after each handshake for ${THROWING} s, and let in then`;
+  const thrown = `Each socket ends after its handshake for ${THROWING} s, and then all stay`;
   await storm(thrown, 'relay', THROWING, async (team) => {
     await team.ask('relay', 'throwOut');
     await sleep(THROWING * 1000);
@@ -307,7 +315,7 @@ async function storms() {
   });
 }
 
-/** Prints what dialers do while there is `trouble`, for at least so many seconds, and until all are connected. */
+/** Prints the attempts of the dialers during `trouble`: for at least `least` seconds, and until all are connected. */
 async function storm(title, dialed, least, trouble) {
   const team = new Team(['server', 'relay', 'load'], 'core', SELF);
   const server = await team.ask('server', 'listen', {});
@@ -345,7 +353,7 @@ const STYLE = {
 function wholeNumber(value, fallback) {
   const number = Number(value ?? fallback);
   if (Number.isInteger(number) && number > 0) return number;
-  throw new Error(`A whole number above 0 is wanted, not "${value}".`);
+  throw new Error(`"${value}" is not a whole number above 0.`);
 }
 
 async function main() {

@@ -1,11 +1,10 @@
 /**
- * What is measured: every peer serves the same two sessions, `echo` (gives the bytes back) and `sink`
- * (takes them and gives nothing). Its packages are loaded when it is used, so that one does not weigh on
- * another.
+ * The peers of the benchmarks. Each peer serves the same two sessions: `echo` returns the bytes, and `sink` takes
+ * them and returns nothing. A peer loads its packages when it is used, so that no peer slows down another.
  *
  * @typedef {object} Client
- * @property {(payload: Buffer) => Promise<unknown>} send what its user writes, with no promise added
- * @property {(reply: any) => Buffer} read the bytes of what `send` resolved with
+ * @property {(payload: Buffer) => Promise<unknown>} send the call as a user writes it, with no further promise
+ * @property {(reply: any) => Buffer} read the bytes in the result of `send`
  * @property {() => unknown} close
  *
  * @typedef {object} Peer
@@ -72,7 +71,7 @@ const nest = {
   },
 };
 
-/** Nest's TCP transport carries JSON, so whoever has bytes makes a string of them on both sides. */
+/** Nest's TCP transport carries JSON, so both sides must turn bytes into a string and back. */
 const toText = (bytes) => bytes.toString('base64');
 const toBytes = (text) => Buffer.from(text, 'base64');
 
@@ -98,7 +97,7 @@ const nestTcp = {
   },
 };
 
-/** A microservice with one controller; plain JavaScript, so its decorators are called. */
+/** A microservice with one controller. This file is plain JavaScript, so it calls the decorators as functions. */
 async function serveNest(options, handlers) {
   await import('reflect-metadata');
   const { Controller, Module } = await import('@nestjs/common');

@@ -1,6 +1,6 @@
 /**
- * A peer under load is two processes, its server and the load on it: first how a script starts processes and asks
- * them things, then what those of `main.mjs` do.
+ * Runs a peer under load in two processes: its server, and the load on it. The first part starts processes and asks
+ * them questions for any script. The second part answers the questions of `main.mjs`.
  */
 import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -10,14 +10,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { peers } from './peers.mjs';
 
-/** Seconds that a question may take, beyond the time it is told to take. */
+/** Seconds that an answer may take, beyond the time that the question itself asks for. */
 const PATIENCE = 30;
 
 export class Team {
   #processes = {};
   #start;
 
-  /** One process for each role. All run `file`, which calls `answer`. */
+  /** Starts one process for each role. All of them run `file`, which calls `answer`. */
   constructor(roles, peer, file) {
     this.#start = (role) => start(file, role, peer);
     for (const role of roles) this.start(role);
@@ -28,14 +28,16 @@ export class Team {
     this.#processes[role] = this.#start(role);
   }
 
-  /** Resolves when the process of that role is gone. Questions to the other processes go on. */
+  /** Kills the process of a role, and resolves when the process has ended. Questions to the other processes go on. */
   kill(role) {
     const { child, closed } = this.#processes[role];
     child.kill('SIGKILL');
     return closed;
   }
 
-  /** Rejects when a process ends that nobody has killed. One question at a time for each role. */
+  /**
+   * Asks a process a question. Rejects if a process ends that was not killed. Each role takes one question at a time.
+   */
   ask(role, question, details) {
     const { child } = this.#processes[role];
     const reply = new Promise((resolve) => child.once('message', resolve));
@@ -53,7 +55,7 @@ export class Team {
   }
 }
 
-/** A server of a peer and the load on it. */
+/** The server of a peer, and the load on it. */
 export class Pair extends Team {
   constructor(peer, file = SELF) {
     super(['server', 'load'], peer, file);
@@ -71,12 +73,15 @@ function start(file, role, peer) {
       reject(new Error(`its ${role} ended (${signal ?? code}). ${complaint.trim()}`));
     });
   });
-  // It may end while nobody asks.
+  // The process may end while no question waits for an answer.
   ended.catch(() => undefined);
   return { child, ended, closed };
 }
 
-/** In a process of a pair: each role is a function of the peer that gives what answers each question. */
+/**
+ * Answers questions in a started process. Each role is a function of the peer and returns one function for each
+ * question.
+ */
 export function answer(roles) {
   const [role, peer] = process.argv.slice(2);
   const questions = roles[role](peers[peer]);
@@ -101,9 +106,9 @@ export async function connectAll(count, connect) {
 }
 
 const SELF = fileURLToPath(import.meta.url);
-/** Requests that a process has made before anything of it is measured: its code is compiled then. */
+/** Requests that a process makes before the first measurement, so that its code is compiled. */
 const WARM_REQUESTS = 10_000;
-/** Milliseconds of warm-up of each workload, at least and at most. */
+/** The least and the most milliseconds of warm-up for each workload. */
 const WARM_TIME = [300, 4000];
 
 const serverRole = (peer) => ({ listen: peer.serve, rest: () => globalThis.gc?.(), usage });
@@ -111,7 +116,7 @@ const serverRole = (peer) => ({ listen: peer.serve, rest: () => globalThis.gc?.(
 function loadRole(peer) {
   let clients, loops, stopped;
   let replies = 0;
-  let latencies; // in µs, while it is measured
+  let latencies; // in µs, during a measurement
 
   async function loop(client, payload) {
     for (;;) {

@@ -1,24 +1,24 @@
 /**
- * The ceiling: what JavaScript on `node:net` reaches with frames and correlation and nothing else. A header
- * of 16 bytes (length, id, two unused), then the body. What one tick sends leaves in one write; there is
- * no handshake, no limit, no timeout.
+ * The ceiling: the speed that JavaScript on `node:net` reaches with frames and correlation alone. A frame has a
+ * header of 16 bytes (length, id, two unused fields) and a body. All frames of a tick leave in one write. There is no
+ * handshake, no limit and no timeout.
  */
 import { connect, createServer } from 'node:net';
 
 const HEADER = 16;
 const SLAB = 64 * 1024;
-/** A larger body goes to the socket as it is, a smaller one is copied into the slab. */
+/** A larger body goes to the socket without a copy. A smaller body is copied into the slab. */
 const INLINE = 8 * 1024;
 
 class RawConnection {
   #socket;
   #onBody;
-  /** Bytes from `#start` to `#used` wait; below `#start` they are the socket's. */
+  /** The bytes from `#start` to `#used` are not written yet. The socket still uses the bytes below `#start`. */
   #slab = Buffer.allocUnsafeSlow(SLAB);
   #start = 0;
   #used = 0;
   #scheduled = false;
-  /** Of a frame that is not whole yet: its header, or its id and the body so far. */
+  /** The state of an incomplete frame: its header so far, or its id and its body so far. */
   #head = Buffer.alloc(0);
   #body;
   #filled = 0;
@@ -57,7 +57,7 @@ class RawConnection {
     this.#start = this.#used = 0;
   }
 
-  /** Before the end of the tick: the parts are held together until `#flush`. */
+  /** Writes the slab before the end of the tick. The socket holds the parts together until `#flush`. */
   #writeSlab() {
     if (this.#socket.writableCorked === 0) this.#socket.cork();
     if (this.#used > this.#start) this.#socket.write(this.#slab.subarray(this.#start, this.#used));
@@ -69,7 +69,7 @@ class RawConnection {
     this.#scheduled = false;
     if (this.#used > this.#start) socket.write(this.#slab.subarray(this.#start, this.#used));
     if (socket.writableCorked > 0) socket.uncork();
-    // The kernel took all of it at once, as a rule: the slab is free again.
+    // If the kernel has taken all bytes, which is the common case, the slab is free again.
     this.#start = this.#used = socket.writableLength === 0 ? 0 : this.#used;
   }
 

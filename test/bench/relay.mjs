@@ -1,14 +1,15 @@
 /**
- * A relay between dialers and a listener, in a process of its own, so that the relay takes no time from the event loop of
- * either. The relay passes everything on, cuts sockets now and then, or throws every dialer out after the handshake.
+ * A relay between dialers and a listener. It runs in a process of its own, so that it takes no time from the event
+ * loops of the other two. The relay forwards all octets. On request, it cuts sockets from time to time, or ends each
+ * dialer's socket after the handshake.
  */
 import { connect, createServer } from 'node:net';
 import { now } from './clock.mjs';
 import { usage } from './processes.mjs';
 
-/** What answers the questions to the relay's process. */
+/** Answers the questions to the relay's process. */
 export function relayRole() {
-  /** One function for each pair of sockets that stands: it cuts both. */
+  /** One function for each open pair of sockets. It cuts both sockets. */
   const cutters = new Set();
   let cuts = [];
   let throwsOut = false;
@@ -25,7 +26,8 @@ export function relayRole() {
     for (const socket of [dialer, listener]) socket.on('error', cut).on('close', cut);
     dialer.pipe(listener);
     if (!throwsOut) return listener.pipe(dialer);
-    // The first octets of a listener are its answer to the handshake. The dialer gets them, and nothing else.
+    // The first octets of a listener are its answer to the handshake. The dialer gets these octets and then the end
+    // of the stream.
     listener.once('data', (welcome) => dialer.end(welcome, cut));
   }
 
@@ -44,13 +46,16 @@ export function relayRole() {
       return server.address().port;
     },
 
-    /** Cuts every `interval` milliseconds, give or take a half, from a random moment of the first interval on. */
+    /**
+     * Cuts all sockets about every `interval` milliseconds. The times between cuts vary by half, and the first cut is
+     * at a random moment.
+     */
     cutEvery({ interval, seed }) {
       const random = chance(seed);
       cuts = [];
       const wait = (delay) => {
         timer = setTimeout(() => {
-          // Without a socket there is nothing to cut: the dialer pauses.
+          // While the dialer pauses, there is no socket to cut, and the cut does not count.
           if (cutters.size > 0) cuts.push(now());
           cutAll();
           wait(interval * (0.5 + random()));
@@ -59,7 +64,7 @@ export function relayRole() {
       wait(interval * random());
     },
 
-    /** Ends that. Gives the moments of the cuts. */
+    /** Stops the cuts, and returns their times. */
     calm() {
       clearTimeout(timer);
       return cuts;
@@ -67,13 +72,13 @@ export function relayRole() {
 
     cutAll,
 
-    /** Cuts all, and throws out whoever comes from now on. */
+    /** Cuts all sockets. From now on, ends each new socket after its handshake. */
     throwOut() {
       throwsOut = true;
       cutAll();
     },
 
-    /** Lets in whoever comes from now on. */
+    /** Forwards all octets of new sockets again. */
     letIn() {
       throwsOut = false;
     },
@@ -82,7 +87,7 @@ export function relayRole() {
   };
 }
 
-/** Numbers from 0 to 1, the same ones for the same seed (mulberry32). */
+/** Numbers from 0 to 1. The same seed gives the same numbers (mulberry32). */
 function chance(seed) {
   let state = seed;
   return () => {

@@ -1,7 +1,7 @@
 /**
- * A stream of 1 GiB in each direction, and what small messages on another session of the same connection
- * notice of it. Prints the throughput, the small ones' round trips, and what memory each process takes above
- * what it takes idle.
+ * Measures a stream of 1 GiB in each direction, and its effect on small messages in another session of the same
+ * connection. Prints the throughput, the round trips of the small messages, and the memory of each process above its
+ * idle memory.
  *
  *     npm run build && node --expose-gc test/bench/stream.mjs [MiB of the stream] [KiB of an item]
  */
@@ -14,11 +14,11 @@ import { answer, Pair } from './processes.mjs';
 const [STREAM = 1024, ITEM = 64] = process.argv.slice(2).map(Number).filter(Number.isInteger);
 const SELF = fileURLToPath(import.meta.url);
 const host = '127.0.0.1';
-/** Octets of a small message, and milliseconds between two. */
+/** Octets of a small message, and the milliseconds between two of them. */
 const SMALL = 64;
 const PAUSE = 2;
 
-/** As a file is read: memory of its own for each item. */
+/** Each item has memory of its own, as the chunks of a file do. */
 function* items({ size, item }) {
   for (let left = size; left > 0; left -= item) yield Buffer.alloc(Math.min(item, left), left);
 }
@@ -71,7 +71,7 @@ function loadRole() {
       for (const name of ['echo', 'up', 'down']) {
         sessions[name] = await connection.createSession(name);
       }
-      // What the first ones bring along, code and caches, is no stream's.
+      // The first transfers load code and fill caches. This memory must not count for the measured stream.
       for (let round = 0; round < 2000; round++) await sessions.echo.send(Buffer.alloc(SMALL));
       for (const way of ['up', 'down']) await transfer[way]({ size: 2 ** 20, item: 2 ** 16 });
     },
@@ -92,7 +92,7 @@ function loadRole() {
     peak,
   };
 
-  /** Seconds that the work takes, and the round trips of the small messages meanwhile, in µs. */
+  /** Measures the seconds of the work, and the round trips of the small messages meanwhile, in µs. */
   async function measured(work) {
     const trips = [];
     const state = { isOver: false };
@@ -116,13 +116,13 @@ function check(size, shape) {
   if (size !== shape.size) throw new Error(`${size} bytes came of ${shape.size}`);
 }
 
-/** Bytes of RSS that are in use now. */
+/** The RSS in use now, in bytes. */
 function rest() {
   for (let round = 0; round < 3; round++) globalThis.gc();
   return process.memoryUsage().rss;
 }
 
-/** Bytes of RSS, the most so far. */
+/** The highest RSS so far, in bytes. */
 function peak() {
   return process.resourceUsage().maxRSS * 1024;
 }

@@ -1,4 +1,4 @@
-/** An application that does what three octets say: which act, on what, and how. */
+/** An application that three octets control: they select the action, its object, and its parameters. */
 import type { Life } from './life.js';
 
 const TIMES = [1, 15, 60, 250, 1000, 10_000, 31_000, 61_000] as const;
@@ -69,7 +69,7 @@ const ACTS: readonly ((life: Life, which: number, how: number) => void)[] = [
     if (how > 128 && life.side.status === 'open') life.side.connection.drain();
   },
   (life, which, how) => {
-    // Rarely: it ends what could be tried.
+    // A close is rare, because it ends the input's other possibilities.
     if (how > 240) life.side.close(which === 0 ? 0 : 0x9001, 'bye');
   },
   (life, _which, how) => {

@@ -1,4 +1,4 @@
-/** Many inputs for one target: each is made from those that went new ways. */
+/** Runs many inputs against one target. Each new input is made from inputs that took new ways through the code. */
 import { Random } from '../support/random.js';
 import { begin, edgeOf, end, features, forget, newFeatures } from './coverage.js';
 import { type Input, inputToText, sizeOf } from './input.js';
@@ -8,22 +8,24 @@ import type { Target } from './target.js';
 export interface Crash {
   readonly input: Input;
   readonly error: unknown;
-  /** How many inputs it took. */
+  /** The number of inputs up to the crash. */
   readonly at: number;
 }
 
 export class Campaign {
   readonly target: Target;
-  /** Inputs that went a way which none before them had gone. */
+  /** Inputs that took a way which no earlier input had taken. */
   readonly corpus: Input[] = [];
   inputs = 0;
   mostSteps = 0;
   crash: Crash | undefined;
   #features = 0;
-  /** Those of the corpus that may go on, and whether the input that ran last may. */
+  /**
+   * `alive`: inputs of the corpus after which the machine can go on. `isAlive`: whether it can after the last input.
+   */
   readonly #alive: Input[] = [];
   #isAlive = false;
-  /** The place among them of the last one that was made a flood. */
+  /** The index in `alive` of the last input that was turned into a flood. */
   #flooded = 0;
   readonly #random: Random;
   readonly #mutator: Mutator;
@@ -35,19 +37,19 @@ export class Campaign {
     forget();
   }
 
-  /** What was seen so far: steps from block to block, and how often each was taken. */
+  /** The number of features seen so far. A feature is a step from block to block, with its rough count. */
   get features(): number {
     return this.#features;
   }
 
-  /** Inputs as they are: the corpus, and what the target begins with. */
+  /** Runs the corpus and the seeds of the target, without changes. */
   start(corpus: readonly Input[]): void {
     for (const input of [...corpus, ...this.target.seeds(this.#random)]) {
       if (this.crash === undefined && this.#findsNew(input).length > 0) this.#keep(input);
     }
   }
 
-  /** New inputs, until there were so many or one has failed. */
+  /** Runs new inputs until `count` have run or one has failed. */
   run(count: number): void {
     for (let left = count; left > 0 && this.crash === undefined; left--) {
       const input = this.#next();
@@ -58,9 +60,12 @@ export class Campaign {
     }
   }
 
-  /** A small part of the corpus that takes most steps that all of it takes: the best ones for their length. */
+  /**
+   * A small part of the corpus that takes most of its steps. It contains the inputs with the most steps for their
+   * length.
+   */
   essence(): Input[] {
-    // Floods take too long to be run again every time.
+    // Floods take too long for a corpus that runs in each test.
     const lean = this.corpus.filter((input) => sizeOf(input).frames < A_FLOOD);
     const left = lean.map((input) => {
       this.#fails(input);
@@ -88,7 +93,7 @@ export class Campaign {
     });
   }
 
-  /** Runs an input that counts. What it did that none before it had done. */
+  /** Runs and counts an input. Returns the features that no earlier input had. */
   #findsNew(input: Input): number[] {
     this.inputs += 1;
     const failure = this.#fails(input);
@@ -106,7 +111,7 @@ export class Campaign {
     if (this.#isAlive) this.#alive.push(input);
   }
 
-  /** A shorter input that does all of this, too. */
+  /** A shorter input that has all of these features. */
   #shortest(input: Input, wanted: ReadonlySet<number>): Input {
     const isAlive = this.#isAlive;
     const shortest = this.#shrunk(input, (shorter) => {
@@ -119,7 +124,7 @@ export class Campaign {
     return shortest;
   }
 
-  /** Runs an input. What it throws, if it does. */
+  /** Runs an input. Returns its error, if it throws. */
   #fails(input: Input): { readonly error: unknown } | undefined {
     begin(MOST_STEPS + STEPS_PER_OCTET * sizeOf(input).octets);
     try {
@@ -132,7 +137,7 @@ export class Campaign {
     }
   }
 
-  /** Leaves out what is not needed for `holds`, part by part. */
+  /** Removes each part of an input that `holds` does not need. */
   #shrunk(input: Input, holds: (smaller: Input) => boolean): Input {
     let smallest = input;
     const attempt = (parts: Input['parts']): void => {
@@ -149,7 +154,7 @@ export class Campaign {
     return smallest;
   }
 
-  /** A new input; now and then a flood, of which each that may go on has its turn. */
+  /** A new input. Sometimes the input is a flood, made from each input of `alive` in turn. */
   #next(): Input {
     const alive = this.#alive;
     if (this.target.mutator.hasFloods && alive.length > 0 && this.#random.chance(FLOODS)) {
@@ -159,7 +164,9 @@ export class Campaign {
     return this.#mutator.mutate(this.#choose(), this.#choose());
   }
 
-  /** What may go on more often than what may not; and the newest: they lead where nothing has been yet. */
+  /**
+   * An input to change: most often one after which the machine can go on, or a recent one. These lead to new ways.
+   */
   #choose(): Input {
     const random = this.#random;
     const inputs = this.#alive.length > 0 && random.chance(0.7) ? this.#alive : this.corpus;
@@ -168,7 +175,7 @@ export class Campaign {
   }
 }
 
-/** Failures that say the same but for their numbers are the same. */
+/** Two failures are of the same kind if their texts differ in numbers only. */
 function kindOf(error: unknown): string {
   return (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).replace(
     /\d+/g,
@@ -176,11 +183,11 @@ function kindOf(error: unknown): string {
   );
 }
 
-/** What a line may cost for each step from block to block that no other line of a corpus takes. */
+/** The corpus keeps a line if it has at most this many characters for each step that no other line takes. */
 const CHARACTERS_PER_EDGE = 60;
-/** Longer inputs are worth the time that it takes to make them shorter. */
+/** Inputs with more parts are worth the time for shortening them. */
 const MANY_PARTS = 8;
-/** The share of floods: one takes as long as a hundred others. */
+/** The share of floods. One flood takes as long as a hundred other inputs. */
 const FLOODS = 0.003;
 const A_FLOOD = 1000;
 const MOST_STEPS = 5_000_000;

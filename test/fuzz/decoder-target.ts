@@ -1,4 +1,4 @@
-/** Octets to frames: the decoder beside the naive one, however the stream is cut. */
+/** Compares the decoder with the naive one, for any octets and any chunks. */
 import {
   describeFrame,
   encodeFrame,
@@ -13,10 +13,10 @@ import { expectSame } from './output-check.js';
 
 const MAGIC = Buffer.from('f1494e54430d0a', 'hex');
 const PREFACE_LENGTH = 8;
-/** Types from here on are not looked into. */
+/** The decoders do not look into frames of this type and above. */
 const FIRST_IGNORABLE = 0x80;
 
-/** False where a frame was refused. @throws Error where it fails or differs from the naive codec. */
+/** Returns false if a frame was refused. @throws Error if the decoder fails or differs from the naive codec */
 export function runDecoder(input: Input): boolean {
   const limits = limitsOf(input.scene);
   const chunks = [...events(input)].map(({ bytes }) => bytes);
@@ -56,7 +56,7 @@ export function runDecoder(input: Input): boolean {
   return fault === undefined;
 }
 
-/** What is shown in a log is one line, and what is written again is what was read. */
+/** A frame's description must be one printable line. A frame must not change if it is encoded and decoded again. */
 function checkFrame(frame: Frame): void {
   if (/[\p{C}\p{Zl}\p{Zp}]/u.test(describeFrame(frame))) {
     throw new Error('A frame is described by more than printable characters.');

@@ -1,6 +1,6 @@
 /**
- * Frames that make sense where they stand, made without the code under test: what the frames before them
- * have opened and begun is read from those, and the next number, id or fragment follows.
+ * Makes frames that fit into their place in an input, without the code under test. It reads which sessions, messages
+ * and fragments the earlier frames have begun. The new frame then has the next number or id, or is the next fragment.
  */
 import type { Random } from '../support/random.js';
 import { frameStarts, HEADER, type Part } from './input.js';
@@ -12,7 +12,7 @@ const SEND = 0x20;
 const FRAG = 0x21;
 const ITEM = 0x22;
 
-/** Numbers at which something may turn. */
+/** Numbers near limits. */
 export const NUMBERS: readonly number[] = [
   0, 1, 2, 3, 7, 16, 64, 65, 127, 128, 255, 256, 1024, 2048, 4095, 4096, 4097, 8192, 8193, 16_383,
   16_384, 16_385, 32_768, 65_535, 65_536, 0xff_ffff, 0x100_0000, 0x3fff_ffff, 0x4000_0000,
@@ -25,7 +25,7 @@ export const TYPES: readonly number[] = [
   0x13, 0x26, 0x7f,
 ];
 
-/** Octets of a frame, whatever its header says. */
+/** The octets of a frame with any header. */
 function frame(
   type: number,
   flags: number,
@@ -49,7 +49,7 @@ export function field(tag: number, value: Buffer): Buffer {
   return Buffer.concat([Buffer.of(tag, value.length >> 8, value.length & 0xff), value]);
 }
 
-/** A field of this tag with a value of the right form, and mostly in its range. */
+/** A field with this tag. Its value has the right form, and is mostly in range. */
 export function someField(random: Random, tag: number): Buffer {
   const number = random.chance(0.5) ? random.integer(0, 100_000) : pick(random, NUMBERS);
   switch (tag) {
@@ -95,7 +95,7 @@ export function someField(random: Random, tag: number): Buffer {
   }
 }
 
-/** HELLO (1) or WELCOME (2) as a peer may say it. */
+/** HELLO (1) or WELCOME (2), as a peer may write it. */
 export function greeting(random: Random, type: number): Buffer {
   const tags = [0x10, 0x14, 0x15, 0x11, 0x12, 0x1c, 0x16].filter(
     (_, at) => at < 3 || random.chance(0.3),
@@ -104,19 +104,22 @@ export function greeting(random: Random, type: number): Buffer {
   return frame(type, 0, 0, 0, meta, Buffer.alloc(random.integer(0, 8), 0x64));
 }
 
-/** What the frames of an input have done so far, as their writer sees it. */
+/** The progress that the frames of an input have made so far, seen by their writer. */
 export class Story {
-  /** Sessions that the writer has opened, and the last message id in each of all sessions. */
+  /**
+   * `sessions`: the sessions that the writer has opened. `lastIds`: the last message id in each session of either
+   * side.
+   */
   readonly sessions: number[] = [];
   readonly lastIds = new Map<number, number>();
-  /** Units that have begun and not ended: session, id, REPLY. */
+  /** The messages, items and settlements that are incomplete: session, id, REPLY. */
   unfinished: (readonly [session: number, id: number, reply: number])[] = [];
-  /** Messages that items have answered: their ACCEPT has STREAM. */
+  /** The messages with items in answer. Their ACCEPT has STREAM. */
   readonly answered = new Set<string>();
   readonly #parity: number;
   readonly #lastId: number;
 
-  /** `parity`: of the writer's session numbers. `lastId`: before the first id. */
+  /** `parity`: the parity of the writer's session numbers. `lastId`: the id before the first one. */
   constructor(parts: readonly Part[], parity: number, lastId: number) {
     this.#parity = parity;
     this.#lastId = lastId;
@@ -151,14 +154,14 @@ export class Story {
   }
 }
 
-/** A frame that may follow. */
+/** A frame that may follow here. */
 export function nextFrame(random: Random, story: Story): Buffer {
   const unit = random.pick(story.unfinished);
   if (unit !== undefined && random.chance(0.4)) return fragment(random, unit);
   const kind = random.integer(0, 99);
   if (kind < 14 || (story.sessions.length === 0 && kind < 40)) return open(random, story);
   const own = random.chance(0.75);
-  // The reader's own sessions have the other parity, and its ids start low.
+  // The reader's own sessions have the other parity. Their ids start low.
   const theirs = 2 * random.integer(0, 2) + (story.nextSession % 2 === 0 ? 1 : 2);
   const session = (own ? random.pick(story.sessions) : theirs) ?? theirs;
   if (kind < 46) return send(random, session, story.nextId(session));
@@ -259,7 +262,7 @@ function someOf(random: Random, tags: readonly number[]): Buffer {
   return Buffer.concat(tags.filter(() => random.chance(0.3)).map((tag) => someField(random, tag)));
 }
 
-/** The first octet is what an application goes by; the others say nothing. */
+/** A payload. Its first octet selects the reaction of the application, and the others have no meaning. */
 function content(random: Random, most = Infinity): Buffer {
   const size = Math.min(most, random.pick(SIZES) ?? 0);
   const octets = Buffer.alloc(size, 0x70);

@@ -10,7 +10,7 @@ import { Mutator } from './mutator.js';
 import type { Target } from './target.js';
 import { targets } from './targets.js';
 
-/** `FUZZ_SEED=n` repeats the run that failed. */
+/** `FUZZ_SEED=n` repeats a run. */
 const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const INPUTS = 6000;
 
@@ -19,7 +19,7 @@ describe(`Random octets, FUZZ_SEED=${seed}`, () => {
     const { stdout } = await fuzz('--seed', `${seed}`, '--runs', `${INPUTS}`);
 
     expect(stdout).toMatch(new RegExp(`^\\d+ inputs, 0 crashes$`, 'm'));
-    // Far fewer would say that the corpus is of no use any more.
+    // A much smaller share would show that the corpus no longer fits the code.
     expect(reached(stdout, 'wire')).toBeGreaterThan(0.9);
     expect(reached(stdout, 'protocol')).toBeGreaterThan(0.85);
   }, 120_000);
@@ -94,20 +94,20 @@ async function fuzz(...args: string[]): Promise<{ readonly stdout: string }> {
   return promisify(execFile)(process.execPath, [...options, fileURLToPath(program!), ...args]);
 }
 
-/** The share of blocks that were reached, as the program says. */
+/** The share of the blocks that were reached, according to the output of the program. */
 function reached(stdout: string, floor: string): number {
   const [, some, all] = new RegExp(`${floor}/ (\\d+) of (\\d+)`).exec(stdout) ?? [];
   return Number(some) / Number(all);
 }
 
-/** A target that tells its ways itself, as the code under test does when it is loaded with counters. */
+/** A target that calls `hit` itself, as instrumented code does. */
 function target(run: Target['run']): Target {
   const seeds = (): Input[] => [inputFromText('? 00 01 02')];
   const mutator = { parity: 1, hasActs: false, hasFloods: false, lastId: () => 0 };
   return { name: 'made up', mutator, seeds, run };
 }
 
-/** Fails where three of the chunks start with certain octets, and tells only how many there are. */
+/** Fails if three chunks start with certain octets. Its ways tell only how many of them do. */
 function behindDoors(): Target {
   return target((input) => {
     hit(0);

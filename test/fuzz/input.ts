@@ -1,24 +1,24 @@
 /**
- * An input of the fuzzer, and how it is written down. One line of text is one input:
+ * An input of the fuzzer, and its form as text. One line of text is one input:
  *
  *     ?0102 f1494e54430d0a01 +0300…*500i 2001…(4096*61) !040100
  *
- * `?` sets the scene, for the target to interpret. Octets come as chunks of a socket; with `+` they come in
- * the same chunk as those before. `(4096*61)` is the octet 61, 4096 times. `*500` repeats a part 500 times,
- * with `i` each time under the next message id, with `s` under the next session; with `/` each time in
- * a chunk of its own. `!` is what the application does.
+ * `?` sets the scene, which the target interprets. Octets come as chunks of a socket. With `+` they come in the same
+ * chunk as the octets before. `(4096*61)` is the octet 61, 4096 times. `*500` repeats a part 500 times: with `i` each
+ * time under the next message id, with `s` under the next session, and with `/` in a chunk of its own. `!` is an
+ * action of the application.
  */
 
-/** Octets of the other side: one frame as a rule, but nothing says so. */
+/** Octets of the other side. In most cases they are one frame. */
 export interface Octets {
   readonly kind: 'octets';
   readonly bytes: Buffer;
-  /** Whether they come in one chunk with what is before them. */
+  /** Whether the octets come in the same chunk as the octets before. */
   readonly joined: boolean;
   readonly times: number;
-  /** What is counted up at every repetition, in each of its frames. */
+  /** The header field that each repetition increases, in each of its frames. */
   readonly climbs: 'nothing' | 'id' | 'session';
-  /** Whether every repetition is a chunk. */
+  /** Whether each repetition is a chunk of its own. */
   readonly apart: boolean;
 }
 
@@ -29,7 +29,7 @@ export interface Input {
   readonly parts: readonly Part[];
 }
 
-/** What reaches a machine: a chunk, or what the application does. */
+/** One event at a machine: a chunk arrives, or the application acts. */
 export interface Event {
   readonly kind: 'chunk' | 'act';
   readonly bytes: Buffer;
@@ -37,7 +37,7 @@ export interface Event {
 
 export const HEADER = 16;
 
-/** One chunk of its own, once. */
+/** Octets that come once, in a chunk of their own. */
 export function octets(bytes: Buffer, joined = false): Octets {
   return { kind: 'octets', bytes, joined, times: 1, climbs: 'nothing', apart: false };
 }
@@ -46,14 +46,14 @@ export function act(...bytes: number[]): Part {
   return { kind: 'act', bytes: Buffer.from(bytes) };
 }
 
-/** The chunks and acts of an input, in their order. */
+/** The chunks and actions of an input, in order. */
 export function* events({ parts }: Input): Generator<Event> {
   let chunk: Buffer[] = [];
   for (const part of parts) {
     const joins = part.kind === 'octets' && part.joined;
     if (!joins && chunk.length > 0) {
       const bytes = Buffer.concat(chunk);
-      // Nothing of it is held here while it is looked at who holds what.
+      // Drop the parts of the chunk first: otherwise they would count as memory that the machine holds.
       chunk = [];
       yield { kind: 'chunk', bytes };
     }
@@ -73,7 +73,7 @@ export function* events({ parts }: Input): Generator<Event> {
   if (chunk.length > 0) yield { kind: 'chunk', bytes: Buffer.concat(chunk) };
 }
 
-/** How many octets it has, and how many frames at most. */
+/** The number of octets of an input, and the most frames that it can have. */
 export function sizeOf({ parts }: Input): { readonly octets: number; readonly frames: number } {
   let size = 0;
   let count = 0;
@@ -85,7 +85,7 @@ export function sizeOf({ parts }: Input): { readonly octets: number; readonly fr
   return { octets: size, frames: count };
 }
 
-/** Where each frame in it starts, as far as frames can be told; the rest is no frame. */
+/** The places where frames start, as long as the octets can be read as frames. */
 export function* frameStarts(bytes: Buffer): Generator<number> {
   for (let at = 0; at + HEADER <= bytes.length;) {
     yield at;
@@ -102,7 +102,7 @@ function climbed({ bytes, climbs }: Octets, time: number): Buffer {
   return copy;
 }
 
-/** The line of an input. */
+/** The text of an input. */
 export function inputToText({ scene, parts }: Input): string {
   const words = parts.map((part) => {
     if (part.kind === 'act') return `!${part.bytes.toString('hex')}`;
@@ -113,7 +113,7 @@ export function inputToText({ scene, parts }: Input): string {
   return [`?${scene.toString('hex')}`, ...words].join(' ');
 }
 
-/** @throws Error for what is not the line of an input. */
+/** @throws Error if the text is no input */
 export function inputFromText(text: string): Input {
   const [scene = '', ...words] = text.trim().split(/\s+/);
   if (!scene.startsWith('?')) throw new Error(`An input starts with "?": ${text.slice(0, 40)}`);
@@ -140,7 +140,7 @@ function climb(climbs: Octets['climbs']): string {
   return climbs === 'id' ? 'i' : 's';
 }
 
-/** Hex digits, in which long runs of one octet are short. */
+/** Hex digits. A long run of one octet has a short form. */
 function hexOf(bytes: Buffer): string {
   let text = '';
   for (let at = 0; at < bytes.length;) {

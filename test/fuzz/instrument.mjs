@@ -1,11 +1,11 @@
 /**
- * Loads `src` with a counter in every block, so that the fuzzer sees which way an input went:
+ * Loads `src` with a counter in each block, so that the fuzzer sees the way of an input:
  *
  *   node --import ./test/fuzz/instrument.mjs test/fuzz/main.ts
  *
- * A counter is a call of `hit(block)` in `coverage.ts`, which the compiler inlines: it costs a tenth of an
- * input. V8's own coverage needs no loader, but one look at it takes as long as four inputs, it does not see
- * which block followed which, and it cannot stop a loop that does not end.
+ * A counter is a call of `hit(block)` in `coverage.ts`. The compiler inlines it, so that it costs a tenth of the time
+ * of an input. V8's own coverage needs no loader, but it has three faults: one query takes as long as four inputs, it
+ * does not show which block followed which, and it cannot stop an endless loop.
  */
 import { readFileSync } from 'node:fs';
 import module from 'node:module';
@@ -16,8 +16,8 @@ const sources = new URL('../../src/', import.meta.url).href;
 const counters = new URL('coverage.ts', import.meta.url).href;
 
 /**
- * TypeScript with a counter in each function, branch, case, loop and operand that may be skipped. Lines
- * stay where they were. `count` is how many counters there are.
+ * TypeScript with a counter in each function, branch, case, loop, and operand that may be skipped. The line numbers
+ * stay the same. `count` is the number of counters.
  */
 export function withCounters(source) {
   const file = ts.createSourceFile('source.ts', source, ts.ScriptTarget.ES2023, true);
@@ -27,7 +27,7 @@ export function withCounters(source) {
   const hit = () => `__hit(__first + ${count++})`;
 
   const visit = (node) => {
-    // What is inserted before a node goes in on the way down, what follows it on the way up.
+    // Text before a node is inserted on the way down, and text after a node on the way up.
     const closings = [];
     const countStatement = (statement, after = '') => {
       const isBlock = ts.isBlock(statement);
@@ -99,9 +99,9 @@ export function load(url, context, nextLoad) {
   return { format: 'module', source: outputText, shortCircuit: true };
 }
 
-// Where only the older `register` exists it loads this file again on a thread of its own.
+// If only the older `register` exists, it loads this file again in its own thread.
 const isLoadedAgain = import.meta.url.endsWith('?hooks');
-// What is registered last is asked first: `src` is taken before all other TypeScript.
+// Node asks the last registered loader first, so this loader gets `src` before the one for all TypeScript.
 if (!isLoadedAgain) await import('../support/typescript.mjs');
 if (module.registerHooks) module.registerHooks({ load });
 else if (!isLoadedAgain) module.register(`${import.meta.url}?hooks`);

@@ -1,7 +1,6 @@
 /**
- * A machine, the application above it, and octets from whoever is on the other end. It watches the promises
- * that hold whatever comes: nothing is thrown, what is written is legal, everything ends once, and nothing
- * is held afterwards.
+ * A machine, the application above it, and octets from any peer. The life checks promises that hold for any octets:
+ * nothing is thrown, the output is legal, everything ends once, and nothing is held afterwards.
  */
 import { limitsToMeta } from '../../src/protocol/flow/limits.js';
 import { DEFAULT_LIMITS } from '../../src/protocol/index.js';
@@ -24,19 +23,19 @@ export class Life {
   readonly clock = new ManualClock();
   readonly side: SimSide;
   readonly scene: Scene;
-  /** What the application has begun and not ended, the oldest first. */
+  /** Sessions that the application has not decided about, and messages whose handlers run, the oldest first. */
   readonly pending: SimSession[] = [];
   readonly running: SimMessage[] = [];
   sessions: SimSession[] = [];
   sends: SimSend[] = [];
-  /** Whether the socket takes what is written. */
+  /** Whether the socket takes no output. */
   isBlocked = false;
-  /** Whether the kernel is done with it at once. */
+  /** Whether the kernel takes written octets at once. */
   isTaken = true;
   #isHeld = false;
   readonly #check: OutputCheck;
   readonly #lastIds = new Map<SimSession, number>();
-  /** The connection, if there ever was one. */
+  /** The connection, once there is one. */
   #connection: SimSide['connection'] | undefined;
 
   constructor(role: 'dialer' | 'listener', scene: Scene) {
@@ -45,7 +44,7 @@ export class Life {
     this.#check = new OutputCheck(lastId !== 0);
     const token = scene.canResume ? { token: TOKEN } : {};
     this.side = new SimSide(role, this.clock, { limits, queue, lastId, ...token });
-    // The naive codec reads what is written; a log would look like something that the machine holds.
+    // The naive codec reads the output instead. The memory of a log would look like memory of the machine.
     this.side.log.push = () => undefined;
     this.side.afterTimer = () => this.flush();
     this.side.onSession = (session) => this.#onSession(session);
@@ -57,7 +56,7 @@ export class Life {
     return (this.side.closed ?? this.side.lost) !== undefined;
   }
 
-  /** Does the handshake, and what the scene has the application do first. */
+  /** Does the handshake, and then the first actions that the scene gives to the application. */
   greet(): void {
     this.#greet({});
     if (this.side.status !== 'open') throw new Error(`The handshake failed: ${this.side.status}.`);
@@ -71,8 +70,8 @@ export class Life {
   }
 
   /**
-   * The socket is lost, and the next one goes on with the connection. Of what was written on the last one,
-   * so many frames have not arrived, but for those that the other side has acknowledged.
+   * Loses the socket and goes on with the connection on another one. The last `missing` written frames have not
+   * arrived, unless the other side has acknowledged them.
    */
   renew(missing: number): void {
     const { side } = this;
@@ -89,7 +88,7 @@ export class Life {
     this.#greet(role === 'listener' ? { resume: { ...TOKEN, received } } : { resumed: received });
   }
 
-  /** Octets of the other side. */
+  /** The other side's octets arrive. */
   receive(chunk: Buffer): void {
     this.side.receive(chunk);
     this.release();
@@ -97,7 +96,7 @@ export class Life {
     this.prune();
   }
 
-  /** Has the machine write what it has ready, as its driver does at the end of a tick. */
+  /** Makes the machine write its pending output, as its driver does at the end of a tick. */
   flush(): void {
     const { side } = this;
     if (this.isBlocked) {
@@ -108,7 +107,7 @@ export class Life {
     while (side.woken && !side.aborted) this.#write(side.room);
   }
 
-  /** Keeps what comes from the machine's application: for one chunk, as a driver does. */
+  /** Holds back the output of the application for one chunk, as a driver does. */
   hold(): void {
     this.#isHeld = true;
     this.side.machine.hold();
@@ -119,7 +118,7 @@ export class Life {
     this.#isHeld = false;
   }
 
-  /** What an application may be refused, and is told. */
+  /** Runs an action that the machine may refuse. Returns `undefined` if the machine refuses it. */
   attempt<T>(action: () => T): T | undefined {
     try {
       return action();
@@ -141,13 +140,13 @@ export class Life {
     this.sends.push(session.send(zeros(size), { oneWay, timeout, takesItems }));
   }
 
-  /** A request of so many items. */
+  /** Sends a request stream of `count` items. */
   stream(session: SimSession, count: number, size: number, patience: number): void {
     const items = Array.from({ length: count }, () => zeros(size));
     this.sends.push(session.send('', { items, patience, takesItems: (count & 1) === 0 }));
   }
 
-  /** Settles as the first octet of the message says; false where its handler is to run on. */
+  /** Settles a message in the way that its first octet selects. Returns false if the handler is to run on. */
   settle(message: SimMessage, how: number): boolean {
     switch (how & 7) {
       case 0:
@@ -170,7 +169,7 @@ export class Life {
         message.reject(0x0501, 'x'.repeat(1024), zeros(60_000));
         return true;
       case 6:
-        // Until all items are given, its handler runs on.
+        // The handler runs until all items are given.
         message.stream(['a', zeros(600), zeros(5000)]);
         return false;
       default:
@@ -184,7 +183,7 @@ export class Life {
     else this.attempt(() => session.accept('hi', how === 2 ? [['k', 'v'.repeat(50)]] : undefined));
   }
 
-  /** Ends it, and looks at what is left. */
+  /** Ends the life, and checks that nothing is left. */
   end(): void {
     const { side } = this;
     this.#expectFewHandlers();
@@ -202,13 +201,13 @@ export class Life {
     side.lose();
     side.woken = true;
     this.flush();
-    // A connection that outlives its socket is its owner's to end.
+    // The owner must end a connection that outlives its socket.
     if (side.closed === undefined && side.lost !== undefined) side.end(side.lost);
     for (const message of this.running.splice(0)) message.accept();
     this.#expectNothingLeft();
   }
 
-  /** What it holds with good reason, in octets of heap: the bound for what it may hold at all. */
+  /** An upper bound, in octets of heap, for the memory that the machine may hold in its present state. */
   get allowance(): number {
     const { side } = this;
     const live = side.sessions.filter(({ closed }) => closed === undefined);
@@ -217,12 +216,12 @@ export class Life {
     }, this.running.length + this.sends.length);
     const held = this.#connection?.receiveWindow.held ?? 0;
     const kept = this.#check.keptAfter(this.#connection?.output.sent.acknowledged ?? 0);
-    // A stream's source has its items ready.
+    // The source of a response stream holds its items.
     const sources = 8000 * this.running.length;
     return 250_000 + 10_000 * live.length + 2500 * messages + 3 * held + kept + sources;
   }
 
-  /** Forgets what has ended, where there is more of it: it would look like what the machine holds. */
+  /** Forgets ended sessions and messages if there are many. Their memory would look like memory of the machine. */
   prune(most = MANY): void {
     const { side } = this;
     if (side.sessions.length > most) {
@@ -242,7 +241,7 @@ export class Life {
     for (const { items } of [...this.sends, ...this.running]) items.length = 0;
   }
 
-  /** What the other side says first on a socket. */
+  /** The other side writes its preface and its HELLO or WELCOME. */
   #greet(more: Meta): void {
     const { scene, side } = this;
     const isListener = side.role === 'listener';
@@ -282,7 +281,7 @@ export class Life {
     if (!this.settle(message, data[0] ?? 0)) this.running.push(message);
   }
 
-  /** Who cancels and aborts starts no more handlers than who does not. */
+  /** Checks that cancels and aborts do not let more handlers run at once than the limit of messages. */
   #expectFewHandlers(): void {
     const counts = new Map<SimSession, number>();
     for (const { session, incoming } of this.running) {
@@ -310,14 +309,14 @@ export class Life {
     const { output, receiveWindow, pinned } = this.#connection;
     if (!output.isEmpty) throw new Error('Output is left.');
     if (pinned !== 0) throw new Error(`${pinned} octets are counted as pinned.`);
-    // The frame that broke a rule was counted and is held by nobody.
+    // A frame that breaks a rule is counted as held when the connection fails. No code holds its octets.
     if (side.closed?.failure?.kind !== 'protocol' && receiveWindow.held !== 0) {
       throw new Error(`${receiveWindow.held} octets are counted as held.`);
     }
   }
 }
 
-/** Nobody writes into it, and to make octets anew takes longer than all the rest. */
+/** A part of a shared buffer, which no code changes. New octets would take longer than all other work. */
 function zeros(size: number): Buffer {
   return ZEROS.subarray(0, size);
 }

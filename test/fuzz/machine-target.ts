@@ -1,4 +1,4 @@
-/** Octets to a machine, with an application above it. */
+/** Gives octets to a machine with an application above it. */
 import { validFrames } from '../vectors/vectors.js';
 import { perform } from './application.js';
 import { greeting, nextFrame, Story } from './frames.js';
@@ -13,13 +13,16 @@ const MANY_FRAMES = 1500;
 const MOST_LATE = 3;
 const TRIALS = 3;
 
-/** The machine of one side, after its handshake or from the first octet, with an application that acts or not. */
+/**
+ * A target for the machine of one side. It starts after the handshake or with the first octet. Its application may
+ * act.
+ */
 export function machine(
   name: string,
   role: 'dialer' | 'listener' | 'either',
   { hasActs = false, isGreeted = true },
 ): Target {
-  // Who sends the octets opens sessions of the other side's parity.
+  // The sender of the octets opens sessions with the other side's parity.
   const parity = role === 'dialer' ? 2 : 1;
   return {
     name,
@@ -45,7 +48,8 @@ export function machine(
     run: (input) => {
       const scene = sceneOf(input.scene);
       const side = role === 'either' ? scene.role : role;
-      // The compiler's own memory comes and goes; what is held for good is held every time.
+      // Memory of the compiler comes and goes, so one trial may exceed the allowance. A real leak exceeds it in each
+      // trial.
       for (let trial = 1; ; trial++) {
         const life = new Life(side, scene);
         if (isGreeted) life.greet();
@@ -60,11 +64,11 @@ export function machine(
 
 interface Lived {
   readonly isAlive: boolean;
-  /** What is wrong with the memory that it takes, if something is. */
+  /** The sentence about too much memory, if the machine holds too much. */
   readonly excess?: string;
 }
 
-/** Runs the input. */
+/** Runs the input in a life. */
 function live(life: Life, input: Input): Lived {
   const { octets: size, frames } = sizeOf(input);
   const before = frames > MANY_FRAMES ? heldNow() : undefined;
@@ -73,12 +77,12 @@ function live(life: Life, input: Input): Lived {
   for (const { kind, bytes } of events(input)) {
     if (kind === 'act') perform(life, bytes);
     else life.receive(bytes);
-    // What comes after the end is discarded: a little of it will do.
+    // The machine discards octets after its end, so a few of them are enough.
     if (life.isOver && (late += 1) > MOST_LATE) break;
   }
   life.prune(0);
   const held = before === undefined ? 0 : (heldNow() ?? before) - before;
-  // The input itself is here, as the chunk that came last perhaps.
+  // Some of the input itself is still in memory, for example as the last chunk.
   const allowance = life.allowance + 2 * size;
   const isAlive = !life.isOver;
   life.end();
@@ -87,7 +91,7 @@ function live(life: Life, input: Input): Lived {
   return { isAlive, excess };
 }
 
-/** What the application says to HELLO. */
+/** Sets the application's decision about HELLO. */
 function judge({ side, scene }: Life): void {
   side.onHandshake = () => {
     if (scene.judgement === 'accept') side.accept();

@@ -1,11 +1,11 @@
 /**
- * `npm run fuzz`: random inputs for the decoder and the machines, led by the ways they go through `src`.
- * It prints a seed, and is the same again with that seed and the same code.
+ * `npm run fuzz`: random inputs for the decoder and the machines. Inputs that take new ways through `src` lead to
+ * further inputs. The program prints a seed. The same seed and the same code give the same run.
  *
  *     npm run fuzz                                       a long campaign
  *     npm run fuzz -- --seed 7 --runs 20000 --target dialer
- *     npm run fuzz -- --target dialer --input FILE       again, what a failure has printed
- *     npm run fuzz -- --save                             the corpus in test/fuzz/corpus anew
+ *     npm run fuzz -- --target dialer --input FILE       repeats the input that a failure has printed
+ *     npm run fuzz -- --save                             writes a new corpus to test/fuzz/corpus
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -15,7 +15,7 @@ import { type Input, inputFromText, inputToText } from './input.js';
 import type { Target } from './target.js';
 import { targets } from './targets.js';
 
-/** Inputs between two looks at the memory, and octets by which it may have grown. */
+/** `PIECE`: inputs between two checks of the memory. `MOST_GROWTH`: octets by which the memory may grow. */
 const PIECE = 10_000;
 const MOST_GROWTH = 64 * 2 ** 20;
 
@@ -28,7 +28,7 @@ const runs = Number(flags.runs ?? 1_000_000);
 const chosen = targets.filter(({ name }) => flags.target === undefined || name === flags.target);
 if (chosen.length === 0 || !Number.isInteger(seed) || !Number.isInteger(runs)) {
   const names = targets.map(({ name }) => name).join(', ');
-  throw new Error(`--seed and --runs take a whole number, --target one of ${names}.`);
+  throw new Error(`--seed and --runs need a whole number, --target one of ${names}.`);
 }
 let crashes = 0;
 let inputs = 0;
@@ -55,7 +55,7 @@ function fuzz(target: Target, count: number): void {
   const started = performance.now();
   campaign.start(existsSync(file) ? lines(file).map(inputFromText) : []);
   const before = held();
-  // By the piece, to look at the memory in between.
+  // Run the inputs in pieces, to check the memory between them.
   let most = before;
   while (campaign.inputs < count && campaign.crash === undefined) {
     campaign.run(Math.min(PIECE, count - campaign.inputs));
@@ -95,7 +95,7 @@ function report({ name }: Target, error: unknown, input: Input, smallest: Input)
   if (smallest !== input) console.log(`a smaller one:\n${inputToText(smallest)}`);
 }
 
-/** The heap after a collection, where node was started with --expose-gc. */
+/** The memory after a collection, if Node was started with --expose-gc. */
 function held(): number {
   globalThis.gc?.();
   const { heapUsed, external } = process.memoryUsage();

@@ -1,22 +1,22 @@
 /**
- * New inputs from old ones. Most changes know what a frame is, so that what comes of them gets past the
- * first check; some do not.
+ * Makes new inputs from old ones. Most changes know the form of a frame, so that the changed frames pass the first
+ * checks. Some changes do not.
  */
 import type { Random } from '../support/random.js';
 import { field, nextFrame, NUMBERS, someField, Story, TYPES, u32 } from './frames.js';
 import { HEADER, type Input, type Octets, octets, type Part, sizeOf } from './input.js';
 
 export interface MutatorOptions {
-  /** Of the session numbers of whoever the octets come from. */
+  /** The parity of the session numbers of the octets' sender. */
   readonly parity: number;
   readonly hasActs: boolean;
-  /** Whether thousands of frames of a kind are worth their time. */
+  /** Whether thousands of equal frames are worth their time. */
   readonly hasFloods: boolean;
-  /** The id before the first message's, as the scene has it. */
+  /** The id before the id of the first message, in this scene. */
   readonly lastId: (scene: Buffer) => number;
 }
 
-/** An input under way. */
+/** An input that is being changed. */
 interface Draft {
   scene: Buffer;
   parts: Part[];
@@ -58,7 +58,7 @@ export class Mutator {
     this.#weight = this.#changes.reduce((sum, [weight]) => sum + weight, 0);
   }
 
-  /** A change or several of `input`; some are crossed with `other`. */
+  /** Changes `input` once or several times. Some inputs are crossed with `other`. */
   mutate(input: Input, other: Input): Input {
     const random = this.#random;
     const draft: Draft = { scene: input.scene, parts: [...input.parts] };
@@ -68,7 +68,7 @@ export class Mutator {
       draft.parts.push(...other.parts.slice(from));
       if (random.chance(0.5)) this.#renumber(draft);
     }
-    // A flood takes as long as a hundred others: its children are mostly none.
+    // A flood takes as long as a hundred other inputs, so inputs made from a flood are mostly none.
     if (sizeOf(draft).frames > A_FLOOD && random.chance(0.95))
       draft.parts = draft.parts.map(calmed);
     do this.#change(draft);
@@ -78,7 +78,10 @@ export class Mutator {
     return size > MOST_OCTETS || frames > MOST_FRAMES ? input : draft;
   }
 
-  /** `input`, but it ends in very many of the same: of what comes last, as a rule, for that was new. */
+  /**
+   * `input`, with one part repeated very often at its end. In most cases it is the last part, because that part was
+   * new.
+   */
   flood({ scene, parts }: Input): Input {
     const random = this.#random;
     const last = parts.findLastIndex(({ kind }) => kind === 'octets');
@@ -121,7 +124,7 @@ export class Mutator {
     if (part !== undefined) parts.splice(this.#random.integer(0, parts.length), 0, part);
   }
 
-  /** Replaces the octets of some part. */
+  /** Changes the octets of some part. */
   #onOctets({ parts }: Draft, change: (bytes: Buffer) => Buffer): void {
     const at = this.#place(parts);
     const part = parts[at];
@@ -165,7 +168,7 @@ export class Mutator {
     return bytes;
   }
 
-  /** Takes fields out, puts some in, doubles, swaps and breaks them; the lengths stay right, as a rule. */
+  /** Removes, adds, doubles, swaps or breaks fields. In most cases, the lengths stay right. */
   #changeMeta(bytes: Buffer): Buffer {
     if (bytes.length < HEADER) return bytes;
     const random = this.#random;
@@ -207,7 +210,7 @@ export class Mutator {
     return this.#assemble(bytes, Buffer.concat(fields), bytes.subarray(end));
   }
 
-  /** A field whose value is a little longer or shorter, or of a length at which something may turn. */
+  /** A field whose value is a little longer or shorter, or has a length near a limit. */
   #resized(chosen: Buffer): Buffer {
     const random = this.#random;
     const value = chosen.subarray(3);
@@ -225,7 +228,7 @@ export class Mutator {
     const meta = bytes.subarray(HEADER, metaEnd);
     let payload = bytes.subarray(metaEnd);
     if (payload.length >= 4 && random.chance(0.3)) {
-      // CREDIT, above all.
+      // Mostly for CREDIT: change a number by a little.
       const at = 4 * random.integer(0, Math.min(1, (payload.length >> 2) - 1));
       const old = payload.readUInt32BE(at);
       const near = old + random.integer(-3, 3) * (random.pick([1, 1000, 16_384]) ?? 1);
@@ -264,7 +267,7 @@ export class Mutator {
     }
   }
 
-  /** Into two chunks, at any octet. */
+  /** Splits a part into two chunks, at any octet. */
   #cut({ parts }: Draft): void {
     const at = this.#place(parts);
     const part = parts[at];
@@ -275,14 +278,14 @@ export class Mutator {
     parts.splice(at, 1, first, octets(part.bytes.subarray(cut)));
   }
 
-  /** Into the chunk of what is before it, or out of it. */
+  /** Moves a part into the chunk of the part before, or out of that chunk. */
   #join({ parts }: Draft): void {
     const at = this.#place(parts);
     const part = parts[at];
     if (part?.kind === 'octets') parts[at] = { ...part, joined: !part.joined };
   }
 
-  /** Two parts into one, so that they may be repeated together. */
+  /** Merges two parts into one, so that they may be repeated together. */
   #merge({ parts }: Draft): void {
     const at = this.#place(parts);
     const [one, other] = [parts[at], parts[at + 1]];
@@ -323,7 +326,7 @@ export class Mutator {
     }
   }
 
-  /** Gives OPENs and SENDs the numbers that they should have where they stand. */
+  /** Gives each OPEN and SEND the number that fits its place. */
   #renumber(draft: Draft): void {
     for (const [at, part] of draft.parts.entries()) {
       if (part.kind !== 'octets' || part.bytes.length < HEADER || part.times > 1) continue;

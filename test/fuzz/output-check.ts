@@ -1,6 +1,6 @@
 /**
- * What a machine writes, whatever came in, held against the naive codec: each flush is whole, legal frames
- * within the other side's limits, CLOSE is the last, and no message is settled twice.
+ * Checks the output of a machine with the naive codec, for any input: each flush has complete, legal frames within
+ * the other side's limits, CLOSE is the last frame, and no message is settled twice.
  */
 import { inspect, isDeepStrictEqual } from 'node:util';
 import { type Frame, type FrameLimits, FrameType, isSequenced } from '../../src/wire/index.js';
@@ -8,7 +8,7 @@ import { naiveDecode } from '../support/codec/naive-codec.js';
 
 const PREFACE = Buffer.from('f1494e54430d0a01', 'hex');
 const HEADER = 16;
-/** What everybody reads before the handshake is over. */
+/** The limits that hold for each reader before the handshake is over. */
 const GREETING_LIMITS: FrameLimits = { maxFrame: 16_384, maxMeta: 8192 };
 const REPLY = 0x02;
 
@@ -16,11 +16,11 @@ export class OutputCheck {
   #hasPreface = false;
   #isClosed = false;
   readonly #settled = new Set<string>();
-  /** Sequenced frames in all, and octets of them, those that are written again counted once. */
+  /** Sequenced frames, and octets of their payloads. A frame that is written again counts once. */
   #frames = 0;
   #octets = 0;
   #hasRenewed = false;
-  /** Whether ids come round, so that one is settled again with good reason. */
+  /** Whether message ids wrap around. If so, an id may be settled again. */
   readonly #idsWrap: boolean;
 
   constructor(idsWrap: boolean) {
@@ -28,8 +28,8 @@ export class OutputCheck {
   }
 
   /**
-   * Another socket. Of the frames that were written, and are not acknowledged, the last `missing` are written
-   * again. Returns how many have arrived.
+   * Begins another socket. The last `missing` written frames are written again, unless they are acknowledged. Returns
+   * the number of frames that have arrived.
    */
   renew(missing: number, acknowledged: number): number {
     this.#frames = Math.max(Math.min(this.#frames, acknowledged), this.#frames - missing);
@@ -38,12 +38,12 @@ export class OutputCheck {
     return this.#frames;
   }
 
-  /** Octets of heap that it takes at most to keep what was written beyond `acknowledged` frames. */
+  /** An upper bound, in octets of heap, for keeping the frames after the first `acknowledged` ones. */
   keptAfter(acknowledged: number): number {
     return acknowledged >= this.#frames ? 0 : 1000 * (this.#frames - acknowledged) + this.#octets;
   }
 
-  /** `limits`: of who reads it, where they are known. @throws Error where one flush breaks a rule. */
+  /** `limits`: the limits of the reader, if they are known. @throws Error if the output breaks a rule */
   push(chunks: readonly Buffer[], limits: FrameLimits = GREETING_LIMITS): void {
     let bytes = Buffer.concat(chunks);
     if (bytes.length === 0) return;
@@ -72,7 +72,7 @@ export class OutputCheck {
     if (this.#isClosed) throw new Error(`It wrote a frame of type ${type} after CLOSE.`);
     if (type === FrameType.CLOSE) this.#isClosed = true;
     if ((type !== FrameType.ACCEPT && type !== FrameType.REJECT) || this.#idsWrap) return;
-    // What is written again is not settled again.
+    // A frame that is written again does not settle its message again.
     if (this.#hasRenewed) return;
     if ((flags & REPLY) === 0) throw new Error('It wrote a settlement without REPLY.');
     const key = `${session} ${id}`;
@@ -81,7 +81,7 @@ export class OutputCheck {
   }
 }
 
-/** @throws Error where two readings of the same octets differ. */
+/** @throws Error if two readings of the same octets differ */
 export function expectSame(what: string, real: unknown, naive: unknown): void {
   if (isDeepStrictEqual(real, naive)) return;
   const show = (value: unknown): string => inspect(value, { depth: 5 }).slice(0, 300);

@@ -1,6 +1,6 @@
 /**
- * The scene of a machine's life, from the first octets of an input: what both sides allow, what the
- * application is like, and what it has done before the first octet of the input comes.
+ * The scene of a machine's life, decoded from the first octets of an input: the limits of both sides, the kind of
+ * application, and its actions before the first octet arrives.
  */
 import type { Limits } from '../../src/protocol/index.js';
 import { MAX_ID } from '../../src/wire/index.js';
@@ -10,22 +10,22 @@ export const SCENE_LENGTH = 8;
 export interface Scene {
   readonly own: Partial<Limits>;
   readonly peer: Limits;
-  /** The id before the first message's. */
+  /** The id before the id of the first message. */
   readonly lastId: number;
   readonly queue: { readonly messages: number; readonly bytes: number };
-  /** Sessions that the machine under test opens at once, and what it sends in each. */
+  /** `sessions`: sessions that the machine opens at once. `sends`: the messages that it sends in each of them. */
   readonly sessions: number;
   readonly sends: readonly { readonly size: number; readonly oneWay: boolean }[];
-  /** Milliseconds that the sends may take. */
+  /** Milliseconds until the messages time out. */
   readonly timeout: number;
-  /** Whether the connection outlives its sockets. */
+  /** Whether the connection can outlive its sockets. */
   readonly canResume: boolean;
   readonly ending: 'lose' | 'close' | 'time' | 'close with data';
-  /** Whether a peer that floods reads nothing of what it causes. */
+  /** Whether a flooding peer reads none of the output. */
   readonly isDeaf: boolean;
-  /** Which side is under test, where that is not settled. */
+  /** The side under test, if the target leaves it open. */
   readonly role: 'dialer' | 'listener';
-  /** What the application does with HELLO, where the input has one. */
+  /** The application's decision about HELLO, if the input contains HELLO. */
   readonly judgement: 'accept' | 'refuse' | 'wait' | 'close';
 }
 
@@ -48,7 +48,7 @@ export function sceneOf(bytes: Buffer): Scene {
   };
 }
 
-/** Now and then, ids come round. */
+/** In some scenes, message ids wrap around. */
 export function lastIdOf(bytes: Buffer): number {
   const octet = bytes[4] ?? 0;
   return octet < 224 ? 0 : MAX_ID - (octet & 3);

@@ -5,11 +5,11 @@ import type { MutatorOptions } from './mutator.js';
 export interface Target {
   readonly name: string;
   readonly mutator: MutatorOptions;
-  /** Inputs to begin with. */
+  /** The first inputs. */
   seeds(random: Random): Input[];
   /**
-   * Runs an input. Whether more of it would still have been of use: false where it broke a rule, say.
-   * @throws Error, of any kind, where the code under test is at fault.
+   * Runs an input. Returns whether the machine can go on after it. A broken rule, for example, ends the machine.
+   * @throws Error of any kind if the code under test is at fault
    */
   run(input: Input): boolean;
 }

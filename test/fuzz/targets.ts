@@ -1,4 +1,4 @@
-/** What is fuzzed. A new target is one more entry. */
+/** The targets of the fuzzer. For a new target, add an entry. */
 import { invalidFrames, invalidHeaders, validFrames } from '../vectors/vectors.js';
 import { runDecoder } from './decoder-target.js';
 import { octets } from './input.js';
