@@ -15,6 +15,15 @@ export { whenOpen } from './api/connect.js';
 export { cutText } from '../protocol/index.js';
 /** @internal For what it logs. */
 export { messageOf, stackOf, tame } from './common/words.js';
+/** @internal For the classes of codes. */
+export {
+  concernsConnectionOrSession,
+  executedBy,
+  FIRST_APPLICATION_CODE,
+  isApplicationCode,
+} from '../wire/index.js';
+/** @internal For values that have no bytes. */
+export { EMPTY } from '../wire/index.js';
 /** @internal For the other side's words, wherever it shows them. */
 export { printable, quote } from '../wire/index.js';
 /** @internal For its own options. */

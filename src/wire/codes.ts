@@ -1,5 +1,5 @@
-// Why something was refused, closed or rejected: u16, the high octet says what the other side can
-// do about it.
+// Codes: the reasons why a connection, a session or a message was refused or ended. A code is a u16, and its high octet is
+// its class. The class says what the other side can do. All arithmetic with classes is in this file.
 
 /**
  * Codes of CLOSE, GOAWAY, WELCOME, END and REJECT.
@@ -7,10 +7,12 @@
  * - 01xx: a fault that ends the connection for good
  * - 02xx: the life of sockets and connections
  * - 03xx: the session
- * - 040x, 048x: the message was not processed and may be tried again, or is hopeless
+ * - 0400 to 047f: the message was not processed, and another try can help
+ * - 0480 to 04ff: the message was not processed, and another try is hopeless
  * - 05xx: the message was processed, perhaps in part
  * - 06xx: never on the wire
- * - 8000–bfff, c000–ffff: the application's own; the message was processed, was not processed
+ * - 8000 to bfff: the application's own; the message was processed
+ * - c000 to ffff: the application's own; the message was not processed
  */
 // [IC-13.3]
 export const Code = {
@@ -31,33 +33,33 @@ export const Code = {
   VERSION: 0x0106,
   /** A type, flag or tag that must be understood is unknown. */
   UNSUPPORTED: 0x0107,
-  /** Too many frames without use. */
+  /** Too many useless frames. */
   CALM: 0x0109,
 
-  /** Who the peer is was not shown, or not believed. */
+  /** The peer did not show who it is, or was not believed. */
   UNAUTHENTICATED: 0x0201,
   /** The peer is known and not allowed to connect. */
   FORBIDDEN: 0x0202,
-  /** No room for another connection now. */
+  /** There is no room for another connection now. */
   OVERLOADED: 0x0203,
   /** The process is shutting down. */
   DRAINING: 0x0204,
-  /** The connection to resume is not known (any more). */
+  /** The connection to resume is not known, or not any more. */
   RESUME_UNKNOWN: 0x0205,
-  /** The connection to resume is known, but frames between the two counts are lost. */
+  /** The connection to resume is known, but frames that have to be repeated are lost. */
   RESUME_GAP: 0x0206,
   /** Another socket has resumed this connection. */
   SUPERSEDED: 0x0207,
-  /** Nothing was heard for the idle time. */
+  /** No octets came for the idle time. */
   IDLE: 0x0209,
-  /** The peer does not take what is written to it. */
+  /** The peer does not read. */
   STALLED: 0x020a,
   /** The handshake was not finished in time. */
   HANDSHAKE_TIMEOUT: 0x020b,
   /** A fault of this side's library. */
   INTERNAL: 0x020d,
 
-  /** Nobody serves a session of this name. */
+  /** No application serves sessions of this name. */
   NO_SUCH_SESSION: 0x0301,
   /** The session exists; the peer may not open it. */
   SESSION_FORBIDDEN: 0x0302,
@@ -67,12 +69,12 @@ export const Code = {
   SESSION_REFUSED: 0x0304,
   /** The application failed while it judged or served the session. */
   SESSION_FAILED: 0x0305,
-  /** Unused for too long. */
+  /** The session was unused for too long. */
   SESSION_IDLE: 0x0306,
   /** The session was neither accepted nor rejected in time. */
   SESSION_TIMEOUT: 0x0307,
 
-  /** No capacity for the message now. */
+  /** There is no capacity for the message now. */
   BUSY: 0x0401,
   /** The deadline passed before the handler ran. */
   EXPIRED: 0x0402,
@@ -88,7 +90,7 @@ export const Code = {
   MESSAGE_FORBIDDEN: 0x0482,
   /** The message is larger than the receiver takes. */
   TOO_LARGE: 0x0483,
-  /** The message's content is not what the receiver expects. */
+  /** The receiver cannot read the content of the message. */
   INVALID: 0x0484,
   /** The application rejected the message. */
   REFUSED: 0x0486,
@@ -104,6 +106,43 @@ export const Code = {
   /** The response is larger than the sender takes. */
   REPLY_TOO_LARGE: 0x0505,
 } as const;
+
+/** From this code on, codes are the application's own. */
+export const FIRST_APPLICATION_CODE = 0x8000;
+
+/** Whether the number is a code of the application's own. */
+export function isApplicationCode(code: number): boolean {
+  return Number.isInteger(code) && code >= FIRST_APPLICATION_CODE && code <= 0xffff;
+}
+
+/** Whether a message was processed, as far as the class of its REJECT's code says. */
+export function executedBy(code: number): 'no' | 'yes' | 'maybe' {
+  const group = code >>> 8;
+  if (group === 0x04 || group >= 0xc0) return 'no';
+  return group === 0x05 || group >= 0x80 ? 'yes' : 'maybe';
+}
+
+/** Whether a CLOSE of this code ends the connection, and not only the socket. [IC-12.13] [IC-13.1] */
+export function endsConnection(code: number): boolean {
+  return (
+    code >>> 8 <= 0x01 ||
+    code === Code.UNAUTHENTICATED ||
+    code === Code.FORBIDDEN ||
+    isApplicationCode(code)
+  );
+}
+
+/** Whether the class of the code concerns the connection or the session, and not a message. */
+export function concernsConnectionOrSession(code: number): boolean {
+  const group = code >>> 8;
+  return group >= 0x01 && group <= 0x03;
+}
+
+/** Whether REJECT may bear this code. OK, the classes of the connection, and class 06 are not allowed. */
+export function canReject(code: number): boolean {
+  const group = code >>> 8;
+  return group > 0x02 && group !== 0x06;
+}
 
 const NAMES = new Map<number, string>(Object.entries(Code).map(([name, code]) => [code, name]));
 

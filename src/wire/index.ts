@@ -1,6 +1,14 @@
-// The wire floor's door: what the floors above may use.
+// What the other floors may use of the wire floor.
 
-export { Code, codeName } from './codes.js';
+export {
+  Code,
+  FIRST_APPLICATION_CODE,
+  codeName,
+  concernsConnectionOrSession,
+  endsConnection,
+  executedBy,
+  isApplicationCode,
+} from './codes.js';
 export {
   Capability,
   DEFAULT_META_SIZE,

@@ -1,5 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import { Code, codeName } from '../../src/wire/index.js';
+import {
+  Code,
+  codeName,
+  concernsConnectionOrSession,
+  endsConnection,
+  executedBy,
+  isApplicationCode,
+} from '../../src/wire/index.js';
 
 describe('Code', () => {
   it('gives no two things the same number', () => {
@@ -26,5 +33,61 @@ describe('codeName', () => {
     [1, '0x0001'],
   ])('calls code %d %s', (code, name) => {
     expect(codeName(code)).toBe(name);
+  });
+});
+
+describe('the class of a code', () => {
+  it.each([
+    [0x7fff, false],
+    [0x8000, true],
+    [0xffff, true],
+    [0x10000, false],
+    [0x8000 + 0.5, false],
+    [Number.NaN, false],
+  ])("tells the application's own: %p, %p", (code, isOwn) => {
+    expect(isApplicationCode(code)).toBe(isOwn);
+  });
+
+  it.each([
+    [Code.OK, 'maybe'],
+    [Code.PROTOCOL, 'maybe'],
+    [Code.DRAINING, 'maybe'],
+    [Code.SESSION_REFUSED, 'maybe'],
+    [Code.BUSY, 'no'],
+    [Code.REFUSED, 'no'],
+    [Code.FAILED, 'yes'],
+    [0x0601, 'maybe'],
+    [0x7fff, 'maybe'],
+    [0x8000, 'yes'],
+    [0xbfff, 'yes'],
+    [0xc000, 'no'],
+    [0xffff, 'no'],
+  ] as const)('tells whether the message was processed: %p, %p', (code, executed) => {
+    expect(executedBy(code)).toBe(executed);
+  });
+
+  it.each([
+    [Code.OK, true],
+    [0x01ff, true],
+    [Code.UNAUTHENTICATED, true],
+    [Code.FORBIDDEN, true],
+    [Code.OVERLOADED, false],
+    [Code.SUPERSEDED, false],
+    [Code.NO_SUCH_SESSION, false],
+    [0x7fff, false],
+    [0x8000, true],
+    [0xffff, true],
+  ])('tells whether a CLOSE ends the connection: %p, %p', (code, isEnd) => {
+    expect(endsConnection(code)).toBe(isEnd);
+  });
+
+  it.each([
+    [Code.OK, false],
+    [Code.PROTOCOL, true],
+    [Code.SESSION_TIMEOUT, true],
+    [Code.BUSY, false],
+    [0x8000, false],
+  ])('tells what lies below a message: %p, %p', (code, isBelow) => {
+    expect(concernsConnectionOrSession(code)).toBe(isBelow);
   });
 });

@@ -1,8 +1,8 @@
 /** What became of a message: the other side's decision, or why there is none. */
 import { saidAs } from '../../protocol/index.js';
-import { Code, FrameType, type Meta, quote } from '../../wire/index.js';
+import { Code, executedBy, FrameType, type Meta, quote } from '../../wire/index.js';
 import { type Metadata, toMetadata } from '../common/bytes.js';
-import { type Executed, InterconnectError } from '../common/errors.js';
+import { InterconnectError } from '../common/errors.js';
 
 /** What the other side's handler decided. */
 export type Outcome =
@@ -66,13 +66,6 @@ export function rejectedError(outcome: Outcome & { accepted: false }): Interconn
     reason,
     data,
   });
-}
-
-/** The class of a code says whether the handler ran. */
-function executedBy(code: number): Executed {
-  const kind = code >> 8;
-  if (kind === 0x04 || kind >= 0xc0) return 'no';
-  return kind === 0x05 || kind >= 0x80 ? 'yes' : 'maybe';
 }
 
 const NO_OUTCOME: Readonly<

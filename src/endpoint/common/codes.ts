@@ -1,17 +1,13 @@
 /** Checks of the wire codes that an application gives, and of the reasons beside them. */
-import { codeName } from '../../wire/index.js';
+import { codeName, isApplicationCode } from '../../wire/index.js';
 import { unsendableIn } from './bytes.js';
 import { optionError } from './errors.js';
 import { inspectShort } from './words.js';
 
-/** From here on, codes are the application's own. */
-const FIRST_APPLICATION_CODE = 0x8000;
-
 /** @throws IC_ERR_OPTION if the code is neither one of `allowed` nor an application's own. */
 export function checkCode(code: number, allowed: readonly number[], where: string): void {
   // [IC-13.2]
-  const own = Number.isInteger(code) && code >= FIRST_APPLICATION_CODE && code <= 0xffff;
-  if (own || allowed.includes(code)) return;
+  if (isApplicationCode(code) || allowed.includes(code)) return;
   const names = allowed.map((each) => `Code.${codeName(each)}`).join(', ');
   throw optionError(
     `${where} takes ${names} or a code of your own from 0x8000 to 0xffff, and got ${inspectShort(code)}.`,

@@ -1,6 +1,6 @@
 /** Why there is no connection: what one attempt failed with, and what all addresses of a round failed with together. */
 import type { Failure } from '../../protocol/index.js';
-import { Code } from '../../wire/index.js';
+import { Code, isApplicationCode } from '../../wire/index.js';
 import { errorOf, InterconnectError, isInterconnectError } from '../common/errors.js';
 import { messageOf, systemCodeOf, tame } from '../common/words.js';
 
@@ -140,7 +140,7 @@ function isRefusal({ code, status }: InterconnectError): boolean {
 
 /** Whether the other side's answer was a decision, and not the state that it was in. */
 function isDecision(error: InterconnectError): boolean {
-  return isRefusal(error) || (error.status ?? 0) >= FIRST_APPLICATION_CODE;
+  return isRefusal(error) || isApplicationCode(error.status ?? Code.OK);
 }
 
 /** Whether TLS did not come about because one side does not accept the other. Node has no common mark for these codes. */
@@ -188,4 +188,3 @@ const TELLING: readonly string[] = [
 const BROKEN: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE']);
 /** Addresses that a sentence names. */
 const MOST_NAMES = 3;
-const FIRST_APPLICATION_CODE = 0x8000;

@@ -14,7 +14,7 @@ import { INTERNAL_ERROR_MESSAGE, NO_HANDLER_MESSAGE } from './interconnect.const
 import {
   detailsOf,
   InterconnectException,
-  isApplicationCode,
+  isHandlerCode,
   isRejection,
 } from './interconnect.exception.js';
 
@@ -48,7 +48,7 @@ const METHODS: ReadonlySet<string> = new Set([
 export function toRejection(error: unknown): Rejection {
   const carried = hasGetError(error) ? error.getError() : error;
 
-  if (isRejection(carried) && isApplicationCode(carried.code)) {
+  if (isRejection(carried) && isHandlerCode(carried.code)) {
     const { code, message, data } = carried;
     const details = detailsOf(carried);
     if (details !== undefined) return { ...carryObject(details), code, reason: cutText(message) };

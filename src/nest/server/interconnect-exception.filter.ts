@@ -3,20 +3,18 @@ import type { ArgumentsHost, ExceptionFilter } from '@nestjs/common';
 import { BaseExceptionFilter } from '@nestjs/core';
 import { BaseRpcExceptionFilter } from '@nestjs/microservices';
 import { throwError } from 'rxjs';
+import { FIRST_APPLICATION_CODE } from '../../endpoint/index.js';
 import { rejectionWithDetails } from '../common/interconnect.exception.js';
 
-/** The first code of an application's own. */
-const FIRST_CODE = 0x8000;
-
 /**
- * Tells the caller what an `HttpException` says, a validation pipe's included, instead of Nest's "Internal server
- * error": its code is 0x8000 plus the HTTP status (`0x8190` for 400), its reason the message, and `getError()`
- * what `getResponse()` gave: `{ statusCode, message: ['name must be a string'], error: 'Bad Request' }`. All
- * other errors are treated as Nest treats them.
+ * Tells the caller the content of an `HttpException`, also of a validation pipe's, instead of Nest's "Internal server
+ * error". The rejection's code is 0x8000 plus the HTTP status (`0x8190` for 400), and its reason is the message.
+ * `getError()` gives the value of `getResponse()`: `{ statusCode, message: ['name must be a string'], error: 'Bad Request' }`.
+ * The filter leaves all other errors to Nest.
  *
  * `app.useGlobalFilters(new InterconnectExceptionFilter())`, `@UseFilters(InterconnectExceptionFilter)`, or
- * `InterconnectModule.forRoot({ …, mapHttpExceptions: true })`. In a hybrid application HTTP requests get the
- * answer that they would get without it.
+ * `InterconnectModule.forRoot({ …, mapHttpExceptions: true })`. In a hybrid application the filter
+ * does not change the answers to HTTP requests.
  */
 @Catch()
 export class InterconnectExceptionFilter extends BaseExceptionFilter implements ExceptionFilter {
@@ -33,7 +31,7 @@ export class InterconnectExceptionFilter extends BaseExceptionFilter implements 
   }
 }
 
-/** By its methods as well: of another copy of Nest it is no `instanceof`. */
+/** Looks at the methods too: an exception of another copy of Nest is not `instanceof` this copy's class. */
 function isHttpException(exception: unknown): exception is HttpException {
   if (exception instanceof HttpException) return true;
   return (
@@ -50,5 +48,5 @@ function toRejection(exception: HttpException): object {
   const response = exception.getResponse();
   const details =
     typeof response === 'string' ? { statusCode: status, message: response } : response;
-  return rejectionWithDetails(FIRST_CODE + status, exception.message, details);
+  return rejectionWithDetails(FIRST_APPLICATION_CODE + status, exception.message, details);
 }

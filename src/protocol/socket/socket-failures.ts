@@ -133,16 +133,3 @@ export function stalled(what: 'output' | 'input'): Failure {
     code: Code.STALLED,
   };
 }
-
-/** Whether a CLOSE of this code ends the connection, and not only the socket. [IC-12.13] [IC-13.1] */
-export function endsConnection(code: number): boolean {
-  return (
-    code < FIRST_LIFECYCLE_CODE ||
-    code === Code.UNAUTHENTICATED ||
-    code === Code.FORBIDDEN ||
-    code >= FIRST_APPLICATION_CODE
-  );
-}
-
-const FIRST_LIFECYCLE_CODE = 0x0200;
-const FIRST_APPLICATION_CODE = 0x8000;

@@ -11,6 +11,7 @@ import {
   DEFAULT_META_SIZE,
   EMPTY,
   encodeFrame,
+  endsConnection,
   FIRST_IGNORABLE_TYPE,
   FrameDecoder,
   type FrameSink,
@@ -35,7 +36,6 @@ import type { SocketEffects, SocketSettings } from './socket-effects.js';
 import {
   CLOSED_HERE,
   closedByPeer,
-  endsConnection,
   estranged,
   handshakeTooLong,
   lostBy,
