@@ -1,10 +1,10 @@
-// What a frame of each type may look like, as one table. The header check, the meta decoder, the
-// trace and the tests all read it, so a rule is written down once.
+// The legal forms of each frame type, as one table. The header check, the meta decoder, the trace and the tests all read
+// it, so a rule is written down once.
 
 import { Flag, FrameType, Tag } from './constants.js';
 
-/** Which values of a session or id field are legal. */
-export type FieldRule = 'zero' | 'nonzero' | 'any';
+/** Which numbers are legal in the session or id of a header. */
+export type NumberRule = 'zero' | 'nonzero' | 'any';
 
 /** The shape of one frame type. Rules that tie several fields together are in `checkHeader`. */
 export interface FrameRule {
@@ -13,16 +13,13 @@ export interface FrameRule {
   readonly flags: number;
   /** Flags that must be set. */
   readonly requiredFlags: number;
-  readonly session: FieldRule;
-  readonly id: FieldRule;
-  /**
-   * Fields that may stand in the meta. Where this is empty, there is no meta at all: not even
-   * ignorable fields.
-   */
+  readonly session: NumberRule;
+  readonly id: NumberRule;
+  /** Fields that may stand in the meta. If the list is empty, the frame has no meta, and no ignorable fields either. */
   readonly tags: readonly number[];
   /** Fields that must stand in the meta. */
   readonly requiredTags: readonly number[];
-  /** `credit`: four octets for items, else eight. */
+  /** `credit`: four octets in the form for items, and eight in the other forms. */
   readonly payload: 'none' | 'any' | 'credit';
 }
 

@@ -14,7 +14,7 @@ import { writeU16, writeU32 } from './bytes.js';
 import { Code } from './codes.js';
 import { DEFINED_FLAGS, FrameType, Flag, MIN_FRAGMENT } from './constants.js';
 import { FRAME_RULES, frameName } from './frame-rules.js';
-import type { FieldRule, FrameRule } from './frame-rules.js';
+import type { NumberRule, FrameRule } from './frame-rules.js';
 import type { FrameView } from './frame-view.js';
 import { ProtocolError } from './protocol-error.js';
 
@@ -194,7 +194,7 @@ function shapeOf(type: number, rule: FrameRule): number {
   );
 }
 
-function fieldBits(rule: FieldRule, zero: number, nonzero: number): number {
+function fieldBits(rule: NumberRule, zero: number, nonzero: number): number {
   if (rule === 'any') return 0;
   return rule === 'zero' ? zero : nonzero;
 }

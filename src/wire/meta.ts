@@ -1,10 +1,9 @@
-// The meta: the fields at the start of a frame's body, each as u8 tag, u16 length, value.
+// The meta: the fields at the start of a frame's body. Each field is a u8 tag, a u16 length and a value.
 //
-// Encoding writes the fields in the order of their tags. Decoding takes any order, but DEADLINE
-// must come first.
+// The encoder writes the fields in the order of their tags. The decoder takes any order, but DEADLINE must come first.
 
 import { readI32, readU16, writeU16, writeU32 } from './bytes.js';
-import { Code, codeName } from './codes.js';
+import { Code, canReject, codeName } from './codes.js';
 import {
   DEFAULT_META_SIZE,
   FIRST_IGNORABLE_TAG,
@@ -13,20 +12,21 @@ import {
   MIN_FRAGMENT,
   Tag,
 } from './constants.js';
+import { readField, writeFields } from './field-rules.js';
 import { FRAME_RULES, frameName } from './frame-rules.js';
-import { EMPTY_META, readField, writeFields } from './meta-fields.js';
+import { EMPTY_META } from './meta-fields.js';
 import type { Meta, MetaDraft } from './meta-fields.js';
 import { ProtocolError } from './protocol-error.js';
 import { tagName } from './tag-name.js';
 import { TlvReader } from './tlv-reader.js';
 import { TlvWriter } from './tlv-writer.js';
 
-/** Octets of a DEADLINE field: the whole meta of most messages. */
+/** Octets of a DEADLINE field. Most messages have this field alone. */
 export const DEADLINE_LENGTH = 7;
 
 /**
- * Writes a DEADLINE field, {@link DEADLINE_LENGTH} octets, at `offset`; also over an earlier one,
- * when a frame is sent again. `milliseconds` must be 1 … 2³² − 1: this does not check.
+ * Writes a DEADLINE field, {@link DEADLINE_LENGTH} octets, at `offset`. When a frame is sent again, it overwrites the
+ * earlier one. Does not check that `milliseconds` is 1 … 2³² − 1.
  */
 export function writeDeadline(target: Buffer, offset: number, milliseconds: number): void {
   target[offset] = Tag.DEADLINE;
@@ -37,7 +37,7 @@ export function writeDeadline(target: Buffer, offset: number, milliseconds: numb
 /** Octets of a TOTAL field. */
 export const TOTAL_LENGTH = 11;
 
-/** Writes a TOTAL field, {@link TOTAL_LENGTH} octets, at `offset`. `octets` must be 0 … 2⁵³ − 1: this does not check. */
+/** Writes a TOTAL field, {@link TOTAL_LENGTH} octets, at `offset`. Does not check that `octets` is 0 … 2⁵³ − 1. */
 export function writeTotal(target: Buffer, offset: number, octets: number): void {
   target[offset] = Tag.TOTAL;
   writeU16(target, offset + 1, 8);
@@ -46,8 +46,10 @@ export function writeTotal(target: Buffer, offset: number, octets: number): void
 }
 
 /**
- * The meta's octets, of length 0 if there are no fields. Throws a {@link ProtocolError} for values
- * that cannot be sent. Does not know the frame, and so not which fields may stand on it.
+ * The meta's octets; none if there are no fields. Does not know the frame, so it does not check whether the fields may
+ * stand on it.
+ *
+ * @throws ProtocolError for a value that cannot be sent.
  */
 export function encodeMeta(meta: Meta): Buffer {
   checkValues(meta);
@@ -57,15 +59,16 @@ export function encodeMeta(meta: Meta): Buffer {
 }
 
 /**
- * Reads the meta of a frame of this type from `bytes[start … end)`. Throws a {@link ProtocolError}
- * if a field is malformed, repeated, missing, or has no place on this frame; ignorable fields are
- * skipped. Keeps nothing of `bytes`.
+ * Reads the meta of a frame of this type from `bytes[start … end)`. Skips ignorable fields. The result shares no memory
+ * with `bytes`.
+ *
+ * @throws ProtocolError if a field is malformed, repeated, missing, or has no place on this frame.
  */
 export function decodeMeta(type: number, bytes: Buffer, start: number, end: number): Meta {
   const required = REQUIRED_TAGS[type]!;
   if (start === end && required === 0) return EMPTY_META;
   if (type === FrameType.SEND && end - start === DEADLINE_LENGTH) {
-    // Nearly every message has this meta and no other.
+    // Nearly every message has a DEADLINE and no other field.
     const deadline = readDeadline(bytes, start);
     if (deadline > 0) return { deadline };
   }
@@ -94,7 +97,7 @@ function readDeadline(bytes: Buffer, at: number): number {
     : 0;
 }
 
-/** May a field of this tag stand here, after the `seen` ones? */
+/** Throws unless a field of this tag may stand on the frame, after the fields that `seen` names. */
 function checkPlace(type: number, tag: number, seen: number, isFirst: boolean): void {
   const bit = tag > 31 ? 0 : 1 << tag;
   // [IC-5.3]
@@ -120,20 +123,14 @@ function checkRequired(type: number, missing: number): void {
   throw new ProtocolError(Code.META, `${frameName(type)} lacks the field ${tagName(tag)}.`);
 }
 
-/**
- * A rejection has a reason that concerns the message: neither OK, nor what concerns the connection,
- * nor what is never said on the wire.
- */
 function checkRejectCode(code: number | undefined): void {
-  const group = (code ?? Code.OK) >>> 8;
   // [IC-6.33]
-  if (group <= 0x02 || group === 0x06) {
-    const reason = code === undefined ? 'no code' : `the code ${codeName(code)}`;
-    throw new ProtocolError(Code.PROTOCOL, `REJECT has ${reason}.`);
-  }
+  if (code !== undefined && canReject(code)) return;
+  const reason = code === undefined ? 'no code' : `the code ${codeName(code)}`;
+  throw new ProtocolError(Code.PROTOCOL, `REJECT has ${reason}.`);
 }
 
-/** What one field cannot know alone. */
+/** The rules that concern several fields together. */
 function checkValues(meta: Meta): void {
   const entries = meta.metadata?.length ?? 0;
   // [IC-5.8]
@@ -143,7 +140,7 @@ function checkValues(meta: Meta): void {
       `A meta has ${entries} METADATA entries; at most ${MAX_METADATA_ENTRIES} are allowed.`,
     );
   }
-  // Else a frame with a full meta had no room for the smallest fragment. [IC-5.10]
+  // A frame with a full meta must have room for the smallest fragment. [IC-5.10]
   const needed = (meta.maxMeta ?? DEFAULT_META_SIZE) + MIN_FRAGMENT;
   if (meta.maxFrame !== undefined && meta.maxFrame < needed) {
     throw new ProtocolError(

@@ -1,5 +1,4 @@
-// The meta taken apart: tag, u16 length, value, one after the other. Knows how values look and not
-// what they mean.
+// Reads the octets of a meta: tag, u16 length and value of each field. It knows the form of values, and not their meaning.
 
 import { readI32, readU16 } from './bytes.js';
 import { Code } from './codes.js';
@@ -10,10 +9,17 @@ import { tagName } from './tag-name.js';
 /** A field's tag and length. */
 const FIELD_HEADER = 3;
 
+/** What values of a field are legal. The range is that of a number, or of a length in octets. */
+export interface FieldRange {
+  readonly tag: number;
+  readonly min: number;
+  readonly max: number;
+}
+
 /**
  * Walks over the fields in `bytes[start … end)`: {@link next} steps to a field, the other methods
- * read its value. Every method throws a {@link ProtocolError} for what is malformed. What they
- * return keeps nothing of `bytes`.
+ * read its value. Every method throws a {@link ProtocolError} if the field is malformed. The
+ * values that the methods return share no memory with `bytes`.
  */
 export class TlvReader {
   readonly #bytes: Buffer;
@@ -51,42 +57,40 @@ export class TlvReader {
     return true;
   }
 
-  /** A u16 of at least `min`. */
-  short(min: number): number {
+  u16({ min, max }: FieldRange): number {
     this.expectLength(2);
-    return this.#expectRange(readU16(this.#bytes, this.#from), min, 0xffff);
+    return this.#expectRange(readU16(this.#bytes, this.#from), min, max);
   }
 
-  /** A u32 from `min` to `max`. */
-  integer(min: number, max: number): number {
+  u32({ min, max }: FieldRange): number {
     this.expectLength(4);
-    return this.#expectRange(this.u32(0), min, max);
+    return this.#expectRange(this.u32At(0), min, max);
   }
 
   /** A u64 that fits a JavaScript number. */
-  long(): number {
+  u64(): number {
     this.expectLength(8);
-    const high = this.u32(0);
+    const high = this.u32At(0);
     if (high > 0x1fffff) throw this.#malformed('exceeds 2^53 - 1');
-    return high * 0x1_0000_0000 + this.u32(4);
+    return high * 0x1_0000_0000 + this.u32At(4);
   }
 
-  /** UTF-8 of `min` to `max` octets, without U+0000. */
-  text(min: number, max: number): string {
+  /** UTF-8 without U+0000. */
+  text({ min, max }: FieldRange): string {
     return this.#text(this.#from, this.#to, min, max);
   }
 
-  /** `min` to `max` opaque octets, in a buffer of their own. */
-  octets(min: number, max: number): Buffer {
+  /** Opaque octets, in a buffer of their own. */
+  octets({ min, max }: FieldRange): Buffer {
     this.#expectRange(this.#to - this.#from, min, max, ' octets long');
     return Buffer.from(this.#bytes.subarray(this.#from, this.#to));
   }
 
   /** A connection token and a u32. */
-  tokenAndInteger(): [token: Buffer, value: number] {
+  tokenAndU32(): [token: Buffer, value: number] {
     this.expectLength(TOKEN_LENGTH + 4);
     const token = Buffer.from(this.#bytes.subarray(this.#from, this.#from + TOKEN_LENGTH));
-    return [token, this.u32(TOKEN_LENGTH)];
+    return [token, this.u32At(TOKEN_LENGTH)];
   }
 
   /** A METADATA entry: u8 length of the name, name, value. */
@@ -101,15 +105,15 @@ export class TlvReader {
     ];
   }
 
-  /** Insists on a value of `length` octets. */
+  /** Throws unless the value has `length` octets. */
   expectLength(length: number): void {
     if (this.#to - this.#from !== length) {
       throw this.#malformed(`is ${this.#to - this.#from} octets long instead of ${length}`);
     }
   }
 
-  /** The u32 at `offset` of the value, whose length was checked. */
-  u32(offset: number): number {
+  /** The u32 at `offset` of the value. The caller has checked the length with {@link expectLength}. */
+  u32At(offset: number): number {
     return readI32(this.#bytes, this.#from + offset) >>> 0;
   }
 
@@ -117,8 +121,8 @@ export class TlvReader {
     this.#expectRange(end - start, min, max, ' octets long');
     // [IC-5.9]
     const text = this.#bytes.toString('utf8', start, end);
-    // toString() puts U+FFFD where octets are not UTF-8. Whether it was really sent shows in the
-    // way back.
+    // toString() puts U+FFFD in place of octets that are not UTF-8. If encoding the text gives other octets, the peer did
+    // not send that character.
     if (text.includes('\ufffd') && !Buffer.from(text).equals(this.#bytes.subarray(start, end))) {
       throw this.#malformed('is not valid UTF-8');
     }

@@ -1,81 +1,79 @@
-// The meta in the making: tag, u16 length, value, one after the other. Refuses the values the
-// reader would refuse, so that a fault shows where it was made and not at the peer.
+// Writes the octets of a meta: tag, u16 length and value of each field. The writer refuses each value that the reader would
+// refuse, so that the side that makes a mistake sees it, and not the peer.
 
 import { writeU16, writeU32 } from './bytes.js';
 import { Code } from './codes.js';
 import { MAX_META_LENGTH, MAX_METADATA_NAME, TOKEN_LENGTH } from './constants.js';
 import { ProtocolError } from './protocol-error.js';
 import { tagName } from './tag-name.js';
+import type { FieldRange } from './tlv-reader.js';
 
 /** A field's tag and length. */
 const FIELD_HEADER = 3;
-/** Enough for all metas but those with long texts or many entries. */
+/** Larger than most metas. Those with long texts or many entries make the writer grow. */
 const FIRST_CAPACITY = 128;
 
 /**
  * Collects fields in the order they are written. Every method throws a {@link ProtocolError} for
- * what cannot be sent.
+ * a value that cannot be sent.
  */
 export class TlvWriter {
   #bytes = Buffer.allocUnsafe(FIRST_CAPACITY);
   #length = 0;
 
-  /** What was written. The writer must not be used any more. */
+  /** The octets written so far. The caller must not use the writer afterwards. */
   take(): Buffer {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** A u16 of at least `min`. */
-  short(tag: number, value: number, min: number): void {
-    checkInteger(tag, value, min, 0xffff);
-    const at = this.#field(tag, 2);
+  u16(range: FieldRange, value: number): void {
+    checkInteger(range, value);
+    const at = this.#field(range.tag, 2);
     writeU16(this.#bytes, at, value);
   }
 
-  /** A u32 from `min` to `max`. */
-  integer(tag: number, value: number, min: number, max: number): void {
-    checkInteger(tag, value, min, max);
-    const at = this.#field(tag, 4);
+  u32(range: FieldRange, value: number): void {
+    checkInteger(range, value);
+    const at = this.#field(range.tag, 4);
     writeU32(this.#bytes, at, value);
   }
 
-  /** Several u32, without limits of their own. */
-  integers(tag: number, ...values: number[]): void {
-    let at = this.#field(tag, values.length * 4);
+  /** Several u32, each within the range. */
+  u32s(range: FieldRange, ...values: number[]): void {
+    let at = this.#field(range.tag, values.length * 4);
     for (const value of values) {
-      checkInteger(tag, value, 0, 0xffffffff);
+      checkInteger(range, value);
       writeU32(this.#bytes, at, value);
       at += 4;
     }
   }
 
-  /** A u64. */
-  long(tag: number, value: number): void {
-    checkInteger(tag, value, 0, Number.MAX_SAFE_INTEGER);
-    const at = this.#field(tag, 8);
+  u64(range: FieldRange, value: number): void {
+    checkInteger(range, value);
+    const at = this.#field(range.tag, 8);
     writeU32(this.#bytes, at, Math.floor(value / 0x1_0000_0000));
     writeU32(this.#bytes, at + 4, value);
   }
 
-  /** `min` to `max` octets of UTF-8, without U+0000. */
-  text(tag: number, text: string, min: number, max: number): void {
+  /** UTF-8 without U+0000. */
+  text({ tag, min, max }: FieldRange, text: string): void {
     const length = checkText(tag, text, min, max);
     const at = this.#field(tag, length);
     this.#bytes.write(text, at, length);
   }
 
-  /** `min` to `max` opaque octets. */
-  octets(tag: number, octets: Buffer, min: number, max: number): void {
+  /** Opaque octets. */
+  octets({ tag, min, max }: FieldRange, octets: Buffer): void {
     checkLength(tag, octets.length, min, max);
     const at = this.#field(tag, octets.length);
     this.#bytes.set(octets, at);
   }
 
   /** A connection token and a u32. */
-  tokenAndInteger(tag: number, token: Buffer, value: number): void {
-    checkLength(tag, token.length, TOKEN_LENGTH, TOKEN_LENGTH);
-    checkInteger(tag, value, 0, 0xffffffff);
-    const at = this.#field(tag, TOKEN_LENGTH + 4);
+  tokenAndU32(range: FieldRange, token: Buffer, value: number): void {
+    checkLength(range.tag, token.length, TOKEN_LENGTH, TOKEN_LENGTH);
+    checkInteger(range, value);
+    const at = this.#field(range.tag, TOKEN_LENGTH + 4);
     this.#bytes.set(token, at);
     writeU32(this.#bytes, at + TOKEN_LENGTH, value);
   }
@@ -91,7 +89,7 @@ export class TlvWriter {
   }
 
   /**
-   * Makes room for a field, writes its tag and length and returns where its value goes. May replace
+   * Makes room for a field, writes its tag and length, and returns the place of its value. May replace
    * `#bytes`.
    */
   #field(tag: number, length: number): number {
@@ -114,7 +112,7 @@ export class TlvWriter {
   }
 }
 
-function checkInteger(tag: number, value: number, min: number, max: number): void {
+function checkInteger({ tag, min, max }: FieldRange, value: number): void {
   if (!Number.isInteger(value) || value < min || value > max) {
     throw unwritable(tag, `is ${value}; it must be an integer from ${min} to ${max}`);
   }
