@@ -1,3 +1,4 @@
+import { EMPTY } from '../endpoint/index.js';
 import type { Connection, Message, Metadata } from '../endpoint/index.js';
 import { InterconnectContext, InterconnectPeer } from '../nest/index.js';
 import type { Bytes } from '../nest/index.js';
@@ -29,7 +30,7 @@ export function createInterconnectContext(
   const { pattern = 'test', isEvent = false, metadata = {}, signal, remaining } = options;
   const { identity = '' } = options;
   const connection = { id: 'test', principal: identity, peer: NOBODY } as unknown as Connection;
-  const data = toBuffer(options.data ?? Buffer.alloc(0));
+  const data = toBuffer(options.data ?? EMPTY);
   const message = {
     id: 1,
     data,

@@ -1,7 +1,7 @@
 /** One message of a `FakeInterconnectClient`, and its answer. */
 import { isObservable, lastValueFrom, Subject, takeUntil } from 'rxjs';
 import type { Observable } from 'rxjs';
-import { Code, InterconnectError, UnreadableSource } from '../endpoint/index.js';
+import { Code, EMPTY, InterconnectError, UnreadableSource } from '../endpoint/index.js';
 import type { Bytes, Items, Metadata, Outcome, SendOptions } from '../endpoint/index.js';
 import { toBuffer } from '../nest/common/bytes.js';
 import { encodeAnswer, UnfitValue } from '../nest/common/codec.js';
@@ -19,8 +19,6 @@ import {
 import type { EncodeItem } from '../nest/common/item-stream.js';
 import { DEFAULT_QUEUED_BYTES, ValueBudget } from '../nest/server/value-budget.js';
 import { ValueQueue } from '../nest/server/value-queue.js';
-
-const EMPTY: Buffer = Buffer.alloc(0);
 
 /** One message that the code under test sent. */
 export interface FakeCall {
@@ -242,7 +240,12 @@ function accepted(data: Buffer, metadata: Metadata = {}): Outcome & { accepted: 
   return { accepted: true, data, metadata };
 }
 
-function rejected(code: number, reason: string, data = EMPTY, metadata: Metadata = {}): Outcome {
+function rejected(
+  code: number,
+  reason: string,
+  data: Buffer = EMPTY,
+  metadata: Metadata = {},
+): Outcome {
   return { accepted: false, code, reason, data, metadata };
 }
 

@@ -8,13 +8,10 @@
  * concern of theirs: they travel beside the payload.
  */
 import type { Deserializer, Serializer } from '@nestjs/microservices';
-import { tame } from '../../endpoint/index.js';
+import { EMPTY, inspectShort, optionError, tame } from '../../endpoint/index.js';
 import type { Bytes } from '../../endpoint/index.js';
-import { inspectShort, optionError } from '../../endpoint/index.js';
 import { describeType, isBytes } from './bytes.js';
 import { isPromiseLike } from './promises.js';
-
-const EMPTY = Buffer.alloc(0);
 
 /** `'binary'`: bytes as they are; `'json'`: any value that JSON has a form for, as with Nest's TCP transport. */
 export type InterconnectEncoding = 'binary' | 'json';

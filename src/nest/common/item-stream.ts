@@ -1,10 +1,8 @@
 /** Streams of values, between what applications hold and the items that travel. */
-import { ItemSource } from '../../endpoint/index.js';
+import { EMPTY, ItemSource, messageOf } from '../../endpoint/index.js';
 import type { Bytes } from '../../endpoint/index.js';
 import { UnfitValue } from './codec.js';
 import { isInterconnectRecord } from './interconnect.record.js';
-
-const EMPTY = Buffer.alloc(0);
 
 /** What is read item by item: an async iterable or generator, a `Readable`. An array is a value, and not a stream. */
 export function isStream(value: unknown): value is AsyncIterable<unknown> {
@@ -14,7 +12,7 @@ export function isStream(value: unknown): value is AsyncIterable<unknown> {
 /** One value of a stream cannot travel: the application's mistake, and no failure of the source. */
 export class UnfitItem extends TypeError {
   constructor(cause: unknown) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    super(messageOf(cause), { cause });
   }
 }
 
