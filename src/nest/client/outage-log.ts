@@ -1,19 +1,18 @@
 /**
- * What a client's log says about a connection that is lost, and about the attempts to come back. Sparing: a network that
- * flaps, or a server that is away for a day, must not fill the log.
+ * A client's log about its outages: the lost connection, and the attempts to come back. A flapping network, or a server
+ * that is away for a day, must not fill the log.
  */
 import type { LoggerService } from '@nestjs/common';
 import { messageOf } from '../../endpoint/index.js';
 import type { Connection, InterconnectError } from '../../endpoint/index.js';
+import { LinePause } from '../common/line-pause.js';
 import { lineOf } from '../common/log-lines.js';
 import type { Timers } from '../common/timers.js';
 
-/** When something was logged, and when it may be logged again. */
+/** When a line was printed, and the pause until it may be printed again. */
 interface Told {
   readonly at: number;
-  readonly interval: number;
-  /** How often it has happened since. */
-  unsaid: number;
+  readonly pause: LinePause;
 }
 
 export class OutageLog {
@@ -34,11 +33,11 @@ export class OutageLog {
 
   onDetached(connection: Connection, error: InterconnectError): void {
     const now = this.timers.now();
-    // Whatever happened before a long quiet time is news again.
-    if (now - this.backAt >= LONGEST_INTERVAL) this.told.clear();
+    // After a long time with a connection, each line is printed at once again.
+    if (now - this.backAt >= LONGEST_PAUSE) this.told.clear();
     this.begin(now);
     const what = `The connection to ${nameOf(connection)} has lost its socket`;
-    this.tell(LOST, `${what}: ${messageOf(error)} What is sent waits for another socket.`, now);
+    this.tell(LOST, `${what}: ${messageOf(error)} Calls wait for another socket.`, now);
   }
 
   /** A round of attempts has failed. */
@@ -46,13 +45,13 @@ export class OutageLog {
     const now = this.timers.now();
     this.begin(now);
     const reason = messageOf(error);
-    // One that changes each time is no news each time.
-    if (!this.told.has(reason) && now - this.reasonAt < LEAST_INTERVAL) return;
+    // A reason that changes each time must not be printed each time.
+    if (!this.told.has(reason) && now - this.reasonAt < REASON_PAUSE) return;
     this.reasonAt = now;
     this.tell(reason, reason, now);
   }
 
-  /** Calls fail from now on. */
+  /** From now on calls fail, because there is no connection. */
   onOffline(error: InterconnectError): void {
     this.tell(
       OFFLINE,
@@ -61,7 +60,7 @@ export class OutageLog {
     );
   }
 
-  /** There is a connection, or one again. */
+  /** There is a connection, perhaps again. */
   onBack(connection: Connection): void {
     const now = this.timers.now();
     this.backAt = now;
@@ -75,7 +74,7 @@ export class OutageLog {
     );
   }
 
-  /** The connection is given up, by whichever side. */
+  /** One of the two sides has closed the connection. */
   onClosed(): void {
     this.since = undefined;
     this.hasSpoken = false;
@@ -85,24 +84,21 @@ export class OutageLog {
     this.since ??= now;
   }
 
-  /** Once, and then ever less often. */
+  /** Prints the line of this key at once, and then after pauses that double. */
   private tell(key: string, text: string, now: number): void {
     const former = this.told.get(key);
-    if (former !== undefined && now - former.at < former.interval) {
-      former.unsaid += 1;
+    if (former !== undefined && now - former.at < former.pause.length) {
+      former.pause.leftOut += 1;
       return;
     }
-    const interval = Math.min(LONGEST_INTERVAL, (former?.interval ?? FIRST_INTERVAL / 2) * 2);
-    // In the order of their age.
+    const pause = former?.pause ?? new LinePause(FIRST_PAUSE, LONGEST_PAUSE);
+    if (former !== undefined) pause.lengthen();
+    // Deleted first, so that the keys are in the order of their age.
     this.told.delete(key);
-    this.told.set(key, { at: now, interval, unsaid: 0 });
+    this.told.set(key, { at: now, pause });
     if (this.told.size > MOST_TOLD) this.told.delete([...this.told.keys()][0] ?? '');
-    const times =
-      former === undefined || former.unsaid === 0
-        ? ''
-        : ` (${former.unsaid} times more since this was said last)`;
     this.hasSpoken = true;
-    this.logger.warn(lineOf(`${text}${times}`));
+    this.logger.warn(lineOf(pause.withCount(text)));
   }
 }
 
@@ -112,11 +108,11 @@ function nameOf({ peer }: Connection): string {
 
 const LOST = 'lost';
 const OFFLINE = 'offline';
-/** Milliseconds between two lines that say the same, at first. Each further one comes after twice as long. */
-const FIRST_INTERVAL = 10_000;
-/** Milliseconds that no interval exceeds; after so long with a connection, everything is news again. */
-const LONGEST_INTERVAL = 600_000;
+/** Milliseconds: the pause after the first line of a key. */
+const FIRST_PAUSE = 10_000;
+/** Milliseconds: the longest pause, and the time with a connection after which the pauses are short again. */
+const LONGEST_PAUSE = 600_000;
 /** Milliseconds between two reasons that differ. */
-const LEAST_INTERVAL = 1000;
-/** Reasons that are kept. */
+const REASON_PAUSE = 1000;
+/** The most lines that are remembered. */
 const MOST_TOLD = 16;

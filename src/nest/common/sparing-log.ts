@@ -1,26 +1,28 @@
-/** Lines of the log that others can bring about as often as they like. */
+/** Warnings about events that others can cause at any rate. */
 import type { LoggerService } from '@nestjs/common';
+import { LinePause } from './line-pause.js';
 import { lineOf } from './log-lines.js';
 import type { Timers } from './timers.js';
 
-/** Milliseconds: the first pause of a kind, the longest, and the silence after which the pauses begin anew. */
+/** Milliseconds: the first pause of a kind, the longest pause, and the silence after which the pauses are short again. */
 const SHORTEST = 1000;
 const LONGEST = 60_000;
 const FORGOTTEN = 300_000;
 
+/** The lines of one kind of event. */
 interface Kind {
-  pause: number;
-  /** Of the newest line that was asked for, printed or not. */
+  readonly pause: LinePause;
+  /** When the newest line was asked for, printed or not. */
   last: number;
-  leftOut: number;
   newest: string;
+  /** Ends the pause; undefined if there is none now. */
   stop: (() => void) | undefined;
 }
 
 /**
- * Warns of each kind of event at once, and then less and less often: after a line there is a pause of 1 s, and each
- * further line of that kind doubles it, up to 60 s. What came in a pause is told at its end, in one line: the newest,
- * and how many there were. After 5 minutes without an event of a kind, its pauses are short again.
+ * Warns of each kind of event at once, and then less and less often. After a line there is a pause of 1 s, and each
+ * further line of that kind doubles it, up to 60 s. At the end of a pause, one line has the newest of the messages that
+ * came meanwhile, and their number. After 5 minutes without an event of a kind, its pauses are short again.
  */
 export class SparingLog {
   private readonly logger: LoggerService;
@@ -32,48 +34,46 @@ export class SparingLog {
     this.timers = timers;
   }
 
-  /** `kind` is one of a few: each one is kept. */
+  /** There must be few values of `kind`, because the log keeps each one. */
   warn(kind: string, message: string): void {
     const now = this.timers.now();
     const known = this.kinds.get(kind);
     if (known?.stop !== undefined) {
       known.last = now;
-      known.leftOut += 1;
+      known.pause.leftOut += 1;
       known.newest = message;
       return;
     }
     const isFresh = known === undefined || now - known.last >= FORGOTTEN;
-    const pause = isFresh ? SHORTEST : Math.min(LONGEST, known.pause * 2);
-    const entry: Kind = { pause, last: now, leftOut: 0, newest: '', stop: undefined };
+    const pause = isFresh ? new LinePause(SHORTEST, LONGEST) : known.pause;
+    if (!isFresh) pause.lengthen();
+    const entry: Kind = { pause, last: now, newest: '', stop: undefined };
     this.kinds.set(kind, entry);
     this.logger.warn(lineOf(message));
-    this.rest(entry);
+    this.beginPause(entry);
   }
 
-  /** Prints what was left out so far, and forgets the pauses. */
+  /** Prints a line for each kind that has left some out, and forgets the pauses. */
   flush(): void {
     for (const entry of this.kinds.values()) {
       entry.stop?.();
-      this.tell(entry);
+      if (entry.pause.leftOut > 0) this.print(entry);
     }
     this.kinds.clear();
   }
 
-  private rest(entry: Kind): void {
-    entry.stop = this.timers.setTimer(entry.pause, () => {
+  private beginPause(entry: Kind): void {
+    const { pause } = entry;
+    entry.stop = this.timers.setTimer(pause.length, () => {
       entry.stop = undefined;
-      if (entry.leftOut === 0) return;
-      this.tell(entry);
-      entry.pause = Math.min(LONGEST, entry.pause * 2);
-      this.rest(entry);
+      if (pause.leftOut === 0) return;
+      this.print(entry);
+      pause.lengthen();
+      this.beginPause(entry);
     });
   }
 
-  private tell(entry: Kind): void {
-    const { leftOut, newest } = entry;
-    if (leftOut === 0) return;
-    entry.leftOut = 0;
-    const more = leftOut === 1 ? 'once more' : `${leftOut} more times, the last of them this`;
-    this.logger.warn(lineOf(`${newest} (${more} since the last such line)`));
+  private print({ pause, newest }: Kind): void {
+    this.logger.warn(lineOf(pause.withCount(newest)));
   }
 }

@@ -31,7 +31,7 @@ describe('the log of a client', () => {
     log.onBack(connection);
 
     expect(lines).toEqual([
-      'The connection to 10.0.0.1:5000 has lost its socket: The connection was lost: reset. What is sent waits for another socket.',
+      'The connection to 10.0.0.1:5000 has lost its socket: The connection was lost: reset. Calls wait for another socket.',
       'No connection to hub: refused.',
       'No connection to hub for 5.0 s: refused. Calls fail at once until it is back.',
       'There is a connection to 10.0.0.1:5000 again, after 7.1 s.',
@@ -66,7 +66,7 @@ describe('the log of a client', () => {
     }
 
     expect(at).toEqual([0, 10, 30, 70, 150, 310, 630, 1230, 1830, 2430, 3030]);
-    expect(lines[1]).toBe('No connection to hub: refused. (9 times more since this was said last)');
+    expect(lines[1]).toBe('No connection to hub: refused. (9 more times since the last such line)');
   });
 
   it('says at once that the reason has changed', () => {

@@ -38,7 +38,7 @@ describe('A sparing log', () => {
     clock.advance(1000);
 
     expect(log.find('warn', '').slice(1)).toEqual([
-      'a 99 (99 more times, the last of them this since the last such line)',
+      'a 99 (99 more times since the last such line)',
     ]);
   });
 
