@@ -14,7 +14,8 @@ import { Settler } from './settler.js';
 import type { SettlerEnvironment } from './settler.js';
 import type { Timers } from '../common/timers.js';
 
-const NOTHING = () => {};
+/** For a callback that has nothing to do: one function, and not one per message. */
+export const NOTHING = () => {};
 
 /** What every handler of a server runs with. */
 export interface HandlerEnvironment extends SettlerEnvironment {
@@ -84,7 +85,7 @@ export class HandlerRunner {
   /** Calls `start` when the message's turn has come: at once, unless the pattern's `concurrency` is used up. */
   admit(message: Message, start: () => void): void {
     if (this.gate === undefined) start();
-    else this.gate.enter(message, start, () => this.requests.abandon(message));
+    else this.gate.enter(message, start, () => this.requests.rejections.rejectUnwanted(message));
   }
 
   /** What the handler and its enhancers get; made anew for every message. */
@@ -95,7 +96,7 @@ export class HandlerRunner {
       timeout === undefined
         ? undefined
         : new HandlerLimit(message, timeout, this.timers, () =>
-            settler.rejectExpired(message, timeout),
+            settler.rejections.rejectExpired(message, timeout),
           );
     const { pattern, isEvent } = this;
     return {
@@ -124,7 +125,7 @@ export class HandlerRunner {
     };
     if (this.takesStream) return this.call(run, this.bodyOf(run.message), end);
     if (run.message.streaming) {
-      run.settler.refuseStream(run.message);
+      run.settler.rejections.rejectStream(run.message);
       return end();
     }
     if (this.codec === undefined) return this.call(run, run.message.data, end);
@@ -168,12 +169,12 @@ function conclude(run: Run, value: unknown, end: () => void): void {
 }
 
 function failThrown({ settler, message }: Run, error: unknown, end: () => void): void {
-  settler.rejectThrown(message, error);
+  settler.rejections.rejectThrown(message, error);
   end();
 }
 
 function failDecoding({ settler, message }: Run, error: unknown, end: () => void): void {
-  settler.rejectUndecodable(message, error);
+  settler.rejections.rejectUndecodable(message, error);
   end();
 }
 

@@ -22,7 +22,7 @@ import type { ConnectionSource, SourceListener } from './connection-source.js';
 import { Dialing } from './dialing.js';
 import { readExtras } from './handler-extras.js';
 import type { HandlerNames } from './handler-names.js';
-import { HandlerRunner } from './handler-runner.js';
+import { HandlerRunner, NOTHING } from './handler-runner.js';
 import type { HandlerEnvironment, Run } from './handler-runner.js';
 import {
   INTERCONNECT_TRANSPORT,
@@ -45,8 +45,6 @@ import { Notifier } from '../common/notifier.js';
 import { shutdownTimeoutOf } from '../common/shutdown-timeout.js';
 import { SparingLog } from '../common/sparing-log.js';
 import type { Timers } from '../common/timers.js';
-
-const NOTHING = () => {};
 
 /**
  * Serves `@MessagePattern` and `@EventPattern` handlers over Interconnect:
@@ -350,7 +348,7 @@ export class InterconnectServer
       });
     const start = async () => this.onProcessingStartHook(this.transportId, run.context, process);
     start().catch((error: unknown) => {
-      run.settler.rejectThrown(run.message, error);
+      run.settler.rejections.rejectThrown(run.message, error);
       if (!isBegun) run.release();
     });
   }

@@ -68,7 +68,7 @@ export class ObservableResult implements Observer<unknown> {
     const { signal } = limit ?? message;
     const giveUp = () => {
       this.stop();
-      this.run.settler.abandon(message);
+      this.run.settler.rejections.rejectUnwanted(message);
     };
     signal.addEventListener('abort', giveUp, { once: true });
     subscription.add(() => signal.removeEventListener('abort', giveUp));
@@ -98,7 +98,7 @@ export class ObservableResult implements Observer<unknown> {
   error(error: unknown): void {
     const { message, settler } = this.run;
     if (this.queue === undefined && this.mayBeItem()) this.stream();
-    if (this.queue === undefined) settler.reject(message, error);
+    if (this.queue === undefined) settler.rejections.rejectFiltered(message, error);
     else this.queue.fail(error);
   }
 

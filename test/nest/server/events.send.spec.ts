@@ -262,7 +262,7 @@ describe('send() to event handlers, in binary', () => {
   it('fails where several handlers return bytes, which are no answer together', async () => {
     expect(await failure(client.send('two of bytes', bytes('x')))).toMatchObject({
       message: expect.stringContaining(
-        'is one of several of its event, whose results are no bytes',
+        'is one of several handlers of its event, whose results together have no form as bytes',
       ),
     });
   });
