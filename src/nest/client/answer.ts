@@ -1,26 +1,26 @@
-/** What the other side gives, as its caller takes it. */
+/** The other side's response to a call, in the form that its caller takes. */
 import type { Outcome } from '../../endpoint/index.js';
-import type { Call, Caller } from './caller.js';
-import { emptyStream, undecodable, unexpectedStream } from './caller.js';
+import type { Call, Caller } from './call.js';
+import { emptyStream, undecodable, unexpectedStream } from './call-errors.js';
 import type { Codec } from '../common/codec.js';
 import { toException } from '../common/error-mapping.js';
 import { isPromiseLike } from '../common/promises.js';
 
-/** One that may be a stream: its items in their order, then the outcome. */
+/** Takes a response that may be a stream: its items in order, then the outcome. */
 export interface Answer {
-  /** @throws where the item is not what the caller takes: the message is then cancelled. */
+  /** @throws for an item that the caller does not take. The message is then cancelled. */
   take(item: Buffer): void | Promise<void>;
   settle(outcome: Outcome): void;
 }
 
-/** For the items of an answer. */
+/** Takes the items for the caller of this call. */
 export function answerOf(call: Call, codec: Codec | undefined): Answer {
   const takesEach = call.isEvent || call.caller.next !== undefined;
   return takesEach ? new StreamedAnswer(call, codec) : new SingleAnswer(call, codec);
 }
 
 /**
- * Gives the caller an answer that came without items: one value, a stream without a value, or a rejection. If a deserializer
+ * Gives the caller a response without items: one value, a stream without a value, or a rejection. If a deserializer
  * or a subclass's `serializeResponse` throws, the call fails with that error.
  */
 export function settle(call: Call, outcome: Outcome, codec: Codec | undefined): void {
@@ -52,7 +52,7 @@ function succeed(caller: Caller, value: unknown): void {
   }
 }
 
-/** For a caller who takes each value as it comes, or none. */
+/** For a caller who takes each value as it comes, and for the emitter of an event, who takes none. */
 class StreamedAnswer implements Answer {
   private readonly call: Call;
   private readonly codec: Codec | undefined;
@@ -63,7 +63,7 @@ class StreamedAnswer implements Answer {
     this.codec = codec;
   }
 
-  /** @throws where the item cannot be decoded: the message is then cancelled. */
+  /** @throws for an item that cannot be decoded. The message is then cancelled. */
   take(item: Buffer): void | Promise<void> {
     this.hasItems = true;
     const { caller, packet, isEvent } = this.call;
@@ -95,7 +95,7 @@ class StreamedAnswer implements Answer {
   }
 }
 
-/** For a caller who takes one value: that of the acceptance, or a single item before an empty one. */
+/** For a caller who takes one value: that of the ACCEPT, or the only item before an empty ACCEPT. */
 class SingleAnswer implements Answer {
   private readonly call: Call;
   private readonly codec: Codec | undefined;

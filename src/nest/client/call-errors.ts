@@ -1,47 +1,25 @@
-/** Who calls, and what he is told where there is no answer. */
-import type { ReadPacket } from '@nestjs/microservices';
+/** The errors of calls that got no response, or a response that their caller cannot take. */
 import { inspect } from 'node:util';
 import { InterconnectError, messageOf, printable, quote } from '../../endpoint/index.js';
 import { Cancellation } from './cancellation.js';
 import { UnfitValue } from '../common/codec.js';
 import { toCallError } from '../common/error-mapping.js';
+import type { Call } from './call.js';
 
-/** Where the one outcome of a call goes. */
-export interface Caller {
-  /** Takes the values of an answer that is a stream; without it, a stream of more than one is a failure. */
-  next?(value: unknown): void;
-  /** After the last value of a stream whose acceptance had no value of its own; the stream may have had no value at all. */
-  complete?(): void;
-  /** With the one value, or that of a stream's acceptance. */
-  succeed(value: unknown): void;
-  fail(error: unknown): void;
-}
-
-/** What is asked of the other side. */
-export interface Call {
-  readonly packet: ReadPacket<unknown>;
-  /** Unless the packet's record says otherwise. */
-  readonly oneWay: boolean;
-  /** What the handler returned is of no interest. */
-  readonly isEvent: boolean;
-  readonly signal: AbortSignal | undefined;
-  readonly caller: Caller;
-}
-
-/** With what there is where there is no outcome. Who has unsubscribed is told nothing; who aborted his own signal is. */
+/** Fails a call without an outcome. A caller who has unsubscribed is not told; one who aborted a signal of its own is. */
 export function fail({ caller, signal }: Call, error: unknown): void {
   if (signal?.aborted === true && signal instanceof Cancellation) return;
   caller.fail(toCallError(error));
 }
 
-/** A pattern in a sentence. Not by JSON alone, which throws for a circle or a bigint. */
+/** A pattern in a sentence. JSON would throw for a circle or a bigint. */
 export function describePattern(pattern: unknown): string {
   return typeof pattern === 'string'
     ? quote(pattern, 256)
     : printable(inspect(pattern, { depth: 2 }), 256);
 }
 
-/** The caller's mistake: nothing was sent. */
+/** The caller's mistake, found before anything was sent. */
 export function refused(message: string, cause?: unknown): InterconnectError {
   return new InterconnectError('IC_ERR_OPTION', message, { executed: 'no', cause });
 }
@@ -54,7 +32,7 @@ export function unencodable(pattern: unknown, cause: unknown): InterconnectError
 
 export function unfitItem(pattern: unknown, cause: Error): InterconnectError {
   const message = `An item of the data for ${describePattern(pattern)} is ${cause.message}`;
-  // What came before it may have started the handler.
+  // The items before this one may have started the handler.
   return new InterconnectError('IC_ERR_OPTION', message, { executed: 'maybe', cause });
 }
 
@@ -67,7 +45,7 @@ export function unexpectedStream(pattern: unknown): InterconnectError {
   );
 }
 
-/** The answer is a stream that ended without a value, and the caller takes exactly one. */
+/** The response is a stream that ended without a value, and the caller takes exactly one. */
 export function emptyStream(pattern: unknown): InterconnectError {
   return new InterconnectError(
     'IC_ERR_UNEXPECTED_STREAM',

@@ -11,12 +11,11 @@ import type {
   InterconnectError,
   Metadata,
   Outage,
-  WhenOffline,
 } from '../../endpoint/index.js';
-import { transmit } from './call.js';
-import type { CallSettings } from './call.js';
-import { describePattern, refused } from './caller.js';
-import type { Call, Caller } from './caller.js';
+import type { Call, Caller, CallSettings } from './call.js';
+import { describePattern, refused } from './call-errors.js';
+import { withMetadata, withOptions } from './call-options.js';
+import type { InterconnectRequestOptions } from './call-options.js';
 import { Cancellation } from './cancellation.js';
 import { clientCodec, serializersOf } from '../common/codec.js';
 import type { CodecOptions } from '../common/codec.js';
@@ -28,26 +27,12 @@ import { InterconnectStatus } from '../common/interconnect.events.js';
 import type { InterconnectClientEvents } from '../common/interconnect.events.js';
 import { toConnectOptions } from '../common/interconnect.options.js';
 import type { InterconnectClientOptions } from '../common/interconnect.options.js';
-import { InterconnectRecord, isInterconnectRecord } from '../common/interconnect.record.js';
-import type { InterconnectData } from '../common/interconnect.record.js';
+import type { InterconnectData, InterconnectRecord } from '../common/interconnect.record.js';
 import { lineOf, logError } from '../common/log-lines.js';
 import { Notifier } from '../common/notifier.js';
 import { shutdownTimeoutOf } from '../common/shutdown-timeout.js';
 import { OutageLog } from './outage-log.js';
-
-/** For one `request()`. What a record says as well, these say louder. */
-export interface InterconnectRequestOptions {
-  /** Milliseconds until an outcome must be there. Default: the client's `messageTimeout`; 0 = no limit. */
-  timeout?: number | undefined;
-  /** Cancels: the handler's `ctx.signal` aborts. */
-  signal?: AbortSignal | undefined;
-  /** Travels beside the bytes; the handler reads it with `ctx.getMetadata()`. */
-  metadata?: Metadata | undefined;
-  /** It does no harm if the handler runs twice. */
-  idempotent?: boolean | undefined;
-  /** For how long it waits while there is no connection. Default: the client's `whenOffline`. */
-  whenOffline?: WhenOffline | undefined;
-}
+import { transmit } from './transmit.js';
 
 /**
  * Calls the handlers of an `InterconnectServer`:
@@ -59,8 +44,8 @@ export interface InterconnectRequestOptions {
  * ```
  *
  * It connects at the first call. Calls wait while there is no connection, as `whenOffline` says. The connection survives its
- * sockets; when it is lost for good, calls that are pending fail at once, with an `InterconnectError` whose `executed` tells
- * whether the handler may have run, and the next call connects anew. A handler's own refusal or failure is an
+ * sockets. When it is lost for good, pending calls fail at once with an `InterconnectError`, whose `executed` says whether the
+ * handler may have run. The next call then connects again. A handler's own refusal or failure is an
  * `InterconnectException`.
  *
  * `InterconnectClient<unknown>` is the type for a client with `encoding: 'json'` or a serializer, which takes any value.
@@ -71,7 +56,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 {
   private readonly logger = new Logger(InterconnectClient.name);
   private readonly notifier = new Notifier<InterconnectClientEvents>(this.logger);
-  /** The connection belongs to the client, and not to the request that happens to need it first. */
+  /** The connection belongs to the client, and not to the first request that needs it. */
   private readonly scope = new AsyncResource('InterconnectClient');
   private readonly isOneWay: boolean;
   private readonly connectsOnBootstrap: boolean;
@@ -98,7 +83,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     this.holder = holder ?? this.createSlot(options);
   }
 
-  /** @internal Over a connection that is there already, opened by either side. */
+  /** @internal A client over a connection that either side has opened. */
   static over(connection: Connection, options: CodecOptions): InterconnectClient {
     const client = new InterconnectClient(options, new GivenConnection(connection));
     client.changeStatus(statusOf(connection.status));
@@ -112,22 +97,22 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   }
 
   /**
-   * Whether there is a connection; the last value at once, then every change. Narrowed here and not by the
-   * base class's type parameter, with which a strict compiler takes no subclass for a `ClientProxy`.
+   * Whether there is a connection: the current value at once, then every change. The type is narrowed here and not by the
+   * base class's type parameter, because a strict compiler would not accept such a class as a `ClientProxy`.
    */
   override get status(): Observable<InterconnectStatus> {
     return super.status as Observable<InterconnectStatus>;
   }
 
-  /** For how long there has been no socket, and why; undefined while there is one, and while nothing was asked for. */
+  /** How long there has been no socket, and why; undefined while there is a socket, and before the first call. */
   get outage(): Outage | undefined {
     return this.holder.current?.connection.outage;
   }
 
   /**
-   * Not needed before a call; it is for failing early. Callers at the same time share one attempt. Rejects with an
-   * `InterconnectError` when there is no connection to be had within `whenOffline`. If nothing was sent meanwhile, the
-   * attempt is then given up, and the next call tries anew.
+   * Connects before the first call, to fail early. Callers at the same time share one attempt. Rejects with an
+   * `InterconnectError` if there is no connection within `whenOffline`. If nothing was sent meanwhile, the client then stops
+   * the attempt, and the next call begins another one.
    */
   override async connect(): Promise<Connection> {
     const open = await this.holder.connect();
@@ -135,15 +120,15 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   }
 
   /**
-   * Closes the connection when what was sent has been settled, at most `shutdownTimeout` later; what is left then fails with
-   * `IC_ERR_CLOSED`. Idempotent; `connect()` or the next call opens a new connection. Ignores the signal's name that Nest
-   * passes at shutdown.
+   * Closes the connection when all calls have their outcome, and at most `shutdownTimeout` later. The calls that are left then
+   * fail with `IC_ERR_CLOSED`. Idempotent; `connect()` or the next call opens a new connection. Ignores the name of the signal
+   * that Nest passes at shutdown.
    */
   override close(): Promise<void> {
     return this.holder.close();
   }
 
-  /** Nest calls this for a client that is a provider: with `connectOnBootstrap` the application starts connected, or not at all. */
+  /** Nest calls this for a client that is a provider. With `connectOnBootstrap` the application does not start without a connection. */
   async onApplicationBootstrap(): Promise<void> {
     if (this.connectsOnBootstrap) await this.connect();
   }
@@ -153,7 +138,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     return this.close();
   }
 
-  /** Each callback is isolated: one that throws is logged, and the others still run. */
+  /** If a callback throws, the error is logged, and the other callbacks still run. */
   override on<Event extends keyof InterconnectClientEvents>(
     event: Event,
     callback: InterconnectClientEvents[Event],
@@ -161,7 +146,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     this.notifier.on(event, callback);
   }
 
-  /** The `net.Socket` or `tls.TLSSocket` underneath, the newest; with `network`, its socket. Throws Nest's standard error unless connected. */
+  /** The current `net.Socket` or `tls.TLSSocket`, or the socket of `network`. Throws Nest's standard error unless connected. */
   override unwrap<T = Connection['socket']>(): T {
     const connection = this.holder.current?.connection;
     if (connection === undefined || connection.status === 'connecting') {
@@ -171,9 +156,9 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   }
 
   /**
-   * Sends at once and resolves with what the handler returned: one `Buffer`, an empty one when it gave nothing.
-   * Rejects as `send()` fails. A stream is for `send()`: if the answer is a stream without a value, or with a second one, this
-   * rejects with `IC_ERR_UNEXPECTED_STREAM`. At a second value the message is cancelled.
+   * Sends at once and resolves with the value that the handler returned: a `Buffer`, which is empty if it returned nothing.
+   * Rejects with the errors of `send()`. If the response is a stream without a value, or with a second value, this rejects
+   * with `IC_ERR_UNEXPECTED_STREAM`: use `send()` for streams. At a second value the message is cancelled.
    */
   request<TResult = Buffer>(
     pattern: unknown,
@@ -184,7 +169,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
       if (isNil(pattern) || isNil(data)) throw refused('A request needs a pattern and data.');
       const { signal, ...rest } = options;
       const packet = this.toPacket(pattern, withOptions(data, rest));
-      this.dispatch({
+      this.transmit({
         packet,
         oneWay: false,
         isEvent: false,
@@ -198,15 +183,14 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   }
 
   /**
-   * Cold, as Nest has it: each subscription sends once. Emits one `Buffer` (an empty one when the handler
-   * gave nothing) and completes; of a handler that answers by a stream, each item as it comes, which may be none. Unsubscribing before
-   * the end cancels the message. The answer is to be there, or its first item, within the
-   * `messageTimeout`, which counts anew from each item. `setTimeout()` of a record limits the whole.
+   * The Observable is cold, as in Nest: each subscription sends once. It emits one `Buffer` and completes; the `Buffer` is
+   * empty if the handler returned nothing. If the handler responds with a stream, it emits each item as it comes; there may
+   * be none. Unsubscribing before the end cancels the message. The response, or its first item, must come within the
+   * `messageTimeout`, which begins again with each item. `setTimeout()` of a record limits the whole.
    *
-   * `data` is bytes or an `InterconnectRecord` of bytes. They are not copied: leave them alone until
-   * the outcome is there. Or it is a stream of them, a `Readable` or an async iterable, for a handler with the extra
-   * `{ stream: true }`: it is read at the pace of the handler. A stream that can be read once is refused with `IC_ERR_OPTION` the
-   * second time; an iterable that begins anew each time may be subscribed to again.
+   * `data` is bytes or an `InterconnectRecord` of bytes. They are not copied: do not change them before the outcome. `data` may
+   * also be a stream of bytes, a `Readable` or an async iterable, for a handler with the extra `{ stream: true }`. It is read at
+   * the pace of the handler. A second subscription fails with `IC_ERR_OPTION` if the stream can be read once only.
    */
   override send<TResult = Buffer, TInput = Data>(
     pattern: unknown,
@@ -215,7 +199,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     if (isNil(pattern) || isNil(data)) return super.send<TResult, TInput>(pattern, data);
 
     return new Observable<TResult>((subscriber) =>
-      this.start(this.toPacket(pattern, data), {
+      this.transmitCancellable(this.toPacket(pattern, data), {
         next: (response) => subscriber.next(this.toResult<TResult>(response)),
         complete: () => subscriber.complete(),
         succeed: (response) => {
@@ -228,10 +212,10 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   }
 
   /**
-   * Hot, as Nest has it: sent at once, whether anybody subscribes or not. Completes when all handlers of
-   * the event have, and fails when one of them failed; a failure that nobody observes is logged. What the handlers return is not
-   * sent. Emitted messages have a session of their own: their order among those that were sent is not sure.
-   * With `oneWay` it completes when the event is written to the socket.
+   * The Observable is hot, as in Nest: the event is sent at once, with or without a subscriber. It completes when all handlers
+   * of the event have completed, and fails if one of them failed. A failure without a subscriber is logged. The values of the
+   * handlers are not sent. Emitted messages have a session of their own, so they may overtake messages of `send()`, and the
+   * reverse. With `oneWay` the Observable completes when the event is written to the socket.
    */
   override emit<TResult = void, TInput = Data>(
     pattern: unknown,
@@ -239,10 +223,10 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   ): Observable<TResult> {
     if (isNil(pattern) || isNil(data)) return super.emit<TResult, TInput>(pattern, data);
 
-    // Replays its end, so that a late subscriber learns it as well.
+    // Replays its end to late subscribers.
     const result = new AsyncSubject<TResult>();
-    const dispatch = async () => this.dispatchEvent<TResult>(this.toPacket(pattern, data));
-    dispatch().then(
+    const emitted = async () => this.dispatchEvent<TResult>(this.toPacket(pattern, data));
+    emitted().then(
       (value) => {
         result.next(value);
         result.complete();
@@ -255,7 +239,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     return result.asObservable();
   }
 
-  /** For subclasses and tools that go through Nest's own `send`. */
+  /** For subclasses and tools that call Nest's own `send`. */
   protected override publish(
     packet: ReadPacket,
     callback: (packet: WritePacket) => void,
@@ -267,7 +251,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
         logError(this.logger, error);
       }
     };
-    return this.start(packet, {
+    return this.transmitCancellable(packet, {
       next: (response) => tell({ response }),
       complete: () => tell({ isDisposed: true }),
       succeed: (response) => tell({ response, isDisposed: true }),
@@ -275,10 +259,10 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     });
   }
 
-  /** For subclasses and tools that go through Nest's own `emit`. */
+  /** For subclasses and tools that call Nest's own `emit`. */
   protected override dispatchEvent<T = void>(packet: ReadPacket): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.dispatch({
+      this.transmit({
         packet,
         oneWay: this.isOneWay,
         isEvent: true,
@@ -291,19 +275,20 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     });
   }
 
-  /** The hook is Nest 12's, for trace ids; 11 has neither it nor `createPacket`. */
+  /** Nest 12 has a hook for trace ids. Nest 11 has neither the hook nor `createPacket`. */
   private toPacket(pattern: unknown, data: unknown): ReadPacket {
     return this.onDispatchHook === undefined ? { pattern, data } : this.createPacket(pattern, data);
   }
 
-  /** The returned function cancels, as long as there is no outcome; then nobody is told of one any more. */
-  private start(packet: ReadPacket, caller: Caller): () => void {
+  /** Sends a call and returns a function that cancels it. A caller that has cancelled gets no outcome. */
+  private transmitCancellable(packet: ReadPacket, caller: Caller): () => void {
     const signal = new Cancellation();
-    this.dispatch({ packet, oneWay: false, isEvent: false, signal, caller });
+    this.transmit({ packet, oneWay: false, isEvent: false, signal, caller });
     return () => signal.abort();
   }
 
-  private dispatch(asked: Call): void {
+  /** Sends a call with the client's metadata. */
+  private transmit(asked: Call): void {
     const call = this.metadata === undefined ? asked : withMetadata(asked, this.metadata);
     transmit(this.holder, call, this.settings);
   }
@@ -313,7 +298,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     return result;
   }
 
-  /** A subclass may throw its own error instead of returning it. */
+  /** The error as `serializeError` gives it. A subclass may throw the error instead of returning it. */
   private toError(error: unknown): unknown {
     try {
       const result: unknown = this.serializeError(this.isJson ? asTcpError(error) : error);
@@ -330,7 +315,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     const timers = options.clock ?? systemClock;
     const log = new OutageLog(this.logger, timers);
     const dial = (startDelay: number) => {
-      // Where a wrong one can be told.
+      // Checked here, so that the first call fails with the wrong option.
       shutdownTimeoutOf(options);
       return createConnection({ ...target, startDelay, scope });
     };
@@ -394,7 +379,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 
   private onClosed(error: InterconnectError | undefined, wasOpen: boolean): void {
     this.changeStatus(InterconnectStatus.DISCONNECTED);
-    // One that never was open has told by 'error' why.
+    // For a connection that never was open, an 'error' event has given the reason.
     if (!wasOpen) return;
     if (error !== undefined) this.logger.warn(messageOf(error));
     this.notifier.notify('close', error);
@@ -406,34 +391,10 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   }
 }
 
-/** Of a client that is given its connection. */
+/** The status of a client over a connection that it did not open. */
 function statusOf(status: ConnectionStatus): InterconnectStatus {
   if (status === 'closing' || status === 'closed') return InterconnectStatus.DISCONNECTED;
   return status === 'detached' ? InterconnectStatus.RECONNECTING : InterconnectStatus.CONNECTED;
-}
-
-/** A hook has put its own into the packet, and they come last: they are more specific. */
-function withMetadata(call: Call, metadata: Metadata): Call {
-  const { packet } = call;
-  return { ...call, packet: { ...packet, metadata: { ...metadata, ...packet.metadata } } };
-}
-
-/** The options of a request go the way of a record. */
-function withOptions(data: unknown, options: Omit<InterconnectRequestOptions, 'signal'>): unknown {
-  const { timeout, metadata, idempotent, whenOffline } = options;
-  const isPlain = timeout === undefined && metadata === undefined && idempotent === undefined;
-  if (isPlain && whenOffline === undefined) return data;
-  if (!isInterconnectRecord(data)) return new InterconnectRecord<unknown>(data, options);
-  const { oneWay } = data;
-  const lasting = timeout ?? data.timeout;
-  const harmless = idempotent ?? data.idempotent;
-  return new InterconnectRecord<unknown>(data.data, {
-    ...(lasting !== undefined && { timeout: lasting }),
-    ...(harmless !== undefined && { idempotent: harmless }),
-    ...(oneWay !== undefined && { oneWay }),
-    whenOffline: whenOffline ?? data.whenOffline,
-    metadata: { ...data.metadata, ...metadata },
-  });
 }
 
 function isNil(value: unknown): value is null | undefined {

@@ -1,12 +1,12 @@
-/** One call of a client: from a packet of Nest's to a message of a session. */
+/** Sends a call: makes a message of a session from Nest's packet. */
 import type { MsPattern } from '@nestjs/microservices';
-import { isInterconnectError } from '../../endpoint/index.js';
+import { EMPTY, isInterconnectError } from '../../endpoint/index.js';
 import type { Bytes, SendOptions, Session } from '../../endpoint/index.js';
 import { answerOf, settle } from './answer.js';
 import type { Answer } from './answer.js';
 import { describeType, isBytes } from '../common/bytes.js';
-import { describePattern, fail, refused, unencodable, unfitItem } from './caller.js';
-import type { Call } from './caller.js';
+import type { Call, CallSettings } from './call.js';
+import { describePattern, fail, refused, unencodable, unfitItem } from './call-errors.js';
 import { notBytes } from '../common/codec.js';
 import type { Codec } from '../common/codec.js';
 import type { ConnectionHolder } from './connection-slot.js';
@@ -16,18 +16,9 @@ import { EncodedItems, isStream, UnfitItem } from '../common/item-stream.js';
 import type { EncodeItem } from '../common/item-stream.js';
 import { isPromiseLike } from '../common/promises.js';
 
-const EMPTY = Buffer.alloc(0);
-
-/** How calls become messages. */
-export interface CallSettings {
-  readonly codec: Codec | undefined;
-  /** Nest's form of a pattern that is no string. */
-  normalize(pattern: MsPattern): unknown;
-}
-
 /**
- * Sends it. If there is no connection yet, it waits in the connection's own queue, with its timeout and its signal.
- * Never throws: every failure is the call's.
+ * Sends a call. If there is no connection yet, the message waits in the connection's queue, with its timeout and signal.
+ * Never throws: every failure is given to the caller.
  */
 export function transmit(
   holder: Pick<ConnectionHolder, 'path'>,
@@ -82,7 +73,7 @@ function bodyOf(
   end(items);
   const what = `The data for ${describePattern(pattern)} is a stream`;
   throw refused(
-    `${what}, which emit() and oneWay do not send: nobody would tell how far it came. Use send().`,
+    `${what}, which emit() and oneWay do not send, because they do not report how far it came. Use send().`,
   );
 }
 
@@ -100,7 +91,7 @@ function send(
       .then(() => call.caller.succeed(EMPTY), onFailure);
     return;
   }
-  // Made when it turns out to be one: most are not.
+  // Made at the first item, because most responses have none.
   let answer: Answer | undefined;
   const onItem = (item: Buffer) => (answer ??= answerOf(call, codec)).take(item);
   session
@@ -111,7 +102,7 @@ function send(
     );
 }
 
-/** The body of a request: it may take as long as it makes progress, unless the record says otherwise. */
+/** Sends a stream as the request. It has no timeout while it makes progress, unless the record gives one. */
 function sendStream(
   session: Pick<Session, 'send'>,
   items: EncodedItems,
@@ -141,7 +132,7 @@ function toBytes(pattern: unknown, data: unknown): Bytes {
   throw unencodable(pattern, notBytes(data));
 }
 
-/** In one literal where it can be: nearly every message makes one. */
+/** One object literal in the common case, because nearly every message needs such an object. */
 function toItemOptions(
   call: Call,
   record: InterconnectRecord<unknown> | undefined,
@@ -159,7 +150,7 @@ function toSendOptions(
 ): SendOptions {
   const options: SendOptions = signal === undefined ? {} : { signal };
   if (record === undefined && packet.metadata === undefined) return options;
-  // The call's own entries come last: they are more specific than what a hook gives to every call.
+  // The entries of the record come last, because they are more specific than those that a hook adds to every call.
   options.metadata = { ...packet.metadata, ...record?.metadata };
   if (record?.timeout !== undefined) options.timeout = record.timeout;
   if (record?.idempotent !== undefined) options.idempotent = record.idempotent;

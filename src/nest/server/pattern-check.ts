@@ -1,7 +1,7 @@
 /** Patterns that no caller can reach are refused at start, and not found out at the first call. */
 import { types } from 'node:util';
 import { checkName, InterconnectError, messageOf } from '../../endpoint/index.js';
-import { describePattern } from '../client/caller.js';
+import { describePattern } from '../client/call-errors.js';
 
 /**
  * `route` is Nest's form of the pattern: the name of the session that serves it. `methods` are those that have the pattern, if
