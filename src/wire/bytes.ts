@@ -1,7 +1,6 @@
-// Big-endian integers in a Buffer. By hand, because Buffer's own readUInt32BE and writeUInt32BE
-// check their arguments on every call and cost several times as much; and here, because this is the
-// one place that reads octets without looking at the length. The caller has checked it: an octet
-// beyond the end would read as zero.
+// Big-endian integers in a Buffer. Buffer's own readUInt32BE and writeUInt32BE check their arguments on every call and take
+// several times as long. The functions here do not check the length: the caller has checked it. An octet beyond the end
+// would read as zero.
 
 /** Two octets as an integer from 0 to 65 535. */
 export function readU16(bytes: Buffer, at: number): number {
@@ -9,8 +8,7 @@ export function readU16(bytes: Buffer, at: number): number {
 }
 
 /**
- * Four octets as a *signed* 32-bit integer: negative if the top bit is set. Add `>>> 0` where the
- * unsigned value is meant.
+ * Four octets as a *signed* 32-bit integer: negative if the top bit is set. `>>> 0` gives the unsigned value.
  */
 export function readI32(bytes: Buffer, at: number): number {
   return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;

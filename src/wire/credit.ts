@@ -1,16 +1,16 @@
 import { readI32, writeU32 } from './bytes.js';
 
-/** What a CREDIT frame says. Both are absolute, not increments. */
+/** The numbers of a CREDIT frame. Both are absolute limits, and not increments. */
 export interface Credit {
-  /** Sessions opened, the highest message id, or items, by the frame's form; unsigned. */
+  /** The number of sessions, the highest message id, or the number of items, by the frame's form; unsigned. */
   readonly count: number;
   /** Bytes, as a signed counter that wraps; 0 in the form for items, which has none. */
   readonly bytes: number;
 }
 
 /**
- * The payload of a CREDIT frame: eight octets, or four where there are no bytes to count. `bytes`
- * may be a signed counter or an unsigned number: its 32 bits go out.
+ * The payload of a CREDIT frame: eight octets, or four in the form for items, which counts no bytes. `bytes` may be signed
+ * or unsigned, because only its 32 bits are written.
  */
 export function creditPayload(count: number, bytes?: number): Buffer {
   const payload = Buffer.allocUnsafe(bytes === undefined ? 4 : 8);
@@ -20,7 +20,7 @@ export function creditPayload(count: number, bytes?: number): Buffer {
 }
 
 /**
- * Reads a CREDIT frame's payload, `bytes[start … end)`, whose length the header check has seen to.
+ * Reads a CREDIT frame's payload, `bytes[start … end)`. The header check has checked its length.
  */
 export function readCredit(bytes: Buffer, start: number, end: number): Credit {
   return {

@@ -1,5 +1,5 @@
-// A frame as one line, for traces, tools and test failures. Payload octets, keys, tokens and
-// metadata values never appear, and text from the peer only escaped.
+// A frame as one line, for traces, tools and test failures. Payload octets, keys, tokens and metadata values never appear.
+// Text from the peer is escaped.
 
 import { Flag, FrameType } from './constants.js';
 import { readCredit } from './credit.js';

@@ -1,5 +1,4 @@
-// Whole frames to bytes, for frames that are rare enough to be values. The hot paths write headers
-// in place.
+// Encodes whole frames that are values. The hot paths write headers in place instead.
 
 import {
   EMPTY,
@@ -13,13 +12,13 @@ import { FrameView } from './frame-view.js';
 import { checkHeader, checkLengths, writeHeader } from './header.js';
 import { encodeMeta } from './meta.js';
 
-/** A frame to encode: what is left out is zero or empty. */
+/** A frame to encode. The default of each field is zero or empty. */
 export type FrameInit = Pick<Frame, 'type'> & Partial<Frame>;
 
 /**
- * The frame's octets in one buffer of their own. Throws a `ProtocolError` for a header the other
- * side would refuse, and for values that cannot be sent; which fields the meta may have is left to
- * the decoder.
+ * The frame's octets in a buffer of their own. Only the decoder checks which fields the meta may have.
+ *
+ * @throws ProtocolError for a header that the other side would refuse, and for a value that cannot be sent.
  */
 export function encodeFrame(frame: FrameInit): Buffer {
   const { type, flags = 0, session = 0, id = 0 } = frame;

@@ -1,4 +1,4 @@
-// Bytes as they come from a socket, cut anywhere, to frames.
+// Finds the frames in the chunks of a socket, which are cut anywhere.
 
 import { readI32, readU16 } from './bytes.js';
 import { EMPTY, FIRST_IGNORABLE_TYPE, HEADER_LENGTH, MAX_BODY_LENGTH } from './constants.js';
@@ -15,19 +15,17 @@ export interface FrameSink {
   onFrame(frame: FrameView): void;
 }
 
-/** What the receiver accepts: octets of a frame's body, and of the meta in it. */
+/** The limits of the receiver: octets of a frame's body, and of the meta in it. */
 export interface FrameLimits {
   readonly maxFrame: number;
   readonly maxMeta: number;
 }
 
 /**
- * Finds the frames in a stream of chunks and hands each to the sink as soon as it is whole, in
- * order. A header is judged as soon as its 16 octets are there, before anything of the body is
- * kept.
+ * Finds the frames in a stream of chunks and hands each to the sink as soon as it is whole, in order. A header is checked as
+ * soon as its 16 octets have come, before the decoder keeps an octet of the body.
  *
- * After {@link stop}, and after anything was thrown, the decoder is dead: it holds no memory and
- * ignores what it is given.
+ * After {@link stop}, and after an error, the decoder is dead: it holds no memory and ignores further chunks.
  */
 export class FrameDecoder {
   readonly #sink: FrameSink;
@@ -35,10 +33,10 @@ export class FrameDecoder {
   #maxFrame = 0;
   #maxMeta = 0;
 
-  /** The header of the frame that is not whole yet, as far as it has come. */
+  /** The octets of the current frame's header that have come so far. */
   readonly #header = Buffer.alloc(HEADER_LENGTH);
   #headerLength = 0;
-  /** The body of that frame; there is one as soon as the header is whole. */
+  /** The octets of the current frame's body; undefined until its header is whole. */
   #body: GrowingBuffer | undefined;
   #stopped = false;
 
@@ -47,14 +45,12 @@ export class FrameDecoder {
     this.setLimits(limits);
   }
 
-  /** Octets held of a frame that is not whole yet. */
+  /** Octets that are held because their frame is not whole yet. */
   get pending(): number {
     return this.#headerLength + (this.#body?.length ?? 0);
   }
 
-  /**
-   * Octets of memory set aside for its body: at most four times what has arrived of it, or 4 KiB.
-   */
+  /** Octets of memory for the body of that frame: at most four times the octets that have arrived, or 4 KiB. */
   get capacity(): number {
     return this.#body?.capacity ?? 0;
   }
@@ -73,8 +69,9 @@ export class FrameDecoder {
   }
 
   /**
-   * Decodes what is in the chunk. Throws a `ProtocolError` at a header that is not legal, and what
-   * the sink throws.
+   * Decodes the frames of the chunk. Errors of the sink pass through.
+   *
+   * @throws ProtocolError for an illegal header.
    */
   push(chunk: Buffer): void {
     if (this.#stopped) return;
@@ -84,7 +81,7 @@ export class FrameDecoder {
       this.stop();
       throw error;
     } finally {
-      // An idle connection keeps no chunk.
+      // An idle connection must not keep a chunk in memory.
       this.#view.bytes = EMPTY;
     }
   }
@@ -97,7 +94,7 @@ export class FrameDecoder {
     if (at < chunk.length && !this.#stopped) this.#holdHeader(chunk, at, chunk.length);
   }
 
-  /** Goes on with the frame that was begun, and returns where the next one starts. */
+  /** Continues the frame of which octets are held, and returns the place where the next frame starts. */
   #finishHeld(chunk: Buffer): number {
     if (this.#body !== undefined) return this.#finishBody(this.#body, chunk);
 
@@ -125,9 +122,8 @@ export class FrameDecoder {
   }
 
   /**
-   * Judges the header at `headerStart` of `header`, which is the chunk or the held one, and hands
-   * the frame on if its body is in the chunk; else holds what there is. Returns where the next
-   * frame starts in the chunk.
+   * Checks the header at `headerStart` of `header`, which is the chunk or the held header. If the whole body is in the chunk,
+   * hands the frame to the sink; if not, holds the octets. Returns the place in the chunk where the next frame starts.
    */
   #frame(header: Buffer, headerStart: number, chunk: Buffer, bodyStart: number): number {
     const view = this.#view;

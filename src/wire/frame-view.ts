@@ -1,4 +1,4 @@
-// One arriving frame, seen in the memory that it lies in.
+// An arriving frame, as a view of the memory in which it lies.
 
 import { EMPTY, FIRST_IGNORABLE_TYPE } from './constants.js';
 import type { Frame } from './frame.js';
@@ -10,8 +10,8 @@ import { EMPTY_META, type Meta } from './meta-fields.js';
  *
  * A decoder has one view and fills it anew for each frame, so that no object is made per frame. The view is valid
  * during the call that it is given to; `copy()` makes one that stays. `bytes` is the chunk in which the frame came, or
- * memory of its own if the frame came in several chunks. Whoever keeps a part of the payload should copy that part,
- * because a view of the chunk can pin far more memory than it shows.
+ * memory of its own if the frame came in several chunks. To keep a part of the payload, copy it, because a view of the
+ * chunk can pin far more memory than it shows.
  */
 export class FrameView {
   /** The frame type, 0–255. */
@@ -49,7 +49,7 @@ export class FrameView {
   }
 
   /**
-   * The metadata fields. Those of an ignorable type are not looked at.
+   * The metadata fields. Those of an ignorable type are not read.
    *
    * @throws ProtocolError if the fields are malformed.
    */
@@ -69,7 +69,7 @@ export class FrameView {
     return { type, flags, session, id, meta: this.meta(), payload };
   }
 
-  /** A view of the same memory that stays as it is. */
+  /** A view of the same memory that the decoder does not change. */
   copy(): FrameView {
     return Object.assign(new FrameView(), this);
   }

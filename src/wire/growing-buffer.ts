@@ -1,20 +1,16 @@
-// Memory for octets that were announced and have not all come. Whoever announces 16 MiB and sends
-// one octet must not get 16 MiB set aside: memory follows what has arrived, never what was
-// promised. [IC-4.3]
+// Memory for an announced number of octets, of which not all have come. A peer that announces 16 MiB and sends one octet
+// must not occupy 16 MiB: the memory grows with the octets that have arrived. [IC-4.3]
 
 import { EMPTY } from './constants.js';
 
-/** The least that is set aside, unless less will ever be needed. */
+/** The least octets of memory, unless the limit is lower. */
 const FIRST_CAPACITY = 4096;
-/**
- * Four times what is needed: then a body that comes in small chunks is copied one and a third
- * times, not over and over.
- */
+/** New memory is four times as large as needed. A body that comes in small chunks is then copied 1⅓ times in all. */
 const GROWTH = 4;
 
 /**
- * Gathers octets up to `limit`, in one piece of memory of at most four times (and at least 4 KiB)
- * what has arrived.
+ * Gathers octets up to `limit` in one piece of memory. The memory is at most four times as large as the octets that have
+ * arrived, or 4 KiB.
  */
 export class GrowingBuffer {
   readonly #limit: number;
@@ -25,19 +21,20 @@ export class GrowingBuffer {
     this.#limit = limit;
   }
 
-  /** Octets gathered. */
+  /** The number of octets so far. */
   get length(): number {
     return this.#length;
   }
 
-  /** Octets of memory set aside for them. */
+  /** Octets of memory. */
   get capacity(): number {
     return this.#bytes.length;
   }
 
   /**
-   * Copies `bytes[start … end)` to the end. Throws a RangeError beyond the limit, which the caller
-   * must not reach.
+   * Copies `bytes[start … end)` to the end.
+   *
+   * @throws RangeError beyond the limit. The caller must not exceed it.
    */
   append(bytes: Buffer, start: number, end: number): void {
     const needed = this.#length + end - start;
@@ -46,9 +43,7 @@ export class GrowingBuffer {
     this.#length = needed;
   }
 
-  /**
-   * What was gathered, as a view of the memory it lies in. The GrowingBuffer is empty afterwards.
-   */
+  /** The octets, as a view of their memory. The GrowingBuffer is empty afterwards. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#length);
     this.#bytes = EMPTY;

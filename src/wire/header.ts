@@ -18,7 +18,7 @@ import type { NumberRule, FrameRule } from './frame-rules.js';
 import type { FrameView } from './frame-view.js';
 import { ProtocolError } from './protocol-error.js';
 
-/** The fields of a header that do not follow from the body. */
+/** The parts of a header that do not depend on the body. */
 export interface FrameHeader {
   readonly type: number;
   readonly flags: number;
@@ -46,8 +46,8 @@ export function writeHeader(
 }
 
 /**
- * Checks a header's lengths against the receiver's limits, for every type, ignorable ones included.
- * `bodyLength` may be the signed reading of the header's word.
+ * Checks a header's lengths against the receiver's limits, for every type, also for ignorable types. `bodyLength` may be
+ * signed.
  */
 export function checkLengths(
   metaLength: number,
@@ -76,10 +76,9 @@ export function checkLengths(
 }
 
 /**
- * Checks everything else a header can be wrong about: type, flags, session and id, and how much
- * payload there is. What passes is a legal frame of its type, though perhaps not in the
- * connection's present state. Lengths must have passed {@link checkLengths}; ignorable types must
- * not come here.
+ * Checks the other parts of a header: type, flags, session, id, and the length of the payload. A frame that passes is legal
+ * for its type, though perhaps not in the connection's current state. The caller has checked the lengths by
+ * {@link checkLengths}, and the type is not an ignorable one.
  */
 export function checkHeader(frame: FrameView): void {
   const { type, flags, metaLength, session, id } = frame;
@@ -113,7 +112,7 @@ export function checkHeader(frame: FrameView): void {
   if (shape & Shape.SPECIAL) checkSpecial(frame);
 }
 
-/** Rules that tie a type's flags, ids and payload together. */
+/** The rules that concern several parts of a header together. */
 function checkSpecial(frame: FrameView): void {
   const { type, flags } = frame;
   switch (type) {
@@ -125,7 +124,7 @@ function checkSpecial(frame: FrameView): void {
       return;
     case FrameType.ITEM:
       // [IC-6.45]
-      // A response stream ends with its settlement, so END has nothing to say there.
+      // A response stream ends with its settlement, and not with END.
       if ((flags & REPLY_END) === REPLY_END) throw broken(type, 'has both REPLY and END.');
       return;
     case FrameType.FRAG:
@@ -154,7 +153,7 @@ function checkCredit({ flags, payloadSize, session, id }: FrameView): void {
 const ONEWAY_STREAM = Flag.ONEWAY | Flag.STREAM;
 const REPLY_END = Flag.REPLY | Flag.END;
 
-/** A row of the table as bits; 0 is an unknown type. */
+/** The bits of a row of `FRAME_RULES`; 0 is an unknown type. */
 const Shape = {
   KNOWN: 0x01,
   SESSION_ZERO: 0x02,
@@ -173,7 +172,7 @@ const SPECIAL_TYPES: readonly number[] = [
   FrameType.ITEM,
 ];
 
-// Flat arrays instead of the table's objects: a look-up for every frame.
+// Flat arrays instead of the table's objects, because every frame needs a look-up.
 const SHAPES = new Uint8Array(256);
 const FORBIDDEN_FLAGS = new Uint8Array(256);
 const REQUIRED_FLAGS = new Uint8Array(256);
@@ -199,7 +198,7 @@ function fieldBits(rule: NumberRule, zero: number, nonzero: number): number {
   return rule === 'zero' ? zero : nonzero;
 }
 
-// The errors are made apart from the checks, so that the checks stay small enough to be inlined.
+// Functions of their own make the errors, so that the checks stay small enough to be inlined.
 
 function broken(type: number, what: string): ProtocolError {
   return new ProtocolError(Code.PROTOCOL, `${frameName(type)} ${what}`);

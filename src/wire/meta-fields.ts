@@ -15,23 +15,23 @@ export interface Meta {
   readonly key?: Buffer;
   /** One of `Code`, or an application's own. */
   readonly code?: number;
-  /** For people and logs. Comes from the peer as it was sent: escape it before it is shown. */
+  /** For people and logs. The peer's words are unchanged: escape them before they are shown. */
   readonly text?: string;
   /** Milliseconds after which another try makes sense, or `NEVER_RETRY`. */
   readonly retryAfter?: number;
-  /** What travels beside the payload, in the order it was sent; names may repeat. */
+  /** Entries beside the payload, in the order in which they were sent. Names may repeat. */
   readonly metadata?: readonly (readonly [name: string, value: string])[];
   /** The largest body the sender of this frame accepts. */
   readonly maxFrame?: number;
   /** The largest message the sender of this frame accepts in one piece. */
   readonly maxMessage?: number;
-  /** Milliseconds of silence until the sender of this frame gives the peer up; 0 = never. */
+  /** Milliseconds of silence until the sender of this frame ends the socket; 0 = never. */
   readonly idle?: number;
   /** Bits of `Capability`. */
   readonly caps?: number;
   /**
-   * How many sessions the receiver of this frame may open, and message bytes it may send, on the
-   * whole connection.
+   * The number of sessions that the receiver of this frame may open, and of message bytes that it may send, on the whole
+   * connection.
    */
   readonly connectionCredit?: { readonly opens: number; readonly bytes: number };
   /**
@@ -43,11 +43,10 @@ export interface Meta {
     readonly bytes: number;
     readonly items: number;
   };
-  /** Who is speaking, for logs. */
+  /** The software of the sender, for logs. */
   readonly agent?: string;
   /**
-   * Asks to continue the connection this token belongs to; `received` sequenced frames have
-   * arrived.
+   * Asks to continue the connection of this token. `received`: the number of sequenced frames that have arrived.
    */
   readonly resume?: { readonly token: Buffer; readonly received: number };
   /**
@@ -55,7 +54,7 @@ export interface Meta {
    * lost.
    */
   readonly token?: { readonly token: Buffer; readonly ttl: number };
-  /** The connection continues; so many sequenced frames have arrived. */
+  /** The connection continues. The value is the number of sequenced frames that have arrived. */
   readonly resumed?: number;
   /** The largest meta the sender of this frame accepts; `DEFAULT_META_SIZE` if absent. */
   readonly maxMeta?: number;
@@ -64,7 +63,7 @@ export interface Meta {
 /** A meta without fields. Shared and frozen. */
 export const EMPTY_META: Meta = Object.freeze({});
 
-/** A {@link Meta} in the making. */
+/** A {@link Meta} while it is read. */
 export type MetaDraft = {
   -readonly [Field in keyof Meta]: Meta[Field];
 } & { metadata?: [name: string, value: string][] };

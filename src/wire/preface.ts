@@ -1,7 +1,7 @@
 // The first eight octets each way on every socket: F1 "INTC" CR LF version.
 //
-// F1 starts neither text nor TLS nor another protocol we know of; CR LF does not survive a relay
-// that translates line ends; so whoever is not meant is found out at the first octets.
+// F1 starts neither text nor TLS nor another protocol that is known here. CR LF does not survive a relay that translates
+// line ends. So the first octets already show that a peer does not speak this protocol.
 
 import { Code } from './codes.js';
 import { EMPTY, PREFACE_LENGTH, VERSION } from './constants.js';
@@ -11,7 +11,7 @@ import { type Speaker, speakerOf } from './speaker.js';
 /** The preface without its last octet, the version. */
 const MAGIC = Buffer.from([0xf1, 0x49, 0x4e, 0x54, 0x43, 0x0d, 0x0a]);
 
-/** What a side sends first on a socket. [IC-3.1] */
+/** The octets that a side sends first on a socket. [IC-3.1] */
 export function encodePreface(version: number = VERSION): Buffer {
   return Buffer.from([...MAGIC, version]);
 }
@@ -22,21 +22,20 @@ export class PrefaceDecoder {
   #version: number | undefined;
 
   /**
-   * What the other side put into the last octet, legal or not; `undefined` until the preface is
-   * whole.
+   * The last octet of the other side's preface, legal or not; `undefined` until the preface is whole.
    */
   get version(): number | undefined {
     return this.#version;
   }
 
-  /** How many octets have been taken. */
+  /** The number of octets taken so far. */
   get length(): number {
     return this.#length;
   }
 
   /**
-   * Takes what belongs to the preface from the start of `chunk`, and returns how many octets that was.
-   * @throws StrangerError at the first wrong octet. Its message is for this side's log: whoever speaks another protocol
+   * Takes the octets of the preface from the start of `chunk`, and returns their number.
+   * @throws StrangerError at the first wrong octet. Its message is for this side's log, because a peer of another protocol
    * gets no answer.
    */
   push(chunk: Buffer): number {
@@ -52,9 +51,9 @@ export class PrefaceDecoder {
   }
 }
 
-/** Somebody who does not speak this protocol. */
+/** The other side does not speak this protocol. */
 export class StrangerError extends ProtocolError {
-  /** Who that might be. */
+  /** The protocol that the other side probably speaks. */
   readonly speaker: Speaker;
 
   constructor(message: string, speaker: Speaker) {

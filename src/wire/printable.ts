@@ -1,6 +1,6 @@
 /**
- * Words of the other side, made fit for a log line, an error's message and a terminal. Every place that shows such
- * words calls one of the two functions here. Fields that programs read keep the words as they came.
+ * Makes the other side's words fit for a log line, an error's message and a terminal. Every place that shows such words
+ * calls one of the two functions here. Fields that programs read keep the words unchanged.
  */
 
 /**
@@ -66,5 +66,5 @@ const SHORT_ESCAPES: ReadonlyMap<string, string> = new Map([
   ['"', '\\"'],
   ['\\', '\\\\'],
 ]);
-/** As many as a TEXT has octets at most. */
+/** The most octets of a TEXT. */
 const MAX_PRINTABLE = 1024;

@@ -1,16 +1,16 @@
-// Arithmetic of counters that wrap. Message ids run 1, 2, … MAX_ID, 1, …; byte counters run modulo
-// 2³² and are kept as signed 32-bit integers, because those never leave V8's fast path.
+// Arithmetic of counters that wrap. Message ids run 1, 2, … MAX_ID, 1, …. Byte counters run modulo 2³² and are signed 32-bit
+// integers, because V8 is fast with those.
 
 import { MAX_ID } from './constants.js';
 
-/** The id after `id`. `nextId(0)` is 1: 0 stands for "none yet". */
+/** The id after `id`. `nextId(0)` is 1, because 0 means "none yet". */
 export function nextId(id: number): number {
   return id === MAX_ID ? 1 : id + 1;
 }
 
 /**
- * How many times {@link nextId} leads from one id to the other: 0 … MAX_ID − 1. As "none yet" comes
- * before 1, a 0 counts as MAX_ID does.
+ * The number of {@link nextId} steps from one id to the other: 0 … MAX_ID − 1. A 0 ("none yet") counts as MAX_ID, because it
+ * comes before 1.
  */
 export function idsAhead(from: number, to: number): number {
   const distance = to - from;
@@ -24,8 +24,7 @@ export function addBytes(counter: number, count: number): number {
 }
 
 /**
- * Bytes left between what was used and the limit; negative if it was exceeded. Right for windows
- * below 2³¹.
+ * The bytes left until the limit; negative if it was exceeded. Right for windows below 2³¹.
  */
 export function bytesBetween(used: number, limit: number): number {
   return (limit - used) | 0;

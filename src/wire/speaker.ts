@@ -1,9 +1,9 @@
 /**
- * Who speaks, judged by the first octets of a stream that is not ours. Nobody needs this for the protocol; it tells an
- * operator what was mixed up.
+ * Guesses the protocol of a stream that is not Interconnect from its first octets. The protocol does not need this: it helps
+ * an operator who has mixed up two ports.
  */
 
-/** Of which protocol the first octets are. `unknown`: of none that is known here. */
+/** The protocol of the first octets. `unknown`: no protocol that is known here. */
 export type SpeakerKind =
   | 'proxy-v1'
   | 'proxy-v2'
@@ -21,7 +21,7 @@ export type SpeakerKind =
   | 'interconnect'
   | 'unknown';
 
-/** Who speaks. */
+/** The other side, by its protocol. */
 export interface Speaker {
   readonly kind: SpeakerKind;
   /** With an article, for a sentence: `an HTTP client`. */
@@ -29,8 +29,8 @@ export interface Speaker {
 }
 
 /**
- * Judges by the octets that are there, at most 16 of them. With fewer octets than an opening has, the answer is that of
- * all openings that begin so, or `unknown` if they differ.
+ * Judges by the octets that have come, at most 16 of them. If they are fewer than an opening has, the result is the speaker
+ * of all openings that begin with them, or `unknown` if these openings differ.
  */
 export function speakerOf(octets: Buffer): Speaker {
   const head = octets.subarray(0, LONGEST);
@@ -52,12 +52,12 @@ const MAIL_SERVER: Speaker = { kind: 'mail', name: 'a mail or FTP server' };
 const TLS_SERVER: Speaker = { kind: 'tls', name: 'a TLS server' };
 const REDIS_SERVER: Speaker = { kind: 'redis', name: 'a Redis server' };
 
-/** How others begin, on either side. No opening is the beginning of another. */
+/** The first octets of other protocols, on either side. No opening is the beginning of another. */
 const OPENINGS: readonly (readonly [start: string, speaker: Speaker])[] = [
   ['PROXY ', { kind: 'proxy-v1', name: 'the PROXY protocol, version 1' }],
   ['\r\n\r\n\0\r\nQUIT\n', { kind: 'proxy-v2', name: 'the PROXY protocol, version 2' }],
   ['\x16\x03', { kind: 'tls', name: 'a TLS client' }],
-  // An alert: a TLS server was spoken to in plain text.
+  // An alert: a TLS server got plain text.
   ['\x15\x03', TLS_SERVER],
   ['PRI * HTTP/2', { kind: 'http2', name: 'an HTTP/2 or gRPC client' }],
   ['HTTP/', { kind: 'http', name: 'an HTTP server' }],
@@ -78,9 +78,9 @@ const OPENINGS: readonly (readonly [start: string, speaker: Speaker])[] = [
   ['\xf1INTC\r\n', { kind: 'interconnect', name: 'an Interconnect peer' }],
 ];
 
-/** The same for openings that have a length or a number in them. */
+/** Openings that contain a length or a number. */
 const BY_SHAPE: readonly (readonly [isSo: (octets: Buffer) => boolean, speaker: Speaker])[] = [
-  // An array of bulk strings: every command of Redis begins so.
+  // An array of bulk strings, as in every command of Redis.
   [byPattern(/^\*\d+\r\n\$/), { kind: 'redis', name: 'a Redis client' }],
   [byPattern(/^(?:(?:220|554)[ -]|\* OK)/), MAIL_SERVER],
   // Length, "#", JSON.
