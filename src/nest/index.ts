@@ -1,4 +1,4 @@
-/** The door `nestjs-interconnect`: the NestJS transport. The standalone API is behind `nestjs-interconnect/core`. */
+/** The exports of `nestjs-interconnect`: the NestJS transport. The standalone API is `nestjs-interconnect/core`. */
 export { INTERCONNECT_TRANSPORT } from './common/interconnect.constants.js';
 export { InterconnectClient } from './client/interconnect.client.js';
 export { InterconnectContext } from './server/interconnect.context.js';

@@ -14,37 +14,37 @@ import type { Timers } from './common/timers.js';
 
 const TIMEOUT = 1000;
 
-/** For `check()`. */
+/** Options of `check()`. */
 export interface InterconnectHealthOptions {
-  /** Milliseconds within which the connection must stand and the round trip be over. Default 1000. */
+  /** The most milliseconds for the connection and the round trip together. Default 1000. */
   timeout?: number | undefined;
   /** @internal Tests own the clock. */
   clock?: Timers | undefined;
 }
 
-/** How one client or server is. */
+/** The health of one client or server. */
 export type InterconnectHealth = {
-  /** A server that shuts down is down: nothing new is to come to it. */
+  /** A server that shuts down is down, so that it gets no new connections. */
   status: 'up' | 'down';
-  /** What `client.status` or `server.status` said last. */
+  /** The current value of `client.status` or `server.status`. */
   state: InterconnectStatus;
-  /** Of a client that is up: the round trip in milliseconds. */
+  /** The round trip in milliseconds, of a client that is up. */
   latency?: number;
-  /** Of a server: how many are connected to it. */
+  /** The number of connected peers, of a server. */
   peers?: number;
-  /** Of a client that is down: why. */
+  /** The reason, of a client that is down. */
   message?: string;
-  /** The same, for programs. */
+  /** The code of the reason, for programs. */
   code?: ErrorCode;
-  /** Of a client that is down: milliseconds for which it has had no connection, if it has none. */
+  /** Milliseconds without a connection, of a client that is down and has none. */
   downFor?: number;
 };
 
-/** What Terminus takes from an indicator, in every version. */
+/** The result that Terminus expects from an indicator, in every version. */
 export type InterconnectHealthResult<Key extends string = string> = Record<Key, InterconnectHealth>;
 
 /**
- * Whether others can be reached, and whether this process can be, for Terminus or a page of one's own:
+ * Tells whether other processes can be reached, and whether this one can be, for Terminus or a page of your own:
  *
  * ```ts
  * this.health.check([
@@ -53,13 +53,13 @@ export type InterconnectHealthResult<Key extends string = string> = Record<Key, 
  * ]);
  * ```
  *
- * It needs nothing of Terminus, and never throws: what is wrong is in the result. `InterconnectModule` provides it.
+ * It does not need Terminus, and never throws: the result has the reason. `InterconnectModule` provides it.
  */
 @Injectable()
 export class InterconnectHealthIndicator {
   /**
-   * Up if the other side's library answers over the client's own connection, which is opened where there is none.
-   * No handler runs there.
+   * Up if the other side's library responds over the client's own connection. Without a connection, this opens one. No handler
+   * runs at the other side.
    */
   async check<Key extends string>(
     key: Key,
@@ -81,7 +81,7 @@ export class InterconnectHealthIndicator {
       return result(key, {
         status: 'down',
         state: stateOf(client),
-        // Why there is no connection tells more than that nobody answers.
+        // The reason of an outage tells more than the missing response.
         ...reasonOf(error === lateness ? (outage?.error ?? error) : error),
         ...(outage !== undefined && { downFor: Math.round(outage.duration) }),
       });
@@ -90,7 +90,7 @@ export class InterconnectHealthIndicator {
     }
   }
 
-  /** Up if it listens, or with `connect` has its connection; and down as soon as it begins to shut down. */
+  /** Up if the server listens, or with `connect` has its connection. Down as soon as it begins to shut down. */
   checkServer<Key extends string>(
     key: Key,
     server: InterconnectServer,
@@ -109,7 +109,7 @@ async function roundTrip(client: Pick<InterconnectClient, 'connect'>): Promise<n
 function silent(timeout: number): InterconnectError {
   return new InterconnectError(
     'IC_ERR_TIMEOUT',
-    `There was no answer within ${timeout} ms. Look at the other side, or give the check a longer timeout.`,
+    `There was no response within ${timeout} ms. Look at the other side, or give the check a longer timeout.`,
   );
 }
 

@@ -12,17 +12,17 @@ import type {
 } from './common/interconnect.options.js';
 import { InterconnectServer } from './server/interconnect.server.js';
 
-/** A section left out means its defaults: `localhost:3000`, as for Nest's TCP transport. */
+/** Without a section, its defaults hold: `localhost:3000`, as for Nest's TCP transport. */
 export interface InterconnectModuleOptions {
-  /** For `InterconnectClient`. */
+  /** Options of `InterconnectClient`. */
   client?: InterconnectClientOptions | undefined;
-  /** For `InterconnectServer`. */
+  /** Options of `InterconnectServer`. */
   server?: InterconnectServerOptions | undefined;
-  /** The server does not listen: it serves over the connection that the client opens. */
+  /** Whether the server serves over the connection that the client opens, and does not listen. */
   serveOverClient?: boolean | undefined;
 }
 
-/** What a class given to `forRootAsync({ useClass })` or `({ useExisting })` implements. */
+/** The interface of a class for `forRootAsync({ useClass })` or `({ useExisting })`. */
 export interface InterconnectOptionsFactory {
   /** Called once, when the module is initialised. */
   createInterconnectOptions(): Promise<InterconnectModuleOptions> | InterconnectModuleOptions;
@@ -47,7 +47,7 @@ const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
     )
     .build();
 
-/** For the whole application, as Nest has it. */
+/** Nest applies such a filter to the whole application. */
 const MAPPING: Provider = { provide: APP_FILTER, useClass: InterconnectExceptionFilter };
 
 /**
@@ -60,10 +60,9 @@ const MAPPING: Provider = { provide: APP_FILTER, useClass: InterconnectException
  * app.connectMicroservice({ strategy: app.get(InterconnectServer) });
  * ```
  *
- * Neither of the two does anything by itself: the client connects at its first call and is closed at shutdown; the
- * server listens when Nest starts it as a microservice. At shutdown every Interconnect server of the application stops
- * first, while all that its handlers need is still there. Several clients: `ClientsModule.register`
- * with `customClass: InterconnectClient`.
+ * The client connects at its first call and is closed at shutdown. The server listens when Nest starts it as a microservice.
+ * At shutdown every Interconnect server of the application stops first, while the resources of its handlers still exist. For
+ * several clients, use `ClientsModule.register` with `customClass: InterconnectClient`.
  */
 @Module({
   imports: [InterconnectLifecycleModule],
@@ -84,8 +83,8 @@ const MAPPING: Provider = { provide: APP_FILTER, useClass: InterconnectException
 })
 export class InterconnectModule extends ConfigurableModuleClass {
   /**
-   * With `isGlobal: true` every module of the application gets the two without importing this one. With
-   * `mapHttpExceptions: true` callers learn what an `HttpException` says: see `InterconnectExceptionFilter`.
+   * With `isGlobal: true` every module of the application gets client and server without importing this module. With
+   * `mapHttpExceptions: true` callers get the content of an `HttpException`: see `InterconnectExceptionFilter`.
    */
   static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
     return super.forRoot(options);

@@ -5,25 +5,25 @@ import type { Bytes } from '../nest/index.js';
 import { toBuffer } from '../nest/common/bytes.js';
 import { FakeInterconnectClient } from './fake-client.js';
 
-/** What a handler, guard, pipe or filter under test shall find. All of it has a default. */
+/** The context of a handler, guard, pipe or filter under test. Every option has a default. */
 export interface InterconnectContextOptions {
   /** Default `'test'`. */
   readonly pattern?: string | undefined;
   readonly data?: Bytes | undefined;
   readonly metadata?: Metadata | undefined;
-  /** Default: one that never aborts. */
+  /** Default: a signal that never aborts. */
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds left. Default: the message never times out. */
   readonly remaining?: number | undefined;
-  /** Whether an event handler serves it. Default `false`. */
+  /** Whether an event handler serves the message. Default `false`. */
   readonly isEvent?: boolean | undefined;
-  /** Who sent it. Default: empty. */
+  /** The identity of the sender. Default: empty. */
   readonly identity?: string | undefined;
-  /** What `getClient()` gives. Default: one that answers nothing. */
+  /** The result of `getClient()`. Default: a client without replies. */
   readonly client?: FakeInterconnectClient | undefined;
 }
 
-/** A context without a message on any wire: `controller.replicate(chunk, createInterconnectContext({ … }))`. */
+/** A context that needs no connection: `controller.replicate(chunk, createInterconnectContext({ … }))`. */
 export function createInterconnectContext(
   options: InterconnectContextOptions = {},
 ): InterconnectContext {
@@ -45,7 +45,7 @@ export function createInterconnectContext(
   return new InterconnectContext([message, pattern, isEvent, peer, undefined]);
 }
 
-/** As that of an ordinary message. */
+/** The body of an ordinary message. */
 async function* bodyOf(data: Buffer): AsyncGenerator<Buffer> {
   if (data.length > 0) yield data;
 }

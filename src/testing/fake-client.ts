@@ -8,14 +8,14 @@ import { FakeExchange } from './fake-exchange.js';
 import type { FakeCall } from './fake-exchange.js';
 
 /**
- * A value, what a handler would return; or the handler itself, which may throw. An Observable, async iterable or
- * `Readable` answers by a stream: give the handler, as a stream can be read once.
+ * The value that a handler would return, or the handler itself, which may throw. An Observable, async iterable or `Readable`
+ * makes the response a stream. Give a handler for it, because a stream can be read once.
  */
 export type FakeReply = unknown;
 
 /**
- * A client that reaches nobody: it notes what is sent, and answers what it was told to. All else, from records to
- * exceptions, is the real client's.
+ * A client without a connection. It notes the calls, and responds with the replies that the test has set. All other behaviour,
+ * from records to exceptions, is that of the real client.
  *
  * ```ts
  * const client = new FakeInterconnectClient();
@@ -25,7 +25,7 @@ export type FakeReply = unknown;
  * ```
  */
 export class FakeInterconnectClient extends InterconnectClient<unknown> {
-  /** In the order in which they were sent. */
+  /** The calls in the order in which they were sent. */
   readonly calls: FakeCall[];
   private readonly replies: Map<string, (call: FakeCall) => unknown>;
 
@@ -43,7 +43,7 @@ export class FakeInterconnectClient extends InterconnectClient<unknown> {
     this.replies = replies;
   }
 
-  /** From now on: a value, or a function of the call whose value, promise, stream or error is the answer. */
+  /** Sets the reply to a pattern: a value, or a function of the call, whose value, promise, stream or error is the response. */
   reply(pattern: MsPattern, reply: (call: FakeCall) => unknown): this;
   reply(pattern: MsPattern, reply: FakeReply): this;
   reply(pattern: MsPattern, reply: FakeReply): this {
@@ -53,7 +53,7 @@ export class FakeInterconnectClient extends InterconnectClient<unknown> {
     return this;
   }
 
-  /** From now on: calls and events of this pattern fail with the error, as they do when a handler throws it. */
+  /** Lets calls and events of this pattern fail with the error, as if a handler had thrown it. */
   fail(pattern: MsPattern, error: Error): this {
     return this.reply(pattern, () => {
       throw error;
@@ -76,7 +76,7 @@ type Send = (
 
 function holderOf(send: Send): ConnectionHolder {
   const path = {
-    // Nothing of a connection is used but by those who ask for it.
+    // Only a test that asks for the connection would use it.
     connection: {} as Connection,
     session: (name: string, isEvent = false) => ({
       async send(data: Bytes | Items, options: SendOptions = {}): Promise<never> {

@@ -1,4 +1,4 @@
-/** One message of a `FakeInterconnectClient`, and its answer. */
+/** One message of a `FakeInterconnectClient`, and its response. */
 import { isObservable, lastValueFrom, Subject, takeUntil } from 'rxjs';
 import type { Observable } from 'rxjs';
 import { Code, EMPTY, InterconnectError, UnreadableSource } from '../endpoint/index.js';
@@ -22,22 +22,22 @@ import { ValueQueue } from '../nest/server/value-queue.js';
 
 /** One message that the code under test sent. */
 export interface FakeCall {
-  /** As it stands on the wire: an object pattern is Nest's JSON of it. */
+  /** The pattern as on the wire: Nest's JSON of a pattern that is an object. */
   readonly pattern: string;
   /**
-   * What a handler would get: bytes, or with `encoding: 'json'` the value. Of a request that is a stream, an async iterable
-   * of them, to be read once and by the reply: as with a handler, what it leaves is dropped.
+   * The payload that a handler would get: bytes, or with `encoding: 'json'` the value. If the request is a stream, an async
+   * iterable of these. Only the reply may read it, and only once. As with a handler, the items that it leaves are dropped.
    */
   readonly data: unknown;
   readonly metadata: Metadata;
   readonly timeout: number | undefined;
   readonly oneWay: boolean;
   readonly idempotent: boolean;
-  /** What a handler has as `ctx.getSignal()`: aborts when the code under test cancels, by unsubscribing or its own signal. */
+  /** The signal of `ctx.getSignal()`. It aborts when the code under test cancels, by unsubscribing or by its own signal. */
   readonly signal: AbortSignal;
 }
 
-/** What is on the other side of a fake client. */
+/** The other side of a fake client. */
 export interface FakeServer {
   readonly replies: ReadonlyMap<string, (call: FakeCall) => unknown>;
   readonly calls: FakeCall[];
@@ -46,12 +46,12 @@ export interface FakeServer {
 
 export class FakeExchange {
   private readonly pattern: string;
-  /** Whether it was emitted: then the reply's values are not looked at. */
+  /** Whether the message was emitted. Then the reply's values are ignored. */
   private readonly isEvent: boolean;
   private readonly server: FakeServer;
   private readonly options: SendOptions;
   private readonly controller = new AbortController();
-  /** What is the code's under test, and no answer: its request cannot be read, or it does not take an item. */
+  /** A failure of the code under test: its request cannot be read, or it does not take an item. */
   private failure: { readonly error: unknown } | undefined;
 
   constructor(pattern: string, isEvent: boolean, server: FakeServer, options: SendOptions) {
@@ -61,7 +61,7 @@ export class FakeExchange {
     this.options = options;
   }
 
-  /** As `session.send` does it. */
+  /** Does the same as `session.send`. */
   async run(data: Bytes | Items): Promise<Outcome> {
     const { signal } = this.options;
     if (signal?.aborted === true) throw cancelled('no');
@@ -78,7 +78,7 @@ export class FakeExchange {
       return await Promise.race([this.answer(data), isCancelled]);
     } finally {
       signal?.removeEventListener('abort', cancel);
-      // Who has answered has read enough.
+      // After the response, the rest of the request is not read.
       if (data instanceof EncodedItems) data.return().catch(() => undefined);
     }
   }
@@ -126,7 +126,7 @@ export class FakeExchange {
       this.failure ??= { error };
       throw error;
     }
-    // It did not end by itself.
+    // After an abort, the end of the items is not the end of the request.
     signal.throwIfAborted();
   }
 
@@ -140,7 +140,7 @@ export class FakeExchange {
     return accepted(toBuffer(await this.encode(value)), record?.metadata);
   }
 
-  /** As a server does: what the reply to an event gives is read to its end, and its values are dropped. */
+  /** Reads the reply to an event to its end and drops the values, as a server does. */
   private async exhausted(result: unknown): Promise<Outcome> {
     const value: unknown = isInterconnectRecord(result) ? result.data : result;
     if (isObservable(value)) await lastValueFrom(value, { defaultValue: undefined });
@@ -148,13 +148,13 @@ export class FakeExchange {
     return accepted(EMPTY);
   }
 
-  /** As a server does: a record or a stream that an Observable emits alone is the whole answer. */
+  /** Treats a record or a stream that an Observable emits alone as the whole response, as a server does. */
   private async observe(source: Observable<unknown>): Promise<Outcome> {
     const observed = await observe(source, this.encode);
     return observed instanceof ValueQueue ? this.deliver(observed) : this.outcomeOf(observed.whole);
   }
 
-  /** At the pace of who takes them. */
+  /** Delivers the items at the pace of their reader. */
   private async deliver(
     items: AsyncIterableIterator<Bytes>,
     metadata?: Metadata,
@@ -162,7 +162,7 @@ export class FakeExchange {
     const { signal } = this.controller;
     const end = () => void items.return?.().catch(() => undefined);
     signal.addEventListener('abort', end, { once: true });
-    // Cancelled while the reply was made.
+    // The call was cancelled while the reply was made.
     if (signal.aborted) end();
     for await (const item of items) {
       try {
@@ -194,7 +194,7 @@ export class FakeExchange {
   }
 }
 
-/** Resolves with the values as a queue, as soon as there is one; or with a record or stream that was the only value. */
+/** Resolves with a queue of the values at the first value, or with a record or stream that was the only value. */
 function observe(
   source: Observable<unknown>,
   encode: EncodeItem,
@@ -228,7 +228,7 @@ function observe(
   });
 }
 
-/** @throws UnreadableSource where `session.send` would: before anything is sent. */
+/** @throws UnreadableSource before anything is sent, as `session.send` does. */
 async function beginning(items: EncodedItems): Promise<void> {
   let fault: UnreadableSource | undefined;
   items.begin((error) => (fault = error));

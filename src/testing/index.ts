@@ -1,4 +1,4 @@
-/** The door `nestjs-interconnect/testing`: what a user's own tests need, and no port. */
+/** The exports of `nestjs-interconnect/testing`: helpers for a user's own tests, which need no port. */
 export { createInterconnectContext } from './context.js';
 export { FakeInterconnectClient } from './fake-client.js';
 export { InterconnectPair } from './pair.js';

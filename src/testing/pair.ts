@@ -4,12 +4,12 @@ import { MemoryNetwork } from '../endpoint/index.js';
 import { InterconnectClient, InterconnectServer } from '../nest/index.js';
 import type { InterconnectClientOptions, InterconnectServerOptions } from '../nest/index.js';
 
-/** What `Test.createTestingModule(…).compile()` resolves with is one. */
+/** A part of the testing module that `Test.createTestingModule(…).compile()` resolves with. */
 export interface MicroserviceFactory {
   createNestMicroservice(options: MicroserviceOptions): INestMicroservice;
 }
 
-/** Beside the network, which the pair has of its own. */
+/** The options of a pair. The pair has a network of its own. */
 export interface InterconnectPairOptions {
   readonly server?:
     | Omit<
@@ -23,15 +23,14 @@ export interface InterconnectPairOptions {
         'host' | 'port' | 'path' | 'network' | 'tlsOptions' | 'addresses'
       >
     | undefined;
-  /** Before the application listens: global enhancers, hooks. */
+  /** Called before the application listens, to add global enhancers or hooks. */
   readonly configure?: ((app: INestMicroservice, server: InterconnectServer) => void) | undefined;
 }
 
 const AT_ONCE = { shutdownTimeout: 0 };
 
 /**
- * An application that serves, and a client of it, connected by all that connects them in earnest but the system's
- * sockets:
+ * An application that serves, and a client of it. Their connection is a real one, but without sockets of the system:
  *
  * ```ts
  * const module = await Test.createTestingModule({ controllers: [ReplicaController] }).compile();
@@ -43,11 +42,11 @@ const AT_ONCE = { shutdownTimeout: 0 };
 export class InterconnectPair<Data = unknown> {
   /** The application. */
   readonly app: INestMicroservice;
-  /** Its strategy. */
+  /** The application's strategy. */
   readonly server: InterconnectServer;
-  /** Connected already. */
+  /** A client that is already connected. */
   readonly client: InterconnectClient<Data>;
-  /** What connects the two: `pair.network.cut()` has them reconnect. */
+  /** The network between the two. After `pair.network.cut()` they reconnect. */
   readonly network: MemoryNetwork;
   private readonly others: InterconnectClient[] = [];
 
@@ -83,14 +82,14 @@ export class InterconnectPair<Data = unknown> {
     }
   }
 
-  /** Another client of the same server, to be closed with the pair. */
+  /** Another client of the same server. `close()` closes it too. */
   createClient(options: InterconnectPairOptions['client'] = {}): InterconnectClient {
     const client = new InterconnectClient({ ...AT_ONCE, ...options, network: this.network });
     this.others.push(client);
     return client;
   }
 
-  /** Ends both sides. The `shutdownTimeout` of its clients is 0 by default: calls that are left fail at once. */
+  /** Closes both sides. The `shutdownTimeout` of the clients is 0 by default, so pending calls fail at once. */
   async close(): Promise<void> {
     await Promise.all([this.client, ...this.others].map((client) => client.close()));
     await this.app.close();

@@ -209,7 +209,7 @@ describe('a MemoryNetwork', () => {
       message: 'network has an address of its own and excludes port. Give one or the other.',
     });
     expect(await refused({ network, connect: {} })).toMatchObject({
-      message: expect.stringContaining('network beside connect means nothing'),
+      message: expect.stringContaining('have no meaning beside connect: network'),
     });
     await expect(
       new InterconnectClient({ network, addresses: [{ port: 5000 }] }).connect(),

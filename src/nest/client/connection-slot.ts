@@ -1,70 +1,69 @@
-/** The connection of a client: made at the first call, given up when it is lost, and made anew at the next call. */
+/** The connection of a client: made at the first call, and made anew at the next call after it was lost. */
 import { AsyncResource } from 'node:async_hooks';
 import { Backoff, HEALTHY, InterconnectError, whenOpen } from '../../endpoint/index.js';
 import type { Connection, ConnectionStatus, Session } from '../../endpoint/index.js';
 import { EVENT_SESSION } from '../common/event-session.js';
 import type { Timers } from '../common/timers.js';
 
-/** Makes a connection, whose first attempt follows after so many milliseconds. Throws for a wrong option. */
+/** Makes a connection whose first attempt begins after `startDelay` milliseconds. Throws for a wrong option. */
 export type Dial = (startDelay: number) => Connection;
 
-/** A connection, as a call needs it. It need not be open yet: what is sent waits. */
+/** The parts of a connection that a call needs. The connection need not be open yet, because messages wait. */
 interface CallPath {
   readonly connection: Connection;
-  /** `isEvent`: the one whose messages were emitted; see `EVENT_SESSION`. */
+  /** The session for a pattern. With `isEvent`, the session for emitted messages: see `EVENT_SESSION`. */
   session(name: string, isEvent?: boolean): Pick<Session, 'send'>;
 }
 
-/** What a client sends over, wherever it comes from. */
+/** The source of a client's connection. */
 export interface ConnectionHolder {
-  /** The connection there is, if there is one. */
+  /** The current connection, if there is one. */
   readonly current: CallPath | undefined;
-  /** The connection there is, or a new one. Throws for a wrong option. */
+  /** The current connection, or a new one. Throws for a wrong option. */
   path(): CallPath;
-  /** The same, once it is open. */
+  /** Resolves with the connection of `path()` when it is open. */
   connect(): Promise<CallPath>;
   close(): Promise<void>;
 }
 
-/** What happens to a slot, in the order in which it happens. */
+/** Told of the events of a slot's connection, in their order. */
 export interface ConnectionObserver {
   onOpened(connection: Connection): void;
   /** The socket was lost. */
   onDetached(connection: Connection, error: InterconnectError): void;
-  /** Every change of its status after it was open, up to the end. */
+  /** Each change of the status after the connection was open. */
   onStatus(connection: Connection, status: ConnectionStatus): void;
-  /** A round of attempts to connect, or to come back, has failed. */
+  /** A round of attempts to connect, or to reconnect, has failed. */
   onFailed(connection: Connection, error: InterconnectError): void;
-  /** Calls fail from now on for want of a connection. */
+  /** From now on calls fail, because there is no connection. */
   onOffline(connection: Connection, error: InterconnectError): void;
-  /** `wasOpen`: it had been open once. */
+  /** `wasOpen`: whether the connection was ever open. */
   onClosed(error: InterconnectError | undefined, wasOpen: boolean): void;
 }
 
 /**
- * A connection and the sessions that the client has opened on it: for each pattern one for what is sent, and one for what is
- * emitted.
+ * A connection and the sessions that the client has opened on it: for each pattern one for messages of `send()`, and one for
+ * emitted messages.
  */
 export class OpenConnection implements CallPath {
   readonly connection: Connection;
   private readonly requests = new Map<string, OpenSession>();
   private readonly events = new Map<string, OpenSession>();
-  /** Calls so far: the time by which the session is found that was not used for the longest time. */
+  /** The number of calls so far, which is the clock for `usedAt`. */
   private calls = 0;
 
   constructor(connection: Connection) {
     this.connection = connection;
-    // Now it is known how many sessions this other side allows.
+    // From then on it is known how many sessions the other side allows.
     const makeRoom = (): void => this.makeRoom();
     connection.once('open', makeRoom);
     connection.on('renew', makeRoom);
   }
 
   /**
-   * The session of that name. It is opened when there is none, or none any more (refused, closed), without
-   * waiting for the other side's word on it. If there are as many as the other side allows, the one that was not used for
-   * the longest time is ended in order: what was sent in it is still answered. Throws the core's error for a name that
-   * cannot be one.
+   * The session of that name. Opens one if there is none, or if the former was refused or closed, and does not wait for the
+   * other side's response. If the other side allows no further session, the session that has been unused for the longest time
+   * is closed in order, so that its messages still get their outcomes. Throws the core's error for an illegal name.
    */
   session(name: string, isEvent = false): Session {
     const sessions = isEvent ? this.events : this.requests;
@@ -76,7 +75,7 @@ export class OpenConnection implements CallPath {
     }
     const session = this.connection.openSession(name, isEvent ? EVENT_SESSION : undefined);
     sessions.set(name, { session, usedAt: this.calls });
-    // Refused names must not pile up: they may come from outside.
+    // Refused names must not pile up, because names may come from outside.
     session.once('close', () => {
       if (sessions.get(name)?.session === session) sessions.delete(name);
     });
@@ -84,14 +83,14 @@ export class OpenConnection implements CallPath {
     return session;
   }
 
-  /** Ends as many sessions as there are too many; others that wait for a place get theirs. */
+  /** Ends the sessions beyond the limit, so that others that wait for a place get one. */
   private makeRoom(): void {
     const limit = this.connection.peerMaxSessions;
     if (limit === 0) return;
     while (this.requests.size + this.events.size > limit) this.endOldest();
   }
 
-  /** Looks at each session, since a pattern beyond the limit is rare. To keep them in order would cost each call more. */
+  /** Looks at each session, because a pattern beyond the limit is rare. To keep the sessions in order would cost each call more. */
   private endOldest(): void {
     let oldest: OldestSession | undefined;
     for (const sessions of [this.requests, this.events]) {
@@ -107,13 +106,13 @@ export class OpenConnection implements CallPath {
   }
 }
 
-/** A session of a pattern, and when it was used last, in calls. */
+/** A session of a pattern. `usedAt` is the number of the last call that used it. */
 interface OpenSession {
   readonly session: Session;
   usedAt: number;
 }
 
-/** The session that was not used for the longest time, and where it is. */
+/** The session that has been unused for the longest time, with its name and map. */
 interface OldestSession extends Readonly<OpenSession> {
   readonly sessions: Map<string, OpenSession>;
   readonly name: string;
@@ -123,31 +122,31 @@ function isUsable({ status }: Session): boolean {
   return status !== 'closing' && status !== 'closed';
 }
 
-/** How a slot behaves. */
+/** The settings of a slot. */
 export interface SlotSettings {
   readonly timers: Timers;
-  /** Milliseconds that `close()` gives to what was sent. */
+  /** The most milliseconds that `close()` waits for the outcomes of calls. */
   shutdownTimeout(): number;
   /** Milliseconds: the longest pause before the second connection, if the first was of no use. */
   readonly minDelay: number;
 }
 
-/** What a slot holds. */
+/** The connection of a slot. */
 interface Held {
   readonly open: OpenConnection;
-  /** When it was open; undefined before. */
+  /** When the connection was opened; undefined before. */
   openedAt: number | undefined;
-  /** It was given to somebody who sends over it. */
+  /** Whether a call has used the connection. */
   isUsed: boolean;
 }
 
 /**
- * Holds a client's one connection, for all who ask. When it is lost for good, the slot is empty, and the next to ask gets
- * another one: at once if the former was of use, and else after a pause that grows up to a second, since calls may come
- * at any rate. A connection that `close()` has taken out changes nothing any more, whatever becomes of it.
+ * Holds the one connection of a client. When the connection is lost for good, the slot is empty, and the next call makes
+ * another one. It is dialled at once if the former was of use. If not, it is dialled after a pause that grows up to a second,
+ * because calls may come at any rate. After `close()`, the former connection has no effect on the slot.
  */
 export class ConnectionSlot implements ConnectionHolder {
-  /** Attempts belong to whoever made the slot, and not to the caller who happens to need it first. */
+  /** Attempts run in the async scope in which the slot was made, and not in that of the first caller. */
   private readonly scope = new AsyncResource('InterconnectAttempts');
   private readonly dial: Dial;
   private readonly observer: ConnectionObserver;
@@ -157,7 +156,7 @@ export class ConnectionSlot implements ConnectionHolder {
   private readonly backoff: Backoff;
   /** Milliseconds before the next connection is dialled. */
   private nextPause = 0;
-  /** Who waits in `connect()`. */
+  /** Rejects the callers that wait in `connect()`. */
   private readonly waiting = new Set<(error: InterconnectError) => void>();
 
   constructor(dial: Dial, observer: ConnectionObserver, settings: SlotSettings) {
@@ -172,7 +171,7 @@ export class ConnectionSlot implements ConnectionHolder {
     return this.held?.open;
   }
 
-  /** Without a detour over a promise, for the path of every message. */
+  /** Returns no promise, because every message takes this path. */
   path(): OpenConnection {
     const held = this.held ?? this.scope.runInAsyncScope(() => this.hold());
     held.isUsed = true;
@@ -180,8 +179,8 @@ export class ConnectionSlot implements ConnectionHolder {
   }
 
   /**
-   * Rejects with the core's error when the connection ends before it was open, and with `IC_ERR_OFFLINE` when that takes
-   * longer than `whenOffline`. Then the attempt is given up, unless somebody has sent something meanwhile.
+   * Rejects with the core's error if the connection ends before it was open, and with `IC_ERR_OFFLINE` if it is not open within
+   * `whenOffline`. The attempt is then stopped, unless a call uses the connection meanwhile.
    */
   async connect(): Promise<OpenConnection> {
     const held = this.held ?? this.scope.runInAsyncScope(() => this.hold());
@@ -201,8 +200,8 @@ export class ConnectionSlot implements ConnectionHolder {
   }
 
   /**
-   * Takes nothing new, and gives what was sent its time. What is not settled by then has failed when this resolves.
-   * Idempotent. `connect()` may be called at once.
+   * Closes the connection after the outcomes of its calls, and at most `shutdownTimeout` later. Calls without an outcome have
+   * failed when this resolves. Idempotent. `connect()` may be called at once.
    */
   close(): Promise<void> {
     return this.scope.runInAsyncScope(() => this.end());
@@ -215,7 +214,7 @@ export class ConnectionSlot implements ConnectionHolder {
     this.backoff.reset();
     this.nextPause = 0;
     const isOpen = held.openedAt !== undefined;
-    // Before the connection is gone: the status of a successor must not be overwritten.
+    // Told before the connection is gone, because a later call would overwrite the status of a successor.
     this.observer.onClosed(undefined, isOpen);
     for (const overtake of this.waiting) overtake(closedMeanwhile());
     const { connection } = held.open;
@@ -267,7 +266,7 @@ export class ConnectionSlot implements ConnectionHolder {
     return held;
   }
 
-  /** Nobody needs it, and it never was open: whoever only tried to connect need not close anything. */
+  /** Closes a connection that never was open and is not needed, so that a failed `connect()` leaves nothing to close. */
   private giveUp(held: Held): void {
     const isNeeded = held.isUsed || held.openedAt !== undefined || this.waiting.size > 0;
     if (this.held !== held || isNeeded) return;
@@ -281,13 +280,13 @@ export class ConnectionSlot implements ConnectionHolder {
     const lasted = openedAt === undefined ? 0 : this.settings.timers.now() - openedAt;
     const wasOfUse = lasted >= HEALTHY || open.connection.wasOfUse;
     if (wasOfUse) this.backoff.reset();
-    // A server that ends every connection must not be dialled at the rate of the calls.
+    // A server that ends every connection must not be dialled for each call.
     this.nextPause = wasOfUse ? 0 : this.backoff.next();
     this.observer.onClosed(error, openedAt !== undefined);
   }
 }
 
-/** For a client that does not connect by itself: it sends over a connection that is there, as long as it is. */
+/** A connection that the client did not open. It sends over the connection while that is open. */
 export class GivenConnection implements ConnectionHolder {
   readonly current: OpenConnection;
 
@@ -299,16 +298,16 @@ export class GivenConnection implements ConnectionHolder {
     return this.current;
   }
 
-  /** Never waits: on a connection that is over, each call says so itself. */
+  /** Never waits. If the connection has ended, each call fails by itself. */
   async connect(): Promise<OpenConnection> {
     return this.current;
   }
 
-  /** Who has given it closes it. */
+  /** Does nothing: the code that made the connection closes it. */
   async close(): Promise<void> {}
 }
 
-/** Milliseconds: somebody waits for the connection. */
+/** Milliseconds. Short, because a caller waits for the connection. */
 const LONGEST_PAUSE = 1000;
 
 function closedMeanwhile(): InterconnectError {

@@ -2,15 +2,15 @@ import { types } from 'node:util';
 import type { Bytes } from '../../endpoint/index.js';
 
 /**
- * What Interconnect moves as it is. By internal slot and not by `instanceof`, which fails for values
- * from another realm (Jest's, a `vm` context's). Other typed arrays are refused: their bytes depend
- * on the machine's byte order, so the sender has to say what it means.
+ * Whether Interconnect can send the value unchanged. Looks at the internal slot, because `instanceof` fails for values of
+ * another realm (Jest's, or that of a `vm` context). Other typed arrays are refused, because their bytes depend on the
+ * machine's byte order.
  */
 export function isBytes(value: unknown): value is Bytes {
   return types.isUint8Array(value) || types.isArrayBuffer(value) || types.isDataView(value);
 }
 
-/** Names a value's type for an error text, never its content: `a string`, `an object (UserDto)`. */
+/** The type of a value for an error text, without its content: `a string`, `an object (UserDto)`. */
 export function describeType(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === 'function') return 'a function';

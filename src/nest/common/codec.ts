@@ -1,11 +1,11 @@
 /**
- * Between the values that applications handle and the bytes that travel: `encoding`, `serializer` and
- * `deserializer`. Without them there is no codec, and a message costs nothing here.
+ * Turns the values of applications into bytes and back, by the options `encoding`, `serializer` and `deserializer`. Without
+ * these options there is no codec, and a message costs nothing here.
  *
- * A serializer gets what Nest gives its own: `{ pattern, data }` for a message and `{ response }` for an
- * answer. It returns such a packet with other contents, or the contents alone; `encoding` then makes bytes
- * of them. A deserializer gets the packet with what `encoding` made of the bytes. Pattern, id and errors are no
- * concern of theirs: they travel beside the payload.
+ * A serializer gets the same packet as Nest's own serializers: `{ pattern, data }` for a message and `{ response }` for a
+ * response. It returns such a packet with other contents, or the contents alone; `encoding` then makes bytes of them. A
+ * deserializer gets the packet with the value that `encoding` made of the bytes. Neither of them sees id or errors, which
+ * travel beside the payload.
  */
 import type { Deserializer, Serializer } from '@nestjs/microservices';
 import { EMPTY, inspectShort, optionError, tame } from '../../endpoint/index.js';
@@ -13,17 +13,17 @@ import type { Bytes } from '../../endpoint/index.js';
 import { describeType, isBytes } from './bytes.js';
 import { isPromiseLike } from './promises.js';
 
-/** `'binary'`: bytes as they are; `'json'`: any value that JSON has a form for, as with Nest's TCP transport. */
+/** `'binary'`: unchanged bytes; `'json'`: any value that has a form in JSON, as with Nest's TCP transport. */
 export type InterconnectEncoding = 'binary' | 'json';
 
-/** What server and client options have in common here. */
+/** The options of servers and clients that make a codec. */
 export interface CodecOptions {
   readonly encoding?: InterconnectEncoding | undefined;
   readonly serializer?: Serializer | undefined;
   readonly deserializer?: Deserializer | undefined;
 }
 
-/** For Nest's own way to take them over, whose types know no `undefined`. */
+/** The two options for Nest's own initializers, whose types do not allow `undefined`. */
 export function serializersOf({ serializer, deserializer }: CodecOptions): {
   serializer?: Serializer;
   deserializer?: Deserializer;
@@ -31,35 +31,35 @@ export function serializersOf({ serializer, deserializer }: CodecOptions): {
   return { ...(serializer && { serializer }), ...(deserializer && { deserializer }) };
 }
 
-/** One side's way from values to bytes and back. Where a serializer is asynchronous, so is this. */
+/** One side's way from values to bytes and back. It gives promises if its serializer does. */
 export interface Codec {
-  /** @throws UnfitValue for what cannot be encoded, naming its type and the remedy. */
+  /** @throws UnfitValue for a value that cannot be encoded, with its type and the remedy. */
   encode(value: unknown, pattern: unknown): Bytes | PromiseLike<Bytes>;
-  /** @throws for bytes that are not what they should be. May be a promise. */
+  /** @throws for bytes that cannot be decoded. The result may be a promise. */
   decode(payload: Buffer, pattern: unknown): unknown;
 }
 
-/** Where the contents stand in a packet: at a caller's side in `data` on the way out, and `response` back. */
+/** The field of a packet that has the contents: `data` of a message, `response` of a response. */
 type Field = 'data' | 'response';
 
-/** `undefined`: bytes go out and come in as they are. */
+/** The codec of a caller; `undefined` if bytes are sent and received unchanged. */
 export function clientCodec(options: CodecOptions): Codec | undefined {
   return createCodec(options, 'data', 'response');
 }
 
-/** The other end of `clientCodec`. */
+/** The codec of a server: the counterpart of `clientCodec`. */
 export function serverCodec(options: CodecOptions): Codec | undefined {
   return createCodec(options, 'response', 'data');
 }
 
-/** A value that no bytes can be made of. The message begins with its type: `a number. …`. */
+/** A value that has no form as bytes. The message begins with its type: `a number. …`. */
 export class UnfitValue extends TypeError {
   constructor(value: unknown, remedy: string) {
     super(`${describeType(value)}. ${remedy}`);
   }
 }
 
-/** For a side that moves bytes as they are. */
+/** The error of a side that sends bytes unchanged. */
 export function notBytes(value: unknown): UnfitValue {
   return new UnfitValue(
     value,
@@ -68,7 +68,7 @@ export function notBytes(value: unknown): UnfitValue {
   );
 }
 
-/** One value of a handler's answer. @throws UnfitValue, or rejects, for what cannot travel. */
+/** One value of a handler's response as bytes. @throws UnfitValue, or rejects, for a value that has no form as bytes. */
 export function encodeAnswer(
   value: unknown,
   codec: Codec | undefined,
@@ -113,7 +113,7 @@ function createCodec(options: CodecOptions, out: Field, back: Field): Codec | un
   };
 }
 
-/** Found when the client or server is made, and not at the first message. */
+/** Refuses a wrong option when the client or server is made, before the first message. */
 function checkMethod(option: string, value: object | undefined, method: string): void {
   if (value === undefined) return;
   const found: unknown = Reflect.get(Object(value), method);
@@ -127,14 +127,14 @@ function packetOf(field: Field, value: unknown, pattern: unknown): object {
   return field === 'data' ? { pattern, data: value } : { response: value, isDisposed: true };
 }
 
-/** Contents with a field of that name are no packet: a packet has Nest's other field as well. */
+/** The contents of a packet, or the value itself. Only a value that also has Nest's other field is a packet. */
 function serialized(result: unknown, field: Field): unknown {
   const other = field === 'data' ? 'pattern' : 'isDisposed';
   const isPacket = typeof result === 'object' && result !== null && other in result;
   return isPacket ? contentsOf(result, field) : result;
 }
 
-/** A packet stands for its contents; anything else for itself. */
+/** The contents of a packet, or the value itself if it is no packet. */
 function contentsOf(result: unknown, field: Field): unknown {
   if (typeof result !== 'object' || result === null) return result;
   return field in result ? (result as Partial<Record<Field, unknown>>)[field] : result;
@@ -148,20 +148,20 @@ function asBytes(value: unknown): Bytes {
 
 function toJson(value: unknown): Bytes {
   if (value === undefined) return EMPTY;
-  // Its type says that it always gives a string; for a function or a symbol it does not.
+  // By its type, JSON.stringify always gives a string. For a function or a symbol it gives undefined.
   const json: unknown = JSON.stringify(value);
   if (typeof json === 'string') return Buffer.from(json, 'utf8');
   throw new UnfitValue(value, 'JSON has no form for it.');
 }
 
-/** Nothing at all is `undefined`, for which JSON has no form either. */
+/** An empty payload is `undefined`, which has no form in JSON. */
 function fromJson(payload: Buffer): unknown {
   if (payload.length === 0) return undefined;
   try {
     const value: unknown = JSON.parse(payload.toString('utf8'));
     return value;
   } catch (cause) {
-    // Its message quotes the payload.
+    // The message of that error quotes the payload.
     tame(cause);
     throw new TypeError('The payload is not JSON. Set the same encoding on both sides.', { cause });
   }

@@ -1,11 +1,11 @@
 /**
- * How failures cross the wire, both ways, in one place: what a handler threw becomes a REJECT at the
- * server, and that REJECT an exception at the client.
+ * The way of failures over the wire: the server makes a REJECT of a handler's error, and the client makes an exception of that
+ * REJECT.
  *
- * Nest's filters run before us and leave little of the error: a plain `Error` arrives here as
+ * Nest's filters run before this code and change the error. A plain `Error` arrives here as
  * `{ status: 'error', message: 'Internal server error' }`, `new RpcException('text')` as
- * `{ status: 'error', message: 'text' }`, `new RpcException(object)` as the object, and what a custom
- * filter gives to `throwError` as it is.
+ * `{ status: 'error', message: 'text' }`, and `new RpcException(object)` as the object. A value that a custom filter gives to
+ * `throwError` arrives unchanged.
  */
 import { types } from 'node:util';
 import { Code, cutText, isInterconnectError, printable } from '../../endpoint/index.js';
@@ -18,19 +18,19 @@ import {
   isRejection,
 } from './interconnect.exception.js';
 
-/** What `message.reject` is called with. */
+/** The arguments of `message.reject`. */
 export interface Rejection {
   readonly code: number;
   readonly reason: string;
   readonly data?: Buffer;
   readonly metadata?: Metadata;
-  /** The caller learns nothing but "Internal server error": the server's log has to say more. */
+  /** The caller gets only "Internal server error", so the server's log must say more. */
   readonly isMasked: boolean;
 }
 
 type RejectedOutcome = Extract<Outcome, { accepted: false }>;
 
-/** Marks a REJECT whose payload is what an `RpcException` carried, and says in which form. */
+/** The metadata entry that marks a REJECT with the value of an `RpcException` as payload, and names its form. */
 const CARRIED = 'rpc-exception';
 /** Nest's text for an `RpcException` that has no message of its own. */
 const NAMELESS = 'Rpc Exception';
@@ -44,7 +44,7 @@ const METHODS: ReadonlySet<string> = new Set([
   'toString',
 ]);
 
-/** For what Nest's filters let through: the errors of the Observable a handler gives back. */
+/** The rejection for an error that Nest's filters gave: one of the Observable that a handler returned. */
 export function toRejection(error: unknown): Rejection {
   const carried = hasGetError(error) ? error.getError() : error;
 
@@ -63,14 +63,14 @@ export function toRejection(error: unknown): Rejection {
 }
 
 /**
- * For what a handler threw past every filter: a filter that throws itself, or a function that was given
- * to `addHandler` directly. Nobody meant such an error for the caller.
+ * The rejection for an error that no filter has seen: that of a filter that throws itself, or that of a function that was
+ * given to `addHandler` directly. Such an error is not meant for the caller.
  */
 export function toRejectionOfThrown(error: unknown): Rejection {
   return hasGetError(error) ? toRejection(error) : masked();
 }
 
-/** The client's side of the two above. */
+/** The client's exception for a rejection. */
 export function toException(outcome: RejectedOutcome): InterconnectException {
   const { code, reason, data } = outcome;
   const error = readCarried(outcome);
@@ -79,8 +79,8 @@ export function toException(outcome: RejectedOutcome): InterconnectException {
 }
 
 /**
- * What a call that got no outcome fails with: the core's error, unless it was the other side that
- * refused the session. That is a rejection like any other, and for an unknown pattern it has Nest's words.
+ * The error of a call without an outcome. It is the core's error, unless the other side refused the session. That is a
+ * rejection, and for an unknown pattern it has Nest's words.
  */
 export function toCallError(error: unknown): unknown {
   if (!isInterconnectError(error) || error.code !== 'IC_ERR_SESSION_REJECTED') return error;
@@ -91,8 +91,8 @@ export function toCallError(error: unknown): unknown {
 }
 
 /**
- * What Nest's TCP client fails with are plain objects. An application that comes from there reads their fields, and
- * gives them on as JSON: with `encoding: 'json'` an exception shows the same fields, and is the same JSON.
+ * Nest's TCP client fails with plain objects. An application that comes from there reads their fields, and passes them on as
+ * JSON. So with `encoding: 'json'` an exception has the same fields and the same JSON.
  */
 export function asTcpError(error: unknown): unknown {
   if (!(error instanceof InterconnectException)) return error;
@@ -100,14 +100,14 @@ export function asTcpError(error: unknown): unknown {
   const fields = typeof carried === 'string' ? { status: 'error', message: carried } : carried;
   const shown = isMaskedError(error) ? { status: 'error', message: error.reason } : fields;
   for (const [key, value] of Object.entries(shown)) {
-    // What an exception can do is not the other side's to replace.
+    // The other side must not replace methods of the exception.
     if (METHODS.has(key)) continue;
-    // These two stand in the text of every error; the others are fields that programs read.
+    // The text of every error has these two. Programs read the other fields.
     const isWords = (key === 'message' || key === 'name') && typeof value === 'string';
     const field: unknown = isWords ? printable(value) : value;
     Object.defineProperty(error, key, { value: field, enumerable: true, writable: true });
   }
-  // Nest keeps what it carries in a field that one of these may have replaced.
+  // Nest keeps the carried value in a field that one of these entries may have replaced.
   Object.defineProperty(error, 'getError', { value: () => carried });
   return Object.defineProperty(error, 'toJSON', { value: () => shown });
 }
@@ -151,7 +151,7 @@ function readCarried({ metadata, data }: RejectedOutcome): string | object | und
   return metadata[CARRIED] === 'json' ? parse(data.toString('utf8')) : undefined;
 }
 
-/** `undefined` for what JSON has no form for (a circle, say): the reason still arrives. */
+/** `undefined` for a value without a form in JSON, such as a circle. The reason still arrives. */
 function stringify(value: object): string | undefined {
   try {
     return JSON.stringify(value, encodeSpecial);
@@ -160,7 +160,7 @@ function stringify(value: object): string | undefined {
   }
 }
 
-/** The other side chose these bytes: whatever they are, the caller gets an exception and not a crash. */
+/** The other side chose these bytes. Malformed bytes must not throw here. */
 function parse(json: string): object | undefined {
   try {
     const value: unknown = JSON.parse(json, decodeSpecial);
@@ -170,7 +170,7 @@ function parse(json: string): object | undefined {
   }
 }
 
-/** Reads from `this`, because `value` has been through `toJSON`, which makes an array of numbers of a Buffer. */
+/** Reads from `this`, because `toJSON` has already made an array of numbers of a Buffer in `value`. */
 function encodeSpecial(this: Record<string, unknown>, key: string, value: unknown): unknown {
   const original = this[key];
   if (types.isUint8Array(original)) {
@@ -181,7 +181,7 @@ function encodeSpecial(this: Record<string, unknown>, key: string, value: unknow
   return typeof value === 'bigint' ? value.toString() : value;
 }
 
-/** Leaves out the keys by which a later merge into another object would reach a prototype. */
+/** Leaves out the keys that would reach a prototype if the result were merged into another object. */
 function decodeSpecial(key: string, value: unknown): unknown {
   if (key === '__proto__') return undefined;
   if (typeof value !== 'object' || value === null) return value;
@@ -202,7 +202,7 @@ function hasGetError(error: unknown): error is { getError(): unknown } {
   );
 }
 
-/** The form Nest's own filter gives to an error without an object of its own: these two keys, no other. */
+/** The form that Nest's own filter gives to an error without an object: these two keys, and no other. */
 function isNestError(error: unknown): error is { status: 'error'; message: string } {
   return (
     typeof error === 'object' &&

@@ -1,10 +1,10 @@
 import type { Connection, InterconnectError } from '../../endpoint/index.js';
 
 /**
- * What `server.status` and `client.status` emit: for a server whether it listens, for a client, or a server
- * that connects, whether it has a connection. `RECONNECTING`: it has one, and no socket to it at the moment; what
- * is sent waits. `OFFLINE`: it has had no socket for longer than `whenOffline`; calls fail at once. `DRAINING`: a server that shuts down takes nothing new, and lets what runs end. A plain object and not
- * an enum, so that it exists at run time.
+ * The values of `server.status` and `client.status`. `CONNECTED` and `DISCONNECTED`: whether a server listens, or whether a
+ * client, or a server that connects, has a connection. `RECONNECTING`: the connection has no socket now, and messages wait.
+ * `OFFLINE`: there has been no socket for longer than `whenOffline`, and calls fail at once. `DRAINING`: the server shuts down;
+ * it takes no new messages, and running handlers may end. A plain object and not an enum, so that it exists at run time.
  */
 export const InterconnectStatus = {
   CONNECTED: 'connected',
@@ -16,20 +16,21 @@ export const InterconnectStatus = {
 /** One of its values. */
 export type InterconnectStatus = (typeof InterconnectStatus)[keyof typeof InterconnectStatus];
 
-/** For `client.on(…)`. Listeners may be added before `connect()` and stay through every reconnect. */
+/** The events of `client.on(…)`. Listeners may be added before `connect()`, and a new connection does not remove them. */
 export type InterconnectClientEvents = {
   connect: (connection: Connection) => void;
-  /** The socket was lost, or the server shuts down: the connection looks for another, and what is sent waits. */
+  /** The socket was lost, or the server shuts down. The connection looks for another socket, and messages wait. */
   reconnecting: (connection: Connection) => void;
-  /** It has one again. */
+  /** The connection has a socket again. */
   reconnect: (connection: Connection) => void;
-  /** The connection ended: `undefined` when in order, else why it was lost. */
+  /** The connection has ended. `error` is the reason if it was lost. */
   close: (error: InterconnectError | undefined) => void;
   /**
-   * All addresses were tried in vain, to connect or to come back; the error has the reasons. The client tries again after a
-   * pause. If waiting is of no use, the calls that wait fail with the same error, and the next call begins anew.
+   * All addresses were tried without success, to connect or to reconnect; the error has the reasons. The client tries again
+   * after a pause. If waiting cannot help, the calls that wait fail with the same error, and the next call makes a new
+   * connection.
    */
   error: (error: unknown) => void;
-  /** There has been no connection for longer than `whenOffline`: calls fail at once from now on, until there is one. */
+  /** There has been no connection for longer than `whenOffline`. Calls fail at once until there is one. */
   offline: (error: InterconnectError) => void;
 };

@@ -1,28 +1,27 @@
 import { quote } from '../../endpoint/index.js';
 import type { Bytes, Metadata, WhenOffline } from '../../endpoint/index.js';
 
-/** What a message may hold: bytes, or a stream of them. */
+/** The contents of a message: bytes, or a stream of them. */
 export type InterconnectData = Bytes | AsyncIterable<Bytes>;
 
 const RECORD = Symbol.for('nestjs-interconnect.record');
 
 /**
- * Bytes with what shall travel or happen beside them. Given to `client.send()` or `client.emit()`
- * instead of the bytes, or returned by a handler, where only data and metadata count.
- * Made by `InterconnectRecordBuilder`.
+ * Bytes with metadata and options. Give a record to `client.send()` or `client.emit()` instead of the bytes. A handler may
+ * return one too; then only data and metadata count. `InterconnectRecordBuilder` makes it.
  */
 export class InterconnectRecord<Data = Bytes> {
   /** The bytes, not copied, or a stream of them. With a serializer or `encoding: 'json'`, any value. */
   readonly data: Data | undefined;
-  /** String entries beside them. */
+  /** String entries beside the bytes. */
   readonly metadata: Metadata | undefined;
-  /** Milliseconds until an outcome must be there; `undefined` = the client's `messageTimeout`. */
+  /** Milliseconds until the call fails without an outcome; `undefined` = the client's `messageTimeout`. */
   readonly timeout: number | undefined;
-  /** No outcome is wanted; `undefined` = as the client's `oneWay` says. */
+  /** Whether no outcome is wanted; `undefined` = as the client's `oneWay` says. */
   readonly oneWay: boolean | undefined;
-  /** It does no harm if the handler runs twice. */
+  /** Whether the handler may run twice without harm. */
   readonly idempotent: boolean | undefined;
-  /** For how long it waits while there is no connection; `undefined` = as the client's `whenOffline` says. */
+  /** How long the call waits for a connection; `undefined` = as the client's `whenOffline` says. */
   readonly whenOffline: WhenOffline | undefined;
 
   constructor(data: Data | undefined, options: InterconnectRecordOptions = {}) {
@@ -54,7 +53,7 @@ export interface InterconnectRecordOptions {
   readonly whenOffline?: WhenOffline | undefined;
 }
 
-/** By brand, so that it holds across two copies of the package. */
+/** Looks at a brand, so that it also recognises the records of another copy of the package. */
 export function isInterconnectRecord(value: unknown): value is InterconnectRecord<unknown> {
   return typeof value === 'object' && value !== null && RECORD in value;
 }
@@ -64,7 +63,7 @@ export function isInterconnectRecord(value: unknown): value is InterconnectRecor
  * const record = new InterconnectRecordBuilder(chunk).setMetadata({ offset: '4096' }).setTimeout(5_000).build();
  * await firstValueFrom(client.send('replicate', record));
  * ```
- * Wrong values throw a `TypeError` here, at the line that is wrong, and not when the record is sent.
+ * Wrong values throw a `TypeError` in the builder, and not when the record is sent.
  */
 export class InterconnectRecordBuilder<Data = Bytes> {
   private data: Data | undefined;
@@ -78,13 +77,13 @@ export class InterconnectRecordBuilder<Data = Bytes> {
     this.data = data;
   }
 
-  /** The bytes are not copied: leave them alone until the message is settled. */
+  /** The bytes are not copied: do not change them until the message is settled. */
   setData(data: Data): this {
     this.data = data;
     return this;
   }
 
-  /** Adds entries; a name that is already there gets the new value. The other side reads them with `ctx.getMetadata()`. */
+  /** Adds entries. A known name gets the new value. The other side reads the entries with `ctx.getMetadata()`. */
   setMetadata(metadata: Metadata): this {
     for (const [name, value] of Object.entries(metadata)) {
       if (typeof value !== 'string') {
@@ -95,7 +94,7 @@ export class InterconnectRecordBuilder<Data = Bytes> {
     return this;
   }
 
-  /** Whole milliseconds until the message counts as timed out, instead of the client's `messageTimeout`; 0 for none. */
+  /** Whole milliseconds until the message times out, instead of the client's `messageTimeout`; 0 = no limit. */
   setTimeout(milliseconds: number): this {
     if (!Number.isInteger(milliseconds) || milliseconds < 0) {
       throw new TypeError(`A timeout is a whole number of milliseconds: ${milliseconds}.`);
@@ -104,15 +103,15 @@ export class InterconnectRecordBuilder<Data = Bytes> {
     return this;
   }
 
-  /** Sends without acknowledgement: done as soon as it is written to the socket; nothing is known of the handler. */
+  /** Sends without acknowledgement: the call completes when the message is written to the socket, whatever the handler does. */
   setOneWay(oneWay = true): this {
     this.oneWay = oneWay;
     return this;
   }
 
   /**
-   * It does no harm if the handler runs twice: where the connection is lost for good, and nobody knows whether the
-   * handler ran, the message goes again on the next one instead of failing with `executed: 'maybe'`.
+   * The handler may run twice without harm. If the connection is lost for good, and it is not known whether the handler ran, the
+   * message is sent again on the next connection instead of failing with `executed: 'maybe'`.
    */
   setIdempotent(idempotent = true): this {
     this.idempotent = idempotent;
@@ -120,8 +119,8 @@ export class InterconnectRecordBuilder<Data = Bytes> {
   }
 
   /**
-   * For how long it waits while there is no connection, instead of the client's `whenOffline`: milliseconds of outage, `'wait'`
-   * or `'fail'`.
+   * How long the call waits for a connection, instead of the client's `whenOffline`: milliseconds of outage, `'wait'` or
+   * `'fail'`.
    */
   setWhenOffline(whenOffline: WhenOffline): this {
     const isKnown = whenOffline === 'wait' || whenOffline === 'fail';
@@ -134,7 +133,7 @@ export class InterconnectRecordBuilder<Data = Bytes> {
     return this;
   }
 
-  /** The record so far; the builder may be used on. */
+  /** The record. The builder may be used again. */
   build(): InterconnectRecord<Data> {
     return new InterconnectRecord(this.data, {
       ...(this.metadata !== undefined && { metadata: this.metadata }),

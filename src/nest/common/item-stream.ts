@@ -1,25 +1,25 @@
-/** Streams of values, between what applications hold and the items that travel. */
+/** Turns the streams of applications into items, and items into streams of values. */
 import { EMPTY, ItemSource, messageOf } from '../../endpoint/index.js';
 import type { Bytes } from '../../endpoint/index.js';
 import { UnfitValue } from './codec.js';
 import { isInterconnectRecord } from './interconnect.record.js';
 
-/** What is read item by item: an async iterable or generator, a `Readable`. An array is a value, and not a stream. */
+/** Whether the value is read item by item: an async iterable, a generator or a `Readable`. An array is a value. */
 export function isStream(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
 }
 
-/** One value of a stream cannot travel: the application's mistake, and no failure of the source. */
+/** One value of a stream has no form as bytes: the application's mistake, and not a failure of the source. */
 export class UnfitItem extends TypeError {
   constructor(cause: unknown) {
     super(messageOf(cause), { cause });
   }
 }
 
-/** Makes the bytes of one value. Throws for a value that has none, or rejects. */
+/** Makes the bytes of one value. Throws or rejects for a value that has no form as bytes. */
 export type EncodeItem = (value: unknown) => Bytes | PromiseLike<Bytes>;
 
-/** As `encode`, for what may be an item of a stream. */
+/** Encodes an item of a stream. A record cannot be one. */
 export function encodeItem(value: unknown, encode: EncodeItem): Bytes | PromiseLike<Bytes> {
   if (!isInterconnectRecord(value)) return encode(value);
   throw new UnfitValue(
@@ -29,13 +29,13 @@ export function encodeItem(value: unknown, encode: EncodeItem): Bytes | PromiseL
 }
 
 /**
- * The values of a stream as items: each is encoded when it is asked for, so that the stream goes at the pace of the
- * reader. The stream belongs to this object, and is read once. Whoever reads no more calls `return()`, which ends the stream.
+ * The values of a stream as items. Each value is encoded when it is read, so that the stream keeps the pace of its reader. The
+ * stream belongs to this object, and is read once. A reader that stops calls `return()`, which ends the stream.
  */
 export class EncodedItems extends ItemSource<unknown> implements AsyncIterableIterator<Bytes> {
   private readonly encode: EncodeItem;
 
-  /** @throws UnreadableSource for a stream that was read already, or that somebody else reads. */
+  /** @throws UnreadableSource for a stream that was read already, or that has another reader. */
   constructor(stream: AsyncIterable<unknown>, encode: EncodeItem) {
     super(stream);
     this.encode = encode;
@@ -45,14 +45,14 @@ export class EncodedItems extends ItemSource<unknown> implements AsyncIterableIt
     return this;
   }
 
-  /** @throws UnfitItem for a value that no bytes can be made of; the source is then ended. */
+  /** @throws UnfitItem for a value that has no form as bytes. The source is then ended. */
   override async next(): Promise<IteratorResult<Bytes, undefined>> {
     const result = await super.next();
     if (result.done === true) return { done: true, value: undefined };
     try {
       return { done: false, value: await encodeItem(result.value, this.encode) };
     } catch (cause) {
-      // The item's failure counts, and not that of a source that is asked to end for it.
+      // The failure of the item counts, and not that of the source's end.
       await this.return().catch(() => undefined);
       throw new UnfitItem(cause);
     }
@@ -64,7 +64,7 @@ export class EncodedItems extends ItemSource<unknown> implements AsyncIterableIt
   }
 }
 
-/** Reads it to its end for the sake of what it does, or until the signal aborts: then it is ended. */
+/** Reads a stream to its end and drops the values. When the signal aborts, ends the stream. */
 export async function exhaust(
   source: AsyncIterable<unknown>,
   signal: AbortSignal | undefined,
@@ -81,7 +81,7 @@ export async function exhaust(
   }
 }
 
-/** The items of a request as the values that its handler reads. */
+/** The items of a request, decoded for its handler. */
 export async function* decodeItems(
   items: AsyncIterable<Buffer>,
   decode: (item: Buffer) => unknown,

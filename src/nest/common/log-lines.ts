@@ -1,16 +1,16 @@
-/** What comes into Nest's log where the other side's words may be part of it. */
+/** Lines of Nest's log that may contain words of the other side. */
 import type { LoggerService } from '@nestjs/common';
 import { inspect } from 'node:util';
 import { messageOf, printable, stackOf } from '../../endpoint/index.js';
 
-/** A line of a log: without controls and other invisible characters, and of at most 4096 characters. */
+/** A line of a log, without controls and other invisible characters, and with at most 4096 characters. */
 export function lineOf(text: string): string {
   return printable(text, MAX_LINE);
 }
 
 /**
- * Logs an error that nobody waits for: its message on one line, and then its stack. Nest's own logger would print an
- * `Error` as it is. Line breaks and escape sequences in its message would then look like lines of the log.
+ * Logs an error that no caller gets: its message on one line, and then its stack. Nest's own logger would print an `Error`
+ * unchanged. Line breaks and escape sequences in its message would then look like lines of the log.
  */
 export function logError(logger: LoggerService, error: unknown): void {
   const stack = stackOf(error);
@@ -18,7 +18,7 @@ export function logError(logger: LoggerService, error: unknown): void {
   else logger.error(messageOf(error), stack);
 }
 
-/** A value that has no stack. */
+/** The text for a value that has no stack. */
 function describe(value: unknown): string {
   const hasMessage = typeof value === 'object' && value !== null && 'message' in value;
   if (hasMessage) return messageOf(value);

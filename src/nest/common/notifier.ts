@@ -5,13 +5,13 @@ import { logError } from './log-lines.js';
 type Callback = (...args: never[]) => unknown;
 
 /**
- * The callbacks behind `server.on(…)` and `client.on(…)`. They outlive listeners and connections, and
- * one that throws is logged: it must neither keep the others from running nor fail a call.
+ * The callbacks of `server.on(…)` and `client.on(…)`. They outlive listeners and connections. If a callback throws, the error
+ * is logged: it must neither stop the other callbacks nor fail a call.
  */
 export class Notifier<Events extends Record<string, Callback>> {
   private readonly callbacks = new Map<keyof Events, Callback[]>();
   private readonly logger: LoggerService;
-  /** Whatever brings an event about, its listeners run where the client or server was made. */
+  /** Listeners run in the async scope in which the client or server was made, whatever caused the event. */
   private readonly scope = new AsyncResource('InterconnectEvents');
 
   constructor(logger: LoggerService) {

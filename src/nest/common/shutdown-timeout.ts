@@ -1,11 +1,11 @@
-/** How long a server or a client lets what runs go on when it is closed. */
+/** The time that running handlers or pending calls get when their server or client is closed. */
 import { InterconnectError } from '../../endpoint/index.js';
 
 /** Milliseconds. */
 const DEFAULT = 10_000;
 const MOST = 2 ** 31 - 1;
 
-/** Milliseconds. Throws `IC_ERR_OPTION` for what is no such time. */
+/** Milliseconds. Throws `IC_ERR_OPTION` for a value out of range. */
 export function shutdownTimeoutOf({
   shutdownTimeout = DEFAULT,
 }: {

@@ -1,10 +1,10 @@
-/** Time and chance, as this floor needs them. The endpoint's clock is one. */
+/** The time and random numbers that this floor needs. The endpoint's clock has them. */
 export interface Timers {
   now(): number;
   /** Calls `callback` once after `delay` milliseconds, unless the returned function was called before. */
   setTimer(delay: number, callback: () => void): () => void;
-  /** The same; and until then the process does not end by itself. */
+  /** As `setTimer`, but the process does not end by itself before the call. */
   setAlarm(delay: number, callback: () => void): () => void;
-  /** 0 ≤ n < 1, at random. */
+  /** A random number, 0 ≤ n < 1. */
   random(): number;
 }

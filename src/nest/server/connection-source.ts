@@ -1,26 +1,26 @@
 import type { Connection, DroppedSocket, ListenAddress, Stranger } from '../../endpoint/index.js';
 import type { InterconnectStatus } from '../common/interconnect.events.js';
 
-/** Where a server's connections come from: it listens for them, or opens one itself. */
+/** The source of a server's connections: the server listens for them, or opens one itself. */
 export interface ConnectionSource {
   /** Resolves with the bound address, if there is one. */
   open(): Promise<ListenAddress | undefined>;
-  /** Takes nothing new, gives what runs so many milliseconds, and closes every connection. */
+  /** Takes no new messages, gives running handlers `timeout` milliseconds, and closes every connection. */
   close(timeout: number): Promise<void>;
-  /** What Node has underneath, while it is open. */
+  /** Node's server or socket, while there is one. */
   readonly underlying: unknown;
 }
 
-/** What a server is told of them. */
+/** The calls of a source to its server. */
 export interface SourceListener {
   onConnection(connection: Connection, identity: string): void;
   onStatus(status: InterconnectStatus): void;
-  /** Something nobody waits for. */
+  /** An error that no caller gets. */
   onError(error: unknown): void;
-  /** Something that others can bring about as often as they like. Lines of one kind are told sparingly. */
+  /** An event that others can cause at any rate. Lines of one kind are logged sparingly. */
   onWarning(kind: string, message: string): void;
-  /** A socket was destroyed for what it said. */
+  /** A socket was destroyed because of its first octets. */
   onStranger(stranger: Stranger): void;
-  /** A socket was dropped, as too many are open. */
+  /** A socket was dropped, because too many are open. */
   onDrop(dropped: DroppedSocket): void;
 }

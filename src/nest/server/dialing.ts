@@ -16,7 +16,7 @@ import type {
 } from '../common/interconnect.options.js';
 import type { Timers } from '../common/timers.js';
 
-/** What belongs to a listener, and means nothing to who connects. */
+/** The options of a listener, which have no meaning for a server that connects. */
 const LISTENERS_OWN = [
   'host',
   'port',
@@ -31,8 +31,8 @@ const LISTENERS_OWN = [
 ] as const;
 
 /**
- * The one connection that a server opens itself, and opens again whenever it has ended. The core brings sockets
- * back; this is for what the core calls the end: the other side closed it, or refuses it for now.
+ * The one connection that a server opens itself, and opens again each time it has ended. The core replaces lost sockets.
+ * This class replaces connections that have ended, because the other side closed them or refuses them for now.
  */
 export class Dialing implements ConnectionSource {
   private readonly client: ConnectingClient;
@@ -40,7 +40,7 @@ export class Dialing implements ConnectionSource {
   private readonly timers: Timers;
   private readonly backoff: Backoff;
   private readonly waits: boolean;
-  /** The client is this server's own: nobody else calls over it, or closes it. */
+  /** The client belongs to this server: no other code calls over it or closes it. */
   private readonly isOwn: boolean;
   private isOpen = false;
   private connection: Connection | undefined;
@@ -71,7 +71,7 @@ export class Dialing implements ConnectionSource {
       return undefined;
     }
     try {
-      // A client that was given may be connected already: its event has come and gone.
+      // A client of the application may be connected already, so that its event has passed.
       this.serve(await this.client.connect());
       return undefined;
     } catch (error) {
@@ -115,11 +115,11 @@ export class Dialing implements ConnectionSource {
 
   private failed(error: unknown): void {
     if (!this.isOpen) return;
-    // No further attempt mends an option.
+    // Further attempts cannot correct an option.
     if (isInterconnectError(error) && error.code === 'IC_ERR_OPTION') {
       return this.told.onError(error);
     }
-    // The client has logged why.
+    // The client has logged the reason.
     this.dialLater(this.backoff.next());
   }
 
@@ -133,7 +133,7 @@ export class Dialing implements ConnectionSource {
   }
 }
 
-/** It only connects: what is sent over the connection is encoded as the server's other options say. */
+/** The client only connects. The server's other options say how messages are encoded. */
 function createClient(
   { waitForConnection = true, ...connect }: InterconnectServerConnectOptions,
   shutdownTimeout: number | undefined,
@@ -151,6 +151,6 @@ function refuseListenersOptions(options: InterconnectServerOptions): void {
   if (stray.length === 0) return;
   throw new InterconnectError(
     'IC_ERR_OPTION',
-    `A server that connects does not listen: ${stray.join(', ')} beside connect means nothing. Put it into connect.`,
+    `A server that connects does not listen, so these options have no meaning beside connect: ${stray.join(', ')}. Put them into connect.`,
   );
 }

@@ -1,6 +1,6 @@
 import type { MessageHandler } from '@nestjs/microservices';
 
-/** The handler of the same event that Nest runs beside this one. Nest's type says only that it is a function. */
+/** The next handler of the same event, which Nest runs beside this one. Nest's own type of it is a bare function. */
 export function nextOf(handler: MessageHandler): MessageHandler | undefined {
   return handler.next;
 }

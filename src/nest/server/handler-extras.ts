@@ -3,19 +3,19 @@ import { inspect } from 'node:util';
 import { InterconnectError } from '../../endpoint/index.js';
 import { nextOf } from './handler-chain.js';
 
-/** What the extras of `@MessagePattern(pattern, extras)` steer; other entries are somebody else's. */
+/** The extras of `@MessagePattern(pattern, extras)` that this transport reads. Other entries belong to other code. */
 export interface HandlerExtras {
-  /** At most so many handlers of this pattern run at once, on all connections together. */
+  /** The most handlers of this pattern that run at once, on all connections together. */
   readonly concurrency: number | undefined;
-  /** Milliseconds that a handler of this pattern may take. */
+  /** The most milliseconds that a handler of this pattern may take. */
   readonly timeout: number | undefined;
-  /** `@Payload()` is the request item by item. Only then may it be a stream. */
+  /** Whether `@Payload()` gives the request item by item. Only then may the request be a stream. */
   readonly stream: boolean;
 }
 
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
-/** @throws IC_ERR_OPTION naming pattern and value: at start, and not at the first message. */
+/** @throws IC_ERR_OPTION with pattern and value. The server reads the extras at start, before the first message. */
 export function readExtras(
   pattern: string,
   extras: Record<string, unknown>,
@@ -25,13 +25,13 @@ export function readExtras(
   if (typeof stream !== 'boolean') {
     throw new InterconnectError(
       'IC_ERR_OPTION',
-      `The extra "stream" of the pattern "${pattern}" is true or false: this is ${inspect(stream)}.`,
+      `The extra "stream" of the pattern "${pattern}" must be true or false, and is ${inspect(stream)}.`,
     );
   }
   if (stream && isEvent) {
     throw new InterconnectError(
       'IC_ERR_OPTION',
-      `The event pattern "${pattern}" has the extra "stream", but an event is never one. Use @MessagePattern and send().`,
+      `The event pattern "${pattern}" has the extra "stream", but an event cannot be a stream. Use @MessagePattern and send().`,
     );
   }
   return {
@@ -41,7 +41,7 @@ export function readExtras(
   };
 }
 
-/** Several event handlers of one pattern run as one: the strictest of their extras counts. */
+/** The extras of a pattern. Several event handlers run as one, and the strictest of their extras counts. */
 export function extrasOf(pattern: string, handler: MessageHandler): HandlerExtras {
   const isEvent = handler.isEventHandler === true;
   const { stream, ...limits } = readExtras(pattern, handler.extras ?? {}, isEvent);
@@ -71,6 +71,6 @@ function checkExtra(
   }
   throw new InterconnectError(
     'IC_ERR_OPTION',
-    `The extra "${name}" of the pattern "${pattern}" is a whole number from 1 to ${most}: this is ${inspect(value)}.`,
+    `The extra "${name}" of the pattern "${pattern}" must be a whole number from 1 to ${most}, and is ${inspect(value)}.`,
   );
 }

@@ -2,9 +2,9 @@ import { AsyncResource } from 'node:async_hooks';
 import type { Message } from '../../endpoint/index.js';
 
 /**
- * Lets at most so many handlers of one pattern run at once. The others wait in the order in which they
- * came; one whose caller gave up, or whose time is over, leaves the queue and never runs. What waits is
- * bounded: a message that waits holds its place in its session.
+ * Lets at most `limit` handlers of one pattern run at once. Further messages wait in their order. A message leaves the queue
+ * and never runs if its caller gives up or its time is over. The queue is bounded, because a message that waits keeps its
+ * place in its session.
  */
 export class HandlerGate {
   private readonly limit: number;
@@ -16,16 +16,16 @@ export class HandlerGate {
     this.limit = limit;
   }
 
-  /** Calls one of the two, now or later. After `start` there must be one `leave()`. */
+  /** Calls either `start` or `giveUp`, now or later. After `start`, the caller must call `leave()` once. */
   enter(message: Message, start: () => void, giveUp: () => void): void {
     if (this.running < this.limit && this.waiting.size === 0) {
       this.running += 1;
       start();
       return;
     }
-    // Not in the scope of who leaves: its traces and its store are another message's.
+    // Bound here, because the handler that leaves has another message's traces and store.
     const startInScope = AsyncResource.bind(start);
-    // Nobody waits for a one-way message, so that there is no one who could give up.
+    // A one-way message has no caller who can give up.
     if (message.oneWay) {
       this.waiting.add(startInScope);
       return;
@@ -50,7 +50,7 @@ export class HandlerGate {
   /** A handler has ended. */
   leave(): void {
     this.running -= 1;
-    // One that ends within its start leaves here again: it must not pile up the stack.
+    // A handler that ends within its start calls leave() again. The loop below then goes on, so that the stack does not grow.
     if (this.isOpening) return;
     this.isOpening = true;
     for (const start of this.waiting) {

@@ -2,7 +2,7 @@ import { InterconnectError } from '../../endpoint/index.js';
 import type { Message } from '../../endpoint/index.js';
 import type { Timers } from '../common/timers.js';
 
-/** The time that one run of a handler has of its own, beside its message's: the extra `timeout`. */
+/** The time limit of one run of a handler, besides that of its message: the extra `timeout`. */
 export class HandlerLimit {
   readonly timeout: number;
   private readonly message: Message;
@@ -24,13 +24,13 @@ export class HandlerLimit {
     });
   }
 
-  /** Aborts with the message's own, and when the limit is over. For a one-way message nobody waits: only then. */
+  /** Aborts with the message's signal and at the end of the limit. A one-way message has no caller, so only the limit counts. */
   get signal(): AbortSignal {
     if (this.message.oneWay) return this.controller.signal;
     return (this.combined ??= AbortSignal.any([this.message.signal, this.controller.signal]));
   }
 
-  /** Aborts when the limit is over, and only then. */
+  /** Aborts at the end of the limit only. */
   get expired(): AbortSignal {
     return this.controller.signal;
   }

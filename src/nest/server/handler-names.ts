@@ -1,6 +1,6 @@
 /**
- * Which method of which class handles a pattern. Nest tells a transport neither; but it keeps all controllers in
- * one container, and each method's patterns in its metadata.
+ * Finds the class and the method that handle a pattern. Nest tells a transport neither. But it keeps all controllers in one
+ * container, and each method's patterns in the method's metadata.
  */
 import type { Type } from '@nestjs/common';
 import { MetadataScanner } from '@nestjs/core';
@@ -9,7 +9,7 @@ import type { ModulesContainer } from '@nestjs/core';
 /** The names of the handlers of a pattern that satisfies `matches`: `ReplicaController.replicate`. */
 export type HandlerNames = (matches: (pattern: unknown) => boolean) => string[];
 
-/** Nest's own keys: they stand in every compiled decorator, and do not change. */
+/** Nest's own key, which stands in every compiled decorator and does not change. */
 const PATTERN_METADATA = 'microservices:pattern';
 
 export function handlerNamesOf(container: ModulesContainer): HandlerNames {

@@ -17,24 +17,24 @@ import type { Timers } from '../common/timers.js';
 /** For a callback that has nothing to do: one function, and not one per message. */
 export const NOTHING = () => {};
 
-/** What every handler of a server runs with. */
+/** The parts that all handlers of a server share. */
 export interface HandlerEnvironment extends SettlerEnvironment {
   readonly timers: Timers;
 }
 
-/** One message and what its handler gets. */
+/** One message, with everything that its handler gets. */
 export interface Run {
   readonly message: Message;
   readonly context: InterconnectContext;
   readonly limit: HandlerLimit | undefined;
-  /** Gives the outcome: that of a request, or that of an event. */
+  /** Settles the message: as a request, or as an event. */
   readonly settler: Settler;
-  /** Its handler has ended, or will never begin. Counts once. */
+  /** The handler has ended, or will never begin. Only the first call counts. */
   release(): void;
 }
 
 /**
- * Runs one pattern's handler and settles each message with what comes of it:
+ * Runs one pattern's handler and settles each message with the result:
  *
  * | the handler gives                     | the caller gets            |
  * | ------------------------------------- | -------------------------- |
@@ -45,11 +45,12 @@ export interface Run {
  * | an error                              | REJECT, see error-mapping  |
  * | anything else                         | REJECT FAILED, and a log   |
  *
- * If the message was emitted, the handler's values are not looked at: it accepts when it has completed. As with Nest TCP, how the
- * message was sent decides, and not the decorator. With a codec, values take the place of bytes.
+ * If the message was emitted, the handler's values are ignored: the message is accepted when the handler has completed. As
+ * with Nest TCP, this depends on how the message was sent, and not on the decorator. With a codec, values take the place of
+ * bytes.
  *
- * This is the server's path for every message. Nest's own (`handleRequest`, `transformToObservable`,
- * `send`) costs 3.5 µs more each, so there is no Observable here unless the handler made one.
+ * Every message takes this path. Nest's own path (`handleRequest`, `transformToObservable`, `send`) takes 3.5 µs more per
+ * message, so there is no Observable here unless the handler made one.
  */
 export class HandlerRunner {
   readonly pattern: string;
@@ -77,18 +78,18 @@ export class HandlerRunner {
     this.gate = concurrency === undefined ? undefined : new HandlerGate(concurrency);
   }
 
-  /** Whether messages may have to wait for their turn. */
+  /** Whether messages may have to wait, because the pattern has a `concurrency`. */
   get hasTurns(): boolean {
     return this.gate !== undefined;
   }
 
-  /** Calls `start` when the message's turn has come: at once, unless the pattern's `concurrency` is used up. */
+  /** Calls `start` at once, or when enough handlers have ended if the pattern's `concurrency` is used up. */
   admit(message: Message, start: () => void): void {
     if (this.gate === undefined) start();
     else this.gate.enter(message, start, () => this.requests.rejections.rejectUnwanted(message));
   }
 
-  /** What the handler and its enhancers get; made anew for every message. */
+  /** Makes everything that the handler and its enhancers get for one message. */
   begin(message: Message, peer: InterconnectPeer, isEmitted: boolean): Run {
     const { timeout } = this;
     const settler = isEmitted ? this.events : this.requests;
@@ -115,8 +116,8 @@ export class HandlerRunner {
   }
 
   /**
-   * Never throws. `done` runs exactly once, when the handler and the Observable it gave have ended,
-   * or were stopped because nobody waits for them any more.
+   * Never throws. `done` runs exactly once, when the handler and its Observable have ended, or were stopped because the
+   * caller has given up.
    */
   run(run: Run, done: () => void): void {
     const end = () => {

@@ -4,13 +4,13 @@ import { ModulesContainer } from '@nestjs/core';
 import { handlerNamesOf } from './handler-names.js';
 import { InterconnectServer } from './interconnect.server.js';
 
-/** Nest ends modules in the order of their distance from the root, whose own is 0. */
+/** Nest ends modules in the order of their distance from the root module, whose distance is 0. */
 const BEFORE_ALL_OTHERS = -1;
 
 /**
- * Looks after every Interconnect server of an application, also one that was made with `new`: it learns what its
- * handlers are called, and stops before anything that these need. In a hybrid application Nest itself closes a
- * server only when `onModuleDestroy` has run everywhere.
+ * Serves every Interconnect server of an application, also one that was made with `new`. It tells the server the names of its
+ * handlers, and closes the server before the resources of the handlers end. In a hybrid application Nest itself closes a
+ * server only when `onModuleDestroy` has run in all modules.
  */
 @Module({})
 export class InterconnectLifecycleModule implements OnModuleDestroy {
@@ -23,7 +23,7 @@ export class InterconnectLifecycleModule implements OnModuleDestroy {
       }
     }
     const names = handlerNamesOf(container);
-    // The first versions of Nest 11 do not have it yet.
+    // The first versions of Nest 11 do not have this method.
     if (!('getRpcTargetRegistry' in container)) return;
     container.getRpcTargetRegistry<unknown>().subscribe((server) => {
       if (!(server instanceof InterconnectServer)) return;

@@ -3,15 +3,15 @@ import type { Connection, Message, Metadata, Peer, Session } from '../../endpoin
 import type { InterconnectClient } from '../client/interconnect.client.js';
 import type { InterconnectPeer } from './interconnect.peers.js';
 
-/** The time that the handler has of its own: what the extra `timeout` of its pattern gives it. */
+/** The handler's own time limit: the extra `timeout` of its pattern. */
 export interface InterconnectHandlerLimit {
   readonly signal: AbortSignal;
   readonly remaining: number;
 }
 
 /**
- * What `getArgs()` gives: the message, the registered pattern, whether an event handler serves it, who sent
- * it, and the handler's own limit, if it has one.
+ * The value of `getArgs()`: the message, the registered pattern, whether an event handler serves the message, its sender, and
+ * the handler's own limit, if there is one.
  */
 export type InterconnectContextArgs = [
   message: Message,
@@ -22,68 +22,67 @@ export type InterconnectContextArgs = [
 ];
 
 /**
- * What a handler gets from `@Ctx()`, and guards, pipes, interceptors and filters from
- * `host.switchToRpc().getContext()`. A fresh one for every message; nobody changes it afterwards.
+ * The context of one message. A handler gets it from `@Ctx()`; guards, pipes, interceptors and filters get it from
+ * `host.switchToRpc().getContext()`. Each message has its own, which does not change.
  */
 export class InterconnectContext extends BaseRpcContext<InterconnectContextArgs> {
-  /** The registered pattern that serves the message, also when the caller spelled it in another way. */
+  /** The registered pattern that serves the message. The caller may have spelled the pattern in another way. */
   getPattern(): string {
     return this.args[1];
   }
 
   /**
-   * The message itself. A handler may settle it early (`accept`, `respond`, `reject`); what it returns
-   * or throws afterwards is not sent.
+   * The message itself. A handler may settle it early (`accept`, `respond`, `reject`). Its result or error is then not
+   * sent.
    */
   getMessage(): Message {
     return this.args[0];
   }
 
   /**
-   * The request item by item, as bytes: `for await (const item of ctx.getBody())`, once. With the extra
-   * `{ stream: true }`, `@Payload()` is the same, decoded where the server decodes. An ordinary message is one item.
+   * The request item by item, as bytes: `for await (const item of ctx.getBody())`. It can be read once. With the extra
+   * `{ stream: true }`, `@Payload()` has the same items, decoded by the server's codec. An ordinary message is one item.
    */
   getBody(): AsyncIterable<Buffer> {
     return this.args[0].body;
   }
 
-  /** The session it came in; its name is the pattern as the caller spelled it. */
+  /** The session of the message. Its name is the pattern as the caller spelled it. */
   getSession(): Session {
     return this.args[0].session;
   }
 
   /**
-   * Calls the handlers of who sent this message: `ctx.getClient().send('progress', bytes)`. It has them if it is
-   * an `InterconnectServer` that connects. The same client for every message of a connection.
+   * A client that calls the handlers of the sender: `ctx.getClient().send('progress', bytes)`. The sender has handlers if it is
+   * an `InterconnectServer` that connects. All messages of a connection have the same client.
    */
   getClient(): InterconnectClient {
     return this.args[3].client;
   }
 
-  /** Who sent it, as `server.peers` has it. May be kept, to call it later. */
+  /** The sender, as in `server.peers`. May be kept, to call the sender later. */
   getCaller(): InterconnectPeer {
     return this.args[3];
   }
 
-  /** The connection to the caller. `getClient()` is the easier way to send something back over it. */
+  /** The connection to the caller. `getClient()` is the easier way to call back over it. */
   getConnection(): Connection {
     return this.args[0].session.connection;
   }
 
-  /** Who calls: address, and under TLS whether its certificate was verified and what it says. */
+  /** The caller's address, and under TLS its certificate and whether that was verified. */
   getPeer(): Peer {
     return this.args[0].session.connection.peer;
   }
 
-  /** The entries the caller sent beside the bytes. No prototype, so a name like `constructor` is just a name. */
+  /** The entries that the caller sent beside the bytes. The object has no prototype, so `constructor` is a name as any other. */
   getMetadata(): Metadata {
     return this.args[0].metadata;
   }
 
   /**
-   * Aborts when nobody waits for the result any more: the caller cancelled, the message timed out, the
-   * connection ended, or the handler's own `timeout` is over. Hand it to what the handler waits for
-   * (`fetch`, `fs`, a query).
+   * Aborts when the result is no longer wanted: the caller cancelled, the message timed out, the connection ended, or the
+   * handler's own `timeout` is over. Pass the signal to the operations of the handler (`fetch`, `fs`, a query).
    */
   getSignal(): AbortSignal {
     return (this.args[4] ?? this.args[0]).signal;
@@ -95,8 +94,8 @@ export class InterconnectContext extends BaseRpcContext<InterconnectContextArgs>
   }
 
   /**
-   * Milliseconds left until the message or the handler times out, or `undefined` when neither does: the message not
-   * any more once its answer, a stream, has begun.
+   * Milliseconds left until the message or the handler times out, or `undefined` if neither can. A message cannot time out any
+   * more when its response is a stream that has begun.
    */
   getRemaining(): number | undefined {
     return (this.args[4] ?? this.args[0]).remaining;
@@ -105,12 +104,12 @@ export class InterconnectContext extends BaseRpcContext<InterconnectContextArgs>
   /** The same as an instant of this machine's clock (as `Date.now()`), or `undefined`. */
   getDeadline(): number | undefined {
     const remaining = this.getRemaining();
-    // That of the application, which may be faked: the application compares it with that.
+    // The application's clock, which may be a fake one, because the application compares the result with that clock.
     // eslint-disable-next-line no-restricted-properties
     return remaining === undefined ? undefined : Date.now() + remaining;
   }
 
-  /** Whether an `@EventPattern` handler serves the message. The decorator decides, not `send` or `emit`. */
+  /** Whether an `@EventPattern` handler serves the message. This depends on the decorator, not on `send` or `emit`. */
   isEvent(): boolean {
     return this.args[2];
   }

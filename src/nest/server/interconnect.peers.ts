@@ -4,23 +4,23 @@ import { lastValueFrom } from 'rxjs';
 import { InterconnectClient } from '../client/interconnect.client.js';
 import type { InterconnectClientOptions } from '../common/interconnect.options.js';
 
-/** How a server calls back: the options that concern the messages themselves. */
+/** The options of the clients by which a server calls back: those that concern the messages themselves. */
 export type PeerClientOptions = Pick<
   InterconnectClientOptions,
   'encoding' | 'serializer' | 'deserializer'
 >;
 
-/** Who is connected to a server at the moment, and how to call it. */
+/** A peer that is connected to a server, with a client to call it. */
 export class InterconnectPeer {
   /** The connection to it. */
   readonly connection: Connection;
   /**
-   * Who it is, as far as that is known: the `principal` that `authenticate` gave to `handshake.accept`, else
-   * the common name of a certificate that was verified, else empty.
+   * The identity of the peer: the `principal` that `authenticate` gave to `handshake.accept`, or the common name of a
+   * verified certificate, or empty.
    */
   readonly identity: string;
   private readonly options: PeerClientOptions;
-  /** A request may be the first to ask for the client, and is not the last to use it. */
+  /** The client belongs to the peer, and not to the first request that uses it. */
   private readonly scope = new AsyncResource('InterconnectPeer');
   private ownClient: InterconnectClient | undefined;
 
@@ -30,19 +30,19 @@ export class InterconnectPeer {
     this.options = options;
   }
 
-  /** The connection's, unique in this process. It stays the same while sockets come and go. */
+  /** The id of the connection, unique in this process. A new socket does not change it. */
   get id(): string {
     return this.connection.id;
   }
 
-  /** Its address, and under TLS its certificate. */
+  /** The address, and under TLS the certificate. */
   get peer(): Peer {
     return this.connection.peer;
   }
 
   /**
-   * Calls its handlers over this connection: `peer.client.send('progress', bytes)`. Always the same one. Closing
-   * it does nothing; `peer.connection.close()` ends the connection.
+   * A client that calls the peer's handlers over this connection: `peer.client.send('progress', bytes)`. It is always the same
+   * client. Closing it does nothing; `peer.connection.close()` ends the connection.
    */
   get client(): InterconnectClient {
     return (this.ownClient ??= this.scope.runInAsyncScope(() =>
@@ -51,18 +51,18 @@ export class InterconnectPeer {
   }
 }
 
-/** What one peer made of a broadcast. */
+/** The outcome of a broadcast at one peer. */
 export interface BroadcastOutcome {
   readonly peer: InterconnectPeer;
-  /** Why it failed there; `undefined`: every handler of the event has run. */
+  /** The reason of a failure; `undefined` if every handler of the event has run. */
   readonly error: unknown;
 }
 
-/** Everyone who is connected to a server, in the order in which they came: `for (const peer of server.peers)`. */
+/** All peers of a server, in the order in which they connected: `for (const peer of server.peers)`. */
 export class InterconnectPeers implements Iterable<InterconnectPeer> {
   private readonly byId = new Map<string, InterconnectPeer>();
 
-  /** How many there are. */
+  /** The number of peers. */
   get size(): number {
     return this.byId.size;
   }
@@ -72,20 +72,20 @@ export class InterconnectPeers implements Iterable<InterconnectPeer> {
     return this.byId.get(id);
   }
 
-  /** The latest to connect of that identity; there may be several, see `all`. */
+  /** The newest peer of that identity. There may be several: see `all`. */
   find(identity: string): InterconnectPeer | undefined {
     return this.all(identity).at(-1);
   }
 
-  /** All, or all of one identity. */
+  /** All peers, or all of one identity. */
   all(identity?: string): InterconnectPeer[] {
     const peers = [...this.byId.values()];
     return identity === undefined ? peers : peers.filter((peer) => peer.identity === identity);
   }
 
   /**
-   * Emits an event to each, at the same time, and waits for all of them. Never rejects: one that has no
-   * handler, or cannot be reached, must not hide what became of the others.
+   * Emits an event to each peer at the same time, and waits for all of them. Never rejects: a peer that has no handler, or
+   * cannot be reached, must not hide the outcomes of the others.
    */
   broadcast(
     pattern: unknown,
@@ -108,7 +108,7 @@ export class InterconnectPeers implements Iterable<InterconnectPeer> {
     return this.byId.values();
   }
 
-  /** @internal Until it is over. */
+  /** @internal The server deletes the peer when its connection has ended. */
   add(peer: InterconnectPeer): void {
     this.byId.set(peer.id, peer);
   }

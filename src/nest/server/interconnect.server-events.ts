@@ -7,20 +7,20 @@ import type {
 } from '../../endpoint/index.js';
 import type { InterconnectPeer } from './interconnect.peers.js';
 
-/** For `server.on(…)`. Listeners may be added before `listen()` and stay through `close()` and the next `listen()`. */
+/** The events of `server.on(…)`. Listeners may be added before `listen()`, and `close()` does not remove them. */
 export type InterconnectServerEvents = {
   listening: (address: ListenAddress) => void;
-  /** A dialer was let in, or this server's own connection stands. Its sessions are already served when this runs. */
+  /** A dialer was accepted, or this server's own connection is open. The server already serves its sessions. */
   connection: (connection: Connection) => void;
-  /** The same, with what is needed to call it. `server.peers` has it already. */
+  /** The same event, with the peer, which can be called. `server.peers` already has the peer. */
   peer: (peer: InterconnectPeer) => void;
-  /** It has gone: `undefined` when in order, else why its connection was lost. `server.peers` has it no more. */
+  /** The peer has gone. `error` is the reason if its connection was lost. `server.peers` no longer has the peer. */
   peerGone: (peer: InterconnectPeer, error: InterconnectError | undefined) => void;
-  /** A socket was destroyed for what it said: it does not speak Interconnect, for one. Logged too, sparingly. */
+  /** A socket was destroyed because of its first octets: for example, it does not speak Interconnect. Logged too, sparingly. */
   stranger: (stranger: Stranger) => void;
-  /** A socket was closed as soon as it came, because `maxConnections` others are open. Logged too, sparingly. */
+  /** A new socket was closed, because `maxConnections` others are open. Logged too, sparingly. */
   drop: (dropped: DroppedSocket) => void;
-  /** Something nobody waits for: `authenticate` threw, or the socket failed after it was bound. Logged too. */
+  /** An error that no caller gets: `authenticate` threw, or the bound socket failed. Logged too. */
   error: (error: unknown) => void;
   close: () => void;
 };

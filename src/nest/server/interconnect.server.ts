@@ -53,32 +53,32 @@ import type { Timers } from '../common/timers.js';
  * app.connectMicroservice({ strategy: new InterconnectServer({ port: 5000 }) });
  * ```
  *
- * A pattern is a session: its handler is looked up once, when a caller opens the session, and then
- * runs for each of the session's messages. What becomes of its result is in `HandlerRunner`.
+ * Each pattern has a session. The server looks up the handler when a caller opens the session, and runs it for each message
+ * of the session. `HandlerRunner` says what the caller gets.
  */
 export class InterconnectServer
   extends Server<InterconnectServerEvents, InterconnectStatus>
   implements CustomTransportStrategy, OnModuleDestroy
 {
-  /** Nest binds to this server the handlers whose decorator names this id, or none. */
+  /** Nest gives this server the handlers whose decorator names this id or no id. */
   override transportId: Transport | symbol;
-  /** An event's caller learns that it failed, so Nest need not report it as lost. Read by Nest 12. */
+  /** The caller of an event learns of a failure, so Nest 12 need not log the error as lost. */
   override readonly propagatesEventHandlerErrors = true;
-  /** Who is connected at the moment, to call them or to broadcast to them. */
+  /** The peers that are connected now, to call them or to broadcast to them. */
   readonly peers = new InterconnectPeers();
   /** Nest's own servers all log as `Server`. */
   protected override readonly logger = new Logger(InterconnectServer.name);
 
-  /** Whoever has it listen: what it does runs where it was made. */
+  /** The server's work runs in the async scope in which the server was made, and not in that of `listen()`. */
   private readonly scope = new AsyncResource('InterconnectServer');
   private readonly options: InterconnectServerOptions;
   private readonly timers: Timers;
   private readonly environment: HandlerEnvironment;
   private readonly warnings: SparingLog;
   private readonly notifier = new Notifier<InterconnectServerEvents>(this.logger);
-  /** What the base class starts with. While it is still in place, no one wants to hear of messages. */
+  /** The base class's own hook. While it is in place, the application has not set one. */
   private readonly defaultStartHook = this.onProcessingStartHook;
-  /** One for each pattern that was called, on all connections together. */
+  /** One runner for each pattern that was called, for all connections together. */
   private readonly runners = new Map<string, HandlerRunner>();
   private source: ConnectionSource | undefined;
   private handlerNames: HandlerNames | undefined;
@@ -101,9 +101,8 @@ export class InterconnectServer
   }
 
   /**
-   * Binds, or with the option `connect` connects, and calls back exactly once: with the reason for which it cannot
-   * be done, whatever that is, or with `undefined` and the bound address, which `app.listen()` then resolves with.
-   * May be called again after `close()`.
+   * Binds, or with the option `connect` connects. Calls back exactly once: with the error if that fails, or with `undefined`
+   * and the bound address, which is then the result of `app.listen()`. May be called again after `close()`.
    */
   async listen(callback: (error?: unknown, address?: ListenAddress) => unknown): Promise<void> {
     let address: ListenAddress | undefined;
@@ -117,8 +116,9 @@ export class InterconnectServer
   }
 
   /**
-   * Takes nothing new, waits for what runs, at most for `shutdownTimeout`, and closes every connection. Clients go
-   * elsewhere meanwhile, or come back, with what was not begun. Never rejects; without effect when nothing listens.
+   * Takes no new messages, waits at most `shutdownTimeout` for running handlers, and closes every connection. Clients connect
+   * elsewhere meanwhile, or come back, and send messages that no handler has begun again. Never rejects. Without effect if the
+   * server does not listen.
    */
   close(): Promise<void> {
     const { source } = this;
@@ -131,14 +131,14 @@ export class InterconnectServer
   }
 
   /**
-   * Nest calls this for a server that is a provider, and before the port is closed: in a hybrid application the server
-   * would otherwise go on serving while the resources of its handlers end.
+   * Nest calls this for a server that is a provider, before it closes the port. Otherwise the server of a hybrid application
+   * would still serve while the resources of its handlers end.
    */
   onModuleDestroy(): Promise<void> {
     return this.close();
   }
 
-  /** Each callback is isolated: one that throws is logged, and the others still run. */
+  /** If a callback throws, the error is logged, and the other callbacks still run. */
   override on<Event extends keyof InterconnectServerEvents>(
     event: Event,
     callback: InterconnectServerEvents[Event],
@@ -147,8 +147,8 @@ export class InterconnectServer
   }
 
   /**
-   * The `net.Server`, `tls.Server` or server of the network underneath; with `connect`, the socket. Throws Nest's standard error
-   * unless listening.
+   * The `net.Server`, the `tls.Server` or the server of `network`; with `connect`, the socket. Throws Nest's standard error
+   * unless the server listens.
    */
   override unwrap<T = UnderlyingServer>(): T {
     const underlying = this.source?.underlying;
@@ -157,8 +157,8 @@ export class InterconnectServer
   }
 
   /**
-   * Called by Nest for each handler it finds. Several event handlers on one pattern all run; any other
-   * pair is refused, as one of the two would never run and Nest says nothing about it.
+   * Nest calls this for each handler. Several event handlers of one pattern all run. Any other pair of handlers is refused,
+   * because one of the two would never run, without a word from Nest.
    * @throws IC_ERR_OPTION for such a pair, a pattern that no caller can reach, and extras that are out of their range.
    */
   override addHandler(
@@ -179,12 +179,12 @@ export class InterconnectServer
     super.addHandler(pattern, callback, isEventHandler, extras);
   }
 
-  /** Takes the pattern as it is before reading it as JSON, so that `'true'` and `'1.0'` are found too. */
+  /** Looks for the pattern itself before Nest reads it as JSON, so that `'true'` and `'1.0'` are found too. */
   override getHandlerByPattern(pattern: string): MessageHandler | null {
     return this.messageHandlers.get(this.resolveRoute(pattern)) ?? null;
   }
 
-  /** @internal By `InterconnectModule`, which knows all controllers. */
+  /** @internal `InterconnectLifecycleModule` calls this: it knows all controllers. */
   nameHandlersBy(names: HandlerNames): void {
     this.handlerNames = names;
   }
@@ -242,7 +242,7 @@ export class InterconnectServer
     this.notifier.notify('close');
   }
 
-  /** What nobody waits for: `authenticate` or a listener of the application threw, or the bound socket failed. */
+  /** An error that no caller gets: `authenticate` or a listener of the application threw, or the bound socket failed. */
   private onError(error: unknown): void {
     logError(this.logger, error);
     this.notifier.notify('error', error);
@@ -333,8 +333,8 @@ export class InterconnectServer
   }
 
   /**
-   * As the base class of Nest 12 does it (that of 11 has no method for it): the handler runs inside
-   * the start hook, which may set up an async scope around it, and the end hook follows exactly once.
+   * The same as a method of the base class of Nest 12, which Nest 11 does not have. The handler runs inside the start hook, which
+   * may set up an async scope around it, and the end hook follows exactly once.
    */
   private runBetweenHooks(runner: HandlerRunner, run: Run): void {
     let isBegun = false;
@@ -357,12 +357,12 @@ export class InterconnectServer
     try {
       if (this.hasProcessingEndHook()) this.onProcessingEndHook(this.transportId, run.context);
     } catch (error) {
-      // The message is settled: an observer's mistake must not become anyone's outcome.
+      // The message is settled, so the hook's mistake must not change its outcome.
       logError(this.logger, error);
     }
   }
 
-  /** The base class declares the hook as always there; it is not until someone sets it. */
+  /** Undefined until the application sets it, although the base class declares it as always there. */
   private hasProcessingEndHook(): boolean {
     const hook: unknown = this.onProcessingEndHook;
     return hook !== undefined;
@@ -376,7 +376,7 @@ export class InterconnectServer
     }
   }
 
-  /** The registered pattern that a session's name stands for: Nest's lookup reads it as JSON, if it is. */
+  /** The registered pattern for a session's name. Nest's lookup reads the name as JSON, if it is JSON. */
   private resolveRoute(name: string): string {
     return this.messageHandlers.has(name) ? name : this.getRouteFromPattern(name);
   }
@@ -388,7 +388,7 @@ function placeOf({ address, port }: DroppedSocket): string {
   return port === undefined ? host : `${host}:${port}`;
 }
 
-/** Without its module, Nest tells a transport neither class nor method: then the pattern has to lead to both. */
+/** Names the methods if `InterconnectLifecycleModule` knows them, because Nest tells a transport neither class nor method. */
 function describeConflict(
   pattern: string,
   first: MessageHandler,

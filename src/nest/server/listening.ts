@@ -4,7 +4,7 @@ import type { ConnectionSource, SourceListener } from './connection-source.js';
 import { toListenerOptions } from '../common/interconnect.options.js';
 import type { InterconnectServerOptions } from '../common/interconnect.options.js';
 
-/** Connections of those who connect to this server. */
+/** The connections of peers that connect to this server. */
 export class Listening implements ConnectionSource {
   private readonly listener: Listener;
 
@@ -30,7 +30,7 @@ export class Listening implements ConnectionSource {
   }
 
   async close(timeout: number): Promise<void> {
-    // One that has not bound yet has nothing to drain.
+    // A listener that has not bound yet has nothing to drain.
     if (timeout > 0 && this.listener.address !== undefined) await this.listener.drain({ timeout });
     await this.listener.close();
   }
@@ -38,6 +38,6 @@ export class Listening implements ConnectionSource {
 
 function identityOf({ principal, peer }: Connection): string {
   if (principal !== '' || !peer.authorized) return principal;
-  // A list, where the certificate has several.
+  // A list, if the certificate has several common names.
   return [peer.certificate?.subject.CN ?? ''].flat()[0] ?? '';
 }

@@ -8,7 +8,7 @@ import { isStream } from '../common/item-stream.js';
 import type { Settler } from './settler.js';
 import type { ValueQueue } from './value-queue.js';
 
-/** Whose message it answers. */
+/** The message of an Observable, and the parts that settle it. */
 export interface ObservedRun {
   readonly message: Message;
   readonly limit: HandlerLimit | undefined;
@@ -16,7 +16,7 @@ export interface ObservedRun {
 }
 
 /**
- * What a handler gave as an Observable. Whether that is one value or a stream shows only as it goes on:
+ * An Observable that a handler returned. Whether it has one value or many shows only while it runs:
  *
  * | it emits                                | the caller gets                           |
  * | --------------------------------------- | ----------------------------------------- |
@@ -25,11 +25,11 @@ export interface ObservedRun {
  * | one value, and goes on                  | ITEM at once; what follows as it comes    |
  * | one value, and fails                    | ITEM, REJECT                              |
  *
- * "With it" is before the tick after, as with Nest's own servers: Nest's pipeline runs in promises, and what it emits
- * in one of them, with the end that follows, is done before `process.nextTick` calls back. So nearly all answers
- * remain one frame, and a value that the next is long in following is not kept waiting for it.
+ * "Completes with it" means: before the next tick, as with Nest's own servers. Nest's pipeline runs in promises. When one of
+ * them emits a value and completes, both happen before `process.nextTick` calls back. So nearly all responses are one frame,
+ * and a first value does not wait for a slow second one.
  *
- * Of a message that was emitted, or that nobody waits for, values are not sent, and only the end counts.
+ * If the message was emitted or is one-way, values are not sent, and only the end counts.
  */
 export class ObservableResult implements Observer<unknown> {
   private readonly run: ObservedRun;
@@ -39,7 +39,7 @@ export class ObservableResult implements Observer<unknown> {
   private first: unknown;
   private hasFirst = false;
   private queue: ValueQueue | undefined;
-  /** It has been handed over to the settler, which says when it has ended. */
+  /** The settler has taken over, and calls `end`. */
   private isSettling = false;
   private isStopped = false;
 
@@ -52,7 +52,7 @@ export class ObservableResult implements Observer<unknown> {
 
   follow(source: Observable<unknown>): void {
     const { message, limit } = this.run;
-    // It may have to stop while it emits within `subscribe`, when there is no subscription yet.
+    // The Observable may have to stop while it emits within `subscribe`, before there is a subscription.
     const subscription = source.pipe(takeWhile(() => !this.isStopped)).subscribe(this);
     this.subscription = subscription;
     subscription.add(() => {
@@ -61,10 +61,10 @@ export class ObservableResult implements Observer<unknown> {
     if (this.isStopped) subscription.unsubscribe();
     if (subscription.closed) return;
     if (this.hasFirst) this.waitForEnd();
-    // Nobody waits for a one-way message from the start, so that there is no one who could stop to.
+    // A one-way message has no caller who can give up.
     if (message.oneWay && limit === undefined) return;
 
-    // Only now, as a signal is costly to make and most Observables end by themselves.
+    // Not earlier, because a signal is costly to make, and most Observables end by themselves.
     const { signal } = limit ?? message;
     const giveUp = () => {
       this.stop();
@@ -88,7 +88,7 @@ export class ObservableResult implements Observer<unknown> {
 
   complete(): void {
     if (this.queue !== undefined) return this.queue.complete();
-    // A stream without a value is another answer than one empty value.
+    // A stream without a value is not the same response as one empty value.
     if (!this.hasFirst && this.sendsValues) return this.stream().complete();
     this.isSettling = true;
     const { message, limit, settler } = this.run;
@@ -106,15 +106,15 @@ export class ObservableResult implements Observer<unknown> {
     if (this.sendsValues) nextTick(release, this);
   }
 
-  /** The end has not come with the first value. */
+  /** The Observable did not complete with its first value. */
   release(): void {
     const isOver = this.subscription?.closed === true;
     if (!isOver && this.queue === undefined && this.mayBeItem()) this.stream();
   }
 
   /**
-   * Whether there is a first value that may go ahead of what follows. A record and a stream can only be the whole answer, so
-   * these wait for the end; and where the handler has settled the message itself, there is nothing to send.
+   * Whether the first value may be sent before the end. A record and a stream can only be the whole response, so they wait for
+   * the end. If the handler has settled the message itself, there is nothing to send.
    */
   private mayBeItem(): boolean {
     if (!this.hasFirst || !this.sendsValues || this.run.message.answered) return false;
@@ -138,7 +138,7 @@ export class ObservableResult implements Observer<unknown> {
   }
 }
 
-/** Without a closure for each. */
+/** A function instead of a closure for each result. */
 function release(result: ObservableResult): void {
   result.release();
 }

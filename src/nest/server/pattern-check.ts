@@ -1,11 +1,11 @@
-/** Patterns that no caller can reach are refused at start, and not found out at the first call. */
+/** Refuses patterns that no caller can reach: at start, and not at the first call. */
 import { types } from 'node:util';
 import { checkName, InterconnectError, messageOf } from '../../endpoint/index.js';
 import { describePattern } from '../client/call-errors.js';
 
 /**
- * `route` is Nest's form of the pattern: the name of the session that serves it. `methods` are those that have the pattern, if
- * they are known.
+ * `route` is Nest's form of the pattern: the name of the session that serves it. `methods` gives the names of the methods with
+ * the pattern, if they are known.
  * @throws IC_ERR_OPTION for a pattern whose route is no session's name, or stands for another pattern as well.
  */
 export function checkPattern(
@@ -26,11 +26,11 @@ export function checkPattern(
 }
 
 function flawOf(pattern: unknown, route: unknown): string | undefined {
-  // Nest makes "{}" of each: two of them would be one.
+  // Nest makes "{}" of each RegExp, so that two of them would be one pattern.
   if (types.isRegExp(pattern)) {
-    return 'A RegExp is no pattern here: callers name a pattern as it is. Use a string, a number or an object.';
+    return 'A RegExp cannot be a pattern, because callers name the pattern itself. Use a string, a number or an object.';
   }
-  // Those of a client who sends `true`: it is the session "true".
+  // A client that sends the pattern `true` opens the session "true".
   const name = typeof route === 'boolean' || typeof route === 'bigint' ? String(route) : route;
   if (typeof name !== 'string') return 'A pattern is a string, a number or an object.';
   try {

@@ -1,4 +1,4 @@
-/** How many bytes the Observables that handlers return may let wait for their callers: for each connection, in total. */
+/** The limit of the bytes that wait for callers because Observables of handlers are faster: for each connection, in total. */
 import { InterconnectError } from '../../endpoint/index.js';
 import type { Connection } from '../../endpoint/index.js';
 import type { InterconnectServerOptions } from '../common/interconnect.options.js';
@@ -7,7 +7,7 @@ import type { InterconnectServerOptions } from '../common/interconnect.options.j
 export const DEFAULT_QUEUED_BYTES = 64 * 1024 * 1024;
 const MOST_QUEUED_BYTES = 2 ** 40;
 
-/** What waits on one connection. */
+/** The bytes that wait on one connection. */
 export class ValueBudget {
   /** `maxQueuedBytes`. */
   readonly limit: number;
@@ -17,19 +17,19 @@ export class ValueBudget {
     this.limit = limit;
   }
 
-  /** Counts a value in. False, and nothing is counted, if there is no room for it. */
+  /** Counts a value and returns true if there is room for it. */
   take(bytes: number): boolean {
     if (this.used + bytes > this.limit) return false;
     this.used += bytes;
     return true;
   }
 
-  /** Counts a value in, whether there is room or not. */
+  /** Counts a value, with or without room for it. */
   force(bytes: number): void {
     this.used += bytes;
   }
 
-  /** The value waits no more. */
+  /** The value no longer waits. */
   give(bytes: number): void {
     this.used -= bytes;
   }
@@ -54,7 +54,7 @@ export class ValueBudgets {
   }
 }
 
-/** A server that connects has the limits of its connection in `connect`. */
+/** The limit. A server that connects has the limits of its connection in `connect`. */
 function limitOf({ maxQueuedBytes, connect = {} }: InterconnectServerOptions): number {
   const own = 'maxQueuedBytes' in connect ? connect.maxQueuedBytes : undefined;
   const limit = own ?? maxQueuedBytes ?? DEFAULT_QUEUED_BYTES;

@@ -1,16 +1,16 @@
-/** What an Observable emits, as the items of an answer. */
+/** The values of an Observable, as the items of a response. */
 import type { Bytes } from '../../endpoint/index.js';
 import { encodeItem, UnfitItem } from '../common/item-stream.js';
 import type { EncodeItem } from '../common/item-stream.js';
 import { isPromiseLike } from '../common/promises.js';
 import type { ValueBudget } from './value-budget.js';
 
-/** What a value takes beside its octets: Node makes an object of some 110 bytes for a small `Buffer`. */
+/** Bytes that each value costs besides its octets: the object of a small `Buffer` has some 110 bytes in Node. */
 const VALUE_COST = 128;
-/** What a value counts if its serializer takes its time, so that its size is not known. */
+/** Bytes that a value counts while its size is not known, because its serializer gave a promise. */
 const UNENCODED_COST = 16 * 1024;
 
-/** More would wait than `maxQueuedBytes` allows. */
+/** More bytes would wait than `maxQueuedBytes` allows. */
 export class QueueOverflow extends Error {
   /** `maxQueuedBytes`. */
   readonly limit: number;
@@ -21,36 +21,36 @@ export class QueueOverflow extends Error {
   }
 }
 
-/** An item, or what makes it when its turn has come. */
+/** An item, or a function that makes it when it is read. */
 type Waiting = Bytes | (() => Bytes | PromiseLike<Bytes>);
 
-/** What bounds the values that wait. */
+/** The limits for the values that wait. */
 export interface QueueBounds {
-  /** What all queues of a connection share. */
+  /** Shared by all queues of a connection. */
   readonly budget: ValueBudget;
   /** Bytes of the largest item that the reader takes. */
   readonly maxItemSize: number;
 }
 
 /**
- * An Observable cannot be held back: what its reader has not taken waits here, and when that is too much the rest is given
- * up. Values are encoded as they come: then their size is known, and what they were made of need not be kept. A
- * serializer that gives promises has one value at a time, when it is read.
+ * The values of an Observable that its reader has not taken yet. An Observable cannot be slowed down, so the queue stops it
+ * when too much waits. Values are encoded as they come, so that their size is known and the originals need not be kept. If the
+ * serializer gives promises, each value is encoded when it is read, one at a time.
  */
 export class ValueQueue implements AsyncIterableIterator<Bytes> {
   private readonly encode: EncodeItem;
   private readonly stop: () => void;
   private readonly bounds: QueueBounds;
   private values: (Waiting | undefined)[] = [];
-  /** Of `values`, those that were taken. */
+  /** The number of `values` that were taken. */
   private taken = 0;
-  /** What those count for that wait. */
+  /** Bytes that the waiting values count. */
   private held = 0;
   private givesPromises = false;
   private end: { readonly error?: unknown } | undefined;
   private wake: (() => void) | undefined;
 
-  /** `stop` unsubscribes: nothing more is wanted. */
+  /** `stop` unsubscribes from the Observable. */
   constructor(encode: EncodeItem, stop: () => void, bounds: QueueBounds) {
     this.encode = encode;
     this.stop = stop;
@@ -115,7 +115,7 @@ export class ValueQueue implements AsyncIterableIterator<Bytes> {
     const encoded = encodeItem(value, this.encode);
     if (!isPromiseLike(encoded)) return encoded;
     this.givesPromises = true;
-    // Who reads it is told of its failure; it may be nobody.
+    // The reader gets the failure. There may be no reader.
     encoded.then(undefined, () => undefined);
     return () => encoded;
   }
@@ -124,13 +124,13 @@ export class ValueQueue implements AsyncIterableIterator<Bytes> {
     const { budget, maxItemSize } = this.bounds;
     const cost = costOf(waiting);
     const isTooLarge = typeof waiting !== 'function' && waiting.byteLength > maxItemSize;
-    // One value always may wait, however large: it is what the reader asks for.
+    // One value may always wait, however large, because the reader asks for it.
     if (isTooLarge || this.held === 0) budget.force(cost);
     else if (!budget.take(cost)) return this.overflow(budget.limit);
     this.held += cost;
     this.values.push(waiting);
     this.wake?.();
-    // The reader refuses it for its size, and takes nothing after it: that is the failure to tell, and no other.
+    // The reader refuses the value because of its size and takes nothing after it. That is the failure of the stream.
     if (isTooLarge) this.giveUp({});
   }
 
@@ -146,7 +146,7 @@ export class ValueQueue implements AsyncIterableIterator<Bytes> {
     const cost = costOf(waiting);
     this.held -= cost;
     this.bounds.budget.give(cost);
-    // Moved in one go and not with every value, which would cost their square.
+    // Moved together, because moving the rest for each value would take quadratic time.
     if (this.taken * 2 >= this.values.length) {
       this.values = this.values.slice(this.taken);
       this.taken = 0;

@@ -293,7 +293,7 @@ describe('extras that are wrong', () => {
 
     expect(error).toMatchObject({ code: 'IC_ERR_OPTION' });
     expect(error.message).toMatch(
-      new RegExp(`The extra "${name}" of the pattern "p" is .*: this is ${shown}`),
+      new RegExp(`The extra "${name}" of the pattern "p" must be .*, and is ${shown}`),
     );
   });
 

@@ -163,7 +163,7 @@ describe('a pattern that no caller can reach', () => {
     ],
     [null, '@MessagePattern(null) cannot be served. A pattern is a string, a number or an object.'],
     [() => 'p', 'cannot be served. A pattern is a string, a number or an object.'],
-    [/^user\./, '@MessagePattern(/^user\\./) cannot be served. A RegExp is no pattern here'],
+    [/^user\./, '@MessagePattern(/^user\\./) cannot be served. A RegExp cannot be a pattern'],
   ])('is refused at start: %p', (pattern, text) => {
     const server = new InterconnectServer();
     const add = (isEvent: boolean) => () =>

@@ -468,7 +468,7 @@ describe('a server that connects', () => {
     expect(error).toBeInstanceOf(InterconnectError);
     expect(error).toMatchObject({
       code: 'IC_ERR_OPTION',
-      message: expect.stringContaining('port, authenticate beside connect'),
+      message: expect.stringContaining('beside connect: port, authenticate'),
     });
   });
 

@@ -222,7 +222,7 @@ describe('a stream as a request is refused', () => {
 
 describe('the extra stream', () => {
   it.each([
-    [{ stream: 1 }, false, 'The extra "stream" of the pattern "p" is true or false: this is 1'],
+    [{ stream: 1 }, false, 'The extra "stream" of the pattern "p" must be true or false, and is 1'],
     [{ stream: true }, true, 'The event pattern "p" has the extra "stream"'],
   ])('is refused at start where it is wrong: %p', (extras, isEvent, text) => {
     const server = new InterconnectServer();
