@@ -5,7 +5,7 @@ export type { ResumeToken } from './connection/connection-settings.js';
 export type { ConnectionEffects } from './connection/connection-effects.js';
 
 export { DRAINING, type Executed, type Failure, type FailureKind } from './common/failure.js';
-export type { MoveSink } from './common/moves.js';
+export { type MoveSink, watch } from './common/moves.js';
 export { FrameWriter } from './output/frame-writer.js';
 export { type Greeting, MAX_CONNECT_DATA } from './socket/greeting.js';
 export { type AbortReason, IncomingMessage } from './message/incoming-message.js';

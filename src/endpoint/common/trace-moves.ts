@@ -3,7 +3,7 @@
  * to another, one line each. The states and the events are those of the tables in PROTOCOL.md chapter 7.
  */
 import { debuglog } from 'node:util';
-import type { MoveSink } from '../../protocol/index.js';
+import { type MoveSink, watch } from '../../protocol/index.js';
 import { printable } from '../../wire/index.js';
 
 const moves = debuglog('interconnect');
@@ -14,6 +14,7 @@ const moves = debuglog('interconnect');
  */
 export function traceMoves(kind: 'socket' | 'connection'): MoveSink | undefined {
   if (!moves.enabled) return undefined;
+  watch.isOn = true;
   counts[kind] += 1;
   const label = `${kind} ${counts[kind]}`;
   return (what, from, to, why) => {

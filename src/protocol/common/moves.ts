@@ -19,3 +19,9 @@ export interface MoveEffects {
 export function noSuchMove(what: string, state: string, event: string): Error {
   return new Error(`The ${what} is ${state}, and this event cannot happen there: ${event}.`);
 }
+
+/**
+ * Whether anybody watches the moves of messages. Messages move several times each, and looking for the hook of a message
+ * costs more than the move itself: so they look at this switch first. Whoever gives a hook turns it on.
+ */
+export const watch = { isOn: false };

@@ -59,7 +59,7 @@ export class IncomingMessage extends IncomingState {
 
   /** `frame`: the SEND. `meta`: its fields. `deadline`: the instant at which the message times out. */
   constructor(receiver: MessageReceiver, frame: FrameView, meta: Meta, deadline: number) {
-    super(NO_TYPE, 0, EMPTY, EMPTY);
+    super(!frame.has(Flag.MORE));
     this.sessionId = frame.session;
     this.id = frame.id;
     this.window = receiver.replyWindow;
@@ -130,6 +130,3 @@ export class IncomingMessage extends IncomingState {
     return true;
   }
 }
-
-/** The unit has no type before it becomes the settlement. */
-const NO_TYPE = 0;

@@ -15,15 +15,22 @@
  *
  * The message itself extends this class, so that a message and its state are one object.
  */
-import { type MoveEffects, noSuchMove } from '../common/moves.js';
+import { type MoveEffects, noSuchMove, watch } from '../common/moves.js';
+import { EMPTY } from '../../wire/index.js';
 import { Unit } from '../output/unit.js';
 
 export type IncomingStateName = 'RECEIVING' | 'WAITING' | 'RUNNING' | 'CUT' | 'SETTLED' | 'GONE';
 
 export abstract class IncomingState extends Unit {
-  #state: IncomingStateName = 'RECEIVING';
+  #state: IncomingStateName;
   #isReleased = false;
   #hasHandler = false;
+
+  /** `isWhole`: the SEND has no MORE, so that nothing is left to receive. */
+  constructor(isWhole: boolean) {
+    super(NO_TYPE, 0, EMPTY, EMPTY);
+    this.#state = isWhole ? 'WAITING' : 'RECEIVING';
+  }
 
   get state(): IncomingStateName {
     return this.#state;
@@ -102,8 +109,7 @@ export abstract class IncomingState extends Unit {
   #move(to: IncomingStateName, why: string): void {
     const from = this.#state;
     this.#state = to;
-    const onMove = this.watcher?.onMove;
-    if (onMove !== undefined) onMove(this.#name, from, to, why);
+    if (watch.isOn) this.watcher?.onMove?.(this.#name, from, to, why);
   }
 
   get #name(): string {
@@ -114,3 +120,6 @@ export abstract class IncomingState extends Unit {
     return noSuchMove(this.#name, this.#state, event);
   }
 }
+
+/** The unit has no type before it becomes the settlement. */
+const NO_TYPE = 0;

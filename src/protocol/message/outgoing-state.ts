@@ -10,7 +10,7 @@
  *
  * The message itself extends this class, so that a message and its state are one object.
  */
-import { type MoveEffects, noSuchMove } from '../common/moves.js';
+import { type MoveEffects, noSuchMove, watch } from '../common/moves.js';
 import { Unit } from '../output/unit.js';
 
 export type OutgoingStateName = 'QUEUED' | 'SENDING' | 'SENT' | 'WITHDRAWN' | 'DONE';
@@ -79,8 +79,7 @@ export abstract class OutgoingState extends Unit {
   #move(to: OutgoingStateName, why: string): void {
     const from = this.#state;
     this.#state = to;
-    const onMove = this.watcher?.onMove;
-    if (onMove !== undefined) onMove(this.#name, from, to, why);
+    if (watch.isOn) this.watcher?.onMove?.(this.#name, from, to, why);
   }
 
   get #name(): string {

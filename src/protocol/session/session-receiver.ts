@@ -225,6 +225,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     this.#partial = undefined;
     message.data = body?.take() ?? EMPTY;
     message.body = undefined;
+    message.onWhole();
     this.#complete(message, now);
   }
 
@@ -390,7 +391,6 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
   }
 
   #complete(message: IncomingMessage, now: number): void {
-    message.onWhole();
     if (this.#accepting && this.#waiting.size === 0 && this.#host.mayDispatch) {
       this.#dispatch(message, now);
     } else {
