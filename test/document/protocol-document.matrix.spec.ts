@@ -253,12 +253,16 @@ function shown(peer: SimPeer): unknown {
     sessions: side.sessions.map(({ status, messages, machine }) => ({
       status,
       unsettled: machine.unsettled,
-      messages: messages.map(({ aborted, incoming }) => [aborted, incoming.replyItems?.isReady]),
+      messages: messages.map(({ aborted, incoming }) => [aborted, incoming.responseItems?.isReady]),
       stuck: machine.receiver.unfinished().map(({ held }) => held),
-      answers: [1].map((id) => machine.receiver.find(id)?.replyItems !== undefined),
+      answers: [1].map((id) => machine.receiver.find(id)?.responseItems !== undefined),
       sends: [1].map((id) => {
         const message = machine.sender.find(id);
-        return [message?.state, message?.reply?.arrived, message?.replyItems?.hasUnread];
+        return [
+          message?.state,
+          message?.partialSettlement?.arrived,
+          message?.responseItems?.hasUnread,
+        ];
       }),
     })),
   };

@@ -111,7 +111,7 @@ function send(life: Life, session: AppSession | undefined): Letter | undefined {
     open(life, random.pick(life.ends));
     return undefined;
   }
-  const limit = session.channel.half.machine.peer.maxMessage;
+  const limit = session.channel.half.machine.peerLimits.maxMessage;
   const size = isLarge
     ? random.pick([0, 1, 100, 8192, 8193, random.integer(0, limit), limit, limit + 1])!
     : random.pick([0, 1, 30, 300])!;

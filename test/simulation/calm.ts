@@ -46,7 +46,7 @@ export class Calm {
       const own = sessions.filter(({ byPeer, channel: { machine, closed } }) => {
         return !byPeer && machine.id !== 0 && closed === undefined;
       });
-      if (own.length >= half.machine.peer.sessions) own.find(({ isOpen }) => isOpen)?.close();
+      if (own.length >= half.machine.peerLimits.sessions) own.find(({ isOpen }) => isOpen)?.close();
     }
   }
 
@@ -149,7 +149,7 @@ export class Calm {
     const isExpected =
       peer !== undefined && peer.closed === undefined && half.peer?.machine.drains !== true;
     const isGivenUp = deadline !== Infinity || isCancelled;
-    const fits = payload.length <= half.machine.peer.maxMessage;
+    const fits = payload.length <= half.machine.peerLimits.maxMessage;
     // If the dialer has given up, the octets on their way are lost, and the listener need not know yet.
     const isLive = bond?.listener.isOver === false && bond.dialer?.isOver === false;
     const isWhole = bond?.doom === undefined && isLive;
@@ -161,11 +161,11 @@ export class Calm {
 
 /** Checks the queue: a message as large as the whole queue fits, and not one octet more. */
 function expectQueueEmpty(role: string, machine: ConnectionMachine): void {
-  const fits = machine.enqueue(WHOLE) === undefined;
-  if (!fits || machine.enqueue(MORE) === undefined) {
+  const fits = machine.chargeQueue(WHOLE) === undefined;
+  if (!fits || machine.chargeQueue(MORE) === undefined) {
     throw new Error(`The queue of the ${role} is not counted right.`);
   }
-  machine.dequeue(WHOLE);
+  machine.releaseQueue(WHOLE);
 }
 
 function expectSessionEmpty(role: string, machine: AppSession['channel']['machine']): void {

@@ -109,7 +109,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'the clock of an answer that has begun runs on',
     file: 'protocol/message/incoming-message.ts',
-    find: 'return this.replyItems?.hasBegun === true ? Infinity : this.#deadline;',
+    find: 'return this.responseItems?.hasBegun === true ? Infinity : this.#deadline;',
     replace: 'return this.#deadline;',
   },
   {
@@ -121,7 +121,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'no CANCEL at a timeout within an answer',
     file: 'protocol/session/session-sender.ts',
-    find: 'message.hasDeadline && message.replyItems === undefined;',
+    find: 'message.hasDeadline && message.responseItems === undefined;',
     replace: 'message.hasDeadline;',
   },
   {
@@ -291,7 +291,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'what is given up keeps its place in the queue',
     file: 'protocol/session/unwritten-messages.ts',
-    find: 'this.#host.dequeue(message);\n      message.isRevoked = true;',
+    find: 'this.#host.releaseQueue(message);\n      message.isRevoked = true;',
     replace: 'message.isRevoked = true;',
   },
   {

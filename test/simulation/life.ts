@@ -105,7 +105,7 @@ export class Life {
     if (delivery === undefined) return;
     const { random } = this;
     this.ended.push(delivery);
-    const limit = delivery.channel.half.machine.peer.maxMessage;
+    const limit = delivery.channel.half.machine.peerLimits.maxMessage;
     const size = this.isLarge
       ? random.pick([0, 10, 5000, 8193, random.integer(0, limit), limit + 1])!
       : random.pick([0, 3, 200])!;
@@ -162,12 +162,15 @@ export class Life {
     delivery.reads = random.chance(0.7);
     delivery.read(random.integer(0, 2));
     if (this.hasStreams && !delivery.incoming.oneWay && random.chance(0.4)) {
-      return delivery.stream(this.items(delivery.channel.half.machine.peer.maxMessage), () => {
-        const at = this.running.indexOf(delivery);
-        if (at < 0) return;
-        delivery.hasReplied = true;
-        this.settle(at);
-      });
+      return delivery.stream(
+        this.items(delivery.channel.half.machine.peerLimits.maxMessage),
+        () => {
+          const at = this.running.indexOf(delivery);
+          if (at < 0) return;
+          delivery.hasReplied = true;
+          this.settle(at);
+        },
+      );
     }
     if (random.chance(0.4)) return this.settle(this.running.length - 1);
     if (random.chance(0.3)) return;

@@ -340,7 +340,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** @internal How many sessions the other side allows at once; before it has said so, the default. */
   get peerMaxSessions(): number {
-    return this.machine.peer.sessions;
+    return this.machine.peerLimits.sessions;
   }
 
   /** A listener that returned a promise, and it rejected. */

@@ -87,7 +87,7 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     this.#reject(error);
     this.#machine?.sender.cancel(this);
     // Unread items would hold their credit for ever.
-    this.replyItems?.drop();
+    this.responseItems?.drop();
   }
 
   override onItem(): void {
@@ -100,7 +100,7 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     const outcome = outcomeOf(type, meta, data, this.#route.machine.name, this.isStreamed);
     if (!(outcome instanceof InterconnectError)) return this.#settle(outcome);
     this.#unlisten?.();
-    this.replyItems?.drop();
+    this.responseItems?.drop();
     const { code, message, status, reason } = outcome;
     const executed = this.#inAll(outcome.executed);
     this.#reject(new InterconnectError(code, message, { executed, status, reason }));

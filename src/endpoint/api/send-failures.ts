@@ -20,7 +20,7 @@ export function withLimits(
   timeout: number | undefined,
 ): Failure {
   if (failure.kind !== 'timeout') return context.explained(failure);
-  const hasStream = (message.flags & Flag.STREAM) !== 0 || message.replyItems !== undefined;
+  const hasStream = (message.flags & Flag.STREAM) !== 0 || message.responseItems !== undefined;
   const what =
     timeout === undefined && hasStream
       ? 'made no progress within'

@@ -49,7 +49,7 @@ export class SessionContext implements SendContext {
 
   /** Bytes. */
   get peerMaxMessageSize(): number {
-    return this.#connection.continuity.machine.peer.maxMessage;
+    return this.#connection.continuity.machine.peerLimits.maxMessage;
   }
 
   now(): number {
@@ -86,7 +86,7 @@ export class SessionContext implements SendContext {
 
   /** Data that one frame must hold. @throws IC_ERR_OPTION */
   checkSessionData(data: Buffer): Buffer {
-    const { maxFrame, maxMeta } = this.#connection.continuity.machine.peer;
+    const { maxFrame, maxMeta } = this.#connection.continuity.machine.peerLimits;
     const limit = maxFrame - maxMeta;
     if (data.length <= limit) return data;
     throw optionError(

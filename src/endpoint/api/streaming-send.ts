@@ -100,7 +100,7 @@ export class StreamingSend implements FedStream, DeliveredMessage {
         const result = this.#result;
         if (result !== undefined && 'error' in result) {
           // Unread items would hold their credit for ever.
-          this.#message.replyItems?.drop();
+          this.#message.responseItems?.drop();
           return reject(result.error);
         }
         if (result === undefined) return delivery.advance();
@@ -118,7 +118,7 @@ export class StreamingSend implements FedStream, DeliveredMessage {
     const result = this.#result;
     if (result === undefined || 'outcome' in result) this.#end({ error });
     if (result === undefined) this.#machine?.sender.cancel(this.#message);
-    this.#message.replyItems?.drop();
+    this.#message.responseItems?.drop();
   }
 
   /** All items are read: the signal has no meaning any more. */

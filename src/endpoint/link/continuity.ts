@@ -252,7 +252,7 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
     // A connection that is drained again and again keeps no more than a few predecessors.
     const going = [...this.#former].filter(({ isOver }) => !isOver);
     if (going.length > MOST_FORMER) going[0]?.close(Code.OK, TOO_MANY, EMPTY);
-    this.#carrier = this.#newCarrier(former.machine.peer);
+    this.#carrier = this.#newCarrier(former.machine.peerLimits);
     this.#effects.onRenewing(this.machine);
     if (this.#drains) this.machine.drain();
     if (failure !== undefined) former.end(failure);

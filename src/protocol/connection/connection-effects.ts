@@ -19,7 +19,7 @@ export interface ConnectionEffects extends MoveEffects {
 }
 
 /** Before anybody keeps the connection. */
-export const UNHEARD: ConnectionEffects = {
+export const NO_OWNER: ConnectionEffects = {
   wake: () => undefined,
   arm: () => undefined,
   session: () => undefined,

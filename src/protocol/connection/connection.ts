@@ -15,7 +15,7 @@ import {
   EMPTY,
 } from '../../wire/index.js';
 import { BlockedSenders } from './blocked-senders.js';
-import { type ConnectionEffects, UNHEARD } from './connection-effects.js';
+import { type ConnectionEffects, NO_OWNER } from './connection-effects.js';
 import { ConnectionState } from './connection-state.js';
 import type { ConnectionSettings, ResumeToken } from './connection-settings.js';
 import { Drain } from './drain.js';
@@ -27,12 +27,12 @@ import { connectionReserveOf, type Limits } from '../flow/limits.js';
 import { oneWaysAmong, type OutgoingMessage } from '../message/outgoing-message.js';
 import { Output } from '../output/output.js';
 import { Receipts } from '../flow/receipts.js';
-import { relieve } from './relieve.js';
+import { makeRoom } from './make-room.js';
 import { SendQueueBudget } from '../flow/send-queue-budget.js';
 import { SessionMachine, type SessionOpening, type SessionContext } from '../session/session.js';
 import { SessionTable } from './session-table.js';
 import { SettlementDebt } from './settlement-debt.js';
-import type { CreditSource } from '../session/session-host.js';
+import type { CreditSource } from '../session/half-context.js';
 import type { ItemReceiver } from '../stream/item-receiver.js';
 import { type Unit } from '../output/unit.js';
 import type { MoveSink } from '../common/moves.js';
@@ -41,12 +41,12 @@ import { ReceiveWindow, SendWindow } from '../flow/windows.js';
 
 export class ConnectionMachine implements SessionContext {
   readonly limits: Limits;
-  peer: Limits;
+  peerLimits: Limits;
   readonly lastId: number;
   /** With what the dialer resumes it; none where it ends with its socket. */
   token: ResumeToken | undefined;
   /** Set by who keeps the connection, before anything can arrive. */
-  effects: ConnectionEffects = UNHEARD;
+  effects: ConnectionEffects = NO_OWNER;
   readonly output = new Output();
   readonly goaway = new Drain();
   sendWindow = new SendWindow(0);
@@ -64,7 +64,7 @@ export class ConnectionMachine implements SessionContext {
   constructor(settings: ConnectionSettings, now: number) {
     const { role, limits, peer, lastId = 0 } = settings;
     this.limits = limits;
-    this.peer = peer;
+    this.peerLimits = peer;
     this.lastId = lastId;
     this.receiveWindow = new ReceiveWindow(limits.connectionBytes, limits.maxFrame);
     this.#state = new ConnectionState(role, this);
@@ -76,7 +76,7 @@ export class ConnectionMachine implements SessionContext {
   /** The first socket stands: the other side has told what it allows. What waited for that may go. */
   begin(peer: Limits, token: ResumeToken | undefined): void {
     this.#state.begin();
-    this.peer = peer;
+    this.peerLimits = peer;
     this.token = token;
     this.sendWindow = new SendWindow(peer.connectionBytes, connectionReserveOf(peer));
     this.output.setLimits(peer.maxFrame, peer.connectionBytes);
@@ -289,7 +289,7 @@ export class ConnectionMachine implements SessionContext {
     if (this.goaway.becameDone(this.isDrained)) this.effects.drained();
   }
 
-  owe(bytes: number): void {
+  addUnread(bytes: number): void {
     this.#debt.add(bytes);
   }
 
@@ -309,12 +309,12 @@ export class ConnectionMachine implements SessionContext {
   }
 
   creditDue(receiver: CreditSource): void {
-    this.#grants.ofSession(receiver);
+    this.#grants.addSession(receiver);
     this.wake();
   }
 
   itemCreditDue(items: ItemReceiver): void {
-    this.#grants.ofStream(items);
+    this.#grants.addStream(items);
     this.wake();
   }
 
@@ -323,19 +323,19 @@ export class ConnectionMachine implements SessionContext {
   }
 
   connectionCreditDue(): void {
-    this.#grants.ofConnection = true;
+    this.#grants.isConnectionDue = true;
     this.wake();
   }
 
-  blocked(sender: { pump(): void }): void {
+  waitForBytes(sender: { pump(): void }): void {
     this.#blocked.add(sender);
   }
 
-  enqueue(message: Unit): Failure | undefined {
+  chargeQueue(message: Unit): Failure | undefined {
     return this.#queue.take(message.payload.length);
   }
 
-  dequeue(message: Unit): void {
+  releaseQueue(message: Unit): void {
     this.#queue.give(message.payload.length);
   }
 
@@ -375,7 +375,7 @@ export class ConnectionMachine implements SessionContext {
     }
     if (session.receiver.window.take(octets, 'session')) this.creditDue(session.receiver);
     if (!session.onMessageFrame(frame, now)) this.flood(now);
-    if (isGrowing(frame.type)) this.#relieve();
+    if (isGrowing(frame.type)) this.#makeRoom();
   }
 
   #onOpen(frame: FrameView, now: number): void {
@@ -443,7 +443,7 @@ export class ConnectionMachine implements SessionContext {
 
   #writeCredits(writer: FrameWriter): void {
     this.#grants.flush(writer);
-    if (!this.#grants.ofConnection) return;
+    if (!this.#grants.isConnectionDue) return;
     // Who acknowledges nothing opens no further sessions, whose answers would only pile up.
     const mayRaise = !this.output.sent.isFull;
     const isNews =
@@ -455,12 +455,12 @@ export class ConnectionMachine implements SessionContext {
     const opens = this.#sessions.grant(mayRaise);
     this.#grants.writeConnection(writer, opens, this.receiveWindow.grant(), received);
     // What was settled meanwhile may have been all that was not stuck.
-    this.#relieve();
+    this.#makeRoom();
   }
 
   /** Makes room where messages that are all incomplete have filled the memory. */
-  #relieve(): void {
-    relieve(this.receiveWindow, this.limits, this.#sessions);
+  #makeRoom(): void {
+    makeRoom(this.receiveWindow, this.limits, this.#sessions);
   }
 }
 

@@ -5,20 +5,20 @@
 import { creditPayload, FrameType, EMPTY } from '../../wire/index.js';
 import { FrameHead, type FrameWriter } from '../output/frame-writer.js';
 import type { ItemReceiver } from '../stream/item-receiver.js';
-import type { CreditSource } from '../session/session-host.js';
+import type { CreditSource } from '../session/half-context.js';
 
 export class Grants {
   /** The connection's is due: sessions and octets, and the acknowledgement of what has arrived. */
-  ofConnection = false;
+  isConnectionDue = false;
   #isAnnounced = false;
   readonly #sessions = new Set<CreditSource>();
   readonly #streams = new Set<ItemReceiver>();
 
-  ofSession(receiver: CreditSource): void {
+  addSession(receiver: CreditSource): void {
     this.#sessions.add(receiver);
   }
 
-  ofStream(items: ItemReceiver): void {
+  addStream(items: ItemReceiver): void {
     this.#streams.add(items);
   }
 
@@ -32,20 +32,20 @@ export class Grants {
 
   /** The connection's is due although it may say nothing new: the socket is another. */
   announceConnection(): void {
-    this.ofConnection = this.#isAnnounced = true;
+    this.isConnectionDue = this.#isAnnounced = true;
   }
 
   /** What is due of the connection's is due no longer. Returns false if it is not worth a frame. */
   takeConnection(isNews: boolean): boolean {
     const isWorthIt = isNews || this.#isAnnounced;
-    this.ofConnection = this.#isAnnounced = false;
+    this.isConnectionDue = this.#isAnnounced = false;
     return isWorthIt;
   }
 
   clear(): void {
     this.#sessions.clear();
     this.#streams.clear();
-    this.ofConnection = this.#isAnnounced = false;
+    this.isConnectionDue = this.#isAnnounced = false;
   }
 
   /** Writes those of sessions and streams. */

@@ -15,9 +15,9 @@ import type { SendWindow } from '../flow/windows.js';
 export type AbortReason = 'timeout' | 'cancelled' | 'lost' | 'too-large';
 
 /** The half of the session that it came in by. */
-export interface MessageReceiver {
+export interface IncomingContext {
   /** The byte credit that its settlement uses. */
-  readonly replyWindow: SendWindow;
+  readonly settlementWindow: SendWindow;
   settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean;
   onSettlementWritten(message: IncomingMessage): void;
   /** The hook for moves. */
@@ -47,22 +47,22 @@ export class IncomingMessage extends IncomingState {
   /** The items of the request, where it is a stream. */
   requestItems: ItemReceiver | undefined;
   /** The items of the answer. CREDIT may make it before anybody knows whether the answer is a stream. */
-  replyItems: ItemSender | undefined;
+  responseItems: ItemSender | undefined;
   /** Whether the handler answers by a stream, which may have no items. */
   isStreamed = false;
   /** Set once the message is no longer wanted; its handler may still run. */
   abortReason: AbortReason | undefined;
   /** Told once, if the message is aborted after it was dispatched and before it was settled. */
   abortListener: { onAbort(reason: AbortReason): void } | undefined;
-  readonly #receiver: MessageReceiver;
+  readonly #receiver: IncomingContext;
   readonly #deadline: number;
 
   /** `frame`: the SEND. `meta`: its fields. `deadline`: the instant at which the message times out. */
-  constructor(receiver: MessageReceiver, frame: FrameView, meta: Meta, deadline: number) {
+  constructor(receiver: IncomingContext, frame: FrameView, meta: Meta, deadline: number) {
     super(!frame.has(Flag.MORE));
     this.sessionId = frame.session;
     this.id = frame.id;
-    this.window = receiver.replyWindow;
+    this.window = receiver.settlementWindow;
     this.#receiver = receiver;
     this.oneWay = frame.has(Flag.ONEWAY);
     this.#deadline = deadline;
@@ -70,14 +70,14 @@ export class IncomingMessage extends IncomingState {
     this.total = meta.total ?? -1;
     this.body = undefined;
     this.requestItems = undefined;
-    this.replyItems = undefined;
+    this.responseItems = undefined;
     this.abortReason = undefined;
     this.abortListener = undefined;
   }
 
   /** The instant at which it times out; `Infinity` = never, or no more: its answer has begun. [IC-10.8] */
   get deadline(): number {
-    return this.replyItems?.hasBegun === true ? Infinity : this.#deadline;
+    return this.responseItems?.hasBegun === true ? Infinity : this.#deadline;
   }
 
   /**
@@ -94,7 +94,7 @@ export class IncomingMessage extends IncomingState {
   }
 
   /**
-   * Gives the next item of the answer; only where its `replyItems` are ready. False where it is larger than the
+   * Gives the next item of the answer; only where its `responseItems` are ready. False where it is larger than the
    * other side takes: the message is then settled.
    */
   giveItem(payload: Buffer): boolean {

@@ -5,7 +5,7 @@ import type { Limits } from '../flow/limits.js';
 import type { Unit } from '../output/unit.js';
 
 /** Why the other side would not take the message. [IC-6.30] */
-export function misfitOf(
+export function tooLargeFor(
   { meta, payload }: Unit,
   { maxMessage, maxMeta }: Limits,
 ): Failure | undefined {

@@ -34,7 +34,7 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
   /** The other side has all of it: its payload will not be written again. */
   acknowledged = false;
   /** The settlement, while it arrives in fragments; without a body where nobody wants it any more. */
-  reply: PartialSettlement | undefined;
+  partialSettlement: PartialSettlement | undefined;
   /**
    * Milliseconds without progress of its streams after which it is given up; 0 = `deadline` is final. A request
    * that is no stream makes none before its answer has begun.
@@ -47,7 +47,7 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
   /** The items of the request, once it is on its way, where it is a stream. */
   requestItems: ItemSender | undefined;
   /** The items of the answer, once the first has come. */
-  replyItems: ItemReceiver | undefined;
+  responseItems: ItemReceiver | undefined;
   /** Whether its acceptance says that the answer was a stream, which may have had no items. */
   isStreamed = false;
   /** What of `requestItems` had left when it was touched last. */
@@ -73,9 +73,9 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
     this.deadline = deadline;
     this.oneWay = oneWay;
     this.copied = copied;
-    this.reply = undefined;
+    this.partialSettlement = undefined;
     this.requestItems = undefined;
-    this.replyItems = undefined;
+    this.responseItems = undefined;
     this.sender = undefined;
   }
 
@@ -112,14 +112,14 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
     if (this.patience === 0) return false;
     const hasMoved = this.#moved !== (this.requestItems?.moved ?? 0);
     // [IC-10.10]
-    if (!hasMoved && this.replyItems?.hasUnread !== true) return false;
+    if (!hasMoved && this.responseItems?.hasUnread !== true) return false;
     this.touch(now);
     return true;
   }
 
   /** The next item of the answer; it is the application's from here on. */
   takeItem(now: number): Buffer | undefined {
-    const item = this.replyItems?.take();
+    const item = this.responseItems?.take();
     if (item !== undefined) this.touch(now);
     return item;
   }

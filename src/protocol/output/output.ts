@@ -69,7 +69,7 @@ export class Output {
 
   /** A larger unit; its credit is charged as it is written. */
   pushLarge(unit: Unit): void {
-    if (!unit.isRequest) this.#active.push(unit);
+    if (!unit.leavesReserve) this.#active.push(unit);
     else if (!this.#begin(unit)) this.#waiting.push(unit);
   }
 
@@ -198,7 +198,7 @@ export class Output {
 
   #retire(at: number): void {
     const [unit] = this.#active.splice(at, 1);
-    if (unit?.isRequest !== true) return;
+    if (unit?.leavesReserve !== true) return;
     this.#begun -= unit.payload.length;
     for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
       if (!this.#begin(next)) return;
@@ -250,7 +250,7 @@ const HEAD = new FrameHead();
 
 function roomFor(unit: Unit, window: SendWindow | undefined): number {
   if (window === undefined) return MAX_WINDOW;
-  return unit.isRequest ? window.requestRoom : window.room;
+  return unit.leavesReserve ? window.requestRoom : window.room;
 }
 
 /** A larger frame would only make the others wait longer. */

@@ -34,7 +34,7 @@ export abstract class Unit {
   }
 
   /** Whether it asks for something: then it leaves a reserve of credit to settlements, which end something. */
-  get isRequest(): boolean {
+  get leavesReserve(): boolean {
     return this.type === FrameType.SEND || this.type === FrameType.ITEM;
   }
 

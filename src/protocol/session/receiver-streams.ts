@@ -11,12 +11,12 @@ import type { IncomingMessage } from '../message/incoming-message.js';
 import type { ItemLane } from '../stream/item-lane.js';
 import { type CreditContext, ItemReceiver } from '../stream/item-receiver.js';
 import { ItemSender, type ItemSource } from '../stream/item-sender.js';
-import type { SessionHost } from './session-host.js';
+import type { HalfContext } from './half-context.js';
 import { violation } from '../common/violation.js';
 import { isAtMost } from '../flow/windows.js';
 
 /** What the receiving half of a session does for them. */
-export interface StreamReceiver extends CreditContext {
+export interface ReceiverStreamsContext extends CreditContext {
   /** A message whose settlement is not written. */
   find(id: number): IncomingMessage | undefined;
   /** The id that came last. */
@@ -30,17 +30,17 @@ export interface StreamReceiver extends CreditContext {
 }
 
 /** What is left of a message that is settled. */
-type Late = Pick<IncomingMessage, 'requestItems' | 'replyItems'>;
+type Late = Pick<IncomingMessage, 'requestItems' | 'responseItems'>;
 
 export class ReceiverStreams {
-  readonly #host: SessionHost;
-  readonly #receiver: StreamReceiver;
+  readonly #host: HalfContext;
+  readonly #receiver: ReceiverStreamsContext;
   readonly #lane: ItemLane;
   readonly #late = new Map<number, Late>();
   /** Messages of which an item is not whole. */
   readonly #unfinished = new Set<IncomingMessage>();
 
-  constructor(host: SessionHost, receiver: StreamReceiver, lane: ItemLane) {
+  constructor(host: HalfContext, receiver: ReceiverStreamsContext, lane: ItemLane) {
     this.#host = host;
     this.#receiver = receiver;
     this.#lane = lane;
@@ -53,22 +53,22 @@ export class ReceiverStreams {
 
   /** Answers a message by a stream; `source` is told when the first item may be given. */
   reply(message: IncomingMessage, source: ItemSource): ItemSender {
-    const items = (message.replyItems ??= this.#reply(message));
+    const items = (message.responseItems ??= this.#reply(message));
     message.isStreamed = true;
     items.start(source);
     return items;
   }
 
   /**
-   * Takes the next item of an answer; only while its `replyItems` are ready. Returns false if the other side does not
+   * Takes the next item of an answer; only while its `responseItems` are ready. Returns false if the other side does not
    * take the item, or takes no items at all: the message is then settled.
    */
   send(message: IncomingMessage, payload: Buffer): boolean {
-    const { replyItems } = message;
+    const { responseItems } = message;
     // [IC-6.61]
-    const isTaken = replyItems?.mayNeverSend !== true;
-    const fits = payload.length <= this.#host.peer.maxMessage && isTaken;
-    if (fits) replyItems?.send(payload);
+    const isTaken = responseItems?.mayNeverSend !== true;
+    const fits = payload.length <= this.#host.peerLimits.maxMessage && isTaken;
+    if (fits) responseItems?.send(payload);
     else this.#receiver.refuseReply(message);
     return fits;
   }
@@ -112,26 +112,26 @@ export class ReceiverStreams {
     if (message !== undefined) {
       // [IC-6.42]
       if (message.oneWay) throw violation(`CREDIT for answers to message ${id}, which is one-way.`);
-      message.replyItems ??= this.#reply(message);
-      return message.replyItems.onCredit(limit);
+      message.responseItems ??= this.#reply(message);
+      return message.responseItems.onCredit(limit);
     }
     if (!isAtMost(id, this.#receiver.lastId)) {
       throw violation(`CREDIT for the items of message ${id}, which never came.`);
     }
     // [IC-6.59]
-    return this.#late.get(id)?.replyItems?.onCredit(limit) ?? false;
+    return this.#late.get(id)?.responseItems?.onCredit(limit) ?? false;
   }
 
   /** The message is settled, or nobody waits for that: neither half goes on. */
   stop(message: IncomingMessage): void {
     this.#drop(message);
-    message.replyItems?.stop(false);
+    message.responseItems?.stop(false);
   }
 
   /** The session is over. */
   cut(message: IncomingMessage): void {
     this.#drop(message);
-    message.replyItems?.stop(true);
+    message.responseItems?.stop(true);
   }
 
   unfinished(): IncomingMessage[] {
@@ -142,13 +142,13 @@ export class ReceiverStreams {
    * The settlement is written. What crosses it was written before it was read, when the message was one of
    * those that may be unsettled at once: no more than these have to be known.
    */
-  retire({ id, requestItems, replyItems }: IncomingMessage): void {
+  retire({ id, requestItems, responseItems }: IncomingMessage): void {
     const isComplete = requestItems === undefined || requestItems.isComplete;
     // Nobody gives credit for items of which none was sent.
-    const answer = replyItems?.hasBegun === true ? replyItems : undefined;
+    const answer = responseItems?.hasBegun === true ? responseItems : undefined;
     if (isComplete && answer === undefined) return;
     this.#late.delete(id);
-    this.#late.set(id, { requestItems, replyItems: answer });
+    this.#late.set(id, { requestItems, responseItems: answer });
     // [IC-8.22]
     if (this.#late.size <= this.#host.limits.messages) return;
     for (const [oldest] of this.#late) return void this.#late.delete(oldest);

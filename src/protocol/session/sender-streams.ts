@@ -8,12 +8,12 @@ import type { ItemLane } from '../stream/item-lane.js';
 import { type CreditContext, ItemReceiver } from '../stream/item-receiver.js';
 import { ItemSender } from '../stream/item-sender.js';
 import type { OutgoingMessage } from '../message/outgoing-message.js';
-import type { SessionHost } from './session-host.js';
+import type { HalfContext } from './half-context.js';
 import { violation } from '../common/violation.js';
 import { isAtMost } from '../flow/windows.js';
 
 /** What the sending half of a session does for them. */
-export interface StreamSender {
+export interface SenderStreamsContext {
   readonly lane: ItemLane;
   /** A message that is not settled. */
   find(id: number): OutgoingMessage | undefined;
@@ -26,14 +26,14 @@ export interface StreamSender {
 }
 
 export class SenderStreams {
-  readonly #host: SessionHost;
-  readonly #sender: StreamSender;
+  readonly #host: HalfContext;
+  readonly #sender: SenderStreamsContext;
   /** Counts the octets that items of answers hold: the receiving half of the session, which sets it. */
   holder: CreditContext | undefined;
   /** Answers of which an item is not whole. */
   readonly #unfinished = new Set<ItemReceiver>();
 
-  constructor(host: SessionHost, sender: StreamSender) {
+  constructor(host: HalfContext, sender: SenderStreamsContext) {
     this.#host = host;
     this.#sender = sender;
   }
@@ -46,7 +46,7 @@ export class SenderStreams {
 
   /** Takes the next item of a request; only where its `requestItems` are ready. */
   send(message: OutgoingMessage, payload: Buffer, now: number): void {
-    const { maxMessage } = this.#host.peer;
+    const { maxMessage } = this.#host.peerLimits;
     if (payload.length > maxMessage) {
       return this.#sender.cancel(message, {
         kind: 'too-large',
@@ -65,10 +65,10 @@ export class SenderStreams {
     const { id } = frame;
     const message = this.#sender.find(id);
     // [IC-6.47]
-    if (message?.started !== true || message.reply !== undefined) {
+    if (message?.started !== true || message.partialSettlement !== undefined) {
       throw violation(`An item answers message ${id}, which is settled or was never sent.`);
     }
-    const items = (message.replyItems ??= this.#receive(message));
+    const items = (message.responseItems ??= this.#receive(message));
     message.touch(now);
     this.#onPart(message, items, items.onItem(frame));
   }
@@ -76,7 +76,7 @@ export class SenderStreams {
   /** FRAG with REPLY. False where it continues no item. */
   onFragment(frame: FrameView, now: number): boolean {
     const message = this.#sender.find(frame.id);
-    const items = message?.replyItems;
+    const items = message?.responseItems;
     if (message === undefined || items?.isPartial !== true) return false;
     message.touch(now);
     this.#onPart(message, items, items.onFragment(frame));
@@ -101,26 +101,26 @@ export class SenderStreams {
 
   /** The settlement of a message has begun with this frame. */
   onSettlement(message: OutgoingMessage, frame: FrameView): void {
-    const { id, requestItems, replyItems } = message;
+    const { id, requestItems, responseItems } = message;
     // [IC-6.44]
-    if (replyItems?.isPartial === true) {
+    if (responseItems?.isPartial === true) {
       throw violation(`Message ${id} is settled before an item of its answer is complete.`);
     }
     message.isStreamed = frame.has(Flag.STREAM);
     // [IC-6.57]
-    if (frame.type === FrameType.ACCEPT && replyItems !== undefined && !message.isStreamed) {
+    if (frame.type === FrameType.ACCEPT && responseItems !== undefined && !message.isStreamed) {
       throw violation(`Message ${id} was answered by items, and its ACCEPT has no STREAM.`);
     }
     requestItems?.stop(true);
-    replyItems?.close();
+    responseItems?.close();
   }
 
   /** Nobody wants the outcome of a message, or there is none. */
-  drop({ requestItems, replyItems }: OutgoingMessage): void {
+  drop({ requestItems, responseItems }: OutgoingMessage): void {
     // [IC-6.38]
     requestItems?.stop(true);
-    replyItems?.drop();
-    if (replyItems !== undefined) this.#unfinished.delete(replyItems);
+    responseItems?.drop();
+    if (responseItems !== undefined) this.#unfinished.delete(responseItems);
   }
 
   #onPart(message: OutgoingMessage, items: ItemReceiver, fits: boolean): void {
@@ -132,7 +132,7 @@ export class SenderStreams {
   #receive(message: OutgoingMessage): ItemReceiver {
     if (this.holder === undefined) throw new Error('A session has no receiving half.');
     const items = new ItemReceiver(this.#host, this.holder, message.id, 0);
-    message.replyItems = items;
+    message.responseItems = items;
     if (!message.isAwaited) {
       // The other side's clock has stopped, and it may not know that nobody waits. [IC-10.11]
       items.drop();

@@ -22,9 +22,9 @@ import { MessageTable } from '../message/message-table.js';
 import { keepPayload, MAX_PINNED, pinnedBy } from '../flow/payload.js';
 import type { MoveEffects } from '../common/moves.js';
 import { Queue } from '../common/queue.js';
-import { ReceiverStreams, type StreamReceiver } from './receiver-streams.js';
+import { ReceiverStreams, type ReceiverStreamsContext } from './receiver-streams.js';
 import { violation } from '../common/violation.js';
-import type { CreditSource, SessionHost } from './session-host.js';
+import type { CreditSource, HalfContext } from './half-context.js';
 import type { SessionSender } from './session-sender.js';
 import { isAtMost, MessageWindow, ReceiveWindow, type SendWindow } from '../flow/windows.js';
 
@@ -38,12 +38,12 @@ export interface ReceiverEffects {
   progressed(): void;
 }
 
-export class SessionReceiver implements CreditSource, StreamReceiver {
+export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
   /** 0 until the session has its number: nothing arrives before. */
   sessionId = 0;
   readonly window: ReceiveWindow;
   readonly streams: ReceiverStreams;
-  readonly #host: SessionHost;
+  readonly #host: HalfContext;
   readonly #sender: SessionSender;
   readonly #effects: ReceiverEffects;
   readonly #messages: MessageWindow;
@@ -67,7 +67,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
   #nextDeadline = Infinity;
 
   /** `sender`: the half of the session that writes the settlements. */
-  constructor(host: SessionHost, sender: SessionSender, effects: ReceiverEffects) {
+  constructor(host: HalfContext, sender: SessionSender, effects: ReceiverEffects) {
     this.window = new ReceiveWindow(host.limits.sessionBytes, host.limits.maxFrame);
     this.#host = host;
     this.#sender = sender;
@@ -84,7 +84,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
   }
 
   /** The byte credit that settlements use. */
-  get replyWindow(): SendWindow {
+  get settlementWindow(): SendWindow {
     return this.#sender.window;
   }
 
@@ -289,7 +289,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
       this.#release(message);
       return true;
     }
-    const { maxMessage, maxMeta } = this.#host.peer;
+    const { maxMessage, maxMeta } = this.#host.peerLimits;
     // [IC-6.36]
     const fits = payload.length <= maxMessage && meta.length <= maxMeta - TOTAL_LENGTH;
     message.type = fits ? type : FrameType.REJECT;
@@ -298,17 +298,17 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
     message.flags = endsStream ? Flag.REPLY | Flag.STREAM : Flag.REPLY;
     message.meta = fits ? meta : REPLY_TOO_LARGE_META;
     message.payload = fits ? payload : EMPTY;
-    this.#host.owe(message.payload.length);
+    this.#host.addUnread(message.payload.length);
     // An item that is half written comes before the settlement, or nobody could tell its rest from that.
-    if (message.replyItems === undefined) this.#sender.settle(message);
-    else message.replyItems.whenClear(() => this.#sender.settle(message));
+    if (message.responseItems === undefined) this.#sender.settle(message);
+    else message.responseItems.whenClear(() => this.#sender.settle(message));
     return true;
   }
 
   onSettlementWritten(message: IncomingMessage): void {
     // Written although the session is gone: it had left for the output before.
     if (message.isReleased) return;
-    this.#host.owe(-message.payload.length);
+    this.#host.addUnread(-message.payload.length);
     this.#release(message);
   }
 
@@ -349,7 +349,7 @@ export class SessionReceiver implements CreditSource, StreamReceiver {
       const isRunning = message.state === 'RUNNING';
       if (message.isSettled && !message.isReleased) {
         this.#host.output.remove(message);
-        this.#host.owe(-message.payload.length);
+        this.#host.addUnread(-message.payload.length);
       }
       message.onGone();
       message.body = undefined;

@@ -22,24 +22,24 @@ import { LARGEST_SMALL_PAYLOAD } from '../flow/limits.js';
 import type { IncomingMessage } from '../message/incoming-message.js';
 import { type ItemOutlet, ItemLane } from '../stream/item-lane.js';
 import { reserveOf } from '../flow/limits.js';
-import { CANCELLED, misfitOf, TIMED_OUT, tooLarge } from '../message/message-failures.js';
+import { CANCELLED, tooLargeFor, TIMED_OUT, tooLarge } from '../message/message-failures.js';
 import { MessageTable } from '../message/message-table.js';
 import type { OutgoingMessage } from '../message/outgoing-message.js';
 import { keepPayload } from '../flow/payload.js';
 import { Queue } from '../common/queue.js';
-import { SenderStreams, type StreamSender } from './sender-streams.js';
+import { SenderStreams, type SenderStreamsContext } from './sender-streams.js';
 import { violation } from '../common/violation.js';
-import type { SessionHost } from './session-host.js';
+import type { HalfContext } from './half-context.js';
 import { ControlUnit, type Unit } from '../output/unit.js';
 import { advanceId, isAtMost, MAX_WINDOW, SendWindow } from '../flow/windows.js';
 import { fieldsOf, isStream, release, UnwrittenMessages } from './unwritten-messages.js';
 
-export class SessionSender implements ItemOutlet, StreamSender {
+export class SessionSender implements ItemOutlet, SenderStreamsContext {
   window = new SendWindow(0);
   /** Items of either direction's messages share the way out. */
   readonly lane: ItemLane;
   readonly streams: SenderStreams;
-  readonly #host: SessionHost;
+  readonly #host: HalfContext;
   /** Called whenever less waits than before, so that an ending session can close. */
   readonly #progress: () => void;
   readonly #unwritten: UnwrittenMessages;
@@ -58,7 +58,7 @@ export class SessionSender implements ItemOutlet, StreamSender {
   #nextDeadline = Infinity;
   #uncertain: OutgoingMessage[] = [];
 
-  constructor(host: SessionHost, progress: () => void) {
+  constructor(host: HalfContext, progress: () => void) {
     this.lane = new ItemLane(host, this);
     this.#unwritten = new UnwrittenMessages(host, this.lane);
     this.streams = new SenderStreams(host, this);
@@ -74,7 +74,7 @@ export class SessionSender implements ItemOutlet, StreamSender {
 
   /** What the other side allows from the start. */
   allow({ messages, bytes }: NonNullable<Meta['sessionCredit']>): void {
-    this.window = new SendWindow(bytes, reserveOf(bytes, this.#host.peer));
+    this.window = new SendWindow(bytes, reserveOf(bytes, this.#host.peerLimits));
     this.#limit = advanceId(this.#host.lastId, messages);
   }
 
@@ -110,12 +110,12 @@ export class SessionSender implements ItemOutlet, StreamSender {
   start(sessionId: number): void {
     this.#sessionId = sessionId;
     // Some may have been sent before the other side told its limits.
-    this.giveUpUnwritten((message) => misfitOf(message, this.#host.peer));
+    this.giveUpUnwritten((message) => tooLargeFor(message, this.#host.peerLimits));
   }
 
   /** Takes a message; its outcome or failure is told on the message itself, perhaps before this returns. */
   send(message: OutgoingMessage): void {
-    const misfit = misfitOf(message, this.#host.peer);
+    const misfit = tooLargeFor(message, this.#host.peerLimits);
     if (misfit !== undefined) return this.#settleLocally(message, misfit);
     if (message.deadline < this.#nextDeadline) {
       this.#nextDeadline = message.deadline;
@@ -195,7 +195,7 @@ export class SessionSender implements ItemOutlet, StreamSender {
       return false;
     }
     // [IC-6.35]
-    if (message.reply !== undefined) throw violation(`Message ${id} is settled twice.`);
+    if (message.partialSettlement !== undefined) throw violation(`Message ${id} is settled twice.`);
     this.streams.onSettlement(message, frame);
     // Settled before it was sent whole: the rest is not wanted, and those behind it may go. [IC-9.6]
     if (message === this.#large) {
@@ -211,7 +211,7 @@ export class SessionSender implements ItemOutlet, StreamSender {
       return true;
     }
     const wanted = message.isAwaited && (meta.total ?? 0) <= maxMessage;
-    message.reply = {
+    message.partialSettlement = {
       type,
       meta,
       body: wanted ? new GrowingBuffer(meta.total ?? maxMessage) : undefined,
@@ -226,12 +226,12 @@ export class SessionSender implements ItemOutlet, StreamSender {
   onFragment(frame: FrameView): void {
     const { id } = frame;
     const message = this.#sent.get(id);
-    if (message?.reply === undefined) {
+    if (message?.partialSettlement === undefined) {
       throw violation(`A fragment continues a settlement of message ${id} that did not begin.`);
     }
     this.#append(message, frame);
     if (frame.has(Flag.MORE)) return;
-    const { type, meta, body, arrived } = message.reply;
+    const { type, meta, body, arrived } = message.partialSettlement;
     checkTotal(id, meta.total, arrived);
     this.#finish(message, type, meta, body?.take() ?? EMPTY);
   }
@@ -323,7 +323,7 @@ export class SessionSender implements ItemOutlet, StreamSender {
 
   /** Says again how many items the answers may have: what said so may be lost. */
   announceItems(): void {
-    for (const { replyItems } of this.#sent.values()) replyItems?.announce();
+    for (const { responseItems } of this.#sent.values()) responseItems?.announce();
   }
 
   /** Takes back, in order, the messages of which nothing is written: they may be sent elsewhere. */
@@ -383,10 +383,10 @@ export class SessionSender implements ItemOutlet, StreamSender {
     const size = unit.payload.length + unit.meta.length + fields;
     const { sendWindow } = this.#host;
     // [IC-8.1] [IC-8.2]
-    const request = unit.isRequest;
+    const request = unit.leavesReserve;
     if ((request ? this.window.requestRoom : this.window.room) < size) return false;
     if ((request ? sendWindow.requestRoom : sendWindow.room) < size) {
-      this.#host.blocked(this);
+      this.#host.waitForBytes(this);
       return false;
     }
     this.window.use(size);
@@ -397,7 +397,7 @@ export class SessionSender implements ItemOutlet, StreamSender {
   }
 
   #append(message: OutgoingMessage, frame: FrameView): void {
-    const reply = message.reply;
+    const reply = message.partialSettlement;
     if (reply === undefined) return;
     reply.arrived += frame.payloadSize;
     const { maxMessage } = this.#host.limits;
@@ -433,9 +433,9 @@ export class SessionSender implements ItemOutlet, StreamSender {
       // [IC-10.13]
       this.#revoke(message, withExecuted(failure, 'no'));
       this.pump();
-    } else if (message.state === 'SENDING' && message.reply === undefined) {
+    } else if (message.state === 'SENDING' && message.partialSettlement === undefined) {
       // The other side starts no handler before it has the whole message. An item of an answer says that it did.
-      const reason = withExecuted(failure, message.replyItems === undefined ? 'no' : 'maybe');
+      const reason = withExecuted(failure, message.responseItems === undefined ? 'no' : 'maybe');
       this.#stopLarge(message);
       this.cancelOnWire(message);
       if (message.oneWay) this.#settleLocally(message, reason);
@@ -445,7 +445,7 @@ export class SessionSender implements ItemOutlet, StreamSender {
       this.#settleLocally(message, failure);
     } else {
       // On a timeout the other side's clock runs out by itself, and says so to its handler; if it runs. [IC-10.9]
-      const isTimed = message.hasDeadline && message.replyItems === undefined;
+      const isTimed = message.hasDeadline && message.responseItems === undefined;
       if (failure.kind !== 'timeout' || !isTimed) this.cancelOnWire(message);
       this.#withdraw(message, failure);
     }
@@ -457,7 +457,7 @@ export class SessionSender implements ItemOutlet, StreamSender {
     message.withdraw(failure.kind);
     // What still waits in the output, or may have to be written again, leaves as it was promised.
     if (message.acknowledged) message.payload = EMPTY;
-    if (message.reply !== undefined) message.reply.body = undefined;
+    if (message.partialSettlement !== undefined) message.partialSettlement.body = undefined;
     this.streams.drop(message);
     message.onFailure(failure);
   }
@@ -491,7 +491,7 @@ export class SessionSender implements ItemOutlet, StreamSender {
   /** Whether the unit leaves in fragments, where it must. */
   isLarge({ payload, meta }: Unit): boolean {
     if (payload.length > LARGEST_SMALL_PAYLOAD) return true;
-    return payload.length + meta.length + DEADLINE_LENGTH > this.#host.peer.maxFrame;
+    return payload.length + meta.length + DEADLINE_LENGTH > this.#host.peerLimits.maxFrame;
   }
 
   /** All messages whose caller still waits; those without an id come last, in order. */
@@ -508,8 +508,8 @@ export class SessionSender implements ItemOutlet, StreamSender {
 }
 
 /** Whether the peer has begun to answer a message that it does not have whole: its handler did not wait. */
-function hasStarted({ state, reply, replyItems }: OutgoingMessage): boolean {
-  return state === 'SENDING' && (reply !== undefined || replyItems !== undefined);
+function hasStarted({ state, partialSettlement, responseItems }: OutgoingMessage): boolean {
+  return state === 'SENDING' && (partialSettlement !== undefined || responseItems !== undefined);
 }
 
 function checkTotal(id: number, total: number | undefined, size: number): void {

@@ -31,12 +31,12 @@ import { NO_LISTENER, type SessionListener } from './session-listener.js';
 import { SessionSender } from './session-sender.js';
 import { SessionState } from './session-state.js';
 import { aborted, ENDED, noPlace, refused, undecided } from './session-failures.js';
-import type { SessionHost } from './session-host.js';
+import type { HalfContext } from './half-context.js';
 import { ControlUnit } from '../output/unit.js';
 import { violation } from '../common/violation.js';
 
 /** What a connection does for its sessions, beyond what their halves need. */
-export interface SessionContext extends SessionHost {
+export interface SessionContext extends HalfContext {
   /** The session is CLOSED: its number leads nowhere any more. */
   forget(session: SessionMachine): void;
   /** The last of its handlers has ended: its place is free. */
@@ -92,8 +92,8 @@ export class SessionMachine implements ReceiverEffects {
     this.receiver = new SessionReceiver(context, this.sender, this);
     if (state === 'OPENING') return;
     // If OPEN bears a credit, that credit replaces the default of the connection. [IC-6.15]
-    if (meta.sessionCredit !== undefined) checkCredit(meta.sessionCredit, context.peer);
-    this.sender.allow(meta.sessionCredit ?? creditOf(context.peer));
+    if (meta.sessionCredit !== undefined) checkCredit(meta.sessionCredit, context.peerLimits);
+    this.sender.allow(meta.sessionCredit ?? creditOf(context.peerLimits));
     if (meta.sessionCredit !== undefined) this.sender.lane.replace(meta.sessionCredit.items);
   }
 
@@ -101,7 +101,7 @@ export class SessionMachine implements ReceiverEffects {
   static opening(context: SessionContext, opening: SessionOpening): SessionMachine {
     const { name, meta, data } = opening;
     // This checks the size while an error can still be thrown to the caller. OPEN itself is encoded later.
-    encodeFitting(context.peer, { ...meta, name }, data, DEADLINE_LENGTH);
+    encodeFitting(context.peerLimits, { ...meta, name }, data, DEADLINE_LENGTH);
     return new SessionMachine(context, opening, 'OPENING');
   }
 
@@ -165,12 +165,12 @@ export class SessionMachine implements ReceiverEffects {
 
   /** Writes OPEN under the number that the connection gives. */
   start(id: number): void {
-    this.sender.allow(creditOf(this.#context.peer));
+    this.sender.allow(creditOf(this.#context.peerLimits));
     this.#setId(id);
     const meta: Meta = { ...this.openMeta, name: this.name };
     const reserved = this.#timeout === Infinity ? 0 : DEADLINE_LENGTH;
     try {
-      const fields = encodeFitting(this.#context.peer, meta, this.openData, reserved);
+      const fields = encodeFitting(this.#context.peerLimits, meta, this.openData, reserved);
       this.#open = new OpenUnit(this, id, fields, this.openData);
     } catch (error) {
       // The application opened the session before this side knew the other side's limits.
@@ -409,7 +409,7 @@ export class SessionMachine implements ReceiverEffects {
     if (!isUnwritten) this.#push(FrameType.END, { code: Code.SESSION_TIMEOUT, text }, EMPTY);
     this.#state.timeIsOver();
     const { name } = this;
-    this.#close(isUnwritten ? noPlace(name, this.#context.peer.sessions) : undecided(name));
+    this.#close(isUnwritten ? noPlace(name, this.#context.peerLimits.sessions) : undecided(name));
   }
 
   #setDeadline(deadline: number): void {
@@ -479,7 +479,7 @@ export class SessionMachine implements ReceiverEffects {
   }
 
   #push(type: number, meta: Meta, data: Buffer): ControlUnit {
-    const fields = encodeFitting(this.#context.peer, meta, data, 0);
+    const fields = encodeFitting(this.#context.peerLimits, meta, data, 0);
     const unit = new ControlUnit(type, this.#id, 0, fields, data);
     this.#context.output.push(unit);
     this.#context.wake();

@@ -7,10 +7,10 @@ import type { Failure } from '../common/failure.js';
 import type { ItemLane } from '../stream/item-lane.js';
 import type { OutgoingMessage } from '../message/outgoing-message.js';
 import { RevocableQueue } from '../output/revocable-queue.js';
-import type { SessionHost } from './session-host.js';
+import type { HalfContext } from './half-context.js';
 
 export class UnwrittenMessages {
-  readonly #host: SessionHost;
+  readonly #host: HalfContext;
   readonly #lane: ItemLane;
   /** Messages that wait for credit. */
   readonly #queue = new RevocableQueue<OutgoingMessage>();
@@ -21,7 +21,7 @@ export class UnwrittenMessages {
   /** The order of the newest message that ever waited for credit. */
   #newest = 0;
 
-  constructor(host: SessionHost, lane: ItemLane) {
+  constructor(host: HalfContext, lane: ItemLane) {
     this.#host = host;
     this.#lane = lane;
   }
@@ -43,7 +43,7 @@ export class UnwrittenMessages {
 
   /** Takes a message into the queue; the reason if the queue is full. */
   enqueue(message: OutgoingMessage): Failure | undefined {
-    const full = this.#host.enqueue(message);
+    const full = this.#host.chargeQueue(message);
     if (full !== undefined) return full;
     this.#queue.push(message);
     if (message.order >= this.#newest) this.#newest = message.order;
@@ -60,7 +60,7 @@ export class UnwrittenMessages {
   /** That message has credit now. */
   dequeue(): void {
     const message = this.#queue.shift();
-    if (message !== undefined) this.#host.dequeue(message);
+    if (message !== undefined) this.#host.releaseQueue(message);
   }
 
   /** The message has been charged, or is large, and is handed to the output. */
@@ -80,7 +80,7 @@ export class UnwrittenMessages {
   /** Takes one message back; `message.hasCredit` tells where it is. Its caller is still to be told. */
   revoke(message: OutgoingMessage): void {
     if (!message.hasCredit) {
-      this.#host.dequeue(message);
+      this.#host.releaseQueue(message);
       message.isRevoked = true;
       this.#queue.onRevoked();
     } else {
@@ -100,7 +100,7 @@ export class UnwrittenMessages {
   /** Takes all messages back that wait for credit, in order. */
   takeQueued(): OutgoingMessage[] {
     const messages = this.#queue.drain();
-    for (const message of messages) this.#host.dequeue(message);
+    for (const message of messages) this.#host.releaseQueue(message);
     return messages;
   }
 

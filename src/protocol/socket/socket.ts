@@ -240,9 +240,9 @@ export class SocketMachine implements FrameSink {
     this.#effects.wake();
   }
 
-  #attach({ limits, peer }: ConnectionMachine, now: number): Keepalive {
+  #attach({ limits, peerLimits }: ConnectionMachine, now: number): Keepalive {
     // [IC-2.9]
-    const keepalive = new Keepalive(limits.idle, peer.idle, now);
+    const keepalive = new Keepalive(limits.idle, peerLimits.idle, now);
     this.#frames.setLimits({ maxFrame: limits.maxFrame, maxMeta: limits.maxMeta });
     this.#effects.arm(keepalive.nextCheck);
     return keepalive;

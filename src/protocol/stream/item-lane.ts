@@ -24,7 +24,7 @@ export interface ItemOutlet {
 /** What a connection does for the streams that it writes. */
 export interface LaneContext extends MoveEffects {
   /** What the other side allows this side. */
-  readonly peer: Limits;
+  readonly peerLimits: Limits;
   readonly output: { pushLarge(unit: Unit): void; remove(unit: Unit): void };
   /** There is output to write. */
   wake(): void;
@@ -58,7 +58,7 @@ export class ItemLane {
   /** How many items a stream may send before CREDIT for it arrives. */
   get items(): number {
     // [IC-8.15]
-    return this.#items ?? this.context.peer.items;
+    return this.#items ?? this.context.peerLimits.items;
   }
 
   /** Request streams whose message has credit, and whose last item has not left. */

@@ -129,12 +129,12 @@ describe('WELCOME that goes on with a connection', () => {
   it('changes nothing by what else it says, limits included [IC-2.9] [IC-17.19]', () => {
     const peer = greeted('dialer');
     const { connection } = peer.side;
-    const before = { peer: connection.peer, token: connection.token };
+    const before = { peer: connection.peerLimits, token: connection.token };
     const token = { token: Buffer.alloc(32, 8), ttl: 1 };
 
     back(peer, 0, { ...OTHER_LIMITS, token, code: Code.RESUME_GAP, resumed: 0 });
 
-    expect({ peer: connection.peer, token: connection.token }).toEqual(before);
+    expect({ peer: connection.peerLimits, token: connection.token }).toEqual(before);
     const { maxFrame } = DEFAULT_LIMITS;
     const session = peer.side.session('a');
     session.send(Buffer.alloc(maxFrame));
@@ -197,11 +197,11 @@ describe('A connection whose socket is lost', () => {
   it('has its limits for the other side from the first handshake [IC-2.9]', () => {
     const peer = greeted('listener');
     peer.send({ type: OPEN, session: 1, meta: { name: 'a' } });
-    const { peer: before } = peer.side.connection;
+    const { peerLimits: before } = peer.side.connection;
 
     back(peer, 1, OTHER_LIMITS);
 
-    expect(peer.side.connection.peer).toBe(before);
+    expect(peer.side.connection.peerLimits).toBe(before);
     expect(before).toMatchObject({ maxFrame: DEFAULT_LIMITS.maxFrame });
     for (let count = 0; count < 3; count++) peer.side.last.send('x');
     peer.flush();

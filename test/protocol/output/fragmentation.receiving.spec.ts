@@ -297,7 +297,7 @@ describe('An answer in fragments', () => {
 
     send.cancel();
     peer.send({ ...FRAG, flags: REPLY | MORE, payload: Buffer.alloc(5000) });
-    expect(send.reply?.body).toBeUndefined();
+    expect(send.partialSettlement?.body).toBeUndefined();
     peer.send({ ...FRAG, flags: REPLY, payload: Buffer.alloc(10) });
 
     expect(send.outcome).toBe('failed cancelled maybe');

@@ -43,8 +43,8 @@ describe('The handshake', () => {
 
     expect(pair.listener.greeting).toMatchObject({ agent: 'a/1', data: Buffer.from('who I am') });
     expect(pair.dialer.greeting).toMatchObject({ agent: 'b/2', data: Buffer.from('welcome') });
-    expect(pair.listener.connection.peer).toEqual(pair.dialer.limits);
-    expect(pair.dialer.connection.peer).toEqual(pair.listener.limits);
+    expect(pair.listener.connection.peerLimits).toEqual(pair.dialer.limits);
+    expect(pair.dialer.connection.peerLimits).toEqual(pair.listener.limits);
   });
 
   it('succeeds however the octets are cut', () => {
@@ -426,7 +426,7 @@ describe('A greeting', () => {
 
     const peer = greeted({ maxFrame, connectionCredit, sessionCredit } as Meta);
 
-    expect(peer.side.connection.peer).toEqual({ ...DEFAULT_LIMITS, idle: 0 });
+    expect(peer.side.connection.peerLimits).toEqual({ ...DEFAULT_LIMITS, idle: 0 });
     expect(peer.side.greeting?.agent).toBe('');
   });
 
@@ -439,7 +439,7 @@ describe('A greeting', () => {
 
     // Beside the message's own fields, the largest small frame stays free for settlements.
     const fields = 8192 + 11;
-    expect(peer.side.connection.peer.maxMessage).toBe(100_000 - (8192 + 8192 + 7) - fields);
+    expect(peer.side.connection.peerLimits.maxMessage).toBe(100_000 - (8192 + 8192 + 7) - fields);
   });
 
   it('may have 8 KiB of fields, whatever its reader allows afterwards [IC-2.7]', () => {

@@ -443,7 +443,7 @@ describe('The end of a session', () => {
 
     expect(run.send.outcome).toBe('failed connection-lost maybe');
     expect(run.message.aborted).toBe('lost');
-    expect([run.send.requestItems?.isOver, run.message.incoming.replyItems?.isOver]).toEqual([
+    expect([run.send.requestItems?.isOver, run.message.incoming.responseItems?.isOver]).toEqual([
       true,
       true,
     ]);

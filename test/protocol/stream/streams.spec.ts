@@ -195,7 +195,7 @@ describe('An answer in a stream', () => {
     expect(send.outcome).toBe('failed unexpected-stream yes');
     expect(listener.last.aborted).toBe('cancelled');
     expect(source.given).toBeLessThanOrEqual(33);
-    expect(listener.last.incoming.replyItems?.isReady).toBe(false);
+    expect(listener.last.incoming.responseItems?.isReady).toBe(false);
     listener.last.reject(Code.CANCELLED_RUNNING);
     pair.run();
     expect([dialer.machine.sender.unsettled, listener.machine.receiver.unsettled]).toEqual([0, 0]);

@@ -6,9 +6,9 @@ import type { Output } from '../output/output.js';
 import type { Unit } from '../output/unit.js';
 import type { ReceiveWindow, SendWindow } from '../flow/windows.js';
 
-export interface SessionHost extends ItemContext {
+export interface HalfContext extends ItemContext {
   /** What the other side allows this one. */
-  readonly peer: Limits;
+  readonly peerLimits: Limits;
   /** The id before that of a session's first message: 0 but in tests of the wrap. */
   readonly lastId: number;
   readonly output: Output;
@@ -25,16 +25,16 @@ export interface SessionHost extends ItemContext {
   /** Whether the other side does not. */
   readonly peerDrains: boolean;
   /** Octets of settlements that wait to be written, more (or less) than before. */
-  owe(bytes: number): void;
+  addUnread(bytes: number): void;
   /** The session's credit should go out with the next output. */
   creditDue(receiver: CreditSource): void;
   /** The connection's credit should. */
   connectionCreditDue(): void;
   /** The sender waits for the connection's byte credit, and is pumped when it comes. */
-  blocked(sender: { pump(): void }): void;
+  waitForBytes(sender: { pump(): void }): void;
   /** Takes a message into the queue of those that wait; the reason where it is full. */
-  enqueue(message: Unit): Failure | undefined;
-  dequeue(message: Unit): void;
+  chargeQueue(message: Unit): Failure | undefined;
+  releaseQueue(message: Unit): void;
   /** Octets of the connection's byte credit that were charged are not used after all. */
   giveBack(octets: number): void;
 }

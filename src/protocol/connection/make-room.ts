@@ -9,7 +9,7 @@ import { connectionReserveOf, type Limits } from '../flow/limits.js';
 import type { SessionMachine } from '../session/session.js';
 import type { ReceiveWindow } from '../flow/windows.js';
 
-export function relieve(
+export function makeRoom(
   { room, freed, held }: ReceiveWindow,
   limits: Limits,
   sessions: { all(): readonly SessionMachine[] },
