@@ -4,7 +4,7 @@
  *     PREFACE ──eight octets──► GREETING ──HELLO──► JUDGING ──accepted──► OPEN ──own CLOSE──► CLOSING
  *        │                         │ └──WELCOME, at the dialer────────────▲                     ▲   │
  *        │                         └── timeout, refusal, violation: CLOSE ──────────────────────┘   │
- *        └── wrong octet, timeout: destroyed ──────────────────────────────► CLOSED ◄───────────────┘
+ *        └── wrong octet, timeout, own close: destroyed ───────────────────► CLOSED ◄───────────────┘
  *
  * The peer's CLOSE, the end of the stream and its loss lead from every state to CLOSED.
  */
@@ -161,9 +161,11 @@ export class SocketState {
     this.#move(CLOSING, 'a frame stays incomplete');
   }
 
-  /** The end of the stream, or its loss. */
+  /** The end of the stream, or its loss. `why` tells of the loss. */
   streamEnded(why: string): void {
-    if (this.#current !== CLOSED) this.#move(CLOSED, why);
+    if (this.#current === CLOSED) return;
+    // After this side's CLOSE, the end of the stream is the end in order, and `why` would tell of a loss.
+    this.#move(CLOSED, this.#current === CLOSING ? 'end of the stream' : why);
   }
 
   #move(to: State, why: string): void {

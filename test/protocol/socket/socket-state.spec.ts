@@ -13,15 +13,24 @@ describe('The state of a socket', () => {
     state.eightOctets();
     state.hello(hello);
     state.applicationRefuses();
-    state.streamEnded('The peer hung up.');
+    state.streamEnded('The connection was lost: the other side ended the stream without CLOSE.');
     state.streamEnded('The socket is gone.');
 
     expect(moves).toEqual([
       'socket | PREFACE | GREETING | eight octets',
       'socket | GREETING | JUDGING | HELLO',
       'socket | JUDGING | CLOSING | the application refuses',
-      'socket | CLOSING | CLOSED | The peer hung up.',
+      'socket | CLOSING | CLOSED | end of the stream',
     ]);
+  });
+
+  it('reports why the stream was lost before a CLOSE', () => {
+    const moves: string[] = [];
+    const state = new SocketState({ onMove: (...move) => void moves.push(move.join(' | ')) });
+
+    state.streamEnded('The socket is gone.');
+
+    expect(moves).toEqual(['socket | PREFACE | CLOSED | The socket is gone.']);
   });
 
   it('blames the peer for a frame that the table does not list', () => {
