@@ -6,8 +6,8 @@
  *      │                  │ └─┘                                        │
  *      └──given up──────► ENDED ◄──closed, given up, too late──────────┘
  *
- * NEW has no row in the table, which begins with the first WELCOME: a connection is NEW while only this side knows it.
- * Sessions and messages can wait in it then, and it ends without a word if the application gives it up.
+ * NEW is the state – of the table: a connection is NEW before its first WELCOME, while only this side knows it. Sessions
+ * and messages can wait in a NEW connection. It ends without a word on the wire if the application gives it up.
  */
 import type { Failure } from '../common/failure.js';
 import { type MoveEffects, noSuchMove } from '../common/moves.js';

@@ -1,13 +1,19 @@
 /** The table of PROTOCOL.md, §7.8: a connection, with a socket and without one. */
 import { describe, expect, it } from '@jest/globals';
-import type { Connection, InterconnectError, Session } from 'nestjs-interconnect/core';
+import {
+  type Connection,
+  createConnection,
+  type InterconnectError,
+  type Session,
+} from 'nestjs-interconnect/core';
 import { DEFAULT_LIMITS } from '../../../src/protocol/index.js';
 import { limitsToMeta } from '../../../src/protocol/flow/limits.js';
 import { Capability, Code, encodePreface, FrameType, type Meta } from '../../../src/wire/index.js';
+import { afterTest } from '../../support/after-test.js';
 import { failure, next, until } from '../../support/events.js';
 import { listening, tcpAddressOf } from '../../support/peers/connected.js';
 import { raw } from '../../support/peers/offline.js';
-import { frame, RawPeer } from '../../support/peers/raw-peer.js';
+import { frame, RawListener, RawPeer } from '../../support/peers/raw-peer.js';
 import { ManualClock } from '../../support/sim/manual-clock.js';
 import { SimPeer } from '../../support/sim/sim-peer.js';
 import type { SimSend } from '../../support/sim/sim-application.js';
@@ -73,6 +79,28 @@ describe('Each side of a connection [IC-7.8]', () => {
       expect(written(peer)).toEqual([`OPENED s=${theirs}`]);
       expect([peer.side.status, message.outcome]).toEqual(['open', 'pending']);
       expect(peer.side.sessions.map(({ status }) => status)).toEqual(['open', 'open']);
+    }
+  });
+
+  it('7.8 –: dialer: the application closes, or gives up, before the first WELCOME', async () => {
+    for (const [reconnect, code] of [
+      [{}, 'IC_ERR_CLOSED'],
+      [{ attempts: 1 }, 'IC_ERR_CONNECTION_REJECTED'],
+    ] as const) {
+      const listener = await RawListener.listen();
+      const connection = createConnection({ ...listener.address, reconnect });
+      afterTest(() => connection.close());
+      const sent = failure(connection.openSession('s').send(Buffer.from('x'), { timeout: 0 }));
+      const peer = await listener.accepted();
+      await peer.frame(HELLO);
+
+      if (code === 'IC_ERR_CLOSED') await connection.close();
+      else peer.write(encodePreface(), frame({ type: CLOSE, meta: { code: Code.OVERLOADED } }));
+
+      expect(await sent).toMatchObject({ code, executed: 'no' });
+      expect(connection.status).toBe('closed');
+      await peer.closed;
+      expect(peer.frames.map(({ type }) => type)).not.toContain(OPEN);
     }
   });
 

@@ -155,6 +155,19 @@ describe('A socket [IC-7.1]', () => {
     }
   });
 
+  it('7.1 PREFACE: the application closes', () => {
+    for (const role of roles) {
+      const peer = fresh(role);
+      peer.bytes(encodePreface().subarray(0, 7));
+
+      peer.side.close(0x8001);
+      peer.flush();
+
+      expect(peer.side.status).toBe('closed');
+      expectClosed(peer, 'aborted');
+    }
+  });
+
   it('7.1 GREETING: HELLO, listener', () => {
     const peer = greeting('listener');
     let judged = 0;
@@ -260,6 +273,35 @@ describe('A socket [IC-7.1]', () => {
       peer.advance(1);
 
       expectClosing(peer, Code.HANDSHAKE_TIMEOUT);
+    }
+  });
+
+  it('7.1 GREETING, JUDGING: the application closes', () => {
+    for (const code of [Code.OK, 0x8001]) {
+      for (const peer of [greeting('listener'), greeting('dialer'), judging()]) {
+        peer.side.close(code);
+        peer.flush();
+
+        expect(peer.side.status).toBe('closed');
+        expectClosing(peer, code);
+      }
+    }
+  });
+
+  it('7.1 GREETING, JUDGING, OPEN: any other violation', () => {
+    const type = (role: Role): number => (role === 'listener' ? HELLO : WELCOME);
+    for (const role of roles) {
+      const malformed = greeting(role);
+      malformed.send({ type: type(role), meta: {} });
+      expectClosing(malformed, Code.META);
+
+      const unopened = open(role);
+      unopened.send({ type: SEND, session: 9, id: 1 });
+      expectClosing(unopened, Code.PROTOCOL);
+    }
+    for (const peer of [greeting('listener'), judging(), open('dialer')]) {
+      peer.bytes(Buffer.alloc(64, 0xff));
+      expectClosing(peer, Code.FRAME_SIZE);
     }
   });
 
