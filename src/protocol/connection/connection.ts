@@ -1,8 +1,8 @@
 /**
- * What two processes share, whatever socket carries it: sessions, their credit, and what waits to be
- * written. The socket machine of the moment feeds it frames and takes its output. Nothing here ends with
- * a socket by itself: sequenced frames are counted in both directions, the connection's CREDIT
- * acknowledges them, and what a lost socket took with it is written again on the next one.
+ * A connection: its sessions, their credit, and the frames that wait to be written. One socket after the other
+ * can carry it. The current socket machine feeds it frames and takes its output. Both sides count the sequenced
+ * frames, and the connection's CREDIT acknowledges them. If a socket is lost, the frames that were lost with it
+ * are written again on the next socket.
  */
 import {
   Code,
@@ -43,9 +43,9 @@ export class ConnectionMachine implements SessionContext {
   readonly limits: Limits;
   peerLimits: Limits;
   readonly lastId: number;
-  /** With what the dialer resumes it; none where it ends with its socket. */
+  /** The token with which the dialer resumes the connection; undefined = the connection ends with its socket. */
   token: ResumeToken | undefined;
-  /** Set by who keeps the connection, before anything can arrive. */
+  /** The owner of the connection sets it before the first frame can arrive. */
   effects: ConnectionEffects = NO_OWNER;
   readonly output = new Output();
   readonly goaway = new Drain();
@@ -73,7 +73,7 @@ export class ConnectionMachine implements SessionContext {
     this.#flood = new FloodBudget(now);
   }
 
-  /** The first socket stands: the other side has told what it allows. What waited for that may go. */
+  /** The first handshake is done, and the peer has told its limits: sessions that waited for them may open. */
   begin(peer: Limits, token: ResumeToken | undefined): void {
     this.#state.begin();
     this.peerLimits = peer;
@@ -97,7 +97,7 @@ export class ConnectionMachine implements SessionContext {
     return this.effects.onMove;
   }
 
-  /** Opens a session; it is numbered as soon as the other side allows one more. */
+  /** Opens a session. It gets a number as soon as the peer allows one more session. */
   openSession(opening: SessionOpening): SessionMachine {
     const session = SessionMachine.opening(this, opening);
     const failure = this.#state.failure ?? (this.goaway.theirs ? DRAINING : undefined);
@@ -111,8 +111,8 @@ export class ConnectionMachine implements SessionContext {
   }
 
   /**
-   * Gives up what waits to be written, as if it had never been sent: each session of this side whose OPEN is not
-   * written, and each message of which nothing is written, for which the function returns a failure.
+   * Gives up sessions and messages as if they had never been sent: each session of this side whose OPEN is not
+   * written, and each message of which nothing is written, if the function returns a failure for it.
    */
   giveUpUnwritten(
     ofSession: (session: SessionMachine) => Failure | undefined,
@@ -123,43 +123,43 @@ export class ConnectionMachine implements SessionContext {
     }
   }
 
-  /** Sequenced frames of the other side that have arrived, modulo 2^31. */
+  /** Number of sequenced frames of the peer that have arrived, modulo 2^31. */
   get received(): number {
     return this.#receipts.received;
   }
 
-  /** Whether it can go on with a side to which so many frames of this one have arrived. */
+  /** Whether the connection can be resumed with a peer that has received `received` frames of this side. */
   canResume(received: number): boolean {
     return !this.isEnded && this.output.sent.reaches(received);
   }
 
   /**
-   * A new socket carries it from here on; `received` frames of this side have arrived on the others, as
-   * `canResume` has checked.
+   * A new socket carries the connection. `received`: the number of frames of this side that have arrived on the
+   * former sockets. Call `canResume` first.
    */
   resume(received: number): void {
     this.#state.resume();
     // [IC-17.22]
     this.output.sent.rewind(received);
-    // None of what is not counted is sure to have arrived. [IC-12.12]
+    // Frames outside the sequence (CREDIT, GOAWAY) may have been lost with the socket: write them again. [IC-12.12]
     this.goaway.onSocket();
     this.#grants.announceConnection();
     const sessions = this.#sessions.all();
-    // The other side says again what it granted: for itself, each session and each stream.
+    // The peer repeats its CREDITs too: one for the connection, and one for each session and each stream.
     this.#flood.pardon(1 + sessions.reduce((sum, { unsettled }) => sum + 1 + unsettled, 0));
     for (const session of sessions) session.announce();
     this.wake();
   }
 
   /**
-   * The socket is lost, and another one can carry the connection. A connection without a token waits for none: end it by
-   * `fail`.
+   * The socket is lost, and another one can carry the connection. A connection without a token cannot wait for
+   * another socket: end it by `fail`.
    */
   detach({ message }: Failure): void {
     if (this.token !== undefined) this.#state.detach(message);
   }
 
-  /** Takes nothing new any more, and tells `drained` when nothing is left. */
+  /** Starts to drain: takes no new work, and calls `drained` when no work is left. */
   drain(): void {
     if (this.goaway.own || this.isEnded) return;
     this.goaway.begin();
@@ -167,7 +167,7 @@ export class ConnectionMachine implements SessionContext {
     this.progressed();
   }
 
-  /** All that the other side wrote before it had read GOAWAY is here. */
+  /** The peer has read our GOAWAY, and all frames that it wrote before that have arrived. */
   onGoawayRead(): void {
     this.goaway.onRead();
     this.progressed();
@@ -178,9 +178,9 @@ export class ConnectionMachine implements SessionContext {
     const heard = this.goaway.hear();
     if (heard === 'before') return this.flood(now);
     if (heard === 'again') return;
-    // The other side waits for the acknowledgement of the frames that it has written before.
+    // The draining peer cannot finish until this side acknowledges its last frames.
     this.connectionCreditDue();
-    // First: what has not begun may go to another connection.
+    // Tell the owner first: it may send the refused messages on another connection.
     this.effects.draining();
     // [IC-12.10]
     this.#sessions.stop();
@@ -189,7 +189,7 @@ export class ConnectionMachine implements SessionContext {
     for (const tell of refusals) tell();
   }
 
-  /** One frame of the other side: CREDIT, or of type 0x10 and above. */
+  /** Takes one frame of the peer: CREDIT, or a frame of type 0x10 and above. */
   onFrame(frame: FrameView, now: number): void {
     const { type } = frame;
     // [IC-17.5]
@@ -204,7 +204,7 @@ export class ConnectionMachine implements SessionContext {
         return this.#known(frame)?.onOpened(frame, now);
       case FrameType.END: {
         const session = this.#known(frame);
-        // Opened and ended for nothing: no more of it than of other useless frames.
+        // An OPEN followed by END without a message is useless: it costs the flood budget.
         if (session?.isUnused === true) this.flood(now);
         return session?.onEnd(frame);
       }
@@ -213,13 +213,13 @@ export class ConnectionMachine implements SessionContext {
     }
   }
 
-  /** Writes what waits, until `room` octets are written or nothing has credit. */
+  /** Writes waiting frames, until `room` octets are written or no frame has credit. */
   flush(writer: FrameWriter, room: number, now: number): void {
-    // Before all that waits: a refusal because of the drain is understood by a side that has read GOAWAY.
+    // GOAWAY goes first: the peer must have read it to understand a refusal because of the drain.
     this.goaway.flush(writer);
     this.#blocked.pump();
     this.#sessions.startClocks(now);
-    // Credit may be for a session whose OPEN is among what is written again. [IC-17.25]
+    // The replay comes before credits: a CREDIT may name a session whose OPEN is replayed. [IC-17.25]
     if (!this.output.replay(writer, room, now)) return;
     this.output.flushSmall(writer, room, now);
     // [IC-17.8]
@@ -231,7 +231,7 @@ export class ConnectionMachine implements SessionContext {
     this.progressed();
   }
 
-  /** Ends what has passed its deadline. Returns the next deadline. */
+  /** Ends each session and message that has passed its deadline. Returns the next deadline. */
   onTime(now: number): number {
     let next = Infinity;
     if (this.#receipts.dueAt <= now) this.connectionCreditDue();
@@ -241,21 +241,21 @@ export class ConnectionMachine implements SessionContext {
   }
 
   /**
-   * The connection is over: everything still pending fails. What was not written never will be, and so has not run.
-   * `leaving`: what is ready and begins nothing is still written, in front of CLOSE.
+   * The connection is over: all pending sessions and messages fail. A message of which nothing was written has not
+   * run. `leaving`: waiting frames other than OPEN and SEND are still written, before CLOSE.
    */
   fail(failure: Failure, leaving: boolean): void {
     this.#state.end(failure);
     this.#sessions.stop();
     const oneWays = oneWaysAmong(this.output.units());
     this.output.clear(leaving);
-    // With the others of their session, in order.
+    // One-way messages fail in order with the other messages of their session.
     for (const message of oneWays) message.sender?.onMessageUncertain(message);
     // [IC-2.10]
     const tellings = this.#sessions.all().map((session) => session.fail(failure));
-    // All of them are over before the first is told: its application can begin nothing in another.
+    // End all sessions before the first is told: its application must not start work in another one.
     for (const tell of tellings) tell();
-    // Those whose session had ended before.
+    // One-way messages whose session had ended before fail here.
     for (const message of oneWays) {
       if (!message.isAwaited && !message.hasCredit) continue;
       message.fail(message.started ? failure : withExecuted(failure, 'no'));
@@ -264,7 +264,7 @@ export class ConnectionMachine implements SessionContext {
     this.#blocked.clear();
   }
 
-  // What sessions ask for.
+  // The members of `SessionContext`.
 
   get mayDispatch(): boolean {
     return this.#debt.mayDispatch;
@@ -278,13 +278,13 @@ export class ConnectionMachine implements SessionContext {
     return this.goaway.theirs;
   }
 
-  /** Whether it drains, and nothing is left to wait for. */
+  /** Whether this side drains, and has no work left. */
   get isDrained(): boolean {
     return this.goaway.own && this.#isDone() && !this.#receipts.isOwing;
   }
 
   progressed(): void {
-    // CLOSE acknowledges nothing, and the other side may wait for that alone. [IC-12.11]
+    // CLOSE does not acknowledge frames. A peer that drains too may wait only for this acknowledgement. [IC-12.11]
     if (this.goaway.own && this.#receipts.isOwing && this.#isDone()) this.connectionCreditDue();
     if (this.goaway.becameDone(this.isDrained)) this.effects.drained();
   }
@@ -341,7 +341,7 @@ export class ConnectionMachine implements SessionContext {
 
   giveBack(octets: number): void {
     this.sendWindow.use(-octets);
-    // Not at once: the sender that gives back may be about to end.
+    // Blocked senders go on later: the sender that gives back may be about to end.
     this.#blocked.onRoom();
     this.wake();
   }
@@ -356,7 +356,7 @@ export class ConnectionMachine implements SessionContext {
     if (this.#sessions.vacate(session)) this.connectionCreditDue();
   }
 
-  /** The session that a frame names; none if the session has ended. */
+  /** Returns the session that a frame names; undefined if that session has ended. */
   #known({ session: id, type }: FrameView): SessionMachine | undefined {
     const session = this.#sessions.get(id);
     if (session === undefined) this.#sessions.checkKnown(id, type);
@@ -369,7 +369,7 @@ export class ConnectionMachine implements SessionContext {
     if (this.receiveWindow.take(octets, 'connection')) this.connectionCreditDue();
     const session = this.#known(frame);
     if (session === undefined) {
-      // The frame was on its way when this side sent END: its octets are free at once.
+      // The frame was on its way when this side sent END: release its octets at once.
       if (this.receiveWindow.free(octets)) this.connectionCreditDue();
       return;
     }
@@ -406,14 +406,14 @@ export class ConnectionMachine implements SessionContext {
     if (!acknowledged && !moreSessions && !moreBytes) this.#uselessCredit(now);
   }
 
-  /** The other side has taken in so many sequenced frames. False where that is no news. */
+  /** The peer has received `count` sequenced frames in all. Returns false if this side knew that before. */
   #acknowledge(count: number): boolean {
     const { sent } = this.output;
     const wasFull = sent.isFull;
     const news = sent.acknowledge(count);
     // [IC-6.13]
     if (news < 0) throw violation('CREDIT acknowledges frames that were never sent.');
-    // Sessions may be granted again.
+    // A full replay queue withheld the credit for sessions: grant it now.
     if (wasFull) this.connectionCreditDue();
     this.progressed();
     return news > 0;
@@ -431,10 +431,10 @@ export class ConnectionMachine implements SessionContext {
 
   /** Whether a drain has nothing left to wait for. [IC-12.11] */
   #isDone(): boolean {
-    // What crosses GOAWAY is still to be refused. [IC-12.14] One that never had a socket has nobody to tell.
+    // This side must still refuse messages that cross its GOAWAY. [IC-12.14]
     if (this.hasBegun && !this.goaway.isRead) return false;
     if (!this.output.isEmpty || !this.output.sent.isEmpty) return false;
-    // What this side has asked of the other before, and could not send yet, is left as well.
+    // Messages that this side has queued, and could not send yet, must be done as well.
     const isOver = ({ unsettled, sender }: SessionMachine): boolean => {
       return unsettled === 0 && sender.isFlushed;
     };
@@ -444,27 +444,27 @@ export class ConnectionMachine implements SessionContext {
   #writeCredits(writer: FrameWriter): void {
     this.#grants.flush(writer);
     if (!this.#grants.isConnectionDue) return;
-    // Who acknowledges nothing opens no further sessions, whose answers would only pile up.
+    // A peer that acknowledges nothing may open no more sessions: their responses would only pile up.
     const mayRaise = !this.output.sent.isFull;
     const isNews =
       this.#receipts.isDue || this.receiveWindow.freed > 0 || (mayRaise && this.#sessions.hasFreed);
-    // A CREDIT without effect would cost the other side's flood budget. After a resume none costs. [IC-8.13]
+    // A CREDIT without effect costs this side's budget at the peer, except just after a resume. [IC-8.13]
     if (!this.#grants.takeConnection(isNews)) return;
     // [IC-6.12]
     const received = this.#receipts.acknowledge();
     const opens = this.#sessions.grant(mayRaise);
     this.#grants.writeConnection(writer, opens, this.receiveWindow.grant(), received);
-    // What was settled meanwhile may have been all that was not stuck.
+    // Settlements since the last check may have left only incomplete messages in memory.
     this.#makeRoom();
   }
 
-  /** Makes room where messages that are all incomplete have filled the memory. */
+  /** Makes room if messages that are all incomplete have filled the memory. */
   #makeRoom(): void {
     makeRoom(this.receiveWindow, this.limits, this.#sessions);
   }
 }
 
-/** SEND, FRAG, ACCEPT, REJECT, ITEM and CANCEL: they use byte credit. */
+/** Whether frames of this type use byte credit: SEND, FRAG, ACCEPT, REJECT, ITEM and CANCEL. */
 function isMessageFrame(type: number): boolean {
   return type >= FrameType.SEND && type <= FrameType.CANCEL;
 }

@@ -1,9 +1,9 @@
 /**
- * Writes frames into memory that is reused as soon as the kernel has taken it.
+ * Writes frames into slabs of memory. A slab is used again as soon as the kernel has taken its octets.
  *
- * The frames of one tick gather in one slab and leave in one write: at 256 messages in flight that is
- * five times the throughput of a write each. Small payloads are copied (cheaper than a second buffer in
- * the write), large ones are handed on by reference.
+ * The frames of one tick gather in one slab and leave in one write. With 256 messages in flight, this has five times
+ * the throughput of one write for each frame. Small payloads are copied, which is cheaper than a second buffer in
+ * the write. Large payloads are passed on by reference.
  *
  * One writer serves all connections of a thread, since a flush begins and ends in one synchronous step.
  */
@@ -18,7 +18,7 @@ import {
 } from '../../wire/index.js';
 import { LARGEST_SMALL_PAYLOAD } from '../flow/limits.js';
 
-/** What stands in front of a frame's fields. The caller of the writer fills one such object anew for each frame. */
+/** The header of a frame, and its fields DEADLINE and TOTAL. The caller fills one object anew for each frame. */
 export class FrameHead implements FrameHeader {
   type = 0;
   flags = 0;
@@ -32,11 +32,13 @@ export class FrameHead implements FrameHeader {
 
 export class FrameWriter {
   #slab: Buffer = Buffer.allocUnsafeSlow(SLAB_LENGTH);
-  /** Slabs that this flush has filled, and those that are free for the next. */
+  /** Slabs that the current flush has filled. */
   #filled: Buffer[] = [];
+  /** Slabs that are free. */
   #spare: Buffer[] = [];
-  /** Below this offset the kernel still reads: a former write that it has not taken whole. */
+  /** The kernel still reads the octets below this offset: it has not taken all of a former write. */
   #base = 0;
+  /** Octets from `#from` to `#at` are not handed to `#write` yet. */
   #from = 0;
   #at = 0;
   #bytes = 0;
@@ -97,7 +99,7 @@ export class FrameWriter {
     this.#bytes += HEADER_LENGTH + metaLength + size;
   }
 
-  /** Octets that are complete already, such as the preface. */
+  /** Writes octets that are encoded already, such as the preface. */
   raw(bytes: Buffer): void {
     this.#reserve(bytes.length);
     this.#slab.set(bytes, this.#at);
@@ -105,13 +107,13 @@ export class FrameWriter {
     this.#bytes += bytes.length;
   }
 
-  /** Hands on what is gathered. Follow with `release` once it is known whether the kernel took it. */
+  /** Hands the gathered octets to the socket. Call `release` when it is known whether the kernel took them. */
   finish(): void {
     this.#emit();
     this.#write = unbegun;
   }
 
-  /** `taken`: nothing that was written is referenced any more, so that its memory may be used again. */
+  /** `taken`: the kernel has taken all octets of this flush, so that their memory may be used again. */
   release(taken: boolean): void {
     if (taken) {
       for (const slab of this.#filled) {
@@ -131,7 +133,7 @@ export class FrameWriter {
   }
 
   #renew(length = SLAB_LENGTH): void {
-    // What lies below the base belongs to an earlier write: such a slab is left to the collector.
+    // The octets below the base belong to an earlier write: leave such a slab to the garbage collector.
     if (this.#base === 0) this.#filled.push(this.#slab);
     const spare = length <= SLAB_LENGTH ? this.#spare.pop() : undefined;
     this.#slab = spare ?? Buffer.allocUnsafeSlow(Math.max(SLAB_LENGTH, length));
@@ -149,6 +151,7 @@ function unbegun(): never {
 }
 
 const SLAB_LENGTH = 64 * 1024;
-/** Slabs kept: what one flush fills at most, with some to spare. */
+/** Free slabs that are kept: a few more than one flush fills. */
 const MAX_SPARE = 8;
+/** If the kernel has not taken a slab, and less room than this is left in it, the next flush uses another slab. */
 const SMALLEST_REST = 16 * 1024;

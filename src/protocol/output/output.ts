@@ -1,10 +1,10 @@
 /**
- * What waits to be written on one connection, and in which order it goes. Afterwards it is kept until the
- * other side acknowledges it, and is written again on the next socket where it did not arrive.
+ * The units that wait to be written on one connection, and their order. A written frame is kept until the peer
+ * acknowledges it. If it did not arrive, it is written again on the next socket.
  *
- * Small units leave in the order in which they came. Large ones take turns, one fragment each, and only
- * after the small ones: that is what keeps a large message from holding back the others. A unit that
- * lacks credit is passed over; CREDIT wakes the output again.
+ * Small units leave in the order in which they came. Large units follow the small ones, and take turns, one
+ * fragment each: so a large message does not hold back the others. The output passes over a large unit that lacks
+ * credit. CREDIT wakes the output again.
  */
 import {
   DEADLINE_LENGTH,
@@ -22,21 +22,22 @@ import { MAX_WINDOW, type SendWindow } from '../flow/windows.js';
 import { RevocableQueue } from './revocable-queue.js';
 
 export class Output {
-  /** Frames that are written, and not acknowledged. */
+  /** Frames that are written and not acknowledged. */
   readonly sent = new ReplayQueue();
   readonly #small = new RevocableQueue<Unit>();
-  /** Large units that have their turn. */
+  /** Large units that take turns. */
   #active: Unit[] = [];
-  /** Large requests and items that wait until the other side can hold them whole. */
+  /** Large requests and items that wait until the peer has memory for all of them. */
   readonly #waiting = new Queue<Unit>();
   #turn = 0;
-  /** Octets of those that have begun. */
+  /** Octets of the requests and items in `#active`. */
   #begun = 0;
   #maxFrame = 0;
+  /** Limit of `#begun`. A single larger request may still begin alone. */
   #maxBegun = 0;
   #isCleared = false;
 
-  /** The other side's limits: a frame's body, and what it holds at most for its handlers. */
+  /** Sets the peer's limits: the largest body of a frame, and the octets that the peer holds for its handlers. */
   setLimits(maxFrame: number, connectionBytes: number): void {
     this.#maxFrame = Math.min(maxFrame, LARGEST_FRAGMENT);
     this.#maxBegun = connectionBytes - SMALL_SHARE;
@@ -46,7 +47,7 @@ export class Output {
     return this.#small.size === 0 && this.#active.length === 0 && this.#waiting.size === 0;
   }
 
-  /** Whether frames that a lost socket took with it are still to be written again. */
+  /** Whether frames that were lost with a socket are still to be written again. */
   get isReplaying(): boolean {
     return this.sent.next !== undefined;
   }
@@ -62,24 +63,24 @@ export class Output {
     yield* this.#small;
   }
 
-  /** A unit whose credit is already charged, and which fits into one frame. */
+  /** Takes a unit whose credit is charged, and which fits into one frame. */
   push(unit: Unit): void {
     this.#small.push(unit);
   }
 
-  /** A larger unit; its credit is charged as it is written. */
+  /** Takes a larger unit. The output charges its credit when it writes it. */
   pushLarge(unit: Unit): void {
     if (!unit.leavesReserve) this.#active.push(unit);
     else if (!this.#begin(unit)) this.#waiting.push(unit);
   }
 
-  /** Revokes a small unit of which nothing is written. Its credit is for the caller to give back. */
+  /** Revokes a small unit of which nothing is written. The caller gives its credit back. */
   revoke(unit: Unit): void {
     unit.isRevoked = true;
     this.#small.onRevoked();
   }
 
-  /** Lets go of the units that were revoked, so that they may be sent again elsewhere. */
+  /** Drops the revoked units, so that another connection may send them. */
   discardRevoked(): void {
     this.#small.discardRevoked();
   }
@@ -92,8 +93,8 @@ export class Output {
   }
 
   /**
-   * The connection is over: what waits is thrown away. `leaving`: the frames that a lost socket took with it stay, and
-   * so do the small units that begin neither a session nor a message. `flushLast` writes these.
+   * The connection is over: drops all waiting units. `leaving`: keeps the frames that were lost with a socket, and the
+   * small units that begin neither a session nor a message. `flushLast` writes these.
    */
   clear(leaving: boolean): void {
     this.#isCleared = true;
@@ -105,7 +106,7 @@ export class Output {
     else this.sent.clear();
   }
 
-  /** Writes again what the socket before this one lost. False while some of it is left. [IC-17.24] */
+  /** Writes again the frames that the former socket lost. Returns false while some of them are left. [IC-17.24] */
   replay(writer: FrameWriter, room: number, now: number): boolean {
     for (let frame = this.sent.next; frame !== undefined; frame = this.sent.next) {
       if (writer.bytes >= room) return false;
@@ -134,12 +135,12 @@ export class Output {
     }
   }
 
-  /** Writes what is left but fragments: nothing follows. What was lost comes first, here as well. */
+  /** Writes the last frames before CLOSE: first the frames that were lost with a socket, then the small units. */
   flushLast(writer: FrameWriter, now: number): void {
     if (this.replay(writer, Infinity, now)) this.flushSmall(writer, Infinity, now);
   }
 
-  /** Writes fragments in turn, until `room` octets are written or nothing has credit. [IC-9.8] */
+  /** Writes fragments in turn, until `room` octets are written or no unit has credit. [IC-9.8] */
   flushLarge(writer: FrameWriter, room: number, now: number, window: SendWindow): void {
     let passed = 0;
     while (writer.bytes < room && passed < this.#active.length && !this.sent.isFull) {
@@ -156,7 +157,7 @@ export class Output {
       } else {
         this.#retire(this.#turn);
         unit.onWritten();
-        // Those that waited behind it come before the next large one of their session.
+        // Small messages that waited behind this unit leave before the next large one of their session.
         this.flushSmall(writer, room, now);
       }
     }
@@ -174,7 +175,7 @@ export class Output {
     const more = metaLength + rest > room;
     if (more && first) metaLength += TOTAL_LENGTH;
     const piece = more ? room - metaLength : rest;
-    // A fragment that is not the last must be worth its header.
+    // A fragment that is not the last must be large enough to be worth its header.
     if (more && piece < MIN_FRAGMENT) return false;
     const end = unit.written + piece;
     if (first) unit.onStart(now, !more);
@@ -211,7 +212,7 @@ export class Output {
   }
 }
 
-/** Writes one frame of a unit, as often as it is asked to: only DEADLINE is of the moment. [IC-17.23] */
+/** Writes one frame of a unit, for the first time or again. Only the value of DEADLINE differs then. [IC-17.23] */
 function writePiece(writer: FrameWriter, unit: Unit, from: number, to: number, now: number): void {
   const { payload } = unit;
   const first = from === 0;
@@ -226,7 +227,7 @@ function writePiece(writer: FrameWriter, unit: Unit, from: number, to: number, n
   writer.frame(head, first ? unit.meta : EMPTY, payload, from, to);
 }
 
-/** What is left without each OPEN and each SEND. END follows its OPEN: the other side never hears of that session. */
+/** The units without each OPEN, each frame of the session that an OPEN would begin, and each SEND. */
 function withoutBeginnings(units: readonly Unit[]): Unit[] {
   const unopened = new Set<number>();
   return units.filter(({ type, sessionId }) => {
@@ -253,7 +254,7 @@ function roomFor(unit: Unit, window: SendWindow | undefined): number {
   return unit.leavesReserve ? window.requestRoom : window.room;
 }
 
-/** A larger frame would only make the others wait longer. */
+/** A larger fragment would make the other units wait longer. */
 const LARGEST_FRAGMENT = 64 * 1024;
-/** What large requests leave of the other side's memory for small ones. */
+/** Octets of the peer's memory that large requests leave to small ones. */
 const SMALL_SHARE = 1024 * 1024;

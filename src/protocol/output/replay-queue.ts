@@ -1,9 +1,9 @@
 /**
- * Frames that this side has written and the other side has not acknowledged, in order. When the socket is
- * lost, what of them did not arrive is written again on the next one, before anything new.
+ * Frames that this side has written and the peer has not acknowledged, in order. If the socket is lost, the
+ * frames that did not arrive are written again on the next socket, before any new frame.
  *
- * Only sequenced frames are kept, and neither side numbers them: both count. A frame is kept as the unit it
- * came from, not as octets, so that keeping costs a reference.
+ * Only sequenced frames are kept. They bear no number: both sides count them. The queue keeps the unit of a frame,
+ * not its octets, so that keeping a frame costs one reference.
  */
 import { MAX_ID } from '../../wire/index.js';
 import { Queue } from '../common/queue.js';
@@ -23,19 +23,19 @@ export class Piece {
 }
 
 export class ReplayQueue {
-  /** A small unit is one frame, and stands for it itself. */
+  /** A small unit is one frame: the queue holds the unit itself. */
   readonly #frames = new Queue<Unit | Piece>();
-  /** How many of them have been written on the socket of now. */
+  /** How many of `#frames` have been written on the current socket. */
   #written = 0;
   #acknowledged: number;
   #octets = 0;
 
-  /** `acknowledged`: 0 but in tests of the wrap. */
+  /** `acknowledged`: only tests of the wrap give another value than 0. */
   constructor(acknowledged = 0) {
     this.#acknowledged = acknowledged;
   }
 
-  /** Frames that the other side has acknowledged, modulo 2^31. */
+  /** Number of frames that the peer has acknowledged, modulo 2^31. */
   get acknowledged(): number {
     return this.#acknowledged;
   }
@@ -44,17 +44,17 @@ export class ReplayQueue {
     return this.#frames.size === 0;
   }
 
-  /** Whether so much is kept that nothing new may be written. */
+  /** Whether the kept frames are so large together that no new frame may be written. */
   get isFull(): boolean {
     return this.#octets >= MAX_KEPT;
   }
 
-  /** A frame that waits to be written again. */
+  /** The next frame to write again; undefined = there is none. */
   get next(): Unit | Piece | undefined {
     return this.#frames.at(this.#written);
   }
 
-  /** Units of which a frame is kept; one may come several times. */
+  /** The unit of each kept frame. A large unit may come several times. */
   *units(): Generator<Unit> {
     for (const frame of this.#frames) yield unitOf(frame);
   }
@@ -66,26 +66,26 @@ export class ReplayQueue {
     this.#frames.push(frame);
   }
 
-  /** The frame that `next` gave is written again. */
+  /** The frame that `next` returned has been written again. */
   advance(): void {
     this.#written += 1;
   }
 
   /**
-   * The other side has so many frames in all. How many of them are news; -1 where that is more than what
-   * was written.
+   * The peer has received `count` frames in all. Returns how many frames this newly acknowledges, or -1 if it is
+   * more than were written.
    */
   acknowledge(count: number): number {
     // [IC-17.10]
     return this.#trim(count, this.#written);
   }
 
-  /** Whether the other side can have received `count` frames in all, so that the rest can be replayed. */
+  /** Whether the peer can have received `count` frames in all, so that the rest can be replayed. */
   reaches(count: number): boolean {
     return count <= MAX_ID && this.#newsOf(count) <= this.#frames.size;
   }
 
-  /** A new socket, on which the other side has `count` frames: the others are to be written again. */
+  /** A new socket carries the connection, and the peer has `count` frames: the others are to be written again. */
   rewind(count: number): void {
     this.#trim(count, this.#frames.size);
     this.#written = 0;
@@ -126,7 +126,7 @@ function sizeOf(frame: Unit | Piece): number {
     : frame.payload.length + frame.meta.length + OVERHEAD;
 }
 
-/** Octets kept for a peer that acknowledges nothing; an honest one does so every 64 KiB. */
+/** Octets kept for a peer that acknowledges nothing. A peer that keeps to the rules acknowledges every 64 KiB. */
 const MAX_KEPT = 16 * 1024 * 1024;
-/** What a kept frame costs beside its octets, so that small ones are bounded as well. */
+/** Memory that a kept frame costs beside its octets: it also limits the number of small frames. */
 const OVERHEAD = 256;

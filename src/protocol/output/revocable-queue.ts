@@ -1,13 +1,13 @@
 /**
  * A first-in first-out queue whose items can be revoked before their turn comes.
  *
- * A revoked item keeps its place until the queue reaches it, or until half of the queue is revoked. So a
- * revocation costs the same however long the queue is, and the queue never holds more revoked items than
- * others, but for a few.
+ * A revoked item keeps its place until the queue reaches it, or until more than half of the queue is revoked. So the
+ * cost of a revocation does not depend on the length of the queue. Apart from a few, the queue never holds more
+ * revoked items than others.
  */
 import { Queue } from '../common/queue.js';
 
-/** An item that tells whether it was revoked. */
+/** An item that knows whether it was revoked. */
 export interface Revocable {
   readonly isRevoked: boolean;
 }
@@ -66,5 +66,5 @@ export class RevocableQueue<T extends Revocable> {
   }
 }
 
-/** So many revoked items may stay, however few others there are. */
+/** This many revoked items may stay, even if the queue holds fewer others. */
 const MOST_REVOKED = 32;

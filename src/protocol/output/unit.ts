@@ -1,10 +1,10 @@
 /**
- * One thing on its way out: a request, a settlement, or a frame of the session's own (OPEN, END …).
- * A unit is data until the moment it is written: nothing is encoded, and so nothing copied, before the
- * output has room for it. Small units leave as one frame; large ones in fragments, taking turns.
+ * A unit of the output: a request, an item, a settlement, or a frame of the session itself (OPEN, END …).
+ * The output encodes and copies a unit only when it writes the unit. A small unit leaves as one frame. A large unit
+ * leaves in fragments, and takes turns with the other large units.
  *
- * What is written is kept until the other side has acknowledged it, and may be written again: fields and
- * payload do not change before `onAcknowledged`.
+ * A written unit is kept until the peer has acknowledged it, and may be written again: its fields and its payload
+ * must not change before `onAcknowledged`.
  */
 import { FrameType } from '../../wire/index.js';
 import type { SendWindow } from '../flow/windows.js';
@@ -14,7 +14,7 @@ export abstract class Unit {
   flags: number;
   sessionId = 0;
   id = 0;
-  /** Metadata fields but DEADLINE and TOTAL, which are written with the frame. */
+  /** The encoded metadata fields without DEADLINE and TOTAL. The output adds these two. */
   meta: Buffer;
   payload: Buffer;
   /** Octets of the payload that are written already. */
@@ -23,7 +23,7 @@ export abstract class Unit {
   started = false;
   /** The unit was given up before its first frame was written: no octet of it may leave. */
   isRevoked = false;
-  /** The session's byte credit, for units that consume it. */
+  /** The session's byte credit, if the unit uses it. */
   window: SendWindow | undefined = undefined;
 
   constructor(type: number, flags: number, meta: Buffer, payload: Buffer) {
@@ -33,29 +33,29 @@ export abstract class Unit {
     this.payload = payload;
   }
 
-  /** Whether it asks for something: then it leaves a reserve of credit to settlements, which end something. */
+  /** Whether the unit must leave a reserve of credit to settlements: requests and items must. */
   get leavesReserve(): boolean {
     return this.type === FrameType.SEND || this.type === FrameType.ITEM;
   }
 
-  /** Milliseconds for DEADLINE as of `now`; 0 where the unit bears none. */
+  /** Milliseconds for the field DEADLINE at `now`; 0 = the unit has no such field. */
   remaining(_now: number): number {
     return 0;
   }
 
   /** The first frame is written next, for the first time. `isWhole`: no other frame follows. */
   onStart(_now: number, _isWhole: boolean): void {
-    // Only some units wait for that.
+    // Only some units need this.
   }
 
   /** The last octet has been handed to the socket, for the first time. */
   abstract onWritten(): void;
 
-  /** The other side has all of it. */
+  /** The peer has acknowledged the last frame of the unit. */
   abstract onAcknowledged(): void;
 }
 
-/** A frame that nobody waits for. */
+/** A frame whose writing has no effect on other objects, such as END or CANCEL. */
 export class ControlUnit extends Unit {
   constructor(type: number, sessionId: number, id: number, meta: Buffer, payload: Buffer) {
     super(type, 0, meta, payload);
@@ -64,15 +64,15 @@ export class ControlUnit extends Unit {
   }
 
   onWritten(): void {
-    // Nobody waits for it.
+    // No object waits for this.
   }
 
   onAcknowledged(): void {
-    // Nothing to release: the frame is its own.
+    // Nothing to release.
   }
 }
 
-/** Milliseconds for DEADLINE: at least 1; 0 where there is none. [IC-10.1] */
+/** Milliseconds for the field DEADLINE: at least 1, or 0 if the deadline is `Infinity`. [IC-10.1] */
 export function remainingUntil(deadline: number, now: number): number {
   return deadline === Infinity ? 0 : Math.max(1, Math.ceil(deadline - now));
 }

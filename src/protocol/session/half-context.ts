@@ -1,4 +1,4 @@
-/** What a session needs of the connection it runs on. The connection implements it; tests may as well. */
+/** The services of a connection for the two halves of each session. The connection implements them; tests may too. */
 import type { Failure } from '../common/failure.js';
 import type { ItemContext } from '../stream/item-receiver.js';
 import type { Limits } from '../flow/limits.js';
@@ -7,40 +7,40 @@ import type { Unit } from '../output/unit.js';
 import type { ReceiveWindow, SendWindow } from '../flow/windows.js';
 
 export interface HalfContext extends ItemContext {
-  /** What the other side allows this one. */
+  /** The limits that the peer has told. */
   readonly peerLimits: Limits;
-  /** The id before that of a session's first message: 0 but in tests of the wrap. */
+  /** The id before that of a session's first message. Only tests of the wrap use another value than 0. */
   readonly lastId: number;
   readonly output: Output;
   readonly sendWindow: SendWindow;
   readonly receiveWindow: ReceiveWindow;
-  /** Output waits: have it written before this tick ends. */
+  /** A frame waits to be written: write it before this tick ends. */
   wake(): void;
-  /** A deadline stands at `at`. */
+  /** There is a deadline at `at`: call `onTime` then. */
   arm(at: number): void;
-  /** False while the other side leaves too many settlements unread: no handler starts then. */
+  /** False while too many octets of settlements wait for the peer to read them: no handler starts then. */
   readonly mayDispatch: boolean;
-  /** Whether this side takes nothing new any more. */
+  /** Whether this side drains: it takes no new sessions and messages. */
   readonly drains: boolean;
-  /** Whether the other side does not. */
+  /** Whether the peer drains. */
   readonly peerDrains: boolean;
-  /** Octets of settlements that wait to be written, more (or less) than before. */
+  /** Adds `bytes` to the octets of settlements that wait to be written; negative when they are written. */
   addUnread(bytes: number): void;
-  /** The session's credit should go out with the next output. */
+  /** Write the session's CREDIT with the next output. */
   creditDue(receiver: CreditSource): void;
-  /** The connection's credit should. */
+  /** Write the connection's CREDIT with the next output, if it changes something. */
   connectionCreditDue(): void;
-  /** The sender waits for the connection's byte credit, and is pumped when it comes. */
+  /** The sender waits for byte credit of the connection. Call its `pump` when there is more. */
   waitForBytes(sender: { pump(): void }): void;
-  /** Takes a message into the queue of those that wait; the reason where it is full. */
+  /** Counts a message that waits for credit. Returns a failure if too many wait already. */
   chargeQueue(message: Unit): Failure | undefined;
   releaseQueue(message: Unit): void;
-  /** Octets of the connection's byte credit that were charged are not used after all. */
+  /** Octets were charged to the connection's byte credit, and are not sent after all. */
   giveBack(octets: number): void;
 }
 
 export interface CreditSource {
   readonly sessionId: number;
-  /** The newest limits, as absolute values. */
+  /** Grants all that was freed. Returns the new limits, as absolute values. */
   grant(): { messages: number; bytes: number };
 }

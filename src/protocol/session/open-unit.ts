@@ -1,4 +1,4 @@
-/** OPEN as a unit of the output. When its first octet is written, the acceptor's time starts. */
+/** OPEN as a unit of the output. The acceptor's time starts when OPEN is written. */
 import { FrameType } from '../../wire/index.js';
 import { remainingUntil, Unit } from '../output/unit.js';
 
@@ -29,10 +29,10 @@ export class OpenUnit extends Unit {
   }
 
   onWritten(): void {
-    // Nothing to do: the session waits for the answer of the acceptor, not for this.
+    // Nothing to do: the session waits for the response of the acceptor.
   }
 
   onAcknowledged(): void {
-    // Nothing to release: no other object waits for it.
+    // Nothing to release.
   }
 }

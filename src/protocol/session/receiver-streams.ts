@@ -1,10 +1,10 @@
 /**
- * The streams of the other side's messages in one session: the items of their requests on the way in, those
- * of their answers on the way out.
+ * The streams of the peer's messages in one session: the items of requests on the way in, and the items of
+ * responses on the way out.
  *
- * Items cross settlements: the sender of a request stops when it reads that it is settled, and the reader of
- * an answer has allowed more by then. So streams are known for a while after their message is settled, and
- * what is late is judged and ignored.
+ * Items and CREDIT can cross a settlement: the peer sends items of a request, and grants credit for items of the
+ * response, until it has read the settlement. So this class remembers the streams of a settled message for a
+ * while. It checks late frames against the rules, and then ignores them.
  */
 import { Flag, type FrameView } from '../../wire/index.js';
 import type { IncomingMessage } from '../message/incoming-message.js';
@@ -15,21 +15,21 @@ import type { HalfContext } from './half-context.js';
 import { violation } from '../common/violation.js';
 import { isAtMost } from '../flow/windows.js';
 
-/** What the receiving half of a session does for them. */
+/** The services of the receiving half of a session for its streams. */
 export interface ReceiverStreamsContext extends CreditContext {
-  /** A message whose settlement is not written. */
+  /** Returns a message whose settlement is not written. */
   find(id: number): IncomingMessage | undefined;
-  /** The id that came last. */
+  /** The id of the newest SEND. */
   readonly lastId: number;
-  /** The id of the SEND whose last FRAG is still to come, refused or not; 0 = there is none. */
+  /** The id of the message whose last FRAG is still to come, even if it is settled; 0 = there is none. */
   readonly unfinishedId: number;
-  /** Settles a message of which an item is larger than this side takes. */
+  /** Settles a message that has an item larger than this side takes. */
   refuseItem(message: IncomingMessage): void;
-  /** Settles a message whose answer has an item that the other side does not take. */
+  /** Settles a message whose response has an item that the peer does not take. */
   refuseReply(message: IncomingMessage): void;
 }
 
-/** What is left of a message that is settled. */
+/** The streams of a settled message, remembered for late frames. */
 type Late = Pick<IncomingMessage, 'requestItems' | 'responseItems'>;
 
 export class ReceiverStreams {
@@ -37,7 +37,7 @@ export class ReceiverStreams {
   readonly #receiver: ReceiverStreamsContext;
   readonly #lane: ItemLane;
   readonly #late = new Map<number, Late>();
-  /** Messages of which an item is not whole. */
+  /** Messages that have an incomplete item. */
   readonly #unfinished = new Set<IncomingMessage>();
 
   constructor(host: HalfContext, receiver: ReceiverStreamsContext, lane: ItemLane) {
@@ -46,12 +46,12 @@ export class ReceiverStreams {
     this.#lane = lane;
   }
 
-  /** SEND with STREAM: items follow. */
+  /** A SEND with STREAM has arrived: items follow. */
   open(message: IncomingMessage): void {
     message.requestItems = new ItemReceiver(this.#host, this.#receiver, message.id, Flag.REPLY);
   }
 
-  /** Answers a message by a stream; `source` is told when the first item may be given. */
+  /** Begins a stream as the response to a message. `source` is told when it may give the first item. */
   reply(message: IncomingMessage, source: ItemSource): ItemSender {
     const items = (message.responseItems ??= this.#reply(message));
     message.isStreamed = true;
@@ -60,7 +60,7 @@ export class ReceiverStreams {
   }
 
   /**
-   * Takes the next item of an answer; only while its `responseItems` are ready. Returns false if the other side does not
+   * Takes the next item of a response. Call it only if `responseItems` are ready. Returns false if the peer does not
    * take the item, or takes no items at all: the message is then settled.
    */
   send(message: IncomingMessage, payload: Buffer): boolean {
@@ -73,7 +73,7 @@ export class ReceiverStreams {
     return fits;
   }
 
-  /** ITEM. False where it is late beyond measure. */
+  /** ITEM without REPLY. Returns false for an item of a message that this side no longer remembers. */
   onItem(frame: FrameView): boolean {
     const { id } = frame;
     // [IC-6.48]
@@ -95,7 +95,7 @@ export class ReceiverStreams {
     return true;
   }
 
-  /** FRAG. False where it continues no item. */
+  /** FRAG without REPLY. Returns false if it continues no item. */
   onFragment(frame: FrameView): boolean {
     const { id } = frame;
     const message = this.#receiver.find(id);
@@ -106,7 +106,7 @@ export class ReceiverStreams {
     return true;
   }
 
-  /** CREDIT for the items of an answer, perhaps before there is one. False where it is of no use. */
+  /** CREDIT for the items of a response, perhaps before the response begins. Returns false if it changes nothing. */
   onCredit(id: number, limit: number): boolean {
     const message = this.#receiver.find(id);
     if (message !== undefined) {
@@ -122,13 +122,13 @@ export class ReceiverStreams {
     return this.#late.get(id)?.responseItems?.onCredit(limit) ?? false;
   }
 
-  /** The message is settled, or nobody waits for that: neither half goes on. */
+  /** The message is settled, or its sender has given up: both of its streams stop. */
   stop(message: IncomingMessage): void {
     this.#drop(message);
     message.responseItems?.stop(false);
   }
 
-  /** The session is over. */
+  /** The session is over: both streams of the message stop, even amid an item. */
   cut(message: IncomingMessage): void {
     this.#drop(message);
     message.responseItems?.stop(true);
@@ -139,12 +139,12 @@ export class ReceiverStreams {
   }
 
   /**
-   * The settlement is written. What crosses it was written before it was read, when the message was one of
-   * those that may be unsettled at once: no more than these have to be known.
+   * The settlement is written. Frames can cross it only until the peer has read it, and the peer still counts the
+   * message as unsettled then. So this class remembers no more messages than may be unsettled at once.
    */
   retire({ id, requestItems, responseItems }: IncomingMessage): void {
     const isComplete = requestItems === undefined || requestItems.isComplete;
-    // Nobody gives credit for items of which none was sent.
+    // If no item was sent, no CREDIT for items of the response is late.
     const answer = responseItems?.hasBegun === true ? responseItems : undefined;
     if (isComplete && answer === undefined) return;
     this.#late.delete(id);

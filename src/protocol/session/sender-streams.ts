@@ -1,6 +1,6 @@
 /**
- * The streams of this side's messages in one session: the items of their requests on the way out, those of
- * their answers on the way in.
+ * The streams of this side's messages in one session: the items of requests on the way out, and the items of
+ * responses on the way in.
  */
 import { Flag, FrameType, type FrameView } from '../../wire/index.js';
 import type { Failure } from '../common/failure.js';
@@ -12,25 +12,25 @@ import type { HalfContext } from './half-context.js';
 import { violation } from '../common/violation.js';
 import { isAtMost } from '../flow/windows.js';
 
-/** What the sending half of a session does for them. */
+/** The services of the sending half of a session for its streams. */
 export interface SenderStreamsContext {
   readonly lane: ItemLane;
-  /** A message that is not settled. */
+  /** Returns a message that has an id and is not settled. */
   find(id: number): OutgoingMessage | undefined;
-  /** The id given last. */
+  /** The newest id that a message of this side has. */
   readonly lastId: number;
-  /** Ends the wait for a message, on the wire too. */
+  /** Gives a message up, and writes CANCEL if the peer has begun to receive it. */
   cancel(message: OutgoingMessage, failure: Failure): void;
-  /** Tells the other side that nobody waits for a message, unless it was told before. */
+  /** Writes CANCEL for a message, unless a CANCEL was written before. */
   cancelOnWire(message: OutgoingMessage): void;
 }
 
 export class SenderStreams {
   readonly #host: HalfContext;
   readonly #sender: SenderStreamsContext;
-  /** Counts the octets that items of answers hold: the receiving half of the session, which sets it. */
+  /** Counts the octets that items of responses hold. The receiving half of the session sets itself here. */
   holder: CreditContext | undefined;
-  /** Answers of which an item is not whole. */
+  /** Responses that have an incomplete item. */
   readonly #unfinished = new Set<ItemReceiver>();
 
   constructor(host: HalfContext, sender: SenderStreamsContext) {
@@ -38,13 +38,13 @@ export class SenderStreams {
     this.#sender = sender;
   }
 
-  /** The message has its id. Its items are held back until all of it is on its way. */
+  /** The message has its id. Its items wait until its last frame is written. */
   open(message: OutgoingMessage): void {
     const { sessionId, id } = message;
     message.requestItems = new ItemSender(this.#sender.lane, sessionId, id, 0);
   }
 
-  /** Takes the next item of a request; only where its `requestItems` are ready. */
+  /** Takes the next item of a request. Call it only if `requestItems` are ready. */
   send(message: OutgoingMessage, payload: Buffer, now: number): void {
     const { maxMessage } = this.#host.peerLimits;
     if (payload.length > maxMessage) {
@@ -60,7 +60,7 @@ export class SenderStreams {
     message.touch(now);
   }
 
-  /** ITEM with REPLY. */
+  /** ITEM with REPLY: an item of a response. */
   onItem(frame: FrameView, now: number): void {
     const { id } = frame;
     const message = this.#sender.find(id);
@@ -73,7 +73,7 @@ export class SenderStreams {
     this.#onPart(message, items, items.onItem(frame));
   }
 
-  /** FRAG with REPLY. False where it continues no item. */
+  /** FRAG with REPLY. Returns false if it continues no item. */
   onFragment(frame: FrameView, now: number): boolean {
     const message = this.#sender.find(frame.id);
     const items = message?.responseItems;
@@ -83,12 +83,12 @@ export class SenderStreams {
     return true;
   }
 
-  /** Answers of which an item is not whole, for whoever must make room. */
+  /** Responses that have an incomplete item: `makeRoom` counts them. */
   unfinished(): Iterable<{ readonly stuck: number }> {
     return this.#unfinished;
   }
 
-  /** CREDIT for the items of a request. False where it is of no use. */
+  /** CREDIT for the items of a request. Returns false if it changes nothing. */
   onCredit(id: number, limit: number, now: number): boolean {
     const message = this.#sender.find(id);
     if (message === undefined && !isAtMost(id, this.#sender.lastId)) {
@@ -99,7 +99,7 @@ export class SenderStreams {
     return true;
   }
 
-  /** The settlement of a message has begun with this frame. */
+  /** The settlement of a message begins with this frame. */
   onSettlement(message: OutgoingMessage, frame: FrameView): void {
     const { id, requestItems, responseItems } = message;
     // [IC-6.44]
@@ -115,7 +115,7 @@ export class SenderStreams {
     responseItems?.close();
   }
 
-  /** Nobody wants the outcome of a message, or there is none. */
+  /** The caller of a message has given up, or the message has failed: its streams stop. */
   drop({ requestItems, responseItems }: OutgoingMessage): void {
     // [IC-6.38]
     requestItems?.stop(true);
@@ -134,7 +134,7 @@ export class SenderStreams {
     const items = new ItemReceiver(this.#host, this.holder, message.id, 0);
     message.responseItems = items;
     if (!message.isAwaited) {
-      // The other side's clock has stopped, and it may not know that nobody waits. [IC-10.11]
+      // The item has stopped the peer's clock: only CANCEL tells the peer that the caller has given up. [IC-10.11]
       items.drop();
       this.#sender.cancelOnWire(message);
     } else if (message.takesItems) {

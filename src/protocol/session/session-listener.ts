@@ -1,4 +1,4 @@
-/** How the floor above is told what happens to a session. */
+/** How a session tells the floor above what happens to it. */
 import type { Meta } from '../../wire/index.js';
 import type { Failure } from '../common/failure.js';
 import type { ReceiverEffects } from './session-receiver.js';

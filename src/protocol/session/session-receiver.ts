@@ -1,8 +1,9 @@
 /**
- * The receiving half of a session: the other side's messages, from their first frame to the settlement.
- * A handler starts at most once per message, in the order of the ids; every message that is not one-way
- * is settled exactly once. Its place is free again when the settlement has been written and the handler
- * has ended: who sends and cancels, or sends with a short deadline, starts no more handlers than others.
+ * The receiving half of a session. It keeps the peer's messages, from their first frame to their settlement.
+ * A handler starts at most once for each message, and handlers start in the order of the ids. Every message
+ * that is not one-way is settled exactly once. A message keeps its place until its settlement is written and its
+ * handler has ended: so a peer that cancels its messages, or gives them short deadlines, starts no more handlers
+ * at once than any other.
  */
 import {
   Code,
@@ -28,18 +29,18 @@ import type { CreditSource, HalfContext } from './half-context.js';
 import type { SessionSender } from './session-sender.js';
 import { isAtMost, MessageWindow, ReceiveWindow, type SendWindow } from '../flow/windows.js';
 
-/** What the receiving half tells the session. */
+/** How the receiving half tells the session what happens to its messages. */
 export interface ReceiverEffects {
   /** Start the handler. */
   onMessage(message: IncomingMessage): void;
-  /** It was neither accepted nor rejected in time. */
+  /** A message was neither accepted nor rejected in time. */
   onMessageTimeout(message: IncomingMessage): void;
   /** Fewer messages are unsettled than before. */
   progressed(): void;
 }
 
 export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
-  /** 0 until the session has its number: nothing arrives before. */
+  /** 0 until the session has its number. No frame arrives before that. */
   sessionId = 0;
   readonly window: ReceiveWindow;
   readonly streams: ReceiverStreams;
@@ -50,19 +51,19 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
   readonly #received = new MessageTable<IncomingMessage>();
   /** Whole messages that may not start yet. */
   readonly #waiting = new Queue<IncomingMessage>();
-  /** The one message that arrives in fragments. */
+  /** The message that arrives in fragments: a session has at most one. */
   #partial: IncomingMessage | undefined;
-  /** The message that was settled before its last frame has come: its late fragments are ignored. */
+  /** The message that was settled before its last frame arrived: its late fragments are ignored. */
   #cut: IncomingMessage | undefined;
   #lastId: number;
   #accepting = false;
-  /** Handlers that have not ended, those of settled messages included. */
+  /** Number of handlers that have not ended, including those of settled messages. */
   #running = 0;
-  /** Messages that may still be cancelled: a CANCEL that crosses a settlement is no fault. */
+  /** Number of messages for which no CANCEL came: one CANCEL for each may cross the settlement, and costs nothing. */
   #cancellable = 0;
-  /** Whether the session is over: it has no credit of its own any more. */
+  /** Whether the session is over: it grants no credit of its own any more. */
   #isOver = false;
-  /** Told when the last handler of a session that is over has ended. */
+  /** Called when the session is over and its last handler has ended. */
   #onVacant: (() => void) | undefined;
   #nextDeadline = Infinity;
 
@@ -88,7 +89,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     return this.#sender.window;
   }
 
-  /** Messages of the other side that are not settled. */
+  /** Number of messages of the peer whose settlement is not written. */
   get unsettled(): number {
     return this.#received.size;
   }
@@ -97,23 +98,23 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     return this.#lastId;
   }
 
-  /** The id of the SEND whose last FRAG is still to come, refused or not; 0 = there is none. */
+  /** The id of the message whose last FRAG is still to come, even if it is settled; 0 = there is none. */
   get unfinishedId(): number {
     return this.#partial?.id ?? this.#cut?.id ?? 0;
   }
 
-  /** A message of the other side whose settlement is not written. */
+  /** Returns a message of the peer whose settlement is not written. */
   find(id: number): IncomingMessage | undefined {
     return this.#received.get(id);
   }
 
-  /** Whether a request has begun and has neither come to its end nor been cancelled or settled. */
+  /** Whether a request, or its stream of items, has begun, is not complete, and is neither cancelled nor settled. */
   get hasOpenRequest(): boolean {
     if (this.#partial !== undefined) return true;
     return this.#received.values().some(({ requestItems }) => requestItems?.isOpen === true);
   }
 
-  /** Whether nothing has ever arrived. */
+  /** Whether no message has ever arrived. */
   get isUnused(): boolean {
     return this.#lastId === this.#host.lastId;
   }
@@ -128,7 +129,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     this.pump(now);
   }
 
-  /** Starts what waits, as far as it may. */
+  /** Starts the handlers of waiting messages, as many as may start. */
   pump(now: number): void {
     // [IC-6.29]
     while (this.#accepting && this.#host.mayDispatch) {
@@ -170,7 +171,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     }
     const more = frame.has(Flag.MORE);
     // [IC-12.8] [IC-12.9]
-    // It crossed the GOAWAY. A one-way message could not be told, and is taken.
+    // The SEND crossed our GOAWAY. A one-way message is still taken: its sender could not be told of a refusal.
     if (this.#host.drains && !oneWay) {
       if (more) this.#partial = message;
       this.giveBack(frame.size);
@@ -203,7 +204,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     }
   }
 
-  /** FRAG of a request. */
+  /** FRAG without REPLY: continues a request. */
   onFragment(frame: FrameView, now: number): void {
     const { id } = frame;
     const more = frame.has(Flag.MORE);
@@ -229,18 +230,18 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     this.#complete(message, now);
   }
 
-  /** Octets that arrived in this session and are held by nobody. [IC-8.11] */
+  /** Octets arrived in this session and are not kept: both credits get them back. [IC-8.11] */
   giveBack(octets: number): void {
     this.free(octets, octets);
   }
 
-  /** Octets that are held no longer: of the connection's credit, and of the session's. */
+  /** `octets` of the connection's credit, and `inSession` of the session's, are held no longer. */
   free(octets: number, inSession: number): void {
     if (octets > 0 && this.#host.receiveWindow.free(octets)) this.#host.connectionCreditDue();
     this.#freeInSession(inSession);
   }
 
-  /** CANCEL. False where nobody who keeps to the rules would have sent it. */
+  /** CANCEL. Returns false if no settlement that crossed it can explain it: then it costs the flood budget. */
   onCancel(id: number): boolean {
     const crossed = this.#cancellable > 0;
     if (crossed) this.#cancellable -= 1;
@@ -261,8 +262,8 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
   }
 
   /**
-   * The handler has ended, and settles its message with ACCEPT or REJECT. False, and nothing goes out,
-   * where it is settled already: after its deadline, or because the session is gone.
+   * The handler has ended, and settles its message with ACCEPT or REJECT. Returns false, and writes nothing, if
+   * the message is settled already: for example, because its deadline has passed or its session is over.
    */
   settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean {
     if (message.hasHandler) {
@@ -299,25 +300,25 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     message.meta = fits ? meta : REPLY_TOO_LARGE_META;
     message.payload = fits ? payload : EMPTY;
     this.#host.addUnread(message.payload.length);
-    // An item that is half written comes before the settlement, or nobody could tell its rest from that.
+    // First the rest of a half-written item: else its FRAGs could not be told from those of the settlement.
     if (message.responseItems === undefined) this.#sender.settle(message);
     else message.responseItems.whenClear(() => this.#sender.settle(message));
     return true;
   }
 
   onSettlementWritten(message: IncomingMessage): void {
-    // Written although the session is gone: it had left for the output before.
+    // The session ended while the settlement was in the output: `fail` has released the message.
     if (message.isReleased) return;
     this.#host.addUnread(-message.payload.length);
     this.#release(message);
   }
 
-  /** Says again how many items the requests may have: what said so may be lost. */
+  /** Grants the item credit of each request again: the last CREDIT for it may be lost with the former socket. */
   announceItems(): void {
     for (const { requestItems } of this.#received.values()) requestItems?.announce();
   }
 
-  /** Settles what has passed its deadline. Returns the next deadline. */
+  /** Settles each message that has passed its deadline. Returns the next deadline. */
   onTime(now: number): number {
     if (now < this.#nextDeadline) return this.#nextDeadline;
     this.#nextDeadline = Infinity;
@@ -330,14 +331,14 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     return this.#nextDeadline;
   }
 
-  /** The session is over, and its credit of no use: only the connection's is given back. */
+  /** The session is over: from now on, freed octets go back only to the connection's credit. */
   close(): void {
     this.#isOver = true;
   }
 
   /**
-   * The session is over: handlers are told, and nothing is settled any more. `onVacant` is told when the
-   * last of them has ended, perhaps at once.
+   * The session is over: tells the handlers, and settles no message any more. `onVacant` is called when the last
+   * handler has ended, perhaps at once.
    */
   fail(onVacant: () => void): void {
     const messages = this.#received.values();
@@ -361,28 +362,30 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     if (this.#running === 0) onVacant();
   }
 
-  /** Messages of which a part is there and the rest is not, for whoever must make room. */
+  /** Messages of which a part has arrived, or a part of an item: `makeRoom` may refuse them. */
   unfinished(): readonly IncomingMessage[] {
     const messages = this.streams.unfinished();
     if (this.#partial !== undefined) messages.push(this.#partial);
     return messages;
   }
 
-  /** Rejects one of them; where it was not started, the other side may send it again. */
+  /** Rejects an unfinished message. If its handler has not started, the peer may send the message again. */
   refuseUnfinished(message: IncomingMessage): void {
     this.#fail(message, Code.BUSY, 'No memory to receive it now.');
   }
 
+  /** Settles a message that has an item larger than this side takes. */
   refuseItem(message: IncomingMessage): void {
     const limit = this.#host.limits.maxMessage;
     this.#fail(message, Code.TOO_LARGE, `An item of it exceeds maxMessageSize ${limit}.`);
   }
 
+  /** Settles a message whose response has an item that the peer does not take. */
   refuseReply(message: IncomingMessage): void {
     this.#settle(message, FrameType.REJECT, REPLY_TOO_LARGE_META, EMPTY);
   }
 
-  /** Settles a message that this side cannot receive. Codes of class 04 say that it was not started. [IC-6.37] [IC-6.53] */
+  /** Settles a message that this side cannot receive. A code of class 04 means: no handler started. [IC-6.37] [IC-6.53] */
   #fail(message: IncomingMessage, code: number, text: string): void {
     if (message.state !== 'RUNNING') return this.#refuse(message, { code, text });
     const meta = encodeMeta({ code: Code.FAILED, text });
@@ -433,7 +436,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     });
   }
 
-  /** Adds a fragment. False where the message was refused for its size. */
+  /** Adds a fragment. Returns false if this refused the message for its size. */
   #append(message: IncomingMessage, frame: FrameView): boolean {
     const { body, total } = message;
     const size = (body?.length ?? 0) + frame.payloadSize;
@@ -460,7 +463,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     this.#effects.progressed();
   }
 
-  /** Its settlement is written and its handler has ended: there is room for another message. [IC-8.9] [IC-15.2] */
+  /** The settlement is written and the handler has ended: another message may take the place. [IC-8.9] [IC-15.2] */
   #vacate(message: IncomingMessage): void {
     this.#freeHeld(message);
     if (this.#onVacant === undefined) {

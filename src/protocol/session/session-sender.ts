@@ -1,6 +1,6 @@
 /**
- * The sending half of a session: this side's messages from the queue to their outcome, and the
- * settlements that this side owes the other.
+ * The sending half of a session. It keeps this side's messages from the queue to their outcome, and writes the
+ * settlements of the peer's messages.
  */
 import {
   Code,
@@ -36,26 +36,27 @@ import { fieldsOf, isStream, release, UnwrittenMessages } from './unwritten-mess
 
 export class SessionSender implements ItemOutlet, SenderStreamsContext {
   window = new SendWindow(0);
-  /** Items of either direction's messages share the way out. */
+  /** The items of this side's requests and of its responses wait in one lane. */
   readonly lane: ItemLane;
   readonly streams: SenderStreams;
   readonly #host: HalfContext;
-  /** Called whenever less waits than before, so that an ending session can close. */
+  /** Called when fewer messages wait than before, so that an ending session can close. */
   readonly #progress: () => void;
   readonly #unwritten: UnwrittenMessages;
-  /** Messages whose settlement is awaited, by their ids. */
+  /** Messages that have an id and are not settled, by their ids. */
   readonly #sent = new MessageTable<OutgoingMessage>();
   /** Settlements that wait for byte credit. */
   readonly #settlements = new Queue<IncomingMessage>();
-  /** The request that leaves in fragments: at most one, and the later ones wait behind it. */
+  /** The request that leaves in fragments. A session has at most one; later requests wait behind it. */
   #large: OutgoingMessage | undefined;
-  /** 0 until the session's number is given: nothing is sent before. */
+  /** 0 until the session has its number. The session sends nothing before that. */
   #sessionId = 0;
-  /** The id that was given last. A message gets its id with its first frame. */
+  /** The newest id that a message of this side has. A message gets its id with its first frame. */
   #lastId: number;
-  /** The highest id that the other side allows. */
+  /** The highest id that the peer allows. */
   #limit = 0;
   #nextDeadline = Infinity;
+  /** One-way messages that were written and not acknowledged when the connection ended. */
   #uncertain: OutgoingMessage[] = [];
 
   constructor(host: HalfContext, progress: () => void) {
@@ -72,28 +73,28 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     return this.#host;
   }
 
-  /** What the other side allows from the start. */
+  /** Sets the first credit that the peer gives the session. */
   allow({ messages, bytes }: NonNullable<Meta['sessionCredit']>): void {
     this.window = new SendWindow(bytes, reserveOf(bytes, this.#host.peerLimits));
     this.#limit = advanceId(this.#host.lastId, messages);
   }
 
-  /** Messages that have credit, and whose outcome is still to come from the other side. */
+  /** Messages that have credit and that the peer has still to settle. */
   get unsettled(): number {
     return this.#sent.size + this.#unwritten.expected;
   }
 
-  /** Whether no message of this session is written or on its way. */
+  /** Whether no message of this session was ever written, and none waits to be written. */
   get isUnused(): boolean {
     const { queued, ready } = this.#unwritten;
     return this.#lastId === this.#host.lastId && queued + ready === 0;
   }
 
-  /** Whether nothing waits to be written, so that END may follow. */
+  /** Whether no message, item or settlement waits to be written, so that END may follow. */
   get isFlushed(): boolean {
     const waiting = this.lane.uploads + this.#unwritten.queued + this.#settlements.size;
     if (waiting > 0 || this.#large !== undefined) return false;
-    // Nothing ends a request stream that its own DEADLINE has cut, until the other side settles the message.
+    // A request stream whose sender gave up at its deadline stays open until the peer settles the message.
     return this.#sent.values().every((message) => message.isCancelled || !message.isCut);
   }
 
@@ -101,19 +102,19 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     return this.#lastId;
   }
 
-  /** A message of this side that is not settled. */
+  /** Returns a message of this side that has an id and is not settled. */
   find(id: number): OutgoingMessage | undefined {
     return this.#sent.get(id);
   }
 
-  /** The session has its number: messages may go. */
+  /** The session has its number: it may send messages. */
   start(sessionId: number): void {
     this.#sessionId = sessionId;
-    // Some may have been sent before the other side told its limits.
+    // The application may have sent some messages before this side knew the peer's limits.
     this.giveUpUnwritten((message) => tooLargeFor(message, this.#host.peerLimits));
   }
 
-  /** Takes a message; its outcome or failure is told on the message itself, perhaps before this returns. */
+  /** Takes a message. The message hears of its outcome or failure itself, perhaps before this method returns. */
   send(message: OutgoingMessage): void {
     const misfit = tooLargeFor(message, this.#host.peerLimits);
     if (misfit !== undefined) return this.#settleLocally(message, misfit);
@@ -126,12 +127,12 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     if (full !== undefined) this.#settleLocally(message, full);
   }
 
-  /** The caller no longer wants the outcome; `failure` is what it is told. */
+  /** The caller no longer wants the outcome: it gets `failure`. */
   cancel(message: OutgoingMessage, failure = CANCELLED): void {
     this.#giveUp(message, failure);
   }
 
-  /** Writes a settlement as soon as the other side has room for it. */
+  /** Writes a settlement as soon as there is byte credit for it. */
   settle(message: IncomingMessage): void {
     if (this.isLarge(message)) {
       this.#host.output.pushLarge(message);
@@ -141,7 +142,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     }
   }
 
-  /** Sends what has credit now: settlements first, since they end something, then what others wait for. */
+  /** Sends everything that has credit: settlements first, since they free memory, then items, then messages. */
   pump(): void {
     for (let unit = this.#settlements.peek(); unit !== undefined; unit = this.#settlements.peek()) {
       if (!this.emit(unit, 0)) break;
@@ -156,7 +157,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     this.#progress();
   }
 
-  /** CREDIT for this session. False where it allows nothing new. */
+  /** CREDIT for this session. Returns false if it allows nothing new. */
   onCredit(count: number, bytes: number): boolean {
     // [IC-4.9]
     if (count > MAX_ID) throw violation(`CREDIT allows messages up to ${count}, which is no id.`);
@@ -169,12 +170,12 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     const moreBytes = this.window.raise(bytes);
     if (!moreMessages && !moreBytes) return false;
     this.pump();
-    // Large units are charged as they are written: the output looks at them anew.
+    // The output charges each fragment of a large unit when it writes the fragment: it may have credit to go on now.
     this.#host.wake();
     return true;
   }
 
-  /** OPENED says how many items each stream may have on its way, those that have begun included. */
+  /** OPENED bears a new item credit. It holds for each stream, also for those that have begun. */
   raiseItems(items: number): void {
     this.lane.raise(items);
     for (const { requestItems } of this.#sent.values()) requestItems?.onCredit(items);
@@ -184,7 +185,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     this.#progress();
   }
 
-  /** ACCEPT or REJECT. False where it settles what is settled already. */
+  /** ACCEPT or REJECT. Returns false if the message is settled already. */
   onSettlement(frame: FrameView): boolean {
     const { type, id } = frame;
     const meta = frame.meta();
@@ -197,7 +198,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     // [IC-6.35]
     if (message.partialSettlement !== undefined) throw violation(`Message ${id} is settled twice.`);
     this.streams.onSettlement(message, frame);
-    // Settled before it was sent whole: the rest is not wanted, and those behind it may go. [IC-9.6]
+    // The peer settles the message before it has all of it: drop the rest, and send the messages behind it. [IC-9.6]
     if (message === this.#large) {
       this.#stopLarge(message);
       this.pump();
@@ -222,7 +223,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     return true;
   }
 
-  /** FRAG with REPLY: the next octets of a settlement. */
+  /** FRAG with REPLY: continues a settlement. */
   onFragment(frame: FrameView): void {
     const { id } = frame;
     const message = this.#sent.get(id);
@@ -236,7 +237,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     this.#finish(message, type, meta, body?.take() ?? EMPTY);
   }
 
-  /** The first frame of the message is written next: now it gets its id. [IC-4.6] */
+  /** The output writes the first frame of the message next: the message gets its id now. [IC-4.6] */
   onMessageStart(message: OutgoingMessage): void {
     this.#lastId = message.id = nextId(this.#lastId);
     this.#unwritten.onStart(message);
@@ -248,24 +249,24 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
   onMessageWritten(message: OutgoingMessage): void {
     const wasLarge = message === this.#large;
     if (wasLarge) this.#large = undefined;
-    // Items follow when all of the message is on its way.
+    // The items of a request follow its last frame.
     message.requestItems?.start(message);
     if (wasLarge) this.pump();
     if (message.oneWay && message.copied) this.#endOneWay(message);
   }
 
-  /** The other side has all of it, so that it is not written again. */
+  /** The peer has acknowledged the last frame of the message: no frame of it is written again. */
   onMessageAcknowledged(message: OutgoingMessage): void {
     if (message.oneWay) this.#endOneWay(message);
     else if (message.state === 'WITHDRAWN') message.payload = EMPTY;
   }
 
-  /** A one-way message that the output still held when the connection ended: it fails with the others. */
+  /** The output still held this one-way message when the connection ended: `fail` fails it with the others. */
   onMessageUncertain(message: OutgoingMessage): void {
     if (message.isAwaited) this.#uncertain.push(message);
   }
 
-  /** Fails what has passed its deadline. Returns the next deadline. */
+  /** Fails each message that has passed its deadline. Returns the next deadline. */
   onTime(now: number): number {
     if (now < this.#nextDeadline) return this.#nextDeadline;
     this.#nextDeadline = Infinity;
@@ -277,12 +278,12 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
   }
 
   /**
-   * The session is over without an outcome. What the other side never had whole did not run; for the
-   * rest, the failure says what is known. The returned function tells the callers.
+   * The session has failed. A message that the peer never had whole did not run, unless the peer has begun to
+   * respond to it. For other messages, `failure.executed` holds. The returned function tells the callers.
    */
   fail(failure: Failure): () => void {
     const unexecuted = withExecuted(failure, 'no');
-    // In the order in which they were sent: some may be sent again.
+    // In the order in which they were sent: the endpoint may send some of them again.
     const undecided = this.#undecided();
     undecided.sort((one, other) => this.#age(other) - this.#age(one));
     const failures = undecided.map((message) => {
@@ -292,7 +293,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     });
     if (this.#unwritten.takeReady().length > 0) this.#host.output.discardRevoked();
     this.#unwritten.takeQueued();
-    // All of them before the first is told: it may cancel another.
+    // End all messages before the first caller is told: that caller may cancel another message.
     for (const [message] of failures) message.end(failure.kind);
     for (const unit of this.#settlements.drain()) this.#host.output.remove(unit);
     if (this.#large !== undefined) {
@@ -316,23 +317,23 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     };
   }
 
-  /** The session has ended in order: only one-way messages may be on their way out, and they still leave. */
+  /** The session has ended in order. One-way messages that wait in the output still leave; queued messages fail. */
   finish(failure: Failure): void {
     for (const message of this.#unwritten.takeQueued()) this.#settleLocally(message, failure);
   }
 
-  /** Says again how many items the answers may have: what said so may be lost. */
+  /** Grants the item credit of each response again: the last CREDIT for it may be lost with the former socket. */
   announceItems(): void {
     for (const { responseItems } of this.#sent.values()) responseItems?.announce();
   }
 
-  /** Takes back, in order, the messages of which nothing is written: they may be sent elsewhere. */
+  /** Takes back, in order, the messages of which nothing is written: another connection may send them. */
   takeUnwritten(): OutgoingMessage[] {
     if (this.#large?.started === false) this.#large = undefined;
     return [...this.#unwritten.takeReady(), ...this.#unwritten.takeQueued()];
   }
 
-  /** Tells what `takeUnwritten` gave. */
+  /** Fails the messages that `takeUnwritten` returned. */
   refuse(messages: readonly OutgoingMessage[], failure: Failure): void {
     for (const message of messages) this.#settleLocally(message, failure);
     this.#progress();
@@ -340,7 +341,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
 
   /** Gives up each message of which nothing is written, and for which `failureOf` returns a failure. */
   giveUpUnwritten(failureOf: (message: OutgoingMessage) => Failure | undefined): void {
-    // A copy: what is taken back leaves.
+    // A copy: a message that is given up leaves `#unwritten`.
     const messages = Array.from(this.#unwritten);
     for (const message of messages) {
       const failure = failureOf(message);
@@ -354,7 +355,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     // [IC-6.25] [IC-6.26]
     if (this.#sessionId === 0 || this.#large !== undefined) return false;
     const id = advanceId(this.#lastId, this.#unwritten.ready + 1);
-    // After 2^31 messages an id comes round: one that is still unsettled holds the others back. [IC-4.7]
+    // Ids come round after 2^31 messages. If the next id is still in use, the later messages wait. [IC-4.7]
     if (!isAtMost(id, this.#limit) || this.#sent.get(id) !== undefined) return false;
     message.sessionId = this.#sessionId;
     message.window = this.window;
@@ -378,7 +379,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     release(message);
   }
 
-  /** Charges a small unit and hands it to the output; false where it has no credit. */
+  /** Charges a small unit and hands it to the output. Returns false if there is no credit for it. */
   emit(unit: Unit, fields: number): boolean {
     const size = unit.payload.length + unit.meta.length + fields;
     const { sendWindow } = this.#host;
@@ -414,18 +415,18 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
   }
 
   #finish(message: OutgoingMessage, type: number, meta: Meta, payload: Buffer): void {
-    // It may have another by then: it may be sent again elsewhere.
+    // Read the id now: `onOutcome` may send the message again, which gives it another id.
     const { id } = message;
     this.#sent.delete(id);
     const wanted = message.isAwaited;
     message.end('settled');
     if (wanted) message.onOutcome(type, meta, payload);
-    // Its id was the next, and those that wait could not have it.
+    // The settled message held the next id: waiting messages could not be sent.
     if (id === advanceId(this.#lastId, this.#unwritten.ready + 1)) this.pump();
     this.#progress();
   }
 
-  /** Ends the wait for `message` on this side, and tells the other side where that saves it work. */
+  /** Ends the wait for `message` on this side, and tells the peer if that saves the peer work. */
   #giveUp(message: OutgoingMessage, failure: Failure): void {
     // [IC-6.41]
     if (message.state === 'WITHDRAWN' || message.state === 'DONE') return;
@@ -434,7 +435,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
       this.#revoke(message, withExecuted(failure, 'no'));
       this.pump();
     } else if (message.state === 'SENDING' && message.partialSettlement === undefined) {
-      // The other side starts no handler before it has the whole message. An item of an answer says that it did.
+      // The peer starts no handler before it has the whole message. If an item of a response came, a handler ran.
       const reason = withExecuted(failure, message.responseItems === undefined ? 'no' : 'maybe');
       this.#stopLarge(message);
       this.cancelOnWire(message);
@@ -444,18 +445,18 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     } else if (message.oneWay) {
       this.#settleLocally(message, failure);
     } else {
-      // On a timeout the other side's clock runs out by itself, and says so to its handler; if it runs. [IC-10.9]
+      // A DEADLINE went out: the peer's own clock ends its handler. An item of the response stops that clock. [IC-10.9]
       const isTimed = message.hasDeadline && message.responseItems === undefined;
       if (failure.kind !== 'timeout' || !isTimed) this.cancelOnWire(message);
       this.#withdraw(message, failure);
     }
   }
 
-  /** The caller has its answer; the id stays until the other side settles it. [IC-10.6] */
+  /** Tells the caller. The id stays in use until the peer settles the message. [IC-10.6] */
   #withdraw(message: OutgoingMessage, failure: Failure): void {
     if (!message.isAwaited) return;
     message.withdraw(failure.kind);
-    // What still waits in the output, or may have to be written again, leaves as it was promised.
+    // A unit that may still be (re)written must not change: drop the payload only once it is acknowledged.
     if (message.acknowledged) message.payload = EMPTY;
     if (message.partialSettlement !== undefined) message.partialSettlement.body = undefined;
     this.streams.drop(message);
@@ -467,7 +468,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     message.fail(failure);
   }
 
-  /** Tells the other side that nobody waits for the message, unless it was told before. */
+  /** Writes CANCEL for the message, unless a CANCEL was written before. */
   cancelOnWire(message: OutgoingMessage): void {
     if (message.isCancelled) return;
     message.isCancelled = true;
@@ -488,26 +489,26 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     message.onSent();
   }
 
-  /** Whether the unit leaves in fragments, where it must. */
+  /** Whether the unit is too large for one small frame: the output writes it in fragments as needed. */
   isLarge({ payload, meta }: Unit): boolean {
     if (payload.length > LARGEST_SMALL_PAYLOAD) return true;
     return payload.length + meta.length + DEADLINE_LENGTH > this.#host.peerLimits.maxFrame;
   }
 
-  /** All messages whose caller still waits; those without an id come last, in order. */
+  /** All messages whose caller still waits. Messages without an id come last, in their order. */
   #undecided(): OutgoingMessage[] {
     const begun = new Set([...this.#sent.values(), ...this.#uncertain]);
     if (this.#large?.oneWay === true && this.#large.started) begun.add(this.#large);
     return [...[...begun].filter(({ isAwaited }) => isAwaited), ...this.#unwritten];
   }
 
-  /** The place of a message in the order of sending: those without an id come last. */
+  /** How many ids came after that of the message; -1 if it has none. */
   #age({ isAwaited, id }: OutgoingMessage): number {
     return isAwaited ? idsAhead(id, this.#lastId) : -1;
   }
 }
 
-/** Whether the peer has begun to answer a message that it does not have whole: its handler did not wait. */
+/** Whether the peer has begun to respond to a message before it has all of it, so that its handler may have run. */
 function hasStarted({ state, partialSettlement, responseItems }: OutgoingMessage): boolean {
   return state === 'SENDING' && (partialSettlement !== undefined || responseItems !== undefined);
 }

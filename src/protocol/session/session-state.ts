@@ -17,7 +17,7 @@ import { violation } from '../common/violation.js';
 
 type StateName = 'OPENING' | 'UNANSWERED' | 'PENDING' | 'OPEN' | 'ENDING' | 'CLOSED';
 
-/** What END of the other side means for the session. */
+/** The effect that END of the peer has on the session. */
 type EndMeaning =
   /** The session ends in order, and is not CLOSED yet. */
   | 'ending'
@@ -126,7 +126,7 @@ export class SessionState {
     this.#move('CLOSED', 'time is over');
   }
 
-  /** OPEN is not written, and is not wanted any more. */
+  /** OPEN is not written, and this side gives the session up. */
   givenUp(): void {
     if (!this.isUnanswered) throw this.#refusal('given up before OPEN is written');
     this.#move('CLOSED', 'given up before OPEN is written');

@@ -35,20 +35,20 @@ import type { HalfContext } from './half-context.js';
 import { ControlUnit } from '../output/unit.js';
 import { violation } from '../common/violation.js';
 
-/** What a connection does for its sessions, beyond what their halves need. */
+/** The services of a connection for its sessions, beyond those for the two halves of a session. */
 export interface SessionContext extends HalfContext {
-  /** The session is CLOSED: its number leads nowhere any more. */
+  /** The session is CLOSED: the connection drops it from its table. */
   forget(session: SessionMachine): void;
-  /** The last of its handlers has ended: its place is free. */
+  /** The last handler of the session has ended: another session may take its place. */
   vacate(session: SessionMachine): void;
   /** Fewer messages are unsettled than before: a connection that drains may be done. */
   progressed(): void;
 }
 
-/** What OPEN says. */
+/** The contents of OPEN. */
 export interface SessionOpening {
   readonly name: string;
-  /** The fields of OPEN but NAME and DEADLINE. */
+  /** The fields of OPEN other than NAME and DEADLINE. */
   readonly meta: Meta;
   readonly data: Buffer;
   /** The acceptor's time to decide, in milliseconds from the moment in which OPEN is written; `Infinity` = no limit. */
@@ -121,7 +121,7 @@ export class SessionMachine implements ReceiverEffects {
     return this.#id;
   }
 
-  /** The name of its state in PROTOCOL.md §7.2 and §7.3. */
+  /** The name of the session's state in PROTOCOL.md §7.2 and §7.3. */
   get state(): SessionState['name'] {
     return this.#state.name;
   }
@@ -223,7 +223,7 @@ export class SessionMachine implements ReceiverEffects {
     message.fail(DRAINING);
   }
 
-  /** Grants again what it has granted, on a new socket: CREDIT is not written again, so the last one may be lost. */
+  /** Grants all credit again on a new socket: no CREDIT is replayed, so the last one may be lost. */
   announce(): void {
     // If OPEN is not written yet, the other side does not know the session.
     if (this.isUnwritten) return;
@@ -233,7 +233,7 @@ export class SessionMachine implements ReceiverEffects {
   }
 
   /**
-   * The other side takes nothing new: the session fails if OPEN is not written, else its unwritten messages fail. The
+   * The peer drains: the session fails if OPEN is not written, else its unwritten messages fail. The
    * returned function tells the application. Call it after the output has discarded its revoked units.
    */
   refuseUnwritten(): () => void {
@@ -271,7 +271,7 @@ export class SessionMachine implements ReceiverEffects {
     }
   }
 
-  // Frames of the other side.
+  // Frames of the peer.
 
   onOpened(frame: FrameView, now: number): void {
     const { meta, data } = ownedPartsOf(frame);
@@ -449,12 +449,12 @@ export class SessionMachine implements ReceiverEffects {
     this.#close(undefined);
   }
 
-  /** The state is CLOSED: lets go of what the session has, and tells the application. */
+  /** The state is CLOSED: releases all that the session holds, and tells the application. */
   #close(failure: Failure | undefined): void {
     this.#leave(failure)();
   }
 
-  /** The state is CLOSED: lets go of what the session has. The returned function tells the application. */
+  /** The state is CLOSED: releases all that the session holds. The returned function tells the application. */
   #leave(failure: Failure | undefined): () => void {
     const isUnheard = this.isUnwritten;
     const reason = isUnheard && failure !== undefined ? withExecuted(failure, 'no') : failure;

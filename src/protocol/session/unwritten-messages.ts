@@ -1,6 +1,6 @@
 /**
- * This side's messages of one session of which nothing is written: first they wait for credit, then in the
- * output for their turn. Until their first frame is written they can be taken back as if they had never been sent.
+ * This side's messages of one session of which nothing is written. A message first waits for credit, then for its
+ * turn in the output. Until its first frame is written, it can be taken back as if it had never been sent.
  */
 import { DEADLINE_LENGTH, Flag, EMPTY } from '../../wire/index.js';
 import type { Failure } from '../common/failure.js';
@@ -16,9 +16,9 @@ export class UnwrittenMessages {
   readonly #queue = new RevocableQueue<OutgoingMessage>();
   /** Messages that have credit, and wait in the output for their first frame. */
   readonly #ready = new RevocableQueue<OutgoingMessage>();
-  /** Messages of `#ready` that a settlement will answer. */
+  /** Number of messages in `#ready` that are not one-way. */
   #expected = 0;
-  /** The order of the newest message that ever waited for credit. */
+  /** The `order` of the newest message that ever waited for credit. */
   #newest = 0;
 
   constructor(host: HalfContext, lane: ItemLane) {
@@ -26,38 +26,38 @@ export class UnwrittenMessages {
     this.#lane = lane;
   }
 
-  /** Messages that wait for credit. */
+  /** Number of messages that wait for credit. */
   get queued(): number {
     return this.#queue.size;
   }
 
-  /** Messages that have credit. */
+  /** Number of messages that have credit. */
   get ready(): number {
     return this.#ready.size;
   }
 
-  /** Messages that have credit, and that a settlement will answer. */
+  /** Number of messages that have credit and are not one-way. */
   get expected(): number {
     return this.#expected;
   }
 
-  /** Takes a message into the queue; the reason if the queue is full. */
+  /** Takes a message into the queue. Returns a failure if the queue is full. */
   enqueue(message: OutgoingMessage): Failure | undefined {
     const full = this.#host.chargeQueue(message);
     if (full !== undefined) return full;
     this.#queue.push(message);
     if (message.order >= this.#newest) this.#newest = message.order;
-    // One that comes back from another connection goes in front of those that were sent after it.
+    // A message that moved here from a former connection keeps its original position.
     else for (const each of this.#queue.drain().sort(byOrder)) this.#queue.push(each);
     return undefined;
   }
 
-  /** The message that is the next to get credit. */
+  /** Returns the message that gets credit next. */
   peek(): OutgoingMessage | undefined {
     return this.#queue.peek();
   }
 
-  /** That message has credit now. */
+  /** The message that `peek` returned has credit now. */
   dequeue(): void {
     const message = this.#queue.shift();
     if (message !== undefined) this.#host.releaseQueue(message);
@@ -77,7 +77,7 @@ export class UnwrittenMessages {
     if (!message.oneWay) this.#expected -= 1;
   }
 
-  /** Takes one message back; `message.hasCredit` tells where it is. Its caller is still to be told. */
+  /** Takes one message back, from the output if it has credit. The caller of this method tells the application. */
   revoke(message: OutgoingMessage): void {
     if (!message.hasCredit) {
       this.#host.releaseQueue(message);
@@ -90,21 +90,21 @@ export class UnwrittenMessages {
     }
   }
 
-  /** Takes all messages back that have credit, in order. */
+  /** Takes back all messages that have credit, in order. */
   takeReady(): OutgoingMessage[] {
     const messages = this.#ready.drain();
     for (const message of messages) this.#unready(message);
     return messages;
   }
 
-  /** Takes all messages back that wait for credit, in order. */
+  /** Takes back all messages that wait for credit, in order. */
   takeQueued(): OutgoingMessage[] {
     const messages = this.#queue.drain();
     for (const message of messages) this.#host.releaseQueue(message);
     return messages;
   }
 
-  /** In the order in which they were sent. */
+  /** The messages in the order in which they were sent. */
   *[Symbol.iterator](): IterableIterator<OutgoingMessage> {
     yield* this.#ready;
     yield* this.#queue;
@@ -128,7 +128,7 @@ export class UnwrittenMessages {
   }
 }
 
-/** The queues may keep a message for a while that was taken back for good. */
+/** Frees the memory of a message that was given up: the queues may keep the object for a while. */
 export function release(message: OutgoingMessage): void {
   message.payload = message.meta = EMPTY;
 }
@@ -137,7 +137,7 @@ export function isStream({ flags }: OutgoingMessage): boolean {
   return (flags & Flag.STREAM) !== 0;
 }
 
-/** Octets of the fields that are written with the first frame of a message that fits into it. */
+/** Octets of the fields that the output adds to the frame of a small message. */
 export function fieldsOf(message: OutgoingMessage): number {
   return message.hasDeadline ? DEADLINE_LENGTH : 0;
 }
