@@ -9,11 +9,11 @@ export { Listener } from './api/listener.js';
 export { MemoryNetwork } from './socket/memory-network.js';
 export { Message } from './api/message.js';
 export { Session } from './api/session.js';
-/** @internal For who makes a connection and waits for it. */
+/** @internal For code that makes a connection and waits for it. */
 export { whenOpen } from './api/connect.js';
-/** @internal For the reasons that the floor above gives. */
+/** @internal For reasons in the Nest adapter. */
 export { cutText } from '../protocol/index.js';
-/** @internal For what it logs. */
+/** @internal For the logs of the Nest adapter. */
 export { messageOf, stackOf, tame } from './common/words.js';
 /** @internal For the classes of codes. */
 export {
@@ -24,19 +24,19 @@ export {
 } from '../wire/index.js';
 /** @internal For values that have no bytes. */
 export { EMPTY } from '../wire/index.js';
-/** @internal For the other side's words, wherever it shows them. */
+/** @internal For texts of the other side in errors and logs of the Nest adapter. */
 export { printable, quote } from '../wire/index.js';
-/** @internal For its own options. */
+/** @internal For the options of the Nest adapter. */
 export { optionError } from './common/errors.js';
-/** @internal For values in its messages. */
+/** @internal For values in error texts of the Nest adapter. */
 export { inspectShort } from './common/words.js';
 /** @internal For the names of patterns. */
 export { checkName } from './api/session-name.js';
-/** @internal For the streams of the floor above. */
+/** @internal For the streams of the Nest adapter. */
 export { ItemSource, UnreadableSource } from './stream/item-source.js';
-/** @internal For connections that the floor above makes anew. */
+/** @internal For connections that the Nest adapter makes anew. */
 export { Backoff, delaysOf, HEALTHY } from './common/backoff.js';
-/** @internal The time of the floor above, and the order of its events, whatever a test fakes. */
+/** @internal For the time and the order of events in the Nest adapter, even if a test fakes timers. */
 export { systemClock } from './common/clock.js';
 /** @internal */
 export { nextTick } from './common/runtime.js';

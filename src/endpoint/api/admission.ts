@@ -1,6 +1,6 @@
 /**
- * One socket of a listener until there is a connection on it: the dialer introduces itself and is judged. Then it goes on
- * with the connection that it names, or begins a new one, or is refused.
+ * Takes one socket of a listener through the handshake. The dialer introduces itself, and the application judges the
+ * dialer. Then the socket continues the connection that the dialer names, begins a new connection, or is refused.
  */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -21,23 +21,23 @@ import { Handshake } from './handshake.js';
 import type { ListenerSettings } from './listener-options.js';
 import { identityOf, type Resumables } from './resumables.js';
 
-/** What an admission uses of its listener. */
+/** The queries and calls that an admission needs from its listener. */
 export interface AdmissionContext {
   readonly settings: ListenerSettings;
   readonly resumables: Resumables;
   /** Whether the listener takes no new connections. */
   isDraining(): boolean;
-  /** Has the application judge the dialer. */
+  /** Asks the application to judge the dialer. */
   judge(handshake: Handshake): void;
 }
 
-/** What an admission tells its listener. */
+/** The events that an admission reports to its listener. */
 export interface AdmissionEffects {
   /** A new connection is established. */
   onConnection(connection: Connection, identity: string): void;
-  /** There is no connection, because the socket did not speak Interconnect or did not go on. */
+  /** The socket did not speak Interconnect, or stopped during its handshake. There is no connection. */
   onStranger(stranger: Stranger): void;
-  /** The socket is gone. */
+  /** The socket has closed. */
   onSocketClosed(admission: Admission): void;
 }
 
@@ -48,11 +48,11 @@ export class Admission implements ListenerEffects, IntroductionEffects {
   readonly #effects: AdmissionEffects;
   readonly #handshake: ListenerHandshake;
   readonly #driver: Driver;
-  /** The dialer, once it has introduced itself. */
+  /** The dialer; undefined until its HELLO has arrived. */
   #peer: Peer | undefined;
-  /** Who the dialer is, as the judgement has found. */
+  /** The name of the dialer that the application gave to `accept`. */
   #principal = '';
-  /** The new connection, once it begins. */
+  /** The new connection; undefined until it begins. */
   #connection: Connection | undefined;
 
   constructor(
@@ -77,13 +77,13 @@ export class Admission implements ListenerEffects, IntroductionEffects {
     this.#handshake.refuse(Code.DRAINING, reason, EMPTY);
   }
 
-  /** Ends the socket, with the connection on it if there is one. */
+  /** Ends the socket, and the connection if the socket carries one. */
   close(reason: string): void {
     this.refuse(reason);
     this.#driver.machine.close(Code.OK, '', EMPTY, this.#context.settings.clock.now());
   }
 
-  // What the handshake asks for.
+  // The calls of the handshake machine.
 
   handshake(hello: Greeting): void {
     const peer = peerOf(
@@ -116,23 +116,23 @@ export class Admission implements ListenerEffects, IntroductionEffects {
     this.#effects.onConnection(connection, identityOf(peer, this.#principal));
   }
 
-  // What the driver tells.
+  // The events of the driver.
 
   onFailed(failure: Failure | undefined): void {
     const stranger = failure && strangerOf(failure, this.#source);
     if (stranger !== undefined) this.#effects.onStranger(stranger);
   }
 
-  /** The dialer may go on with the connection that it names, or begins a new one. */
+  /** Admits the dialer: resumes the connection that the dialer names, or begins a new one. */
   #admit(hello: Greeting, peer: Peer, data: Buffer, principal: string): void {
     const { settings, resumables } = this.#context;
     const { clock, resumeTimeout: ttl } = settings;
     const handshake = this.#handshake;
     const now = clock.now();
-    // The dialer gave up while it was judged.
+    // The dialer gave up while the application judged it.
     if (!handshake.isJudging) return;
     this.#principal = principal;
-    // Only if both sides offer it. [IC-17.21]
+    // Both sides must offer to resume. [IC-17.21]
     const resume = hello.canResume && ttl > 0 ? hello.resume : undefined;
     // [IC-17.16]
     const former = resume && resumables.find(resume.token, identityOf(peer, principal));
@@ -142,7 +142,7 @@ export class Admission implements ListenerEffects, IntroductionEffects {
       return former.continuity.onResumed(this.#driver, hello, peer);
     }
     if (this.#context.isDraining()) return this.refuse(SHUTTING_DOWN);
-    // The former is left as it is: a late HELLO must not end what works. [IC-17.27] [IC-17.29]
+    // The former connection stays as it is: a late HELLO must not end a connection that works. [IC-17.27] [IC-17.29]
     const code = resume && (former === undefined ? Code.RESUME_UNKNOWN : Code.RESUME_GAP);
     // [IC-17.2]
     const token = ttl > 0 ? { token: randomBytes(TOKEN_LENGTH), ttl } : undefined;
@@ -150,15 +150,15 @@ export class Admission implements ListenerEffects, IntroductionEffects {
   }
 }
 
-/** Whether the operator is to know of the socket that has no connection. */
+/** Returns the report for the operator about a socket without a connection; undefined if there is nothing to report. */
 function strangerOf(
   { message, speaker, awaited }: Failure,
   source: PeerSource,
 ): Stranger | undefined {
   if (speaker !== undefined) return { ...source, kind: speaker.kind, message };
-  // A silent socket concerns nobody, and the application knows its own judgement.
+  // A silent socket is not worth a report, and the application knows its own judgement.
   return awaited === 'rest' ? { ...source, kind: 'unfinished', message } : undefined;
 }
 
-/** @internal What a dialer is told while the listener drains. */
+/** @internal The reason that a dialer receives while the listener drains. */
 export const SHUTTING_DOWN = 'The listener is shutting down.';

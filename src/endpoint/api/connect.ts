@@ -22,50 +22,52 @@ import { microtask } from '../common/runtime.js';
 import { checkObject, checkInteger } from '../common/checks.js';
 import { inspectShort } from '../common/words.js';
 
-/** Where to connect to, and how. */
+/** The addresses to connect to, and the settings of the connection. */
 export interface ConnectOptions extends EndpointOptions, Address {
-  /** Several addresses of the same service, instead of one: they are tried in turn. */
+  /** Several addresses of the same service, instead of one. The dialer tries them in turn. */
   addresses?: readonly Address[] | undefined;
   /**
-   * Encrypts: Node's `tls.connect` options, or `true` for its defaults. The certificate is verified. A function is called
-   * for each attempt and may return a promise, so that a certificate can be renewed while the connection lives. The
-   * function's time counts within `handshakeTimeout`. If the function throws, that attempt has failed.
+   * Encrypts the connection: Node's `tls.connect` options, or `true` for the defaults of Node. The certificate is
+   * verified. A function is called for each attempt and may return a promise, so that a certificate can be replaced
+   * while the connection lives. The function's time counts within `handshakeTimeout`. If the function throws, that
+   * attempt has failed.
    */
   tls?: TlsConnectOptions | true | (() => TlsSetup | PromiseLike<TlsSetup>) | undefined;
   /**
-   * Shown to the other side before it accepts the connection; at most 15 KiB. A function is called for each attempt, as
-   * that of `tls` is: use one for a token that expires.
+   * Bytes for the other side's application, which sees them before it accepts the connection; at most 15 KiB. A
+   * function is called for each attempt, like the function of `tls`: use one for a token that expires.
    */
   data?: Bytes | (() => Bytes | undefined | PromiseLike<Bytes | undefined>) | undefined;
-  /** Gives the attempt to connect up. The signal means nothing to a connection that has been open. */
+  /** Gives up the attempt to connect. Once the connection has been open, the signal has no effect. */
   signal?: AbortSignal | undefined;
-  /** How to come back after the socket was lost; `false`: the connection ends with its socket. */
+  /** How to reconnect after the socket was lost. With `false`, the connection ends with its socket. */
   reconnect?: ReconnectOptions | false | undefined;
   /**
-   * Milliseconds that each address of a name has to answer before the next one is tried, as Node's option of that name.
-   * The last has what is left of `handshakeTimeout`. Default: a quarter of `handshakeTimeout`, which is 2,500.
+   * Milliseconds that each address of a host name has to answer before the next one is tried. Node has an option of the
+   * same name. The last address has the rest of `handshakeTimeout`. Default: a quarter of `handshakeTimeout`, which is
+   * 2,500.
    */
   autoSelectFamilyAttemptTimeout?: number | undefined;
   /**
-   * What becomes of calls while there is no socket, the first included: a call may have a `whenOffline` of its own. Default
-   * `'wait'`.
+   * What happens to calls while there is no socket, also before the first socket. A call may have a `whenOffline` of
+   * its own. Default `'wait'`.
    */
   whenOffline?: WhenOffline | undefined;
   /** @internal Milliseconds before the first attempt. */
   startDelay?: number | undefined;
 }
 
-/** What a function given as `tls` returns. */
+/** The value that a function given as `tls` returns. */
 export type TlsSetup = TlsConnectOptions | true;
 
 /**
- * Connects, and resolves once the other side has accepted. Each address is tried once. From then on the connection
- * outlives its sockets, as `reconnect` says. Its events and handlers run outside of the caller's async scope: in that in
- * which this package was loaded.
- * @throws IC_ERR_CONNECT if there is no socket to be had, IC_ERR_HANDSHAKE_TIMEOUT, IC_ERR_CONNECTION_REJECTED with the
- * other side's status, reason and data, IC_ERR_PROTOCOL if the other side speaks something else, IC_ERR_CANCELLED by the
- * signal, IC_ERR_OPTION. If several addresses were tried, the message has the reason of each, and `cause.errors` has
- * the errors.
+ * Connects, and resolves when the other side has accepted the connection. Each address is tried once. From then on the
+ * connection outlives its sockets, as `reconnect` says. Its events and handlers do not run in the async scope of the
+ * caller. They run in the scope in which this package was loaded.
+ * @throws IC_ERR_CONNECT if no address gives a socket, IC_ERR_HANDSHAKE_TIMEOUT, IC_ERR_CONNECTION_REJECTED with the
+ * other side's status, reason and data, IC_ERR_PROTOCOL if the other side speaks another protocol, IC_ERR_CANCELLED by
+ * the signal, IC_ERR_OPTION. If several addresses were tried, the message has the reason of each, and `cause.errors`
+ * has the errors.
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const connection = dialing(options, 1);
@@ -75,18 +77,18 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     void connection.close();
     throw error;
   }
-  // Lost within the same tick, and not to be had again.
+  // The socket was lost within the same tick, and the connection could not be resumed.
   if (connection.status === 'closed') throw closedError();
   return connection;
 }
 
 /**
- * Returns a connection at once, whose status is `'connecting'`. Sessions can be opened and messages sent: they wait
- * in the ordinary queues, each within its own timeout, until the other side has accepted the connection (`'open'`).
- * A round of attempts that fails is told by `'connectError'`, and another follows, as after a lost socket; with
- * `reconnect: false`, none does. What waiting does not mend ends the connection at the first round: TLS, the other side's
- * refusal, another protocol, an option. `'close'` then has the error, and what waited fails with that as `cause`.
- * While there is no socket, `whenOffline` says how long calls wait.
+ * Returns a connection at once, whose status is `'connecting'`. Sessions can be opened and messages sent: they wait in
+ * the ordinary queues, each within its own timeout, until the other side has accepted the connection (`'open'`). If a
+ * round of attempts fails, `'connectError'` reports the failure, and another round follows, as after a lost socket.
+ * With `reconnect: false`, no other round follows. A failure that waiting cannot mend ends the connection at the first
+ * round: TLS, the other side's refusal, another protocol, an option. `'close'` then has the error, and each waiting
+ * call fails with that error as `cause`. While there is no socket, `whenOffline` says how long calls wait.
  * @throws IC_ERR_OPTION.
  */
 export function createConnection(options: ConnectOptions): Connection {
@@ -94,8 +96,8 @@ export function createConnection(options: ConnectOptions): Connection {
 }
 
 /**
- * @internal Resolves once the other side has accepted the connection.
- * @throws What the connection ended with before; IC_ERR_OFFLINE as its `whenOffline` says.
+ * @internal Resolves when the other side has accepted the connection.
+ * @throws The error that ended the connection before; IC_ERR_OFFLINE as its `whenOffline` says.
  */
 export function whenOpen(connection: Connection): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -122,10 +124,10 @@ export function whenOpen(connection: Connection): Promise<void> {
   });
 }
 
-/** `rounds`: after how many rounds the first connection is given up. */
+/** `rounds`: the number of rounds after which the first connection is given up. */
 function dialing(options: ConnectOptions, rounds: number | undefined): Connection {
   const settings = resolveOptions(options);
-  // Not in that of the caller, which may be a request.
+  // The caller's scope may belong to a request, so the connection does not run in that scope.
   return settings.scope.runInAsyncScope(begun, undefined, options, settings, rounds);
 }
 
@@ -151,7 +153,7 @@ function giveUpUpon(signal: AbortSignal, connection: Connection): void {
   const onAbort = (): void => {
     if (connection.status === 'connecting') connection.continuity.end(failureOf(cancelledError()));
   };
-  // Whoever has just made the connection listens for its end first.
+  // The caller attaches its 'close' listener before the connection ends.
   if (signal.aborted) return microtask(onAbort);
   signal.addEventListener('abort', onAbort, { once: true });
   const unlisten = (): void => signal.removeEventListener('abort', onAbort);
@@ -180,7 +182,7 @@ export function attemptTimeoutOf(
   return checkInteger('autoSelectFamilyAttemptTimeout', timeout, LEAST_ATTEMPT, 2 ** 31 - 1);
 }
 
-/** What does not change is checked here, and the rest when it is there. */
+/** Checks the fixed options here. The results of functions are checked when they arrive. */
 function provider(
   tls: ConnectOptions['tls'],
   data: ConnectOptions['data'],
@@ -255,5 +257,5 @@ function reconnectSettings(
   return { minDelay, maxDelay, attempts: most, firstAttempts, comesBack, startDelay };
 }
 
-/** Milliseconds: Node takes no less. */
+/** Milliseconds: the least value that Node accepts. */
 const LEAST_ATTEMPT = 10;

@@ -28,108 +28,114 @@ import { StreamedMessage } from './streaming-send.js';
 import { checkInteger } from '../common/checks.js';
 
 /**
- * `connecting`: the other side has not accepted it yet, and what is sent waits; `open`; `detached`: it has no socket at
- * the moment, and what is sent waits for one; `draining`: this side takes nothing new; `closing`: nothing more is sent or
- * delivered; `closed`: the socket is gone.
+ * `connecting`: the other side has not accepted the connection yet, and calls wait. `open`: the connection has a
+ * socket. `detached`: the connection has no socket now, and calls wait for one. `draining`: this side takes nothing
+ * new. `closing`: nothing more is sent or delivered. `closed`: the socket is gone.
  */
 export type ConnectionStatus =
   'connecting' | 'open' | 'detached' | 'draining' | 'closing' | 'closed';
 
-/** What a connection emits. Each listener is called synchronously, before the next frame is looked at. */
+/** The events of a connection. Each listener is called synchronously, before the next frame is handled. */
 export interface ConnectionEvents {
-  /** The other side opened a session: accept or reject it. Without a listener it is rejected. */
+  /** The other side opened a session: accept or reject the session. Without a listener, the session is rejected. */
   session: [session: Session];
   /** Every change of `connection.status`. */
   status: [status: ConnectionStatus];
-  /** The other side has accepted it. Told once, of a connection that `createConnection` made. */
+  /** The other side has accepted the connection. Emitted once, and only if `createConnection` made the connection. */
   open: [];
   /**
-   * At a dialer, all addresses were tried in vain, for the reasons that the error names. Another round follows after a
-   * pause, unless `'close'` comes next.
+   * At a dialer, all addresses have failed, for the reasons that the error names. Another round follows after a pause,
+   * unless `'close'` comes next.
    */
   connectError: [error: InterconnectError];
-  /** The socket was lost; the connection goes on with the next one. */
+  /** The socket was lost. The connection continues on the next socket. */
   detach: [error: InterconnectError];
   /**
-   * There has been no socket for longer than the connection's `whenOffline`. What was not written has failed, and what is
-   * sent from now on fails at once, until `'open'`, `'resume'` or `'renew'`.
+   * There has been no socket for longer than the connection's `whenOffline`. Calls that were not written have failed.
+   * Until `'open'`, `'resume'` or `'renew'`, each new call fails at once.
    */
   offline: [error: InterconnectError];
-  /** Another socket carries it, and nothing was lost. */
+  /** Another socket carries the connection, and nothing was lost. */
   resume: [];
   /**
-   * The other side has begun a new connection: it was started anew, drains, or waited too long. This side's
-   * sessions are opened again; those of the other side have closed. What may have been executed has failed.
+   * The other side has begun a new connection, because its process is another one, it drains, or it waited too long.
+   * This side's sessions are opened again; those of the other side have closed. Each message that the other side may
+   * have executed has failed.
    */
   renew: [];
-  /** It is over; the error says why, where neither side closed it in order. */
+  /** The connection is over. The error says why; there is no error if one side closed the connection in order. */
   close: [error: InterconnectError | undefined];
-  /** A listener of this side threw, or its promise rejected. Without a listener: a process warning. */
+  /**
+   * A listener of this side threw an error, or its promise rejected. Without a listener for this event, the process
+   * emits a warning.
+   */
   handlerError: [error: unknown];
 }
 
-/** How a session is opened. */
+/** The options of a new session. */
 export interface SessionOptions {
-  /** Shown to the other side's application with the session. */
+  /** Bytes for the other side's application, which receives them with the session. */
   data?: Bytes | undefined;
-  /** Shown with it; see `Metadata` for its limits. */
+  /** Entries beside `data`; see `Metadata` for their limits. */
   metadata?: Metadata | undefined;
   /**
-   * Milliseconds until the session must be accepted or rejected, from the moment in which the request to open it
-   * is written to a socket. Default: `sessionTimeout`; 0 = no limit.
+   * Milliseconds until the session must be accepted or rejected, counted from the moment in which its OPEN is written
+   * to a socket. Default: `sessionTimeout`; 0 = no limit.
    */
   timeout?: number | undefined;
   /**
-   * Of `createSession`: for how long it waits while there is no socket. Default: the connection's. `openSession` does not
-   * wait at all.
+   * How long `createSession` waits while there is no socket. Default: the connection's `whenOffline`. `openSession`
+   * does not wait at all.
    */
   whenOffline?: WhenOffline | undefined;
 }
 
-/** @internal What a dialer's connection is made of beside its settings. */
+/** @internal The parts of a dialer's connection beside its settings. */
 export interface DialerParts {
-  /** Where the other side can be. */
+  /** The addresses of the other side. */
   readonly addresses: readonly Address[];
   /** Milliseconds. */
   readonly patience: number;
   readonly reconnector: ReconnectorFactory;
 }
 
-/** How long a drain may take. */
+/** The options of a drain. */
 export interface DrainOptions {
-  /** Milliseconds until the connection is closed although something is left. Default 30,000; 0 = at once. */
+  /**
+   * Milliseconds after which the connection is closed even if messages are still running. Default 30,000; 0 = at once.
+   */
   timeout?: number | undefined;
 }
 
-/** What the other side can read about why a connection is closed. */
+/** The close code, reason and data that the other side receives. */
 export interface CloseOptions {
   /** `Code.OK` (the default) or an application's own, 0x8000–0xffff. */
   code?: number | undefined;
-  /** For people, at most 1024 bytes. Default: none. */
+  /** A sentence for people, at most 1024 bytes. Default: none. */
   reason?: string | undefined;
-  /** For the other side's application. Default: none. */
+  /** Bytes for the other side's application. Default: none. */
   data?: Bytes | undefined;
 }
 
 /**
- * One connection. A dialer has it from `connect` or `createConnection`, and `Listener` emits it. Both ends are alike:
- * either opens sessions, and either may close. A connection outlives its sockets: the dialer comes back with another
- * one, and both go on where they were. If the other process is not the same any more, the dialer's end goes on with
- * a new connection of the other side, and the listener's end closes.
+ * One connection. A dialer gets it from `connect` or `createConnection`, and a `Listener` emits it. Both ends are
+ * alike: either side opens sessions, and either side may close. A connection outlives its sockets: the dialer connects
+ * again, and both sides continue without loss. If the process of the other side was replaced, the dialer's end
+ * continues on a new connection of the other side, and the listener's end closes.
  */
 export class Connection extends EventEmitter<ConnectionEvents> {
   /** Unique in this process, for logs. */
   readonly id: string;
   /**
-   * Who the dialer is, as the listener's `authenticate` found: what it gave to `handshake.accept`. Empty where it
-   * gave nothing, and at the dialer. It stays the same while sockets come and go: nobody else can go on with the
-   * connection.
+   * The name of the dialer that the listener's `authenticate` gave to `handshake.accept`. Empty if `authenticate` gave
+   * none, and at the dialer. The principal stays the same while sockets come and go: a dialer with another principal
+   * cannot resume the connection.
    */
   readonly principal: string;
-  /** @internal What brings sockets, and takes them. */
+  /** @internal Keeps the connection going from socket to socket. */
   readonly continuity: Continuity;
   readonly #settings: Settings;
-  /** Sessions of this side, to be opened again where the other side begins anew. */
+  /** Sessions of this side. They are opened again if the other side begins a new connection. */
   readonly #sessions = new Set<Session>();
   /** The sessions that `createSession` waits for, each with the patience of its call. */
   readonly #awaited = new Map<Session, WhenOffline | undefined>();
@@ -140,7 +146,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   readonly #outage: OutageWatch;
   readonly #context: SessionContext;
   #isDraining = false;
-  /** @internal Resolves when its last socket is gone. */
+  /** @internal Resolves when the last socket of the connection is gone. */
   readonly gone: Promise<void>;
   #resolveGone: () => void = () => undefined;
   readonly #roundTrips = new RoundTrips((done) => {
@@ -149,7 +155,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     driver.machine.ping(done, this.#settings.clock.now());
   });
 
-  /** @internal `dialer`: at that end. */
+  /** @internal `dialer`: given at the dialer's end only. */
   constructor(settings: Settings, principal: string, dialer?: DialerParts) {
     super({ captureRejections: true });
     this.id = `connection-${++count}`;
@@ -185,28 +191,31 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.gone = new Promise((resolve) => (this.#resolveGone = resolve));
   }
 
-  /** Who is on the other side, as its newest socket tells. While there has been none, all of it is empty. */
+  /** The other side, as its newest socket describes it. Before the first socket, every field is empty. */
   get peer(): Peer {
     return this.#peer ?? NOBODY;
   }
 
-  /** What the other side provided: the dialer's `data`, or the listener's at its acceptance. Empty before that. */
+  /**
+   * The bytes that the other side provided: the dialer's `data`, or the data of the listener's acceptance. Empty before
+   * that.
+   */
   get data(): Buffer {
     return this.#data;
   }
 
-  /** Where it is in its life; `'status'` tells every change. */
+  /** The state of the connection; `'status'` reports every change. */
   get status(): ConnectionStatus {
     return this.#status;
   }
 
-  /** How long there has been no socket, and why; undefined while there is one, and after the end. */
+  /** The duration and the reason of the time without a socket. Undefined while there is a socket, and after the end. */
   get outage(): Outage | undefined {
     return this.isOver ? undefined : this.#outage.current;
   }
 
   /**
-   * The newest socket. It belongs to the connection: look, do not touch.
+   * The newest socket. The connection owns the socket: read its properties only.
    * @throws IC_ERR_OFFLINE before there has been one.
    */
   get socket(): Socket {
@@ -216,8 +225,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /**
    * Opens a session and waits until the other side has accepted it.
-   * @throws IC_ERR_SESSION_REJECTED with its status, reason and data; IC_ERR_TIMEOUT where it does
-   * neither; IC_ERR_OFFLINE as `whenOffline` says; IC_ERR_CLOSED; IC_ERR_OPTION.
+   * @throws IC_ERR_SESSION_REJECTED with the other side's status, reason and data; IC_ERR_TIMEOUT if the other side
+   * neither accepts nor rejects in time; IC_ERR_OFFLINE as `whenOffline` says; IC_ERR_CLOSED; IC_ERR_OPTION.
    */
   async createSession(name: string, options: SessionOptions = {}): Promise<Session> {
     const { whenOffline } = options;
@@ -256,7 +265,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const meta: Meta = metadata === undefined ? {} : { metadata: toEntries(metadata) };
     const timeout = deadlineOf(options.timeout, this.#settings.sessionTimeout, 0);
     const machine = this.machine.openSession({ name, meta, data: payload, timeout });
-    // The other side drains, or the connection is about to end: a 'close' listener of another session runs.
+    // The other side drains, or the connection is about to end, and a 'close' listener of another session runs.
     if (machine.state === 'CLOSED') {
       throw this.machine.peerDrains ? errorOf(DRAINING) : closedError();
     }
@@ -266,24 +275,24 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   /**
-   * The round trip to the other side and back, in milliseconds; answered by its library.
-   * One is made at a time: who asks for one meanwhile has the next.
-   * @throws IC_ERR_OFFLINE if there is no socket at the moment, IC_ERR_CLOSED.
+   * Measures the round trip to the other side, in milliseconds. The other side's library answers, not its application.
+   * One round trip is measured at a time: a call during a measurement gets the result of the next one.
+   * @throws IC_ERR_OFFLINE if there is no socket, IC_ERR_CLOSED.
    */
   ping(): Promise<number> {
     return this.#roundTrips.ask();
   }
 
   /**
-   * Takes nothing new: what the other side sends from here on is refused, and was not executed. Resolves when
-   * everything that runs has been settled, in both directions, or the time is over, and the connection has
-   * been closed. Idempotent.
+   * Takes nothing new: a message that the other side sends from now on is refused and not executed. Resolves when
+   * everything that runs has been settled, in both directions, or the time is over, and the connection has been closed.
+   * Idempotent.
    */
   async drain(options: DrainOptions = {}): Promise<void> {
     const { timeout = DRAIN_TIMEOUT } = options;
     checkInteger('timeout', timeout, 0, 2 ** 31 - 1);
     if (!this.isOver) {
-      // Of several, the shortest time counts.
+      // If several drains run, the shortest time counts.
       const close = (): void => void this.close();
       const stopTimer = this.#settings.clock.setAlarm(timeout, close);
       void this.gone.then(stopTimer);
@@ -297,9 +306,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   /**
-   * Closes the connection in order: what is pending fails with IC_ERR_CLOSED, the other side can read
-   * why. What is not written yet never runs, and says so by `executed: 'no'`; answers that are ready still leave.
-   * Resolves when the socket is gone. Idempotent.
+   * Closes the connection in order. Pending calls fail with IC_ERR_CLOSED, and the other side can read the reason. A
+   * message that is not written yet never runs, and its error has `executed: 'no'`. Responses that are ready are still
+   * written. Resolves when the socket is gone. Idempotent.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     const code = options.code ?? Code.OK;
@@ -312,12 +321,14 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     await this.gone;
   }
 
-  /** @internal Why a call fails at once, if it does: see `WhenOffline`. @throws IC_ERR_OPTION */
+  /** @internal Returns the failure of a call that must fail at once; see `WhenOffline`. @throws IC_ERR_OPTION */
   refusal(whenOffline: WhenOffline | undefined): Failure | undefined {
     return this.#outage.refusal(whenOffline);
   }
 
-  /** @internal Whether one side has taken in anything of the other, on the newest connection between the two. */
+  /**
+   * @internal Whether one side has received a sequenced frame of the other, on the newest connection between the two.
+   */
   get wasOfUse(): boolean {
     const { received, output } = this.machine;
     return received + output.sent.acknowledged > 0;
@@ -333,17 +344,20 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.continuity.machine;
   }
 
-  /** @internal Bytes of one message that the other side takes. */
+  /** @internal The largest message that the other side takes, in bytes. */
   get peerMaxMessageSize(): number {
     return this.#context.peerMaxMessageSize;
   }
 
-  /** @internal How many sessions the other side allows at once; before it has said so, the default. */
+  /**
+   * @internal The number of sessions that the other side allows at once. Before the other side has said so, the
+   * default.
+   */
   get peerMaxSessions(): number {
     return this.machine.peerLimits.sessions;
   }
 
-  /** A listener that returned a promise, and it rejected. */
+  /** A listener returned a promise, and the promise rejected. */
   override [EventEmitter.captureRejectionSymbol](
     error: Error,
     event: unknown,
@@ -371,7 +385,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       onAttached: (how, driver, greeting, peer) => this.#onAttached(how, driver, greeting, peer),
       onDetached: (failure) => {
         const error = failure && errorOf(failure);
-        // If the other side drains, another socket may be there at once.
+        // If the other side drains, another socket may be available at once.
         if (failure !== undefined) this.#outage.begin(withoutPeriod(failure.message), error);
         this.#roundTrips.fail(error ?? errorOf(PING_LOST));
         if (!this.#isDraining) this.#toStatus('detached');
@@ -421,7 +435,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#context.guard(() => this.emit(how === 'resumed' ? 'resume' : 'renew'));
   }
 
-  /** What the outage watch asks for. */
+  /** Fails the waiting calls that have at most this patience; see `OutageEffects`. */
   #giveUp(patience: number, failure: Failure): number {
     let least = Infinity;
     const isDue = (whenOffline: WhenOffline | undefined): boolean => {
@@ -439,7 +453,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return least;
   }
 
-  /** A connection that never was open, and for which nothing waits, does not keep the process alive. */
+  /** A connection that was never open and has no waiting call does not keep the process alive. */
   #isWanted(): boolean {
     if (this.continuity.wasAttached || !this.#outage.isOffline) return true;
     let isWanted = this.#awaited.size > 0;
@@ -447,7 +461,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return isWanted;
   }
 
-  /** The error that the connection ends with. If it never was open, this is the error of its attempts itself. */
+  /**
+   * Returns the error that the connection ends with. If the connection was never open, that is the error of its
+   * attempts.
+   */
   #endOf(failure: Failure): InterconnectError {
     const { cause } = failure;
     return isInterconnectError(cause) && !this.continuity.wasAttached ? cause : errorOf(failure);

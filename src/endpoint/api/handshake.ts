@@ -1,4 +1,4 @@
-/** A dialer that asks to be let in, as the listener's application sees it. */
+/** A dialer that asks for a connection, as the listener's application sees it. */
 import { MAX_CONNECT_DATA, type ListenerHandshake } from '../../protocol/index.js';
 import { Code, MAX_TEXT, EMPTY } from '../../wire/index.js';
 import { type Bytes, toBufferOrEmpty } from '../common/bytes.js';
@@ -9,9 +9,9 @@ import { inspectShort } from '../common/words.js';
 
 /** Call `accept` or `reject`; if neither is called within `handshakeTimeout`, the dialer is refused. */
 export class Handshake {
-  /** What the dialer provided: credentials, its name, whatever the application agreed on. */
+  /** The bytes that the dialer provided: credentials, a name, or anything else that the two applications agreed on. */
   readonly data: Buffer;
-  /** Who asks: its address, and its certificate where TLS asked for one. */
+  /** The dialer: its address, and its certificate if TLS asked for one. */
   readonly peer: Peer;
   readonly #handshake: ListenerHandshake;
   readonly #admit: (data: Buffer, principal: string) => void;
@@ -30,9 +30,9 @@ export class Handshake {
   }
 
   /**
-   * Lets the dialer in; `data` (at most 15 KiB) is its connection's `data`. `principal`: who it is, as this
-   * judgement found; only the same may go on with the connection on another socket, which is judged like
-   * this one. A certificate counts in any case. A second call does nothing.
+   * Accepts the dialer. `data` (at most 15 KiB) becomes the dialer's `connection.data`. `principal` names the dialer,
+   * as this judgement found: only a dialer with the same principal may resume the connection on another socket. That
+   * dialer is judged as well. A certificate counts in any case. A second call does nothing.
    */
   accept(data?: Bytes, principal = ''): void {
     if (typeof principal !== 'string') {
@@ -44,8 +44,8 @@ export class Handshake {
   }
 
   /**
-   * Refuses it: its `connect` rejects with these. Default code: `Code.UNAUTHENTICATED`. Reason and data
-   * together have at most 15 KiB.
+   * Refuses the dialer: its `connect` rejects with this code, reason and data. Default code: `Code.UNAUTHENTICATED`.
+   * Reason and data together have at most 15 KiB.
    */
   reject(code: number = Code.UNAUTHENTICATED, reason = '', data?: Bytes): void {
     checkCode(code, CODES, 'handshake.reject');
@@ -53,7 +53,7 @@ export class Handshake {
     this.#handshake.refuse(code, reason, checkData(data, room));
   }
 
-  /** @internal The application's judge threw. */
+  /** @internal The application's `authenticate` threw an error. */
   fail(): void {
     this.#handshake.refuse(Code.INTERNAL, 'The handshake could not be judged.', EMPTY);
   }

@@ -1,4 +1,4 @@
-/** The options of a listener: parsed once, with every fault named before a socket exists. */
+/** The options of a listener. They are checked once, before a socket exists, and each error names the option. */
 import type { TlsOptions } from 'node:tls';
 import { checkInteger, checkObject } from '../common/checks.js';
 import { optionError } from '../common/errors.js';
@@ -13,38 +13,43 @@ import {
 } from '../socket/proxy-trust.js';
 import type { Handshake } from './handshake.js';
 
-/** Where to listen, whom to let in, and what to allow. */
+/** The address to listen on, the dialers to accept, and the limits. */
 export interface ListenerOptions extends EndpointOptions {
   /** Name or address to bind. Default `localhost`; `::` for all, IPv4 and IPv6. */
   host?: string | undefined;
-  /** Default 0: any free one; `listen` tells which. */
+  /** The TCP port. Default 0: any free port; `listen` returns the chosen one. */
   port?: number | undefined;
-  /** A Unix socket, instead of host and port. A stale one is replaced, a live one is an error. */
+  /**
+   * A Unix socket, instead of host and port. A stale file is replaced; if another server listens there, `listen` fails.
+   */
   path?: string | undefined;
-  /** Encrypts: Node's `tls.createServer` options. With `requestCert`, dialers need a certificate. */
+  /** Encrypts the connections: Node's `tls.createServer` options. With `requestCert`, dialers need a certificate. */
   tls?: TlsOptions | undefined;
-  /** Connections that wait to be accepted by this process. Default 511. */
+  /** TCP connections that the kernel holds until this process accepts them. Default 511. */
   backlog?: number | undefined;
   /**
-   * The permissions of the file of a Unix socket (`path`), as `chmod` takes them: who may write to the file may connect.
-   * Default 0o600: only the user that runs this process, and root.
+   * The permissions of the file of a Unix socket (`path`), as `chmod` takes them: a user who may write to the file may
+   * connect. Default 0o600: only root and the user that runs this process.
    */
   mode?: number | undefined;
-  /** Sockets at once; one more is dropped. As many connections may be without one. Default 4096. */
+  /**
+   * The number of sockets at once; a further one is dropped. The same number of connections may be without a socket.
+   * Default 4096.
+   */
   maxConnections?: number | undefined;
   /**
    * For a listener behind balancers that begin each socket with a header of the PROXY protocol. `connection.peer` then
-   * has the address and the port that the header names. Default: no socket begins with one.
+   * has the address and the port that the header names. Default: no socket begins with a header.
    */
   proxyProtocol?: ProxyProtocol | undefined;
   /**
-   * Milliseconds that a connection whose socket was lost waits for its dialer to come back; 0: it ends with
-   * its socket. Default 120,000.
+   * Milliseconds that a connection waits for its dialer after its socket was lost. With 0, the connection ends with its
+   * socket. Default 120,000.
    */
   resumeTimeout?: number | undefined;
   /**
-   * Judges a dialer before there is a connection: call `accept` or `reject`, now or later. A throw, or
-   * a rejected promise, refuses it. Default: everyone is accepted.
+   * Judges a dialer before there is a connection: call `accept` or `reject`, now or later. If this function throws, or
+   * its promise rejects, the dialer is refused. Default: every dialer is accepted.
    */
   authenticate?: ((handshake: Handshake) => unknown) | undefined;
 }
@@ -58,7 +63,7 @@ export interface ListenerSettings extends Settings {
   readonly expectsHeader: ExpectsProxyHeader | undefined;
   /** Milliseconds; 0: a connection ends with its socket. */
   readonly resumeTimeout: number;
-  /** `undefined`: everyone is accepted. */
+  /** `undefined`: every dialer is accepted. */
   readonly authenticate: ((handshake: Handshake) => unknown) | undefined;
 }
 

@@ -22,45 +22,48 @@ import {
 import { report, warn } from './report.js';
 import { Resumables } from './resumables.js';
 
-/** What a listener emits. */
+/** The events of a listener. */
 export interface ListenerEvents {
   /** A dialer was accepted. Attach the connection's listeners here, synchronously. */
   connection: [connection: Connection];
-  /** It is bound, and accepts. */
+  /** The listener is bound, and accepts sockets. */
   listening: [address: ListenAddress];
-  /** A socket's TLS handshake failed, for one because its certificate is not accepted. The socket is destroyed. */
+  /** A socket's TLS handshake failed, for example because of its certificate. The socket is destroyed. */
   tlsError: [error: Error, address: string | undefined];
   /**
-   * A socket was destroyed because it does not speak Interconnect, or stopped amid its handshake. Who ends a socket
-   * without a word, as health checks do, or says nothing until `handshakeTimeout`, is not told of.
+   * A socket was destroyed because its peer does not speak Interconnect, or stopped during the handshake. Not emitted
+   * if the peer ends the socket without a word, as health checks do, or is silent until `handshakeTimeout`.
    */
   stranger: [stranger: Stranger];
   /** A socket was closed as soon as it came, because `maxConnections` others are open. */
   drop: [dropped: DroppedSocket];
-  /** It has closed, and every socket is gone. */
+  /** The listener has closed, and every socket is gone. */
   close: [];
-  /** `authenticate` threw, or the server failed after it was listening. Without a listener: a warning. */
+  /**
+   * `authenticate` threw an error, or the server failed after it had begun to listen. Without a listener for this
+   * event, the process emits a warning.
+   */
   handlerError: [error: unknown];
 }
 
 /**
- * Listens on one address and emits a `Connection` for each dialer that it lets in.
+ * Listens on one address and emits a `Connection` for each dialer that is accepted.
  *
- * A listener that throws, or whose promise rejects, is reported by `handlerError`; nothing else comes of it.
+ * If an event listener throws, or its promise rejects, `handlerError` reports the error. The error has no other effect.
  */
 export class Listener extends EventEmitter<ListenerEvents> {
   readonly #settings: ListenerSettings;
   readonly #connections = new Set<Connection>();
-  /** Every socket, whether there is a connection on it or not yet. */
+  /** Every socket, with or without a connection. */
   readonly #admissions = new Set<Admission>();
-  /** The connections that dialers can come back to. */
+  /** The connections that dialers can resume. */
   readonly #resumables = new Resumables();
   #entrance: Entrance | undefined;
   #address: ListenAddress | undefined;
   #binding: Promise<ListenAddress> | undefined;
   #isDraining = false;
   #closing: Promise<void> | undefined;
-  /** How often `close` was called: a `listen` that it overtook gives up. */
+  /** The number of calls of `close`. A `listen` that began before a call of `close` gives up. */
   #closes = 0;
   readonly #admissionContext: AdmissionContext;
   readonly #admissionEffects: AdmissionEffects = {
@@ -81,24 +84,24 @@ export class Listener extends EventEmitter<ListenerEvents> {
     };
   }
 
-  /** Where it listens, while it does. */
+  /** The bound address; undefined while the listener does not listen. */
   get address(): ListenAddress | undefined {
     return this.#address;
   }
 
-  /** The connections that stand, in the order in which they came. A live view. */
+  /** The open connections, oldest first. A live view. */
   get connections(): ReadonlySet<Connection> {
     return this.#connections;
   }
 
-  /** The `net.Server`, `tls.Server` or server of the network underneath, while it listens. */
+  /** The `net.Server`, the `tls.Server` or the server of the network; undefined while the listener does not listen. */
   get server(): Server | undefined {
     return this.#entrance?.server;
   }
 
   /**
    * Binds, and resolves with the bound address. May be called again after `close`.
-   * @throws IC_ERR_LISTEN for every failure to bind; IC_ERR_OPTION where it listens already.
+   * @throws IC_ERR_LISTEN for every failure to bind; IC_ERR_OPTION if the listener already listens.
    */
   async listen(): Promise<ListenAddress> {
     const closes = this.#closes;
@@ -126,9 +129,9 @@ export class Listener extends EventEmitter<ListenerEvents> {
   }
 
   /**
-   * Stops listening, takes nothing new on any connection, and closes each when all that runs has been settled,
-   * or the time is over. Dialers go elsewhere meanwhile, with what was not begun. Resolves when all sockets
-   * are gone.
+   * Stops listening, and takes nothing new on any connection. Each connection closes when all that runs has been
+   * settled, or the time is over. Meanwhile dialers send the messages that have not begun to other listeners. Resolves
+   * when all sockets are gone.
    */
   async drain(options: DrainOptions = {}): Promise<void> {
     this.#isDraining = true;
@@ -165,7 +168,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     this.#guard(() => this.emit('close'));
   }
 
-  /** A listener that returned a promise, and it rejected. */
+  /** A listener returned a promise, and the promise rejected. */
   override [EventEmitter.captureRejectionSymbol](
     error: Error,
     event: unknown,
@@ -185,7 +188,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   }
 
   #onSocket(entrant: Entrant): void {
-    // The TLS handshake of the socket ended after the listener did.
+    // The listener closed before the TLS handshake of the socket ended.
     if (this.#closing !== undefined) return void entrant.socket.destroy();
     this.#admissions.add(new Admission(entrant, this.#admissionContext, this.#admissionEffects));
   }
@@ -199,7 +202,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     const { maxConnections } = this.#settings;
     this.#connections.add(connection);
     if (token !== undefined) this.#resumables.add(connection, token.token, identity);
-    // Each has a socket, or is one of as many that wait for one.
+    // At most `maxConnections` connections have a socket, and the same number may wait for one.
     if (this.#resumables.size > 2 * maxConnections) {
       this.#resumables.oldestDetached()?.continuity.end(CROWDED_OUT);
     }
@@ -238,7 +241,10 @@ export class Listener extends EventEmitter<ListenerEvents> {
   }
 }
 
-/** Without a socket there is nothing to wait for: nobody can come back to a listener that takes no sockets. */
+/**
+ * Drains a connection. A connection without a socket is closed at once: its dialer cannot resume it, because the
+ * listener takes no sockets.
+ */
 async function drained(connection: Connection, options: DrainOptions): Promise<void> {
   if (connection.continuity.driver === undefined) return connection.close();
   connection.on('detach', () => void connection.close());

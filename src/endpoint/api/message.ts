@@ -19,52 +19,55 @@ import { MessageBody } from '../stream/message-body.js';
 import { ReplyStream } from '../stream/reply-stream.js';
 import type { Session } from './session.js';
 
-/** Beside the payload of a settlement. */
+/** The options of a settlement, beside its payload. */
 export interface SettleOptions {
   /** Travels beside the payload; see `Metadata` for its limits. */
   metadata?: Metadata | undefined;
 }
 
-/** What a message is rejected with; see `Message.reject`. */
+/** The code, reason and data of a rejection; see `Message.reject`. */
 export interface ItemsRejection extends SettleOptions {
   readonly code: number;
   readonly reason: string;
   readonly data?: Bytes | undefined;
 }
 
-/** Beside an answer that is a stream. */
+/** The options of a streamed response. */
 export interface ItemsSettleOptions extends SettleOptions {
-  /** Ends the answer at once, as if the source had failed with the signal's reason. */
+  /** Ends the response at once, as if the source had failed with the signal's reason. */
   signal?: AbortSignal | undefined;
   /**
-   * What the message is rejected with when the source fails. Without it, it is FAILED, and the error is the
-   * connection's `handlerError`.
+   * Makes the rejection of the message if the source fails. Without this function, the message is rejected FAILED, and
+   * `handlerError` of the connection reports the error.
    */
   toRejection?: ((error: unknown) => ItemsRejection) | undefined;
 }
 
 /**
- * One message, to be settled once: by `accept`, `respond` or `reject`. If that does not happen within
- * the sender's timeout, and no answer in items begins, both sides are told. Until then it occupies one of the
- * session's places, and after a timeout or a cancel still: settle every message when its work has ended, one-way
- * ones too.
+ * One message. Settle it once: by `accept`, `respond` or `reject`. If the message is not settled within the sender's
+ * timeout, and no streamed response has begun, both sides are told. Until its settlement the message occupies one of
+ * the session's places, even after a timeout or a cancel. So settle every message when its work has ended, one-way
+ * messages too.
  *
- * A second settlement throws `IC_ERR_ALREADY_SETTLED`. A settlement that comes after the timeout, or
- * after the connection was lost, does nothing: `signal` has said so before.
+ * A second settlement throws `IC_ERR_ALREADY_SETTLED`. A settlement after the timeout, or after the connection was
+ * lost, does nothing: `signal` has aborted before.
  */
 export class Message {
-  /** The session it came in. */
+  /** The session that the message came in. */
   readonly session: Session;
-  /** The payload. It belongs to the handler. Of a stream, what came before the first item: usually nothing. */
+  /**
+   * The payload. It belongs to the handler. If the request is a stream, these are the bytes before the first item:
+   * usually none.
+   */
   readonly data: Buffer;
-  /** Whether the request is a stream: then it is in `body`. */
+  /** Whether the request is a stream. If so, read `body`. */
   readonly streaming: boolean;
-  /** Nobody waits for an outcome; settling only tells this side that the work is done. */
+  /** True if the sender wants no outcome. Settling then only tells this side that the work is done. */
   readonly oneWay: boolean;
   readonly #incoming: IncomingMessage;
   #answered = false;
   #rejection: { readonly code: number; readonly reason: string } | undefined;
-  /** An answer was refused here because the sender would not take it. */
+  /** A response was refused on this side because it was larger than the sender takes. */
   #isTooLarge = false;
   #metadata: Metadata | undefined;
   #controller: AbortController | undefined;
@@ -82,41 +85,47 @@ export class Message {
     incoming.abortListener = this;
   }
 
-  /** Its number in the session and direction, from 1. */
+  /** The number of the message in its session and direction, from 1. */
   get id(): number {
     return this.#incoming.id;
   }
 
-  /** What the sender put beside the payload; without a prototype. */
+  /** The entries that the sender put beside the payload; without a prototype. */
   get metadata(): Metadata {
     return (this.#metadata ??= toMetadata(this.#incoming.metadata));
   }
 
-  /** Whether `accept`, `respond` or `reject` was called: the handler has ended. */
+  /** Whether `accept`, `respond` or `reject` was called. The handler has ended then. */
   get answered(): boolean {
     return this.#answered;
   }
 
-  /** What it was rejected with, on this side; of an answer that is a stream, when that has ended. For who traces or logs. */
+  /**
+   * The code and the reason with which this side rejected the message. After a streamed response, available when the
+   * stream has ended. For tracing and logs.
+   */
   get rejection(): { readonly code: number; readonly reason: string } | undefined {
     return this.#rejection;
   }
 
-  /** Whether an outcome stands: this side's, or the timeout. */
+  /** Whether the message has an outcome: this side's, or the timeout. */
   get settled(): boolean {
     return this.#incoming.isSettled;
   }
 
-  /** Milliseconds until it times out; `undefined` = it does not, or no more: the first item of its answer has left. */
+  /**
+   * Milliseconds until the message times out. `undefined`: the message has no timeout, or the first item of its
+   * response has left.
+   */
   get remaining(): number | undefined {
     const { deadline } = this.#incoming;
     return deadline === Infinity ? undefined : this.session.context.timeLeft(deadline);
   }
 
   /**
-   * Aborts when the sender cancelled, the time is over, or the connection is gone: work that is still
-   * under way is for nobody. Once an answer in items has begun the sender alone keeps time, and cancels. Made at
-   * the first access.
+   * Aborts when the sender cancelled, the time is over, or the connection is gone. The result of further work would
+   * reach no caller. Once a streamed response has begun, only the sender keeps time, and cancels. The signal is created
+   * at the first access.
    */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
@@ -127,9 +136,9 @@ export class Message {
   }
 
   /**
-   * The request item by item: `for await (const item of message.body)`, once. An ordinary message is one item, or
-   * none if it is empty. An item that is not asked for is not received: the sender waits. What is unread when the
-   * message is settled is dropped. Throws what `signal` says when the message is no longer wanted.
+   * The request item by item: `for await (const item of message.body)`, once. An ordinary message is one item, or none
+   * if it is empty. The sender waits until the handler asks for the next item. Unread items are dropped when the
+   * message is settled. If the message is no longer wanted, the loop throws the reason of `signal`.
    */
   get body(): AsyncIterable<Buffer> {
     this.#body ??= new MessageBody(this.#incoming, this.data, () => this.abortError);
@@ -142,16 +151,15 @@ export class Message {
   }
 
   /**
-   * Accepts with data. The bytes are not copied, and belong to the connection from here on: do not change
-   * them any more.
-   * @throws IC_ERR_OPTION for what is no bytes, IC_ERR_TOO_LARGE beyond the other side's
-   * `maxMessageSize`; the message is then still to be settled.
+   * Accepts with data. The bytes are not copied, and belong to the connection from this call on: do not change them.
+   * @throws IC_ERR_OPTION if the data is not bytes, IC_ERR_TOO_LARGE if the data exceeds the other side's
+   * `maxMessageSize`; the message must still be settled then.
    */
   respond(data: Bytes, options?: SettleOptions): void;
   /**
-   * Answers by a stream (see `Items`), and accepts after its last item. Resolves when all has been given to the
-   * connection, or nobody wants it any more; never rejects: if the source fails, the message is rejected, by
-   * default FAILED, and the error is the connection's `handlerError`.
+   * Responds with a stream (see `Items`), and accepts after the last item. Resolves when the connection has all items,
+   * or the response is no longer wanted. Never rejects: if the source fails, the message is rejected, by default
+   * FAILED, and `handlerError` of the connection reports the error.
    */
   respond(items: Items, options?: ItemsSettleOptions): Promise<void>;
   respond(data: Bytes | Items, options?: ItemsSettleOptions): void | Promise<void> {
@@ -160,11 +168,11 @@ export class Message {
   }
 
   /**
-   * Rejects. `code` is `Code.REFUSED` (the default), `Code.FAILED`, `Code.DEADLINE` (the handler took longer than it may:
-   * at the sender, a timeout as if the message's own time were over) or an application's own
-   * (0x8000–0xbfff: it was processed, 0xc000–0xffff: it was not); `reason` is for people, at most 1024
-   * bytes; `data` is for the sender's application. If `respond` has thrown IC_ERR_TOO_LARGE before, FAILED becomes
-   * `Code.REPLY_TOO_LARGE`: the sender learns that a larger `maxMessageSize` of its own would help.
+   * Rejects the message. `code` is `Code.REFUSED` (the default), `Code.FAILED`, `Code.DEADLINE` (the handler took too
+   * long: the sender gets a timeout, as if the message's own time were over) or an application's own (0x8000–0xbfff:
+   * the message was processed, 0xc000–0xffff: it was not). `reason` is for people, at most 1024 bytes; `data` is for
+   * the sender's application. If `respond` has thrown IC_ERR_TOO_LARGE before, FAILED becomes `Code.REPLY_TOO_LARGE`:
+   * this tells the sender that a larger `maxMessageSize` of its own would help.
    */
   reject(code: number = Code.REFUSED, reason = '', data?: Bytes, options?: SettleOptions): void {
     const given = rejectionMeta(code, reason, options);
@@ -188,7 +196,10 @@ export class Message {
     void this.#reply?.stop();
   }
 
-  /** @internal Rejects with a code of the library's own. A handler that failed over its answer's size has said so. */
+  /**
+   * @internal Rejects with a code of the library. FAILED becomes REPLY_TOO_LARGE if the handler failed because its
+   * response was too large.
+   */
   refuse(code: number, reason: string): void {
     if (this.#answered) return;
     const isTooLarge = this.#isTooLarge && code === Code.FAILED;
@@ -233,7 +244,10 @@ export class Message {
     return this.#reply.done;
   }
 
-  /** What the application makes of a failure may fail too, or not fit. */
+  /**
+   * Returns the rejection that the application makes of a failure. That function may fail too, or return more than a
+   * frame holds.
+   */
   #rejectionOf(
     error: unknown,
     toRejection: ItemsSettleOptions['toRejection'],

@@ -1,32 +1,32 @@
-/** What became of a message: the other side's decision, or why there is none. */
+/** The outcome of a message: the other side's decision, or the reason why there is none. */
 import { saidAs } from '../../protocol/index.js';
 import { Code, executedBy, FrameType, type Meta, quote } from '../../wire/index.js';
 import { type Metadata, toMetadata } from '../common/bytes.js';
 import { InterconnectError } from '../common/errors.js';
 
-/** What the other side's handler decided. */
+/** The decision of the other side's handler. */
 export type Outcome =
   | {
       readonly accepted: true;
-      /** What it responded with; empty if it only accepted. */
+      /** The data of the response; empty if the handler only accepted. */
       readonly data: Buffer;
       readonly metadata: Metadata;
       /**
-       * `true` if the answer was a stream. Its items came before this outcome, through `onItem`: perhaps there were
-       * none. Absent if the answer was `data` alone.
+       * `true` if the response was a stream. `onItem` received its items before this outcome; the stream may have had
+       * none. Absent if the response was `data` alone.
        */
       readonly streamed?: true;
     }
   | {
       readonly accepted: false;
-      /** Why: see `Code`, or the application's own. */
+      /** The reason as a code: see `Code`, or a code of the application. */
       readonly code: number;
       readonly reason: string;
       readonly data: Buffer;
       readonly metadata: Metadata;
     };
 
-/** @internal The outcome that ACCEPT or REJECT tells, or an error if the other side had no outcome to give. */
+/** @internal Returns the outcome in ACCEPT or REJECT, or an error if the other side had no outcome to give. */
 export function outcomeOf(
   type: number,
   meta: Meta,
@@ -50,7 +50,10 @@ export function outcomeOf(
   return new InterconnectError(none.code, message, { ...none, status: code, reason });
 }
 
-/** @internal Whether the other side refused the message because it drains: it can go elsewhere. */
+/**
+ * @internal Whether the other side refused the message because it drains. The message can be sent on another
+ * connection.
+ */
 export function isRefusedUnseen(type: number, { code }: Meta): boolean {
   return type === FrameType.REJECT && code === Code.MESSAGE_DRAINING;
 }

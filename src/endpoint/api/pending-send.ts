@@ -33,16 +33,16 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
   readonly #options: PendingOptions;
   #machine: SessionMachine | undefined;
   #unlisten: (() => void) | undefined;
-  /** The handler may have run on a former connection. No later failure takes that back. */
+  /** The handler may have run on a former connection. A later failure does not change that. */
   #mayHaveRun = false;
   /** The async scope of the caller of `send`, for `onItem`. */
   #scope: AsyncResource | undefined;
-  /** Made if the answer is a stream. */
+  /** Created if the response is a stream. */
   #delivery: ItemDelivery | undefined;
-  /** Whether there is an outcome. Items may still be there to take. */
+  /** Whether there is an outcome. There may still be unread items. */
   #isSettled = false;
 
-  /** Without a deadline: whoever makes the message sets that. `copied`: nobody else holds the payload. */
+  /** The message has no deadline yet: the caller sets it. `copied`: only the message refers to the payload. */
   constructor(
     route: Route,
     payload: Buffer,
@@ -62,7 +62,10 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     return this.#options.whenOffline;
   }
 
-  /** Sends it, for the promise with these two functions. The signal cancels it while nothing has been decided. */
+  /**
+   * Sends the message, for the promise with these two functions. The signal cancels the message as long as there is no
+   * outcome.
+   */
   submit(resolve: (outcome: Outcome | undefined) => void, reject: (error: unknown) => void): void {
     const { machine, context } = this.#route;
     const { signal, whenOffline } = this.#options;
@@ -81,7 +84,7 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     return this.takeItem(this.#route.context.now());
   }
 
-  /** Gives the rest of the answer up. */
+  /** Gives up the rest of the response. */
   abandon(error: unknown): void {
     this.#unlisten?.();
     this.#reject(error);
@@ -144,16 +147,16 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     return executed === 'no' && this.#mayHaveRun ? 'maybe' : executed;
   }
 
-  /** Whether there is another connection to send the message on, and that does no harm. */
+  /** Whether the message can be sent on another connection without harm. */
   #mayGoAgain(failure: Failure): boolean {
     const { signal, idempotent } = this.#options;
     if (this.#route.machine === this.#machine || signal?.aborted === true) return false;
-    // Whoever takes the items would get the first ones twice.
+    // `onItem` would get the first items twice.
     if (this.#delivery !== undefined) return false;
     return isConnectionsFault(failure) && (failure.executed === 'no' || idempotent === true);
   }
 
-  /** As a new message: the former connection may still hold this one. */
+  /** Sends the message as a new one: the former connection may still hold the old one. */
   #again(mayHaveRun: boolean): void {
     const { payload, meta, deadline, copied } = this;
     const message = new PendingSend(this.#route, payload, meta, copied, this.#options);

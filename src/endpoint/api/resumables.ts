@@ -1,4 +1,4 @@
-/** The connections of a listener that their dialers can resume, by the tokens that the dialers were given. */
+/** The connections of a listener that dialers can resume, found by the tokens that the dialers received. */
 import { timingSafeEqual } from 'node:crypto';
 import type { Connection } from './connection.js';
 import type { Peer } from '../common/peer.js';
@@ -20,7 +20,10 @@ export class Resumables {
     this.#entries.set(keyOf(token), { connection, token, identity });
   }
 
-  /** The dialer must have the whole token and the same identity. No answer tells which of the two was wrong. [IC-17.28] */
+  /**
+   * Finds a connection. The dialer must have the whole token and the same identity. No reply reveals which of the two
+   * was wrong. [IC-17.28]
+   */
   find(token: Buffer, identity: string): Connection | undefined {
     const entry = this.#entries.get(keyOf(token));
     if (entry === undefined || entry.connection.isOver) return undefined;
@@ -33,7 +36,7 @@ export class Resumables {
     this.#entries.delete(keyOf(token));
   }
 
-  /** The oldest connection without a socket. */
+  /** Returns the oldest connection without a socket. */
   oldestDetached(): Connection | undefined {
     for (const { connection } of this.#entries.values()) {
       if (connection.status === 'detached') return connection;
@@ -42,7 +45,7 @@ export class Resumables {
   }
 }
 
-/** The identity of a dialer: its certificate, and the principal that its handshake was accepted with. */
+/** The identity of a dialer: its certificate, and the principal of its accepted handshake. */
 export function identityOf({ certificate }: Peer, principal: string): string {
   return `${certificate?.fingerprint256 ?? ''} ${principal}`;
 }

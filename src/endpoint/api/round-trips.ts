@@ -1,7 +1,7 @@
 /**
- * The round trips that an application asks for. One PING is under way at a time, for all callers who asked before it was
- * sent. Later callers wait for the next PING. Each PING beside an unanswered one costs the other side's flood budget, and
- * the connection ends when that is used up.
+ * Measures the round trips that an application asks for. One PING is under way at a time, for all callers who asked
+ * before it was sent. Later callers wait for the next PING. The reason: each PING beside an unanswered one costs the
+ * other side's flood budget, and the connection ends when that budget is used up.
  */
 import type { InterconnectError } from '../common/errors.js';
 
@@ -22,7 +22,7 @@ export class RoundTrips {
     this.#send = send;
   }
 
-  /** Resolves with milliseconds. */
+  /** Resolves with the round trip in milliseconds. */
   ask(): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
@@ -30,7 +30,7 @@ export class RoundTrips {
     });
   }
 
-  /** The socket is gone, and the PONG with it. If the next PING cannot be sent, its callers are told that as well. */
+  /** The socket is gone, and its PONG will not arrive. If the next PING cannot be sent, its callers get that error. */
   fail(error: InterconnectError): void {
     const asked = this.#asked;
     this.#asked = [];
@@ -52,7 +52,7 @@ export class RoundTrips {
   }
 
   #end(asked: readonly Waiter[], milliseconds: number): void {
-    // This PONG came on a socket that was lost: its callers have been told already.
+    // This PONG belongs to a lost socket: its callers have been told already.
     if (this.#asked !== asked) return;
     this.#asked = [];
     for (const { resolve } of asked) resolve(milliseconds);

@@ -1,10 +1,10 @@
-/** Where a message of this side goes, and what its sending needs of the connection. */
+/** The way of a message of this side, and the services of the connection that its sending needs. */
 import type { Failure, SessionMachine } from '../../protocol/index.js';
 import type { WhenOffline } from '../link/outage.js';
 
-/** @internal The way of a message: its session, on whichever connection carries the session. */
+/** @internal The way of a message: its session, on the connection that currently carries the session. */
 export interface Route {
-  /** The session on the connection that carries it now. A message that moves goes on this one. */
+  /** The session on its current connection. A message that moves goes to this one. */
   readonly machine: SessionMachine;
   readonly context: SendContext;
 }
@@ -13,12 +13,12 @@ export interface Route {
 export interface SendContext {
   /** The instant of the current tick. */
   now(): number;
-  /** Milliseconds: the limit of a message that has none of its own. */
+  /** Milliseconds: the timeout of a message without a timeout of its own. */
   readonly messageTimeout: number;
-  /** The failure, with the reason why there is no socket, if the message waited for one. */
+  /** Adds the reason why there is no socket, if the message waited for a socket. */
   explained(failure: Failure): Failure;
-  /** Why a call fails at once, if it does: see `WhenOffline`. @throws IC_ERR_OPTION */
+  /** Returns the failure of a call that must fail at once; see `WhenOffline`. @throws IC_ERR_OPTION */
   refusal(whenOffline: WhenOffline | undefined): Failure | undefined;
-  /** Reports an error of the application that has no caller to be told to. */
+  /** Reports an error of the application that has no waiting caller. */
   reportHandlerError(error: unknown): void;
 }

@@ -1,17 +1,17 @@
-/** What the caller of a failed send is told, and whether the message may go on another connection instead. */
+/** The errors of a failed send, and the decision whether the message may be sent on another connection. */
 import type { Failure, FailureKind, OutgoingMessage } from '../../protocol/index.js';
 import { Flag, quote } from '../../wire/index.js';
 import { InterconnectError } from '../common/errors.js';
 import type { Route } from './route.js';
 
-/** @internal Whether the connection, and not the message, was at fault. */
+/** @internal Whether the cause is the connection, and not the message. */
 export function isConnectionsFault({ kind }: Failure): boolean {
   return CONNECTIONS_FAULTS.has(kind);
 }
 
 /**
- * @internal The failure with a limit in its words: the protocol knows instants only, and a timeout says after how many
- * milliseconds it came. If there is no socket, the words say why.
+ * @internal Puts the limit into the text of the failure: the protocol knows instants only, and the text of a timeout
+ * says how many milliseconds were allowed. If there is no socket, the text says why.
  */
 export function withLimits(
   failure: Failure,

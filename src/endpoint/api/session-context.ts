@@ -1,4 +1,4 @@
-/** What the sessions of one connection, and the messages in them, use of the connection. There is one per connection. */
+/** The services of one connection for its sessions and their messages. Each connection has one. */
 import type { Failure } from '../../protocol/index.js';
 import { deadlineOf, type Settings } from '../common/options.js';
 import { optionError } from '../common/errors.js';
@@ -9,7 +9,7 @@ import type { SendContext } from './route.js';
 import type { Session } from './session.js';
 import type { Timing } from './streaming-send.js';
 
-/** @internal What the sessions tell their connection. */
+/** @internal The events that the sessions report to their connection. */
 export interface SessionEffects {
   /** The session is over. */
   onSessionClosed(session: Session): void;
@@ -17,7 +17,7 @@ export interface SessionEffects {
   onHandlerError(error: unknown): boolean;
 }
 
-/** @internal The connection, as far as this needs it. */
+/** @internal The parts of the connection that a `SessionContext` needs. */
 export interface ConnectionParts {
   readonly settings: Settings;
   readonly continuity: Continuity;
@@ -56,7 +56,10 @@ export class SessionContext implements SendContext {
     return this.#settings.clock.instant();
   }
 
-  /** Milliseconds until the deadline. Asks the system: a handler may look at the time again and again within one tick. */
+  /**
+   * Returns the milliseconds until the deadline. Reads the system's clock, because a handler may ask several times
+   * within one tick.
+   */
   timeLeft(deadline: number): number {
     return Math.max(0, deadline - this.#settings.clock.now());
   }
@@ -66,7 +69,7 @@ export class SessionContext implements SendContext {
     return deadlineOf(timeout, this.#settings.messageTimeout, this.now());
   }
 
-  /** A stream without a timeout of its own may take for ever, as long as it makes progress. */
+  /** A stream without a timeout of its own has no limit in total, as long as it makes progress. */
   timing(timeout: number | undefined): Timing {
     const patience = timeout === undefined ? this.#settings.messageTimeout : 0;
     return { deadline: this.deadline(timeout), patience, timeout };
@@ -84,7 +87,7 @@ export class SessionContext implements SendContext {
     return { ...failure, message, cause: current.error };
   }
 
-  /** Data that one frame must hold. @throws IC_ERR_OPTION */
+  /** Checks data that must fit into one frame. @throws IC_ERR_OPTION */
   checkSessionData(data: Buffer): Buffer {
     const { maxFrame, maxMeta } = this.#connection.continuity.machine.peerLimits;
     const limit = maxFrame - maxMeta;
@@ -94,17 +97,20 @@ export class SessionContext implements SendContext {
     );
   }
 
-  /** Keeps the frames that follow until awaiting code has had its turn: that code may attach listeners. */
+  /** Delays the handling of further frames until awaiting code has run: that code may attach listeners. */
   hold(): void {
     this.#connection.continuity.driver?.hold();
   }
 
-  /** Runs a call in the connection's scope: what the call starts for others does not belong to its caller. */
+  /** Runs a call in the connection's scope: work that the call starts for others does not belong to its caller. */
   inScope(call: () => void): void {
     this.#settings.scope.runInAsyncScope(call);
   }
 
-  /** Runs listeners that have nothing to decide, in the connection's scope: if one throws, everything else goes on. */
+  /**
+   * Runs listeners whose errors change nothing, in the connection's scope: if a listener throws, everything else
+   * continues.
+   */
   guard(listeners: () => void): void {
     try {
       this.#settings.scope.runInAsyncScope(listeners);

@@ -1,10 +1,10 @@
-/** What may be the name of a session. */
+/** Checks the names of sessions. */
 import { MAX_NAME } from '../../wire/index.js';
 import { unsendableIn } from '../common/bytes.js';
 import { optionError } from '../common/errors.js';
 import { inspectShort } from '../common/words.js';
 
-/** @internal @throws IC_ERR_OPTION for what the wire has no form for. */
+/** @internal @throws IC_ERR_OPTION if the wire format cannot carry the name. */
 export function checkName(name: string): void {
   const size = typeof name === 'string' ? Buffer.byteLength(name) : 0;
   if (size >= 1 && size <= MAX_NAME && unsendableIn(name) === undefined) return;

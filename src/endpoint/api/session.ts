@@ -30,64 +30,66 @@ import { cancelledBefore } from './send-failures.js';
 import { answerOf, StreamingSend } from './streaming-send.js';
 import { inspectShort } from '../common/words.js';
 
-/** How one message is sent whose answer is read as a stream. */
+/** The options of a message whose response is read as a stream. */
 export interface StreamOptions {
   /**
-   * Milliseconds until the outcome must be there, all items included; 0 = no limit. Default: the endpoint's
-   * `messageTimeout`. That is until the answer is there or begins; from its first item on, and where the request is
-   * a stream, it counts anew from each item.
+   * Milliseconds until the outcome, all items included; 0 = no limit. Without this option, `messageTimeout` of the
+   * endpoint limits the time until the response arrives or begins. From the first item of the response on, the time
+   * counts anew from each item. If the request is a stream, the time counts anew from each of its items too.
    */
   timeout?: number | undefined;
-  /** Travels beside the payload; see `Metadata` for its limits. */
+  /** Entries beside the payload; see `Metadata` for their limits. */
   metadata?: Metadata | undefined;
-  /** Cancels: the other side's handler sees its own signal abort. */
+  /** Cancels the message: the `signal` of the other side's handler aborts. */
   signal?: AbortSignal | undefined;
-  /** For how long the message waits while there is no socket: see `WhenOffline`. Default: the connection's. */
+  /** How long the message waits while there is no socket: see `WhenOffline`. Default: the connection's. */
   whenOffline?: WhenOffline | undefined;
 }
 
-/** How one message is sent. */
+/** The options of one message. */
 export interface SendOptions extends StreamOptions {
-  /** No outcome is wanted. Not for streams. */
+  /** True if the sender wants no outcome. Not for streams. */
   oneWay?: boolean | undefined;
   /**
-   * It does no harm if the handler runs twice: where the connection is lost for good, and nobody knows whether
-   * the handler ran, the message goes again on the next one instead of failing with `executed: 'maybe'`.
+   * True if the handler may run twice without harm. The connection may be lost for good while it is unknown whether the
+   * handler ran. An idempotent message is then sent again on the next connection; any other fails with `executed:
+   * 'maybe'`.
    */
   idempotent?: boolean | undefined;
   /**
-   * Takes the items of an answer that is a stream, one after the other: the next comes when the promise has
-   * resolved. If it throws, the message is cancelled. The outcome comes after the last.
+   * Takes the items of a streamed response, one after the other: the next item comes when the promise has resolved. If
+   * this function throws, the message is cancelled. The outcome comes after the last item.
    */
   onItem?: ((item: Buffer) => void | Promise<void>) | undefined;
 }
 
 /**
- * `opening`: this side opened it and has no answer yet, `pending`: the other side did and waits for one,
- * `closing`: nothing new begins, what runs is still settled.
+ * `opening`: this side opened the session, and the other side has not accepted or rejected it. `pending`: the other
+ * side opened the session, and waits for this side. `closing`: no new message begins, and running messages are still
+ * settled.
  */
 export type SessionStatus = 'opening' | 'pending' | 'open' | 'closing' | 'closed';
 
-/** What a session emits. Each listener is called synchronously, in the order of the frames. */
+/** The events of a session. Each listener is called synchronously, in the order of the frames. */
 export interface SessionEvents {
-  /** A message of the other side. Without a listener it is rejected NO_HANDLER. */
+  /** A message of the other side. Without a listener, the message is rejected NO_HANDLER. */
   message: [message: Message];
-  /** It was neither accepted nor rejected in time; the sender has been told the same. */
+  /** The message was neither accepted nor rejected in time. The sender gets a timeout too. */
   timeout: [message: Message];
   /** The other side accepted the session. */
   open: [];
-  /** It is over; the error says why, where it was not ended in order. */
+  /** The session is over. The error says why; there is no error if one side ended the session in order. */
   close: [error: InterconnectError | undefined];
 }
 
 /**
- * One session. The opener has it from `createSession` or `openSession`, the acceptor from the connection's
+ * One session. The opener gets it from `createSession` or `openSession`. The acceptor gets it from the connection's
  * `'session'`, and must `accept` or `reject` it. Then both ends are alike.
  */
 export class Session extends EventEmitter<SessionEvents> {
-  /** The connection it runs on. */
+  /** The connection of the session. */
   readonly connection: Connection;
-  /** @internal What it and its messages use of the connection. */
+  /** @internal The services of the connection for the session and its messages. */
   readonly context: SessionContext;
   #machine: SessionMachine;
   #data: Buffer;
@@ -117,11 +119,11 @@ export class Session extends EventEmitter<SessionEvents> {
     return this.#machine;
   }
 
-  /** @internal Another connection takes the place of this session's: the session is opened again there. */
+  /** @internal Opens the session again on another connection, which takes the place of the former. */
   move(connection: ConnectionMachine): void {
     if (this.status !== 'opening' && this.status !== 'open') return;
     const { name, openMeta, openData, state } = this.#machine;
-    // A session that is not accepted yet has no more time than before.
+    // The move does not extend the time of a session that is not accepted yet.
     const isOpening = state === 'OPENING';
     const timeout = isOpening ? this.#machine.timeLeft(this.context.now()) : Infinity;
     this.#machine = connection.openSession({
@@ -133,39 +135,39 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#machine.listener = this.#listener(this.#machine);
   }
 
-  /** What it was opened as; in Nest, the pattern. */
+  /** The name that the opener gave; in Nest, the pattern. */
   get name(): string {
     return this.#machine.name;
   }
 
-  /** Where it is in its life. */
+  /** The state of the session. */
   get status(): SessionStatus {
     return STATUSES[this.#machine.state];
   }
 
-  /** What the other side provided: with its opening, or with its acceptance (empty until `open`). */
+  /** The bytes that the other side provided with its opening, or with its acceptance (empty until `open`). */
   get data(): Buffer {
     return this.#data;
   }
 
-  /** What came with `data`; without a prototype. */
+  /** The entries that came with `data`; without a prototype. */
   get metadata(): Metadata {
     return this.#metadata;
   }
 
   /**
-   * Accepts a session that the other side opened: attach the `message` listener before. `data` is shown
-   * to the other side. Does nothing if the session is gone meanwhile.
+   * Accepts a session that the other side opened: attach the `message` listener first. The other side receives `data`.
+   * Does nothing if the session is gone.
    */
   accept(data?: Bytes): void {
     const payload = this.context.checkSessionData(toBufferOrEmpty(data, 'Session data'));
-    // Messages that came ahead start their handlers.
+    // Messages that arrived before the acceptance start their handlers.
     this.context.inScope(() => this.#machine.accept({}, payload, this.context.now()));
   }
 
   /**
-   * Rejects it. The messages that the other side sent ahead are reported to it as not executed.
-   * Default code: `Code.SESSION_REFUSED`.
+   * Rejects the session. Messages that the other side has already sent fail at the other side as not executed. Default
+   * code: `Code.SESSION_REFUSED`.
    */
   reject(code: number = Code.SESSION_REFUSED, reason = '', data?: Bytes): void {
     checkCode(code, SESSION_CODES, 'session.reject');
@@ -173,18 +175,18 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#machine.reject(code, checkReason(reason, MAX_TEXT), payload);
   }
 
-  /** Resolves once the kernel has the message, and its bytes may be used again. */
+  /** Resolves when the kernel has the message. The caller may then change the bytes. */
   send(data: Bytes, options: SendOptions & { oneWay: true }): Promise<void>;
   /**
-   * Resolves for every outcome that the other side's handler gave, a rejection included. Rejects with an
-   * `InterconnectError` only where there is none; its `executed` says whether the handler ran.
+   * Resolves with the outcome if the other side's handler gave one, also for a rejection. Rejects with an
+   * `InterconnectError` only if there is no outcome; `executed` of the error says whether the handler ran.
    *
-   * The bytes are not copied, and belong to the connection until the promise resolves: do not change them
-   * before. After a failure they may still be on their way: make new ones. Messages of
-   * one session start their handlers in the order in which they were sent.
+   * The bytes are not copied, and belong to the connection until the promise resolves: do not change them before. After
+   * a failure the connection may still use them: send other bytes then. Messages of one session start their handlers in
+   * the order in which they were sent.
    *
-   * A stream (see `Items`) is sent item by item. If its source fails, the message is cancelled, and the promise
-   * rejects with the source's error. Once the other side has settled the message, no more is asked of it.
+   * A stream (see `Items`) is sent item by item. If its source fails, the message is cancelled, and the promise rejects
+   * with the source's error. Once the other side has settled the message, the source is asked for no further item.
    */
   send(data: Bytes | Items, options?: SendOptions): Promise<Outcome>;
   send(data: Bytes | Items, options: SendOptions = NO_OPTIONS): Promise<Outcome | void> {
@@ -212,9 +214,9 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 
   /**
-   * Sends a message and reads its answer as a stream: `for await (const item of session.stream(request))`. Data
-   * of an acceptance comes as the last item; a rejection is thrown as `IC_ERR_REJECTED`. Leaving the loop cancels
-   * the message. Nothing is sent before the first item is asked for, and it can be read once.
+   * Sends a message and reads the response as a stream: `for await (const item of session.stream(request))`. Data of an
+   * acceptance is the last item; a rejection is thrown as `IC_ERR_REJECTED`. Leaving the loop cancels the message. The
+   * message is sent when the first item is asked for. The stream can be read once.
    */
   stream(data: Bytes | Items, options: StreamOptions = NO_OPTIONS): AsyncIterable<Buffer> {
     const message = this.#streaming(data, options, true);
@@ -227,7 +229,7 @@ export class Session extends EventEmitter<SessionEvents> {
     return new ReadOnce('An answer', reader);
   }
 
-  /** Ends the session in order: what was sent is still settled, nothing new begins. Idempotent. */
+  /** Ends the session in order: messages that were sent are still settled, and no new one begins. Idempotent. */
   close(): Promise<void> {
     if (this.#closed === undefined) {
       this.#closed = new Promise((resolve) => (this.#resolveClosed = resolve));
@@ -237,7 +239,7 @@ export class Session extends EventEmitter<SessionEvents> {
     return this.#closed;
   }
 
-  /** A listener that returned a promise, and it rejected: the message fails, the process does not. */
+  /** A listener returned a promise, and the promise rejected: the message fails, and the process continues. */
   override [EventEmitter.captureRejectionSymbol](
     error: Error,
     _event: unknown,
@@ -253,7 +255,7 @@ export class Session extends EventEmitter<SessionEvents> {
       checkOnItem(onItem, oneWay);
       message = this.#streaming(data, options, onItem !== undefined);
     } catch (error) {
-      // The floor above has claimed the stream, and this message must end it.
+      // The Nest adapter has claimed the stream, so this method must end it.
       if (data instanceof ItemSource) data.end().catch(() => undefined);
       throw error;
     }
@@ -266,7 +268,7 @@ export class Session extends EventEmitter<SessionEvents> {
     if (whenOffline !== undefined) patienceOf(whenOffline);
     const payload = isItems(data) ? EMPTY : toBuffer(data, 'A message');
     const meta = metadata === undefined ? EMPTY : encodeMeta({ metadata: toEntries(metadata) });
-    // Last of all, because a claimed stream must be read or ended.
+    // This comes last, because a claimed stream must be read or ended.
     const source = isItems(data) ? sourceOf(data) : undefined;
     return new StreamingSend(this, payload, meta, { source, takesItems, whenOffline });
   }
@@ -295,7 +297,7 @@ export class Session extends EventEmitter<SessionEvents> {
         this.context.guard(() => this.emit('timeout', message));
       },
       onClosed: (failure) => {
-        // The session may have moved to another connection before.
+        // Ignore this event if the session has moved to another connection.
         if (machine === this.#machine) this.#onClosed(failure);
       },
     };
@@ -315,7 +317,7 @@ export class Session extends EventEmitter<SessionEvents> {
 
   #handlerFailed(error: unknown, subject: unknown): void {
     if (subject instanceof Message) {
-      // The handler stopped because `signal` or `body` told it to: that is no fault.
+      // The handler stopped because `signal` or `body` told it to: that is not an error of the handler.
       if (error !== undefined && error === subject.abortError) {
         return subject.refuse(Code.CANCELLED_RUNNING, 'The handler was stopped.');
       }
@@ -332,7 +334,7 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 }
 
-/** A stream that the floor above has claimed, or one that is claimed here. @throws UnreadableSource */
+/** Returns a stream that the Nest adapter has claimed, or claims the stream here. @throws UnreadableSource */
 function sourceOf(items: Items): ItemSource<Bytes> {
   return items instanceof ItemSource ? (items as ItemSource<Bytes>) : new ItemSource(items);
 }
@@ -358,7 +360,7 @@ const STATUSES = {
   CLOSED: 'closed',
 } as const;
 const NO_OPTIONS: SendOptions = {};
-/** Bytes. A one-way message of at most that is copied, so that its sender need not wait for the other side. */
+/** Bytes. A one-way message up to this size is copied, so that its sender need not wait for the other side. */
 const ONE_WAY_COPY_LIMIT = 64 * 1024;
 const SESSION_CODES = [
   Code.NO_SUCH_SESSION,

@@ -1,6 +1,6 @@
 /**
- * One message with a stream in its request or its answer, on the way. Before anything of the message is used, it may move
- * to another connection: then it is another message of the protocol there.
+ * One message with a stream in its request or its response, while it is sent. The message may move to another
+ * connection as long as no item of it was used. The protocol then has a new message there.
  */
 import { whenAborted } from '../common/abort.js';
 import {
@@ -26,26 +26,26 @@ import {
   withLimits,
 } from './send-failures.js';
 
-/** How long one side waits: until an instant, or for some milliseconds without progress. */
+/** The time limit of one side: an instant, or milliseconds without progress. */
 export interface Timing {
   readonly deadline: number;
   readonly patience: number;
-  /** The limit of the whole message, if the message has one of its own. */
+  /** The limit of the whole message; undefined if the message has none of its own. */
   readonly timeout: number | undefined;
 }
 
-/** Beside the payload and the fields of a message with a stream. */
+/** The options of a message with a stream, beside its payload and fields. */
 export interface StreamingOptions {
   /** The items of the request, if the request is a stream. */
   readonly source: ItemSource<Bytes> | undefined;
-  /** Whether the answer may be a stream. */
+  /** Whether the response may be a stream. */
   readonly takesItems: boolean;
-  /** For how long the message waits while there is no socket; undefined: as the connection says. */
+  /** How long the message waits while there is no socket; undefined: as the connection says. */
   readonly whenOffline: WhenOffline | undefined;
 }
 
 export class StreamingSend implements FedStream, DeliveredMessage {
-  /** Called when an item can be taken, or `result` is there. */
+  /** Called when an item can be taken, or when `result` is set. */
   onChange: () => void = () => undefined;
   readonly #route: Route;
   readonly #options: StreamingOptions;
@@ -57,7 +57,10 @@ export class StreamingSend implements FedStream, DeliveredMessage {
   #machine: SessionMachine | undefined;
   #unlisten: (() => void) | undefined;
   #timeout: number | undefined;
-  /** Why the request has no items. The caller is told when the protocol has said whether the handler ran. */
+  /**
+   * The reason why the source of the request cannot be read. The caller gets it when the protocol has said whether the
+   * handler ran.
+   */
   #unreadable: UnreadableSource | undefined;
 
   constructor(route: Route, payload: Buffer, meta: Buffer, options: StreamingOptions) {
@@ -67,7 +70,7 @@ export class StreamingSend implements FedStream, DeliveredMessage {
     if (options.source !== undefined) this.#feeder = new Feeder(options.source, this);
   }
 
-  /** How the message ended. Items may still be there to take. */
+  /** The end of the message; undefined before. There may still be unread items. */
   get result(): { readonly outcome: Outcome } | { readonly error: unknown } | undefined {
     return this.#result;
   }
@@ -90,8 +93,8 @@ export class StreamingSend implements FedStream, DeliveredMessage {
   }
 
   /**
-   * Sends it and hands its items to `onItem`, one after the other. The outcome comes after the last of them; a
-   * failure does not wait for what `onItem` still does.
+   * Sends the message and hands the items of the response to `onItem`, one after the other. The outcome comes after the
+   * last item. A failure does not wait for a running `onItem`.
    */
   deliver(onItem: OnItem | undefined, start: () => void): Promise<Outcome> {
     return new Promise((resolve, reject) => {
@@ -113,7 +116,7 @@ export class StreamingSend implements FedStream, DeliveredMessage {
     });
   }
 
-  /** Gives the rest up. A caller who still waits gets `error`. */
+  /** Gives up the rest of the message. A caller who still waits gets `error`. */
   abandon(error: unknown): void {
     const result = this.#result;
     if (result === undefined || 'outcome' in result) this.#end({ error });
@@ -121,13 +124,13 @@ export class StreamingSend implements FedStream, DeliveredMessage {
     this.#message.responseItems?.drop();
   }
 
-  /** All items are read: the signal has no meaning any more. */
+  /** All items are read: the signal has no effect from now on. */
   finish(): void {
     this.#unlisten?.();
     this.#unlisten = undefined;
   }
 
-  // What the protocol tells.
+  // The events of the protocol.
 
   onReady(): void {
     this.#feeder?.wake();
@@ -154,7 +157,7 @@ export class StreamingSend implements FedStream, DeliveredMessage {
     this.#again();
   }
 
-  // What the feeder needs.
+  // The calls of the feeder.
 
   get isReady(): boolean {
     return this.#message.requestItems?.isReady === true;
@@ -188,13 +191,13 @@ export class StreamingSend implements FedStream, DeliveredMessage {
     else this.#end({ error: errorOf(refusal) });
   }
 
-  /** Whether there is another connection to send the message on, and no item has been asked for. */
+  /** Whether the message can be sent on another connection, because no item was asked for. */
   #mayGoAgain(failure: Failure): boolean {
     if (this.#route.machine === this.#machine || this.#feeder?.isTouched === true) return false;
     return isConnectionsFault(failure) && failure.executed === 'no';
   }
 
-  /** As a new message in the place of the former, which its connection may still hold. */
+  /** Sends a new message in the place of the former, which its connection may still hold. */
   #again(): void {
     const { payload, meta, deadline, patience, order } = this.#message;
     const message = this.#newMessage(payload, meta);
@@ -227,7 +230,7 @@ export class StreamingSend implements FedStream, DeliveredMessage {
 
 /** A `StreamingSend` on one connection. */
 export class StreamedMessage extends OutgoingMessage {
-  /** For how long it waits while there is no socket; undefined: as the connection says. */
+  /** How long the message waits while there is no socket; undefined: as the connection says. */
   readonly whenOffline: WhenOffline | undefined;
   readonly #send: StreamingSend;
 
@@ -264,7 +267,7 @@ export class StreamedMessage extends OutgoingMessage {
   }
 }
 
-/** Reads the items, the data of an acceptance as the last of them, and throws a rejection. */
+/** Reads the items of the response. The data of an acceptance is the last item, and a rejection is thrown. */
 export function answerOf(message: StreamingSend, start: () => void): ItemOrigin {
   let wasTaken = false;
   return {

@@ -1,11 +1,11 @@
-/** One timer for many instants: it calls back at the earliest of those that it was given. */
+/** One timer for many instants: the timer fires at the earliest of them. */
 import type { Clock } from './clock.js';
 
 export class Alarm {
   readonly #clock: Clock;
   readonly #set: Clock['setTimer'];
   readonly #onDue: () => void;
-  /** `ended`: the alarm takes no instant any more. */
+  /** `ended`: the alarm accepts no further instant. */
   #state: 'unset' | 'set' | 'ended' = 'unset';
   /** When the alarm is due, if it is set. */
   #at = Infinity;
@@ -30,7 +30,7 @@ export class Alarm {
     this.#stopTimer = this.#set(at - this.#clock.now(), this.#ring);
   }
 
-  /** Does not call back, unless the alarm is set anew. */
+  /** Cancels the pending call, until the alarm is set anew. */
   unset(): void {
     if (this.#state === 'set') this.#to('unset');
   }

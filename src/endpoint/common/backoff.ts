@@ -1,5 +1,5 @@
 /**
- * How long to wait before the next attempt: a random time, whose limit doubles with each attempt that brings nothing. A
+ * Computes the pause before the next attempt: a random time, whose limit doubles with each attempt without success. A
  * thousand dialers that lost the same listener must not come back at the same moment.
  */
 import type { Clock } from './clock.js';
@@ -30,7 +30,7 @@ export const HEALTHY = 10_000;
 export class Backoff {
   readonly #delays: Delays;
   readonly #clock: Pick<Clock, 'now' | 'random'>;
-  /** Attempts since a connection was of use. */
+  /** Attempts since the last successful connection. */
   #attempts = 0;
 
   constructor(delays: Delays, clock: Pick<Clock, 'now' | 'random'>) {
@@ -38,22 +38,22 @@ export class Backoff {
     this.#clock = clock;
   }
 
-  /** Whether an attempt has been made since a connection was of use. */
+  /** Whether an attempt has been made since the last successful connection. */
   get hasTried(): boolean {
     return this.#attempts > 0;
   }
 
-  /** A connection was of use: the pauses begin anew. */
+  /** A connection was successful: the pauses begin anew. */
   reset(): void {
     this.#attempts = 0;
   }
 
-  /** Counts an attempt that has no pause, or a pause of another length, before it. */
+  /** Counts an attempt without a pause, or with a pause of another length. */
   count(): void {
     this.#attempts += 1;
   }
 
-  /** Milliseconds before the next attempt. Counts that attempt. */
+  /** Returns the milliseconds before the next attempt, and counts that attempt. */
   next(): number {
     const { minDelay, maxDelay } = this.#delays;
     const limit = Math.min(maxDelay, minDelay * 2 ** this.#attempts);

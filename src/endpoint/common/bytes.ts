@@ -10,21 +10,21 @@ import {
 import { optionError } from './errors.js';
 import { checkObject } from './checks.js';
 
-/** What may be sent. The library moves bytes: encode a string before you send it. */
+/** The types of data that can be sent. The library transports bytes: encode a string before you send it. */
 export type Bytes = Uint8Array | ArrayBuffer | DataView;
 
 /**
- * String entries that travel beside a payload: at most 64, a name of at most 255 bytes, all together at
- * most 7,000 bytes of UTF-8. Received ones have no prototype, so that any name is just a name.
+ * String entries beside a payload: at most 64, a name of at most 255 bytes, all together at most 7,000 bytes of UTF-8.
+ * Received entries have no prototype, so that every name is an ordinary name.
  */
 export type Metadata = Readonly<Record<string, string>>;
 
-/** A view of the same memory; nothing is copied. */
+/** Returns a view of the same memory, without a copy. */
 export function toBuffer(data: Bytes, what: string): Buffer;
 export function toBuffer(data: unknown, what: string): Buffer {
   if (Buffer.isBuffer(data)) return data;
   if (ArrayBuffer.isView(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  // Of whatever realm: a test runner's sandbox has an ArrayBuffer of its own.
+  // Accept an ArrayBuffer of any realm: the sandbox of a test runner has its own class.
   if (types.isArrayBuffer(data)) return Buffer.from(data);
   const type = data === null ? 'null' : typeof data;
   const remedy =
@@ -38,7 +38,7 @@ export function toBufferOrEmpty(data: Bytes | undefined, what: string): Buffer {
   return data === undefined ? EMPTY : toBuffer(data, what);
 }
 
-/** @throws IC_ERR_OPTION for what the wire could not carry. */
+/** @throws IC_ERR_OPTION if the wire format cannot carry the entries. */
 export function toEntries(metadata: Metadata): [string, string][] {
   checkObject('metadata', metadata);
   const entries = Object.entries(metadata);
@@ -77,7 +77,7 @@ export function toEntries(metadata: Metadata): [string, string][] {
   return entries;
 }
 
-/** The part of a text that the wire has no form for, if there is one. Found before anything is begun. */
+/** Returns the part of a text that the wire format cannot carry, if there is one. The check comes before any effect. */
 export function unsendableIn(text: string): string | undefined {
   if (text.includes('\0')) return 'U+0000';
   return /\p{Cs}/u.test(text) ? 'half of a surrogate pair' : undefined;
@@ -91,7 +91,7 @@ export function toMetadata(entries: Meta['metadata']): Metadata {
 }
 
 const NO_METADATA: Metadata = Object.freeze(Object.create(null));
-/** Tag, length and length of the name. */
+/** The size of the tag, the length, and the length of the name. */
 const ENTRY_OVERHEAD = 4;
-/** With a name, a reason and all else that may stand beside them: less than the 8 KiB of a frame. */
+/** The largest metadata. With a name, a reason and every other field, a frame stays below its 8 KiB of fields. */
 const MAX_METADATA_SIZE = 7000;

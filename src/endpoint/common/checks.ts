@@ -1,8 +1,8 @@
-/** Checks of options and arguments: what does not hold is an IC_ERR_OPTION that names the value and the limit. */
+/** Checks options and arguments. A wrong one is an IC_ERR_OPTION that names the value and the limit. */
 import { optionError } from './errors.js';
 import { inspectShort, isObject } from './words.js';
 
-/** @internal A Map, an array or a string would be taken for an object without entries. */
+/** @internal Refuses a Map, an array or a string, which would be taken for an object without entries. */
 export function checkObject(name: string, value: unknown): void {
   const entries = isObject(value) && !Array.isArray(value) && !(value instanceof Map);
   if (!entries) throw optionError(`${name} must be an object, and is ${inspectShort(value)}.`);

@@ -1,7 +1,4 @@
-/**
- * Time, chance and the order of events, as the endpoint sees them: monotonic, and in a test's hand if a test needs
- * that.
- */
+/** Time, chance and the order of events in the endpoint. The time is monotonic. A test can replace all three. */
 import type { TimeBudget } from '../../protocol/index.js';
 import {
   clearImmediate,
@@ -18,18 +15,18 @@ export interface Clock {
   /** Milliseconds since some fixed instant; never goes back. */
   now(): number;
   /**
-   * Calls `callback` once, `delay` milliseconds from now or later, unless the returned function was called before.
-   * First the event loop takes in whatever has arrived on the sockets of this thread. So no time is over before an
-   * answer that has arrived in time, however long this thread was busy with something else.
+   * Calls `callback` once, `delay` milliseconds from now or later, unless the returned function was called before. The
+   * event loop first takes in all data that has arrived on the sockets of this thread. So a response that has arrived
+   * in time beats its timeout, even if this thread was busy.
    */
   setTimer(delay: number, callback: () => void): () => void;
-  /** The same; and until then the process does not end by itself. */
+  /** Like `setTimer`, and keeps the process alive until then. */
   setAlarm(delay: number, callback: () => void): () => void;
   /** 0 ≤ n < 1, at random. */
   random(): number;
   /** Calls `callback` as the next microtask. */
   microtask(callback: () => void): void;
-  /** Calls `callback` at the next tick of Node. Asked for within a microtask: when all microtasks have run. */
+  /** Calls `callback` at the next tick of Node. If this is called within a microtask, all microtasks run first. */
   tick(callback: () => void): void;
 }
 
@@ -44,20 +41,21 @@ export const systemClock: Clock = {
 };
 
 /**
- * Node serves timers before sockets. When this thread has stood still, a deadline is therefore served before the answer
- * that lies in the kernel. So a timer that is due only asks for looks at the sockets, until they are at rest. One look is
- * not enough: Node reads a socket in portions, and the answer may lie behind some MiB of others.
+ * Node serves timers before sockets. If this thread was blocked, Node therefore serves a deadline before a response
+ * that already lies in the kernel. So a timer that is due waits until the sockets are at rest, and only then calls
+ * back. One look at the sockets is not enough: Node reads a socket in portions, and the response may lie behind some
+ * MiB of other data.
  */
 class Wait {
   readonly #due: number;
   readonly #callback: () => void;
   readonly #keepsAlive: boolean;
-  /** How much had moved at the last look. */
+  /** The count of `traffic` at the last look. */
   #seen = 0;
   #looks = 0;
-  /** How long senders may take to go on that this thread has held up. */
+  /** How long senders may take to continue after this thread has delayed them. */
   #grace = 0;
-  /** When that ends. */
+  /** The instant at which that time ends. */
   #graceEnd = 0;
   #hasMoved = false;
   #timer: NodeJS.Timeout | undefined;
@@ -98,7 +96,7 @@ class Wait {
       return this.#askForLook();
     }
     if (!this.#hasMoved || !hasGrace) return this.#callback();
-    // The kernel was full, and the sender could not go on: it needs a moment to do so.
+    // The kernel's buffer was full, and the sender was blocked: the sender needs a moment to continue.
     this.#hasMoved = false;
     this.#sleep(rest, () => this.#askForLook());
   };
@@ -134,11 +132,14 @@ function within(delay: number): number {
 
 const MAX_DELAY = 2 ** 31 - 1;
 /**
- * A peer that never stops to send must not hold up the clock. At each look Node reads up to 2 MiB of each socket, and no
- * kernel holds more than what so many looks bring.
+ * A peer that never stops sending must not delay the clock without limit. At each look Node reads up to 2 MiB of each
+ * socket, and no kernel buffers more than that number of looks can read.
  */
 const MOST_LOOKS = 32;
-/** Milliseconds. Senders have as long as this thread has held them up, and not longer than that. */
+/**
+ * Milliseconds: the upper limit of the time that senders get. Otherwise they get as long as this thread has delayed
+ * them.
+ */
 const LONGEST_GRACE = 1000;
-/** Milliseconds that a timer may be late without having held anybody up, in quarters. */
+/** Milliseconds, in quarters: a timer that is no later than this has delayed no sender. */
 const SHORTEST_REST = 2;

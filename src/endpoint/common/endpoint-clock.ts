@@ -18,14 +18,14 @@ export class EndpointClock implements Clock {
   }
 
   /**
-   * `now()`, as of the beginning of the tick: deadlines count from this. To ask the system costs as much as to send a
-   * small message. Code that measures how time passes within a tick needs `now()`.
+   * The time at the beginning of the tick: deadlines count from this. To read the system's clock costs as much as to
+   * send a small message. Code that measures time within a tick needs `now()`.
    */
   instant(): number {
     return this.#isInTick ? this.#tickBegan : this.#clock.now();
   }
 
-  /** From now on, `instant()` stands still. `endTick` must follow before the event loop goes on. */
+  /** From this call on, `instant()` returns the same time. `endTick` must follow before the event loop continues. */
   beginTick(): void {
     if (this.#isInTick) return;
     this.#isInTick = true;

@@ -13,7 +13,7 @@ export type { Executed };
  * | `IC_ERR_OPTION` | a bad option or argument: the text names the value, the limit and the remedy |
  * | `IC_ERR_LISTEN` | the listener could not bind; `cause` is the system's error |
  * | `IC_ERR_CONNECT` | no socket to the other side; `cause` is the system's error, or of several addresses an `AggregateError` |
- * | `IC_ERR_OFFLINE` | there has been no connection for longer than `whenOffline` allows; `cause` is what the last attempt failed with |
+ * | `IC_ERR_OFFLINE` | there has been no connection for longer than `whenOffline` allows; `cause` is the error of the last attempt |
  * | `IC_ERR_HANDSHAKE_TIMEOUT` | the connection was not established in time |
  * | `IC_ERR_CONNECTION_REJECTED` | the other side refused: see `status`, `reason`, `data` |
  * | `IC_ERR_CONNECTION_LOST` | the connection ended without being closed in order, and could not be resumed |
@@ -26,10 +26,10 @@ export type { Executed };
  * | `IC_ERR_TIMEOUT` | neither accepted nor rejected in time |
  * | `IC_ERR_CANCELLED` | this side's signal aborted it |
  * | `IC_ERR_QUEUE_FULL` | too much waits for the other side's credit already |
- * | `IC_ERR_TOO_LARGE` | a message exceeds what its receiver takes |
+ * | `IC_ERR_TOO_LARGE` | a message is larger than its receiver takes |
  * | `IC_ERR_ALREADY_SETTLED` | accept, respond or reject was called a second time |
  * | `IC_ERR_REJECTED` | a stream ended with a rejection: see `status`, `reason`, `data` |
- * | `IC_ERR_UNEXPECTED_STREAM` | the answer is a stream, and `send` was not told to take one |
+ * | `IC_ERR_UNEXPECTED_STREAM` | the response is a stream, and `send` had no `onItem` |
  */
 export type ErrorCode =
   | 'IC_ERR_OPTION'
@@ -53,7 +53,7 @@ export type ErrorCode =
   | 'IC_ERR_REJECTED'
   | 'IC_ERR_UNEXPECTED_STREAM';
 
-/** What an `InterconnectError` holds beside its code and message. */
+/** The details of an `InterconnectError`, beside its code and message. */
 export interface InterconnectErrorDetails {
   /** Default `'no'`. */
   readonly executed?: Executed | undefined;
@@ -68,23 +68,23 @@ export interface InterconnectErrorDetails {
 }
 
 /**
- * Everything that this library throws, rejects with or emits as an error. Its `message` is one line of at most 4096
- * characters, in which controls and other invisible characters are escaped (`\n`, `\u001b`): the other side's words
- * may be part of it. `reason` and `data` have them as they came.
+ * The class of every error that this library throws, rejects with or emits. Its `message` is one line of at most 4096
+ * characters. Control characters and other invisible characters in it are escaped (`\n`, `\u001b`), because the text
+ * may quote the other side. `reason` and `data` are unchanged.
  */
 export class InterconnectError extends Error {
-  /** What went wrong; stable across versions. */
+  /** The kind of the error; stable across versions. */
   readonly code: ErrorCode;
   /**
-   * Did the other side's handler run? `'no'`: it did not and will not, so that sending again is safe.
-   * `'maybe'`: nobody knows. `'yes'`: it ran, but its outcome is not to be had.
+   * Whether the other side's handler ran. `'no'`: it did not run and will not, so sending again is safe. `'maybe'`:
+   * this is unknown. `'yes'`: it ran, but its outcome is lost.
    */
   readonly executed: Executed;
-  /** The wire code that the other side gave (see `Code`), where it gave one. */
+  /** The wire code that the other side gave (see `Code`); undefined if it gave none. */
   readonly status: number | undefined;
-  /** Its words, for people. */
+  /** The other side's reason, for people. */
   readonly reason: string | undefined;
-  /** Its bytes; they belong to the receiver of the error. */
+  /** The other side's data; the bytes belong to the receiver of the error. */
   readonly data: Buffer | undefined;
 
   constructor(code: ErrorCode, message: string, details: InterconnectErrorDetails = {}) {
@@ -99,7 +99,7 @@ export class InterconnectError extends Error {
   }
 
   static {
-    // Not each error's own: the head of a stack is written before a constructor could set it.
+    // The name stands on the prototype: a constructor sets it too late for the first line of the stack.
     this.prototype.name = 'InterconnectError';
   }
 }
@@ -119,13 +119,13 @@ export function closedError(): InterconnectError {
   return new InterconnectError('IC_ERR_CLOSED', 'The connection is closed. Connect again.');
 }
 
-/** @internal Node refused to use what `tls` holds: a key, a certificate, a version. */
+/** @internal Node refused a value in `tls`: a key, a certificate, a version. */
 export function tlsError(cause: unknown): InterconnectError {
   const message = `The tls options are not usable: ${messageOf(cause)}.`;
   return new InterconnectError('IC_ERR_OPTION', message, { cause });
 }
 
-/** @internal What the protocol reports, as users see it. */
+/** @internal Returns the public error for a failure that the protocol reports. */
 export function errorOf(failure: Failure): InterconnectError {
   return new InterconnectError(CODES[failure.kind], failure.message, {
     executed: failure.executed,
@@ -136,7 +136,10 @@ export function errorOf(failure: Failure): InterconnectError {
   });
 }
 
-/** @internal The other way: what is pending fails with the code and the details of this error, and with the error as cause. */
+/**
+ * @internal Returns the failure for an error: pending calls fail with the code and the details of this error, and with
+ * the error as cause.
+ */
 export function failureOf(error: InterconnectError): Failure {
   const { code, executed, message, status, reason, data } = error;
   return {

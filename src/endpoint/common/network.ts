@@ -1,23 +1,26 @@
-/** Where sockets come from, where that is not the system. */
+/** A source of sockets other than the system. */
 import type { Server, Socket } from 'node:net';
 import { optionError } from './errors.js';
 import { checkObject } from './checks.js';
 import { inspectShort } from './words.js';
 
 /**
- * Takes the place of TCP, TLS and Unix sockets. What it gives behaves as Node's own; nothing of it throws, and its
- * sockets allow to be half open (`allowHalfOpen`).
+ * Replaces TCP, TLS and Unix sockets. The sockets and servers behave like Node's own, no method throws, and a socket
+ * may be half open (`allowHalfOpen`).
  */
 export interface Network {
-  /** Its name, in messages and wherever an address stands: `{ path: address }`, `connection.peer.address`. */
+  /**
+   * The name of the network. It stands in texts and in the place of an address: `{ path: address }`,
+   * `connection.peer.address`.
+   */
   readonly address: string;
-  /** A socket on its way to who listens: `'connect'` follows, or `'error'`. */
+  /** Returns a socket that connects to the listener: `'connect'` follows, or `'error'`. */
   connect(): Socket;
-  /** Not listening yet: `listen({ path: address, backlog }, callback)` follows. */
+  /** Returns a server that does not listen yet: `listen({ path: address, backlog }, callback)` follows. */
   createServer(onSocket: (socket: Socket) => void): Server;
 }
 
-/** @internal @throws IC_ERR_OPTION where it is none, or an address is given beside it. */
+/** @internal @throws IC_ERR_OPTION if the value is not a network, or an address is given beside it. */
 export function checkNetwork(network: Network, options: object): void {
   checkObject('network', network);
   const { address } = network;

@@ -1,4 +1,6 @@
-/** Options of both kinds of endpoint: parsed once, with every fault named before a socket exists. */
+/**
+ * The options of dialers and listeners. They are checked once, before a socket exists, and each error names the option.
+ */
 import {
   DEFAULT_LIMITS,
   DEFAULT_QUEUE_LIMITS,
@@ -14,9 +16,9 @@ import { EndpointClock } from './endpoint-clock.js';
 import { OUTSIDE, type Scope } from './scope.js';
 import { checkInteger, checkObject } from './checks.js';
 
-/** What this side allows the other, and itself. All have defaults; none can be switched off. */
+/** The limits that this side sets for the other side, and for itself. All have defaults; none can be switched off. */
 export interface EndpointLimits {
-  /** Bytes of one frame's body, 16 KiB … 1 MiB. Larger messages travel in fragments. Default 64 KiB. */
+  /** Bytes of one frame's body, 16 KiB … 1 MiB. Larger messages are sent in fragments. Default 64 KiB. */
   maxFrameSize?: number | undefined;
   /** Bytes of one message that this side receives. Default 16 MiB. */
   maxMessageSize?: number | undefined;
@@ -24,41 +26,48 @@ export interface EndpointLimits {
   maxSessions?: number | undefined;
   /** Messages per session that the other side may have unsettled. Default 256. */
   maxUnsettled?: number | undefined;
-  /** Items on their way in one stream: how far its source runs ahead of its reader. Default 32. */
+  /**
+   * The number of items under way in one stream: the distance that its source may be ahead of its reader. Default 32.
+   */
   maxItems?: number | undefined;
-  /** Bytes on their way in one session, 64 KiB … 1 GiB. Default 4 MiB. */
+  /** Bytes under way in one session, 64 KiB … 1 GiB. Default 4 MiB. */
   sessionWindow?: number | undefined;
   /**
    * Bytes that one connection holds for handlers: from the first byte of a message until it is settled.
    * Default 64 MiB, or twice `maxMessageSize` if that is more.
    */
   connectionWindow?: number | undefined;
-  /** Own messages that may wait for the other side's credit; then `IC_ERR_QUEUE_FULL`. Default 16,384. */
+  /**
+   * Messages of this side that may wait for the other side's credit; beyond that, a send fails with
+   * `IC_ERR_QUEUE_FULL`. Default 16,384.
+   */
   maxQueuedMessages?: number | undefined;
-  /** Their bytes. Default 64 MiB. */
+  /** Bytes of messages that may wait for the other side's credit. Default 64 MiB. */
   maxQueuedBytes?: number | undefined;
 }
 
-/** What both kinds of endpoint take. Durations are in milliseconds. */
+/** The options that dialers and listeners share. Durations are in milliseconds. */
 export interface EndpointOptions extends EndpointLimits {
-  /** Milliseconds until a connection must stand. Default 10,000. */
+  /** Milliseconds until a connection must be established. Default 10,000. */
   handshakeTimeout?: number | undefined;
   /**
-   * Milliseconds until a session must be accepted or rejected, from the moment in which the request to open it is
-   * written to a socket. Default 5,000; 0 = no limit.
+   * Milliseconds until a session must be accepted or rejected, counted from the moment in which its OPEN is written to
+   * a socket. Default 5,000; 0 = no limit.
    */
   sessionTimeout?: number | undefined;
-  /** Milliseconds until a message must be settled, or an answer in items begin. Default 60,000; 0 = no limit. */
+  /**
+   * Milliseconds until a message must be settled, or its streamed response must begin. Default 60,000; 0 = no limit.
+   */
   messageTimeout?: number | undefined;
-  /** Milliseconds of silence after which the other side is given up. Default 30,000; 0 = never. */
+  /** Milliseconds of silence after which the other side counts as lost. Default 30,000; 0 = never. */
   idleTimeout?: number | undefined;
-  /** Who this is, told to the other side for its logs; at most 128 bytes. */
+  /** The name of this side, for the other side's logs; at most 128 bytes. */
   agent?: string | undefined;
-  /** Where sockets come from, instead of an address: a `MemoryNetwork`, for tests. */
+  /** The source of sockets, instead of an address: a `MemoryNetwork`, for tests. */
   network?: Network | undefined;
-  /** @internal Tests own the clock. */
+  /** @internal A test's clock. */
   clock?: Clock | undefined;
-  /** @internal Where what lives long runs. */
+  /** @internal The async scope of everything that lives longer than one call. */
   scope?: Scope | undefined;
 }
 
@@ -70,15 +79,15 @@ export interface Settings {
   readonly sessionTimeout: number;
   readonly messageTimeout: number;
   readonly agent: string;
-  /** Undefined: the system's. */
+  /** Undefined: the system's network. */
   readonly network?: Network | undefined;
   readonly clock: EndpointClock;
-  /** Where what lives long runs. The clock's timers do so already. */
+  /** The async scope of everything that lives longer than one call. The clock's timers already run in this scope. */
   readonly scope: Scope;
 }
 
 /**
- * @internal `scope`: where what lives long runs, unless the options say so.
+ * @internal `scope`: the async scope, unless the options have one.
  * @throws IC_ERR_OPTION naming the option, its value and its range.
  */
 export function resolveOptions(options: EndpointOptions, scope: Scope = OUTSIDE): Settings {
@@ -127,7 +136,7 @@ export function resolveOptions(options: EndpointOptions, scope: Scope = OUTSIDE)
   };
 }
 
-/** @internal A timeout argument as a deadline; 0 = never. */
+/** @internal Returns the deadline for a timeout argument; 0 = never. */
 export function deadlineOf(timeout: number | undefined, fallback: number, now: number): number {
   if (timeout === undefined) return fallback === 0 ? Infinity : now + fallback;
   checkInteger('timeout', timeout, 0, MAX_MILLISECONDS);
@@ -151,8 +160,8 @@ function checkWindows({ maxFrame, maxMessage, sessionBytes, connectionBytes }: L
 
 const KIB = 1024;
 const MAX_BYTES = 2 ** 30;
-/** What a window holds beside a message: its fields, and a small frame of a settlement. */
+/** The bytes of a window beside a message: the message's fields, and a small settlement. */
 const BESIDE_MESSAGE = 32 * KIB;
-/** A window holds a message and one frame more. */
+/** A window must hold a message and one more frame. */
 const MAX_MESSAGE = MAX_BYTES - 1024 * KIB;
 const MAX_MILLISECONDS = 2 ** 31 - 1;

@@ -1,33 +1,35 @@
-/** Who is on the other side of a connection. */
+/** Describes the other side of a connection. */
 import { isIP, type Socket } from 'node:net';
 import { type PeerCertificate, TLSSocket } from 'node:tls';
 
-/** Who is on the other side, as far as the socket and the handshake tell. */
+/** The other side, as the socket and the handshake describe it. */
 export interface Peer {
-  /** What the other side calls itself; nobody has verified it. */
+  /** The name that the other side gives itself. The name is not verified. */
   readonly agent: string;
   /**
-   * IP address, the path of a Unix socket, or the address of a network that was given. At a listener with
-   * `proxyProtocol`: the address that the balancer's header named.
+   * The IP address, the path of a Unix socket, or the address of the given network. At a listener with `proxyProtocol`:
+   * the address that the balancer's header named.
    */
   readonly address: string;
-  /** Its TCP port, if there is one. */
+  /** The other side's TCP port, if there is one. */
   readonly port: number | undefined;
   /** Whether the socket is TLS. */
   readonly encrypted: boolean;
-  /** Whether its certificate was verified. */
+  /** Whether the other side's certificate was verified. */
   readonly authorized: boolean;
-  /** Its certificate, where TLS asked for one. */
+  /** The other side's certificate, if TLS asked for one. */
   readonly certificate: PeerCertificate | undefined;
 }
 
-/** @internal Where a peer is, as its socket or a PROXY header tells. */
+/** @internal The address of a peer, from its socket or a PROXY header. */
 export interface PeerSource {
   readonly address: string | undefined;
   readonly port: number | undefined;
 }
 
-/** @internal `path`: the Unix socket or network that was dialed or listened on. It is the address of who has none. */
+/**
+ * @internal `path`: the Unix socket or network that was dialed or listened on. A peer without an address gets this one.
+ */
 export function peerOf(
   socket: Socket,
   agent: string,

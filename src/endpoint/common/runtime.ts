@@ -1,29 +1,30 @@
 /**
- * Node's clock and event loop, as this package uses them: the functions that were there when this file was loaded.
- * A test runner that fakes time (`jest.useFakeTimers()`) replaces the globals of the application under test. A call
- * over a connection is not what such a test wants to stop, so nothing in this package uses those globals.
+ * Node's clock and event loop for this package: the functions that existed when this file was loaded. A test runner
+ * that fakes time (`jest.useFakeTimers()`) replaces the globals of the application under test. Such a test does not
+ * want to stop the connections, so nothing in this package uses those globals.
  */
 import { performance } from 'node:perf_hooks';
 import * as timers from 'node:timers';
 
-// Copied: some fakes replace the functions of the module `node:timers` as well, and an import sees the replacement.
-/** As `setTimeout` of Node. */
+// Copied, because some fakes also replace the functions of the module `node:timers`, and an import sees the
+// replacement.
+/** Node's `setTimeout`. */
 export const setTimeout: typeof timers.setTimeout = timers.setTimeout;
-/** As `clearTimeout` of Node. */
+/** Node's `clearTimeout`. */
 export const clearTimeout: typeof timers.clearTimeout = timers.clearTimeout;
-/** As `setInterval` of Node. */
+/** Node's `setInterval`. */
 export const setInterval: typeof timers.setInterval = timers.setInterval;
-/** As `clearInterval` of Node. */
+/** Node's `clearInterval`. */
 export const clearInterval: typeof timers.clearInterval = timers.clearInterval;
-/** As `setImmediate` of Node. */
+/** Node's `setImmediate`. */
 export const setImmediate: typeof timers.setImmediate = timers.setImmediate;
-/** As `clearImmediate` of Node. */
+/** Node's `clearImmediate`. */
 export const clearImmediate: typeof timers.clearImmediate = timers.clearImmediate;
 
-/** As `performance.now()` of Node: milliseconds since the process began; never goes back. */
+/** Node's `performance.now()`: milliseconds since the process began; never goes back. */
 export const now: () => number = performance.now.bind(performance);
 
-/** As `Date.now()` of Node, but that it does not follow changes of the system's clock. */
+/** Like Node's `Date.now()`, but does not follow changes of the system's clock. */
 export const wallTime = (): number => performance.timeOrigin + now();
 
 type Tick = (...args: unknown[]) => void;
@@ -32,8 +33,8 @@ type Tick = (...args: unknown[]) => void;
 const isTickFaked = ['clock', '_isMockFunction'].some((mark) => mark in process.nextTick);
 
 /**
- * As `process.nextTick` of Node. Some test runners fake timers before they load anything, and nobody can tell what the
- * function was before. Then the callback comes later, at the end of the turn of the event loop.
+ * Node's `process.nextTick`. Some test runners fake timers before they load any module, and the original function
+ * cannot be found. In this case the callback comes later, at the end of the turn of the event loop.
  */
 export const nextTick: typeof process.nextTick = isTickFaked
   ? (callback: Tick, ...args: unknown[]) => void setImmediate(callback, ...args)
@@ -42,8 +43,8 @@ export const nextTick: typeof process.nextTick = isTickFaked
 const DONE = Promise.resolve();
 
 /**
- * Calls `callback` as the next microtask. Not by `queueMicrotask`: fakes replace that global, and Node has no other
- * way to it.
+ * Calls `callback` as the next microtask. `queueMicrotask` is a global that fakes replace, and no module of Node
+ * exports it.
  */
 export function microtask(callback: () => void): void {
   // eslint-disable-next-line promise/no-callback-in-promise -- that is the purpose

@@ -1,20 +1,20 @@
 /**
- * Async scopes: whose `AsyncLocalStorage` stores, traces and domains the code sees that this package calls.
+ * Async scopes: they decide which `AsyncLocalStorage` stores, traces and domains the callbacks of this package see.
  *
- * A connection outlives the request in which it was opened, and belongs to none: not to the first caller, who happened to
- * need it, either. So everything that lives long (sockets, timers, attempts to reconnect, listeners, handlers of what the
- * other side sends) runs in the scope of its endpoint, and keeps no other alive. What belongs to one call (its promise, its
- * items, its stream) stays in the scope of that call.
+ * A connection outlives the request that opened it, and belongs to no request. So everything that lives long runs in
+ * the scope of its endpoint: sockets, timers, attempts to reconnect, listeners, and handlers of the other side's
+ * messages. The scope of a request is not kept alive. Everything that belongs to one call (its promise, its items, its
+ * stream) stays in the scope of that call.
  */
 import { AsyncResource } from 'node:async_hooks';
 
-/** @internal Where what lives long runs. */
+/** @internal The async scope of everything that lives longer than one call. */
 export type Scope = AsyncResource;
 
-/** @internal That of whoever makes this call. */
+/** @internal Returns the scope of the caller. */
 export function scopeOfNow(): Scope {
   return new AsyncResource('Interconnect');
 }
 
-/** @internal That in which this file was loaded: outside of any request. */
+/** @internal The scope in which this file was loaded: outside of any request. */
 export const OUTSIDE: Scope = scopeOfNow();

@@ -9,8 +9,8 @@ import { printable } from '../../wire/index.js';
 const moves = debuglog('interconnect');
 
 /**
- * @internal The sink for one socket with its handshake, or for one connection with all that it carries. Undefined while
- * nobody wants to see moves, so that nothing is computed for them.
+ * @internal Returns the sink for one socket with its handshake, or for one connection with its sessions and messages.
+ * Undefined if this trace is off, so that nothing is computed for it.
  */
 export function traceMoves(kind: 'socket' | 'connection'): MoveSink | undefined {
   if (!moves.enabled) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Whether the sockets of this thread are at rest: what a clock asks before it lets a time be over.
+ * Tells a clock whether the sockets of this thread are at rest. The clock checks this before it lets a timeout happen.
  */
 
-/** Counts whatever moves: a socket that is opened or accepted, octets that arrive, octets that are written. */
+/** Counts every event on sockets: a socket was opened or accepted, octets arrived, octets were written. */
 export const traffic = { count: 0 };

@@ -1,9 +1,9 @@
-/** What a value or an error says, made fit for a sentence and a log line. */
+/** Texts of values and errors, made fit for a sentence and a log line. */
 import { printable, quote } from '../../wire/index.js';
 
 /**
- * @internal What an error says, fit for a sentence and a log line. Judged by its shape: an error of another realm, such
- * as a test runner's, is no `instanceof Error`. Never throws.
+ * @internal Returns the text of an error, fit for a sentence and a log line. The check is for the error's shape: an
+ * error of another realm, such as a test runner's, is no `instanceof Error`. Never throws.
  */
 export function messageOf(error: unknown): string {
   const { message } = wordsOf(error);
@@ -11,13 +11,13 @@ export function messageOf(error: unknown): string {
 }
 
 /**
- * @internal An error's stack for a log, with those of its causes; `undefined` if it has none. The lines of the stack
- * are lines. The error's message is one of them, however many it had.
+ * @internal Returns an error's stack for a log, with the stacks of its causes; `undefined` if it has none. The frames
+ * stay lines. The error's message becomes one line.
  */
 export function stackOf(error: unknown): string | undefined {
   const stacks: string[] = [];
   let each = error;
-  // A chain of causes may be a circle.
+  // A chain of causes may be a cycle.
   for (let depth = 0; depth < MAX_CAUSES && isObject(each); depth++) {
     const { message = '', stack } = wordsOf(each);
     if (stack === undefined) break;
@@ -28,8 +28,8 @@ export function stackOf(error: unknown): string | undefined {
 }
 
 /**
- * @internal Makes the message and the stack of an error that Node made fit for a log, in place. Node puts words of the
- * other side into some of its errors: a name of a certificate, or a part of what is not JSON.
+ * @internal Makes the message and the stack of an error of Node fit for a log, in place. Node puts words of the other
+ * side into some of its errors: a name in a certificate, or a part of invalid JSON.
  */
 export function tame(error: unknown): void {
   const { message, stack } = wordsOf(error);
@@ -51,7 +51,7 @@ function oneStack(stack: string, message: string): string {
   return [stack.slice(0, frames), ...lines].map((line) => printable(line, MAX_MESSAGE)).join('\n');
 }
 
-/** A getter may throw, and a field may hold anything. */
+/** Reads message and stack with care: a getter may throw, and a field may hold any value. */
 function wordsOf(error: unknown): { message?: string; stack?: string } {
   if (!isObject(error)) return {};
   try {
@@ -69,13 +69,13 @@ export function systemCodeOf(error: unknown): unknown {
   return isObject(error) && 'code' in error ? error.code : undefined;
 }
 
-/** @internal A value in a sentence. Never throws, whatever it is. */
+/** @internal Returns a short text of a value, for a sentence. Never throws. */
 export function inspectShort(value: unknown): string {
   if (typeof value === 'string') return quote(value);
   return printable(isObject(value) ? Object.prototype.toString.call(value) : String(value), 64);
 }
 
-/** @internal Neither a primitive value nor `null`. Functions do not count. */
+/** @internal Returns true if the value is neither primitive nor `null`. Functions do not count. */
 export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }

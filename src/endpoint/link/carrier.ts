@@ -1,6 +1,6 @@
 /**
- * Carries one connection machine through its life: over the socket of the moment, or over none. It owns the
- * connection's timer; a socket's own is its driver's.
+ * Carries one connection machine through its life: over the current socket, or over none. A carrier owns the
+ * connection's timer. A driver owns the timer of its socket.
  */
 import {
   CLOSED_HERE,
@@ -14,16 +14,16 @@ import type { Clock } from '../common/clock.js';
 import { traceMoves } from '../common/trace-moves.js';
 import type { Driver, DriverEffects } from '../socket/driver.js';
 
-/** What a carrier reports. */
+/** The events that a carrier reports. */
 export interface CarrierEffects {
   onSession(machine: SessionMachine): void;
-  /** The connection has lost its socket: give the carrier another, or end it. */
+  /** The connection has lost its socket: attach another one, or end the carrier. */
   onLost(carrier: Carrier, failure: Failure): void;
   /** The other side takes nothing new. */
   onDraining(carrier: Carrier): void;
   /** This side's drain has nothing left to wait for. */
   onDrained(carrier: Carrier): void;
-  /** The connection is over. No failure: it was closed in order. Told once. */
+  /** The connection is over. No failure: one side closed it in order. Called once. */
   onClosed(carrier: Carrier, failure: Failure | undefined): void;
   /** The connection is over, and the last of its sockets is gone. */
   onGone(carrier: Carrier): void;
@@ -34,10 +34,10 @@ export class Carrier implements ConnectionEffects, DriverEffects {
   readonly onMove = traceMoves('connection');
   readonly #clock: Clock;
   readonly #effects: CarrierEffects;
-  /** The sockets that are not gone yet, those of before included. */
+  /** The sockets that are not gone yet, former ones included. */
   readonly #sockets = new Set<Driver>();
   #driver: Driver | undefined;
-  /** What `hasProgressed` saw the last time. */
+  /** The number that `hasProgressed` computed at the last call. */
   #acknowledged = 0;
   readonly #alarm: Alarm;
 
@@ -58,17 +58,17 @@ export class Carrier implements ConnectionEffects, DriverEffects {
     return this.machine.isEnded;
   }
 
-  /** Whether one side has taken in sequenced frames of the other since the last call. */
+  /** Returns true if one side has received sequenced frames of the other since the last call. */
   hasProgressed(): boolean {
     const { received, output } = this.machine;
-    // Modulo 2^31 both; all that matters is whether it is the same number.
+    // Both numbers are modulo 2^31. Only equality matters.
     const acknowledged = received + output.sent.acknowledged;
     const hasProgressed = acknowledged !== this.#acknowledged;
     this.#acknowledged = acknowledged;
     return hasProgressed;
   }
 
-  /** Another socket carries the connection from now on: frames that still arrive on the former socket do not count. */
+  /** Lets another socket carry the connection: frames that still arrive on the former socket do not count. */
   attach(driver: Driver): void {
     const former = this.#driver;
     this.#driver = driver;
@@ -79,20 +79,20 @@ export class Carrier implements ConnectionEffects, DriverEffects {
     driver.wake();
   }
 
-  /** Ends the connection in order, with or without a socket to say so. */
+  /** Ends the connection in order, even without a socket. */
   close(code: number, reason: string, data: Buffer): void {
     if (this.#driver === undefined) this.end(undefined);
     else this.#driver.machine.close(code, reason, data, this.#clock.now());
   }
 
-  /** Ends the connection for lack of a socket: what is pending fails. */
+  /** Ends the connection because it has no socket: pending calls fail. */
   end(failure: Failure | undefined): void {
     if (this.isOver) return;
     this.machine.fail(failure ?? CLOSED_HERE, false);
     this.#finish(failure);
   }
 
-  // What the machine asks for.
+  // The calls of the machine.
 
   wake(): void {
     this.#driver?.wake();
@@ -111,11 +111,11 @@ export class Carrier implements ConnectionEffects, DriverEffects {
   }
 
   drained(): void {
-    // The machine is amid a frame or a flush.
+    // The machine is in the middle of a frame or a flush.
     this.#clock.microtask(() => this.#effects.onDrained(this));
   }
 
-  // What becomes of its sockets.
+  // The events of the sockets.
 
   onLost(driver: Driver, failure: Failure): void {
     if (driver !== this.#driver) return;

@@ -27,27 +27,33 @@ import type { Settings } from '../common/options.js';
 import type { Peer } from '../common/peer.js';
 import type { ReconnectEffects, Reconnector } from './reconnector.js';
 
-/** What a connection reports of its life, and asks of the application. */
+/** The events in the life of a connection, and the questions to the application. */
 export interface ContinuityEffects {
-  /** Whether anybody waits for a socket. If so, the process does not end before the next attempt. */
+  /** Returns true if a call waits for a socket. The process then stays alive until the next attempt. */
   isWanted(): boolean;
   onSession(machine: SessionMachine): void;
-  /** A socket carries the connection: the first, the same connection again, or a new one in its place. */
+  /**
+   * A socket carries the connection: its first one, another one of the same connection, or the first of a new
+   * connection in its place.
+   */
   onAttached(
     how: 'first' | 'resumed' | 'renewed',
     driver: Driver,
     welcome: Greeting,
     peer: Peer,
   ): void;
-  /** No socket carries the connection. The failure says how the socket was lost; without one, the other side drains. */
+  /**
+   * No socket carries the connection. The failure says how the socket was lost. Without a failure, the other side
+   * drains.
+   */
   onDetached(failure: Failure | undefined): void;
-  /** A dialer has tried all addresses in vain. */
+  /** A dialer has tried all addresses without success. */
   onRoundFailed(failure: DialFailure): void;
-  /** `machine` takes the place of the one before: sessions go on there. */
+  /** `machine` replaces the former machine: sessions continue there. */
   onRenewing(machine: ConnectionMachine): void;
-  /** This side's drain has nothing left to wait for. May be told more than once. */
+  /** This side's drain has nothing left to wait for. May be called more than once. */
   onDrained(): void;
-  /** The connection is over. No failure: it was closed in order. Told once. */
+  /** The connection is over. No failure: one side closed it in order. Called once. */
   onClosed(failure: Failure | undefined): void;
   /** The connection is over, and its last socket is gone. */
   onGone(): void;
@@ -62,12 +68,12 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
   readonly #effects: ContinuityEffects;
   readonly #reconnector: Reconnector | undefined;
   #carrier: Carrier;
-  /** The carriers before the current one that are not gone: the other side drains them, or their sockets linger. */
+  /** The former carriers that are not gone: the other side drains them, or their sockets linger. */
   readonly #former = new Set<Carrier>();
   #wasAttached = false;
   #isGone = false;
   #drains = false;
-  /** No socket can be had any more. */
+  /** The reason why the dialer has given up; undefined before. */
   #givenUp: Failure | undefined;
   #stopExpiry: (() => void) | undefined;
 
@@ -84,12 +90,12 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
     this.#carrier = this.#newCarrier(role === 'dialer' ? UNKNOWN_LIMITS : DEFAULT_LIMITS);
   }
 
-  /** Looks for the first socket, at a dialer. */
+  /** Begins to look for the first socket, at a dialer. */
   begin(): void {
     this.#reconnector?.begin();
   }
 
-  /** Somebody needs a socket now. */
+  /** A call needs a socket now: shortens a long pause. */
   hurry(): void {
     this.#settings.scope.runInAsyncScope(() => this.#reconnector?.hurry());
   }
@@ -115,26 +121,26 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
     for (const { machine } of [...this.#former, this.#carrier]) machine.drain();
   }
 
-  /** Ends the connection in order, with all that is left of former machines. */
+  /** Ends the connection in order, together with the former machines. */
   close(code: number, reason: string, data: Buffer): void {
     this.#reconnector?.stop();
     for (const carrier of [...this.#former, this.#carrier]) carrier.close(code, reason, data);
   }
 
-  /** Ends the connection for lack of a socket. */
+  /** Ends the connection because it has no socket. */
   end(failure: Failure): void {
     this.#reconnector?.stop();
     this.#carrier.end(failure);
   }
 
-  // What the handshake makes of a socket.
+  // The results of the handshakes.
 
   get resumable(): ConnectionMachine | undefined {
     return this.machine.token === undefined ? undefined : this.machine;
   }
 
   onBegin(): ConnectionMachine {
-    // The other side does not know the one that was to be resumed. [IC-17.30]
+    // The other side does not know the connection that this side wanted to resume. [IC-17.30]
     if (this.machine.hasBegun) this.#renew(FORGOTTEN);
     return this.machine;
   }
@@ -165,13 +171,13 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
     this.#endGivenUp();
   }
 
-  /** Takes the socket over, before the listener's machine resumes on it. */
+  /** Attaches the socket, before the listener's machine resumes on it. */
   takeOver(driver: Driver): void {
     this.#stopExpiry?.();
     this.#carrier.attach(driver);
   }
 
-  // What becomes of the carriers.
+  // The events of the carriers.
 
   onSession(machine: SessionMachine): void {
     this.#effects.onSession(machine);
@@ -186,7 +192,7 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
     if (this.#role === 'listener') return this.#expire(carrier, failure);
     const hasProgressed = carrier.hasProgressed();
     if (this.resumable === undefined) this.#renew(failure);
-    // So may a listener of something that ended with the former machine.
+    // A listener of a session that ended with the former machine may have closed the connection too.
     if (this.#carrier.isOver) return;
     const isSuperseded = failure.code === Code.SUPERSEDED;
     this.#reconnector?.start(
@@ -216,7 +222,7 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
 
   onGone(carrier: Carrier): void {
     this.#former.delete(carrier);
-    // This may end the last carrier, and then calls this method for that one: nothing is left to do here.
+    // This call may end the last carrier, and then enters this method for that carrier: nothing is left to do here.
     const wasGone = this.#isGone;
     this.#endGivenUp();
     if (this.#isGone && !wasGone) return;
@@ -237,7 +243,7 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
     greeting: Greeting,
     peer: Peer,
   ): void {
-    // A listener of something that ended with the former machine closed the connection.
+    // A listener of a session that ended with the former machine closed the connection.
     if (this.#carrier.isOver)
       return driver.machine.close(Code.OK, '', EMPTY, this.#settings.clock.now());
     this.#wasAttached = true;
@@ -245,11 +251,14 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
     this.#effects.onAttached(how, driver, greeting, peer);
   }
 
-  /** Another machine takes the place of this one; with a failure this one ends, else it finishes what runs. */
+  /**
+   * Replaces the current machine by another one. With a failure the former ends; without one, it finishes its running
+   * messages.
+   */
   #renew(failure: Failure | undefined): void {
     const former = this.#carrier;
     this.#former.add(former);
-    // A connection that is drained again and again keeps no more than a few predecessors.
+    // A connection that the other side drains repeatedly keeps only a few predecessors.
     const going = [...this.#former].filter(({ isOver }) => !isOver);
     if (going.length > MOST_FORMER) going[0]?.close(Code.OK, TOO_MANY, EMPTY);
     this.#carrier = this.#newCarrier(former.machine.peerLimits);
@@ -269,7 +278,7 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
     if (this.#former.size === 0 && this.machine.isDrained) this.#effects.onDrained();
   }
 
-  /** Ends the connection once nothing runs any more on the machines that the other side drains. */
+  /** Ends the connection when nothing runs any more on the machines that the other side drains. */
   #endGivenUp(): void {
     const isRunning = [...this.#former].some(({ isOver }) => !isOver);
     if (this.#givenUp !== undefined && !isRunning) this.#carrier.end(this.#givenUp);
@@ -289,7 +298,7 @@ function lostForGood(cause: InterconnectError, reason: string): Failure {
   return { kind: 'connection-lost', executed: 'maybe', message, cause };
 }
 
-/** Until the other side says what it takes, nothing is too large: what does not fit fails when that is known. */
+/** Until the other side has said its limits, no message is too large. A message that proves too large fails then. */
 const UNKNOWN_LIMITS: Limits = { ...DEFAULT_LIMITS, maxFrame: 1024 * 1024, maxMessage: Infinity };
 
 const FORGOTTEN: Failure = {
@@ -298,6 +307,6 @@ const FORGOTTEN: Failure = {
   message: 'The connection was lost: the other side does not know it any more.',
 };
 
-/** Connections that the other side drains, and that are not done. */
+/** The largest number of connections that the other side drains and that are not done. */
 const MOST_FORMER = 8;
 const TOO_MANY = 'Too many others were drained after it.';

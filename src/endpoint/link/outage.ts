@@ -1,5 +1,6 @@
 /**
- * The time in which a connection has no socket: for how long, why, and who does not wait for the end of it.
+ * An outage: the time in which a connection has no socket. An outage has a duration and a reason, and fails the calls
+ * whose patience is over.
  *
  *     up ──socket lost, first attempt──► waiting ──`whenOffline` is over──► offline
  *      ▲                                    │ a socket                         │ a socket
@@ -12,23 +13,24 @@ import type { DialFailure } from '../socket/dial-errors.js';
 import { errorOf, type InterconnectError, optionError } from '../common/errors.js';
 import { inspectShort } from '../common/words.js';
 
-/** What a connection without a socket knows of its state. */
+/** The state of a connection without a socket. */
 export interface Outage {
-  /** Milliseconds for which there has been no socket, so far. */
+  /** Milliseconds since the socket was lost. */
   readonly duration: number;
   /**
-   * What the last round of attempts failed with; before the first has failed, how the socket was lost. Undefined while the
-   * first attempt of all is under way.
+   * The error of the last round of attempts. Before a round has failed, the error with which the socket was lost.
+   * Undefined during the very first round.
    */
   readonly error: InterconnectError | undefined;
 }
 
 /**
- * What becomes of a call while the connection has no socket. A number is a time of the *outage*, in milliseconds: calls
- * wait while the outage is younger than that. As soon as it is older, all that wait fail at once, and so does every further
- * call, with `IC_ERR_OFFLINE` and `executed: 'no'`, until there is a socket. `'fail'` is the same as 0: calls fail while there
- * is no socket; before the first socket, one round of attempts is made. `'wait'`: calls wait until their own timeout. What was
- * written to a socket before it was lost is not concerned: it waits for the connection to be resumed.
+ * What happens to a call while the connection has no socket. A number is an age of the *outage* in milliseconds: calls
+ * wait while the outage is younger. When the outage gets older, all waiting calls fail at once, and so does every
+ * further call, with `IC_ERR_OFFLINE` and `executed: 'no'`, until there is a socket. `'fail'` is the same as 0: calls
+ * fail while there is no socket; before the first socket, one round of attempts is made. `'wait'`: calls wait until
+ * their own timeout. Messages that were written to a lost socket are not affected: they wait for the connection to be
+ * resumed.
  */
 export type WhenOffline = number | 'wait' | 'fail';
 
@@ -43,18 +45,18 @@ export function patienceOf(whenOffline: WhenOffline): number {
   );
 }
 
-/** @internal What an outage asks of the connection. */
+/** @internal The calls of an outage to its connection. */
 export interface OutageEffects {
-  /** The other side, in a sentence. */
+  /** Returns a name of the other side, for a sentence. */
   whom(): string;
   /**
-   * Fails each call that is not written and has at most this patience, in milliseconds. Returns the least patience of the
-   * calls that are left; `Infinity` if none is.
+   * Fails each call that is not written and has at most this patience, in milliseconds. Returns the least patience of
+   * the remaining calls; `Infinity` if no call remains.
    */
   giveUp(patience: number, failure: Failure): number;
   /** From now on, calls without a patience of their own fail at once. */
   onOffline(error: InterconnectError): void;
-  /** A call has failed for want of a socket: now would be a good moment to look for one. */
+  /** A call has failed because there is no socket: it is time to look for one. */
   hurry(): void;
 }
 
@@ -64,7 +66,9 @@ export class OutageWatch {
   readonly #effects: OutageEffects;
   /** Milliseconds that a call without a `whenOffline` of its own waits. */
   readonly #patience: number;
-  /** The least patience that a call has ever had. An outage begins with this, because nobody knows the calls by then. */
+  /**
+   * The least patience of any call so far. An outage begins with this, because the calls are not known at that moment.
+   */
   #leastPatience: number;
   #since: number | undefined;
   #error: InterconnectError | undefined;
@@ -72,7 +76,7 @@ export class OutageWatch {
   /** No attempt has ended yet. A call without patience waits until the first attempt has failed. */
   #isUntried = false;
   #isOffline = false;
-  /** One for all calls: for those with the least patience. */
+  /** One alarm for all calls: it is set for the calls with the least patience. */
   readonly #alarm: Alarm;
   /** The patience that is over when the alarm is due. */
   #alarmPatience = Infinity;
@@ -94,21 +98,21 @@ export class OutageWatch {
     return this.#isOffline;
   }
 
-  /** There has been no socket yet: the first outage begins. */
+  /** Begins the first outage: there has been no socket yet. */
   beginUntried(): void {
     this.#isUntried = true;
     this.begin('the first attempt has not ended yet', undefined);
     this.watch();
   }
 
-  /** There is no socket from now on. Call `watch` when the listeners have been told. */
+  /** Begins an outage. Call `watch` when the listeners have been told. */
   begin(reason: string, error: InterconnectError | undefined): void {
     this.#reason = reason;
     this.#error = error;
     this.#since ??= this.#clock.now();
   }
 
-  /** All addresses have been tried in vain. If the other side drains, the outage begins here. */
+  /** A round failed at every address. If the other side drains, the outage begins here. */
   onRoundFailed({ reason, error }: DialFailure): void {
     this.#isUntried = false;
     this.begin(reason, error);
@@ -119,14 +123,14 @@ export class OutageWatch {
     if (!this.#isOffline) this.#watch(this.#leastPatience);
   }
 
-  /** There is a socket, or the connection is over. */
+  /** Ends the outage: there is a socket, or the connection is over. */
   end(): void {
     this.#unset();
     this.#since = this.#error = undefined;
     this.#isUntried = this.#isOffline = false;
   }
 
-  /** Why a call fails at once, if it does. If the call may wait, its patience counts from here on. */
+  /** Returns the failure of a call that must fail at once. If the call may wait, its patience counts from here on. */
   refusal(whenOffline: WhenOffline | undefined): Failure | undefined {
     if (whenOffline === undefined && this.#since === undefined) return undefined;
     const patience = this.patienceOf(whenOffline);
@@ -145,7 +149,7 @@ export class OutageWatch {
     return whenOffline === undefined ? this.#patience : patienceOf(whenOffline);
   }
 
-  /** The failure of a call. */
+  /** The failure of a call that may not wait any longer. */
   get failure(): Failure {
     return { kind: 'offline', executed: 'no', message: `${this.sentence}.`, cause: this.#error };
   }
@@ -158,7 +162,7 @@ export class OutageWatch {
     return `No connection to ${whom} for ${spanOf(current.duration)}: ${this.#reason}`;
   }
 
-  /** The instant at which a patience is over. */
+  /** Returns the instant at which a patience is over. */
   #isOverAt(patience: number): number {
     if (this.#since === undefined) return Infinity;
     if (patience === 0) return this.#isUntried ? Infinity : -Infinity;
@@ -194,7 +198,7 @@ export class OutageWatch {
   }
 }
 
-/** Milliseconds in a sentence. */
+/** Returns the text of a number of milliseconds. */
 function spanOf(milliseconds: number): string {
   if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
   if (milliseconds < 600_000) return `${(milliseconds / 1000).toFixed(1)} s`;

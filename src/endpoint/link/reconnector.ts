@@ -1,47 +1,45 @@
-/**
- * Gives a connection its sockets: the first, and another whenever the connection has lost the socket that it had.
- */
+/** Gives a connection its sockets: the first one, and another one after each loss. */
 import { Backoff, type Delays, HEALTHY } from '../common/backoff.js';
 import type { Clock } from '../common/clock.js';
 import type { DialFailure } from '../socket/dial-errors.js';
 import type { Dialer, DialEffects } from '../socket/dialer.js';
 
-/** How a dialer comes back after it has lost its socket. */
+/** How a dialer reconnects after it has lost its socket. */
 export interface ReconnectOptions {
-  /** Milliseconds; the first pause is at most that long, each further one at most twice the former. Default 100. */
+  /** Milliseconds. The first pause is at most that long; the limit doubles with each further pause. Default 100. */
   minDelay?: number | undefined;
-  /** Milliseconds that no pause exceeds. Default 10,000. */
+  /** The longest pause, in milliseconds. Default 10,000. */
   maxDelay?: number | undefined;
-  /** Rounds through all addresses without success, after which it gives up. Default: never. */
+  /** The number of rounds through all addresses without success after which the dialer gives up. Default: no limit. */
   attempts?: number | undefined;
 }
 
-/** @internal With every default filled in. */
+/** @internal The options with every default filled in. */
 export interface ReconnectSettings extends Delays {
   /** Rounds without success after a loss. */
   readonly attempts: number;
   /** Rounds without success before the first connection. */
   readonly firstAttempts: number;
-  /** Whether there is to be another socket after the first. */
+  /** Whether the dialer looks for another socket after the first. */
   readonly comesBack: boolean;
   /** Milliseconds to wait before the first attempt of all. */
   readonly startDelay: number;
 }
 
-/** @internal Why another socket is wanted. */
+/** @internal The reason to look for another socket. */
 export type Occasion =
-  /** The socket is lost. `hasProgressed`: since the loss before, one side has acknowledged frames of the other. */
+  /** The socket is lost. `hasProgressed`: since the last loss, one side has acknowledged frames of the other. */
   | { readonly kind: 'lost'; readonly hasProgressed: boolean }
-  /** The other side says that another socket goes on with this connection. */
+  /** The other side says that another socket carries this connection. */
   | { readonly kind: 'superseded' }
   /** The other side drains: the current address is about to be gone. */
   | { readonly kind: 'drained' };
 
-/** @internal What a reconnector reports, and asks of the connection. */
+/** @internal The events that a reconnector reports, and its questions to the connection. */
 export interface ReconnectEffects extends DialEffects {
-  /** Whether it is worth keeping the process alive for the next attempt. */
+  /** Returns true if the process must stay alive for the next attempt. */
   isWanted(): boolean;
-  /** All addresses have failed, and another round follows after a pause, unless `onGivenUp` does. */
+  /** All addresses have failed. Another round follows after a pause, unless `onGivenUp` follows. */
   onRoundFailed(failure: DialFailure): void;
   /** No further attempt follows. */
   onGivenUp(failure: DialFailure): void;
@@ -55,13 +53,13 @@ export class Reconnector {
   readonly #effects: ReconnectEffects;
   #round: AbortController | undefined;
   #pause: { readonly end: number; readonly stop: () => void } | undefined;
-  /** Rounds without success, since the last one. */
+  /** Rounds without success since the last success. */
   #failures = 0;
-  /** A connection that is accepted and closed again and again is made ever later. */
+  /** The pause grows if a connection is accepted and closed again and again. */
   readonly #backoff: Backoff;
-  /** Whether a drain had its attempt without a pause since a connection lasted. */
+  /** Whether a drain has had its attempt without a pause since a connection last lasted. */
   #hasMoved = false;
-  /** The other side has said that another socket has taken the place of this side's. */
+  /** The other side has said that another socket has replaced this side's socket. */
   #mustKeepAway = false;
   /** Whether the other side refused the last attempt. */
   #wasRefused = false;
@@ -87,7 +85,7 @@ export class Reconnector {
     return this.#settings.comesBack;
   }
 
-  /** Looks for the first socket. */
+  /** Begins to look for the first socket. */
   begin(): void {
     const { startDelay } = this.#settings;
     this.#round = new AbortController();
@@ -95,7 +93,7 @@ export class Reconnector {
     else void this.#dial(this.#round.signal);
   }
 
-  /** Looks for another socket, unless it does so already. */
+  /** Begins to look for another socket, unless this already happens. */
   start(occasion: Occasion): void {
     if (this.#round !== undefined) return;
     this.#round = new AbortController();
@@ -112,7 +110,8 @@ export class Reconnector {
         return this.#keepAway(signal);
       case 'drained':
         this.#dialer.avoid();
-        // At once, but only once: a listener that drains again and again would be asked without end.
+        // Only the first drain gets an attempt without a pause: a listener that drains again and again would be dialed
+        // without end.
         if (this.#hasMoved || this.#backoff.hasTried) return this.#waitLonger(signal);
         this.#hasMoved = true;
         this.#backoff.count();
@@ -120,7 +119,7 @@ export class Reconnector {
     }
   }
 
-  /** A call needs the connection now: ends a long pause, at most once a second. */
+  /** Ends a long pause because a call needs the connection; at most once a second. */
   hurry(): void {
     const now = this.#clock.now();
     const pause = this.#pause;
@@ -131,7 +130,7 @@ export class Reconnector {
     void this.#dial(this.#round.signal);
   }
 
-  /** Ends the pause or the attempt that is under way. */
+  /** Ends the current pause or attempt. */
   stop(): void {
     this.#pause?.stop();
     this.#pause = undefined;
@@ -144,7 +143,10 @@ export class Reconnector {
     this.#wait(this.#backoff.next(), signal);
   }
 
-  /** To come back at once would take the connection from the socket that has it now, and so on in turns. [IC-17.32] */
+  /**
+   * Waits longer: to come back at once would take the connection from the other socket, which would then do the same.
+   * [IC-17.32]
+   */
   #keepAway(signal: AbortSignal): void {
     const longest = Math.max(this.#settings.maxDelay, LEAST_ABSENCE);
     this.#mustKeepAway = true;
@@ -165,7 +167,7 @@ export class Reconnector {
     this.#pause = undefined;
     this.#mustKeepAway = false;
     const effects = this.#effects;
-    // Called before the promise resolves: by then the socket may be lost again.
+    // Called before the promise resolves: the socket may be lost again by then.
     const succeeded = (): void => {
       this.#round = undefined;
       this.#wasRefused = false;
@@ -206,14 +208,14 @@ export class Reconnector {
 
   #isHopeless({ error, isLasting, isRefusal }: DialFailure): boolean {
     const { attempts, firstAttempts } = this.#settings;
-    // No call has left yet, and an application that made a mistake learns that at once.
+    // No message has been sent yet, and an application that made a mistake learns of it at once.
     if (this.#connectedAt === undefined) return isLasting || this.#failures >= firstAttempts;
     if (error.code === 'IC_ERR_OPTION') return true;
     return (isRefusal && this.#wasRefused) || this.#failures >= attempts;
   }
 }
 
-/** Milliseconds. A call may end a pause that is longer, at most once in that time. */
+/** Milliseconds. A call may end a longer pause, at most once in this time. */
 const LONG_PAUSE = 1000;
-/** Milliseconds before this side comes back to a connection that another socket has taken over. */
+/** Milliseconds before this side reconnects to a connection that another socket has taken over. */
 const LEAST_ABSENCE = 1000;

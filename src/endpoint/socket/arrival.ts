@@ -1,12 +1,12 @@
 /**
- * A socket from the moment in which the system hands it over until it can speak Interconnect:
+ * A socket from its arrival in the system until it can carry Interconnect:
  *
  *     header ──PROXY header──► opening ──first octet──► securing ──TLS handshake──► through
  *        │ none is due ──────────┘  │ no TLS ─────────────────────────────────────────┘
  *        └── wrong, silent for too long, ended by its peer: destroyed, whatever the state
  *
- * All of this has one time limit, which counts from the first moment: whoever says nothing, or one octet now and then,
- * would otherwise hold one of the listener's places for ever.
+ * One time limit covers all of this, from the first moment. Without the limit, a peer that sends nothing, or one octet
+ * now and then, would hold one of the listener's places for ever.
  */
 import type { Socket } from 'node:net';
 import { speakerOf } from '../../wire/index.js';
@@ -22,26 +22,26 @@ import type { PeerSource } from '../common/peer.js';
 import type { Stranger, StrangerKind } from './stranger.js';
 import { traffic } from '../common/traffic.js';
 
-/** How sockets arrive at one listener. */
+/** The settings for the arriving sockets of one listener. */
 export interface ArrivalSettings {
-  /** Whether this one has to begin with a PROXY header. */
+  /** Whether the socket must begin with a PROXY header. */
   readonly isProxied: boolean;
-  /** Whether TLS is spoken on it. */
+  /** Whether the socket uses TLS. */
   readonly isEncrypted: boolean;
-  /** Milliseconds from the first moment to the established connection. */
+  /** Milliseconds from the arrival to the established connection. */
   readonly handshakeTimeout: number;
   readonly clock: Clock;
 }
 
-/** What an arrival reports. */
+/** The events that an arrival reports. */
 export interface ArrivalEffects {
-  /** The peer begins TLS. Nothing of that has been taken from the socket. */
+  /** The peer begins TLS. The octets of the TLS handshake are still in the socket. */
   onEncrypted(arrival: Arrival): void;
-  /** The socket can speak Interconnect, without TLS. Nothing of that has been taken from the socket. */
+  /** The socket can carry Interconnect, without TLS. The octets of the peer are still in the socket. */
   onThrough(arrival: Arrival): void;
-  /** The socket was destroyed because of what its peer said. */
+  /** The socket was destroyed because of its peer's octets. */
   onStranger(stranger: Stranger): void;
-  /** The socket is through, or was destroyed. Told once. */
+  /** The socket is through, or was destroyed. Called once. */
   onOver(arrival: Arrival): void;
 }
 
@@ -49,12 +49,12 @@ export class Arrival {
   readonly socket: Socket;
   readonly #settings: ArrivalSettings;
   readonly #effects: ArrivalEffects;
-  /** What is left of the time in which there has to be a connection. */
+  /** The rest of the time in which the connection must be established. */
   readonly patience: TimeBudget;
   readonly #stopTimer: () => void;
   readonly #header: ProxyHeaderDecoder | undefined;
   #source: ProxySource | undefined;
-  /** Whether the peer, and not the balancer before it, has said anything. */
+  /** Whether the peer itself has sent anything, and not only the balancer in front of it. */
   #hasSpoken = false;
   #isOver = false;
   readonly #onReadable = (): void => this.#read();
@@ -70,25 +70,25 @@ export class Arrival {
     this.patience = new TimeBudget(handshakeTimeout, clock.now());
     this.#header = settings.isProxied ? new ProxyHeaderDecoder() : undefined;
     this.#stopTimer = whenUsedUp(this.patience, clock, () => this.#expire());
-    // An 'error' that nobody listens for ends the process.
+    // An 'error' event without a listener ends the process.
     socket.on('error', ignore);
     socket.on('close', this.#onClose);
     socket.on('end', this.#onEnd);
     socket.on('readable', this.#onReadable);
   }
 
-  /** The peer's address: that of the socket, or the one that its PROXY header named. */
+  /** The peer's address: the address of the socket, or the one that its PROXY header named. */
   get source(): PeerSource {
     const { remoteAddress: address, remotePort: port } = this.socket;
     return this.#source ?? { address, port };
   }
 
-  /** Its TLS handshake is over. */
+  /** Reports that the TLS handshake of the socket is over. */
   secured(): void {
     this.#finish();
   }
 
-  /** Ends it without a word. */
+  /** Destroys the socket without a report. */
   destroy(): void {
     this.#finish();
     this.socket.destroy();
@@ -110,7 +110,7 @@ export class Arrival {
     return Buffer.isBuffer(chunk) ? chunk : null;
   }
 
-  /** What of the chunk belongs to the peer; `undefined`: the socket is destroyed. */
+  /** Returns the part of the chunk that belongs to the peer; `undefined`: the socket was destroyed. */
   #afterHeader(chunk: Buffer): Buffer | undefined {
     const header = this.#header;
     if (header === undefined || header.isDone) return chunk;
@@ -145,7 +145,7 @@ export class Arrival {
     this.#refuse(kind, `This port takes TLS, and ${what}. ${STRANGER_REMEDIES[kind] ?? FIND_OUT}`);
   }
 
-  /** What comes next may have the socket, with these octets. */
+  /** Hands the socket over, with these octets put back. */
   #leaveAlone(rest: Buffer): void {
     const { socket } = this;
     socket.off('readable', this.#onReadable);
@@ -153,7 +153,7 @@ export class Arrival {
     if (rest.length > 0) socket.unshift(rest);
   }
 
-  /** FIN: nobody who says no more can get through. */
+  /** FIN: a peer that sends nothing more cannot get through. */
   #ended(): void {
     if (this.#header !== undefined && !this.#header.isDone && this.#header.length > 0) {
       return this.#refuse('bad-proxy-header', 'The socket ended within its PROXY header.');

@@ -8,21 +8,21 @@ import { checkInteger } from '../common/checks.js';
 
 /** A bound TCP address. */
 export interface TcpAddress {
-  /** The bound address, where a name was asked for. */
+  /** The bound address, also if the options have a name. */
   readonly host: string;
-  /** The bound one, where 0 was asked for. */
+  /** The bound port, also if the options have 0. */
   readonly port: number;
-  /** Which of the two protocols. */
+  /** The version of IP. */
   readonly family: 'IPv4' | 'IPv6';
 }
 
-/** A bound Unix socket, or a network that was given. */
+/** A bound Unix socket, or the given network. */
 export interface PathAddress {
-  /** As it was given; of a network, its `address`. */
+  /** The path as given; for a network, its `address`. */
   readonly path: string;
 }
 
-/** Where a listener listens. */
+/** The address of a listener. */
 export type ListenAddress = TcpAddress | PathAddress;
 
 /** An address, as an application gives it. */
@@ -36,7 +36,7 @@ interface TargetOptions {
 interface ListenOptions extends TargetOptions {
   backlog?: number | undefined;
   mode?: number | undefined;
-  /** The path is an address of this, and no file. */
+  /** If there is a network, the path is an address of that network, and not a file. */
   network?: unknown;
 }
 
@@ -69,7 +69,7 @@ export function listenTargetOf(options: ListenOptions): ListenTarget {
   return { host, port, path, backlog, mode, isFile: names };
 }
 
-/** @internal What holds for both sides. */
+/** @internal Checks an address of a dialer or a listener. */
 export function checkTarget({ host, port, path }: TargetOptions): void {
   if (path === undefined) {
     // Node takes an empty name for "all addresses".

@@ -1,10 +1,10 @@
-/** Why there is no connection: what one attempt failed with, and what all addresses of a round failed with together. */
+/** The reasons why there is no connection: of one attempt, and of a whole round through all addresses. */
 import type { Failure } from '../../protocol/index.js';
 import { Code, isApplicationCode } from '../../wire/index.js';
 import { errorOf, InterconnectError, isInterconnectError } from '../common/errors.js';
 import { messageOf, systemCodeOf, tame } from '../common/words.js';
 
-/** Where the other side listens: a TCP address, or a Unix socket. */
+/** The address of the other side: a TCP address, or a Unix socket. */
 export interface Address {
   /** Name or address. Default `localhost`. */
   host?: string | undefined;
@@ -16,26 +16,26 @@ export interface Address {
 
 /** @internal One attempt at one address, or one round of attempts at all of them, that brought no connection. */
 export interface DialFailure {
-  /** What a caller is told. */
+  /** The error for the caller. */
   readonly error: InterconnectError;
-  /** The same without the address and the final period, for a sentence of another error. */
+  /** The error's text without the address and the final period, for a sentence of another error. */
   readonly reason: string;
   /**
-   * Waiting does not mend it: the other side, or its certificate, was refused; this side was; or an option is wrong. Of a
-   * round, this holds for every address.
+   * True if waiting cannot help: one side refused the other or its certificate, or an option is wrong. A round is
+   * lasting if this holds for every address.
    */
   readonly isLasting: boolean;
-  /** The other side has decided that it does not take this one, or speaks something else. */
+  /** The other side has refused this side, or speaks another protocol. */
   readonly isRefusal: boolean;
 }
 
-/** An address in a sentence. */
+/** Returns the text of an address. */
 function nameOf({ host = 'localhost', port, path }: Address): string {
   if (path !== undefined) return path;
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** @internal Several addresses in a sentence. */
+/** @internal Returns the text of several addresses. */
 export function namesOf(addresses: readonly Address[]): string {
   const names = addresses.slice(0, MOST_NAMES).map(nameOf);
   const rest = addresses.length - names.length;
@@ -43,8 +43,8 @@ export function namesOf(addresses: readonly Address[]): string {
 }
 
 /**
- * @internal There was no socket to be had, or it ended before the handshake did. `stage`: `encrypting` while TLS is not
- * agreed on, `encrypted` from then on, `plain` without TLS.
+ * @internal There was no socket, or the socket ended before the handshake did. `stage`: `encrypting` during the TLS
+ * handshake, `encrypted` after it, `plain` without TLS.
  */
 export function noSocket(
   address: Address,
@@ -53,7 +53,7 @@ export function noSocket(
 ): DialFailure {
   // Node's text may quote names in the other side's certificate.
   tame(cause);
-  // Several addresses of one name were tried: Node puts their reasons inside.
+  // Node tried several addresses of one name, and puts their reasons inside.
   const causes: unknown[] =
     'errors' in cause && Array.isArray(cause.errors) ? cause.errors : [cause];
   const reason = withoutPeriod(causes.map(messageOf).join('; ')) || messageOf(cause);
@@ -64,7 +64,7 @@ export function noSocket(
 
 /** @internal An option that is a function threw, or its promise rejected. */
 export function optionFailed(address: Address, cause: unknown): DialFailure {
-  // What it gave is of no use, and would be of none at the next attempt.
+  // The function's value is invalid, and would be invalid at the next attempt too.
   if (isInterconnectError(cause) && cause.code === 'IC_ERR_OPTION') {
     return failed(cause, withoutPeriod(cause.message), true);
   }
@@ -73,14 +73,14 @@ export function optionFailed(address: Address, cause: unknown): DialFailure {
   return failed(new InterconnectError('IC_ERR_CONNECT', message, { cause }), reason, false);
 }
 
-/** @internal `stage`: what there was when the time was over. */
+/** @internal The time of the attempt was over. `stage`: how far the attempt had come. */
 export function tooLate(address: Address, stage: string, handshakeTimeout: number): DialFailure {
   const reason = `${stage} within the handshakeTimeout of ${handshakeTimeout} ms`;
   const message = `No connection to ${nameOf(address)}: ${reason}.`;
   return failed(new InterconnectError('IC_ERR_HANDSHAKE_TIMEOUT', message), reason, false);
 }
 
-/** @internal The handshake came to an end, and brought no connection. */
+/** @internal The handshake ended without a connection. */
 export function noWelcome(address: Address, failure: Failure): DialFailure {
   const isRejected = failure.kind === 'connection-rejected';
   const reason = withoutPeriod(failure.message);
@@ -89,7 +89,7 @@ export function noWelcome(address: Address, failure: Failure): DialFailure {
   return failed(error, reason, isDecision(error));
 }
 
-/** @internal What a round failed with, of which each address failed with one of `failures`. */
+/** @internal Returns the failure of a round. `failures`: one for each address. */
 export function roundOf(
   addresses: readonly Address[],
   failures: readonly DialFailure[],
@@ -100,7 +100,7 @@ export function roundOf(
     ({ reason }, index) => `${nameOf(addresses[index] ?? {})}: ${reason}`,
   );
   const reason = reasons.join('; ');
-  // What the other side itself has said tells more than a port at which nobody listens.
+  // An error from the other side itself says more than a port without a listener.
   const telling = failures.toSorted((one, other) => rankOf(one) - rankOf(other))[0]?.error;
   const cause = new AggregateError(
     failures.map(({ error }) => error),
@@ -123,7 +123,7 @@ export function cancelledError(): InterconnectError {
   );
 }
 
-/** @internal The error of a socket of which nobody says why it was closed. */
+/** @internal Returns the error for a socket that was closed for an unknown reason. */
 export function socketClosed(): Error {
   return new Error('the socket was closed');
 }
@@ -132,18 +132,18 @@ function failed(error: InterconnectError, reason: string, isLasting: boolean): D
   return { error, reason, isLasting, isRefusal: isRefusal(error) };
 }
 
-/** Who is not let in twice in a row will not be at the third time. */
+/** A side that is not authenticated twice in a row will not be at the third time. */
 function isRefusal({ code, status }: InterconnectError): boolean {
   if (code === 'IC_ERR_PROTOCOL') return true;
   return status === Code.UNAUTHENTICATED || status === Code.FORBIDDEN || status === Code.VERSION;
 }
 
-/** Whether the other side's answer was a decision, and not the state that it was in. */
+/** Whether the other side made a decision, rather than reporting its current state. */
 function isDecision(error: InterconnectError): boolean {
   return isRefusal(error) || isApplicationCode(error.status ?? Code.OK);
 }
 
-/** Whether TLS did not come about because one side does not accept the other. Node has no common mark for these codes. */
+/** Whether TLS failed because one side does not accept the other. Node has no common mark for these codes. */
 function isTlsFault(cause: Error): boolean {
   const code = systemCodeOf(cause);
   if (typeof code !== 'string' || code.includes('INTERNAL_ERROR')) return false;
@@ -152,7 +152,7 @@ function isTlsFault(cause: Error): boolean {
   );
 }
 
-/** What a client certificate may have to do with it, as sentences of their own. */
+/** Returns sentences on how a client certificate may be the cause. */
 function explanationOf(cause: Error, stage: 'plain' | 'encrypting' | 'encrypted'): string {
   const code = String(systemCodeOf(cause));
   if (/ALERT_(CERTIFICATE_REQUIRED|NO_CERTIFICATE)/u.test(code)) {
@@ -162,7 +162,7 @@ function explanationOf(cause: Error, stage: 'plain' | 'encrypting' | 'encrypted'
     return ' The server refuses the client certificate.';
   }
   if (cause.message.includes('alert')) return ' Does it want a client certificate?';
-  // A server may refuse the certificate after TLS is agreed on at this side, and Node's servers send no alert then.
+  // A server may refuse the certificate after TLS is established at this side, and Node's servers send no alert then.
   const isEnd = stage === 'encrypted' || (stage === 'encrypting' && BROKEN.has(code));
   if (!isEnd || isTlsFault(cause)) return '';
   return ' A TLS server that refuses the client certificate, or misses one, can end the connection in this way.';
@@ -173,7 +173,7 @@ function rankOf({ error: { code } }: DialFailure): number {
   return rank < 0 ? TELLING.length : rank;
 }
 
-/** @internal Of a sentence that becomes part of another one. */
+/** @internal Removes the final period of a sentence that becomes part of another one. */
 export function withoutPeriod(text: string): string {
   return text.trim().replace(/\.$/u, '');
 }
@@ -184,7 +184,7 @@ const TELLING: readonly string[] = [
   'IC_ERR_PROTOCOL',
   'IC_ERR_HANDSHAKE_TIMEOUT',
 ];
-/** A socket that the other side has ended. */
+/** The codes of a socket that the other side has ended. */
 const BROKEN: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE']);
-/** Addresses that a sentence names. */
+/** The largest number of addresses in a sentence. */
 const MOST_NAMES = 3;

@@ -25,30 +25,32 @@ import { tlsError } from '../common/errors.js';
 import type { Settings } from '../common/options.js';
 import { type Peer, peerOf, serverName } from '../common/peer.js';
 
-/** What a dialer makes of a socket. */
+/** The results of a dialer's sockets. */
 export interface DialEffects {
-  /** The connection that the next socket is to continue. */
+  /** The connection that the next socket is to resume. */
   readonly resumable: ConnectionMachine | undefined;
   /** The other side begins a new connection: give one that has not begun. */
   onBegin(): ConnectionMachine;
   onOpen(driver: Driver, greeting: Greeting, peer: Peer): void;
   onResumed(driver: Driver, greeting: Greeting, peer: Peer): void;
-  /** The connection that was to be continued is over: the two sides do not agree on what has arrived. */
+  /**
+   * The connection that this side wanted to resume is over: the two sides do not agree on the frames that have arrived.
+   */
   onUnresumable(failure: Failure): void;
 }
 
-/** What the dialer needs to know of the other side. */
+/** The dialer's knowledge of the other side. */
 export interface DialTarget {
   readonly addresses: readonly Address[];
   /** Whether sockets are encrypted. */
   readonly encrypts: boolean;
-  /** How, and what this side says of itself: asked for anew for each attempt. May throw. */
+  /** Returns the TLS options and this side's connect data, anew for each attempt. May throw. */
   provide(): Provided | Promise<Provided>;
-  /** Milliseconds that each address of a name has but the last. */
+  /** Milliseconds for each address of a name, except the last. */
   readonly attemptTimeout: number;
 }
 
-/** What one attempt needs of the application. */
+/** The values that one attempt gets from the application. */
 export interface Provided {
   readonly tls: TlsConnectOptions | undefined;
   /** The connect data of HELLO. */
@@ -60,7 +62,7 @@ interface Attempt {
   readonly address: Address;
   readonly listener: DialEffects;
   readonly signal: AbortSignal;
-  /** How long the connection may take until it stands. */
+  /** The time until the connection must be established. */
   readonly patience: TimeBudget;
 }
 
@@ -69,7 +71,7 @@ export class Dialer {
   readonly #target: DialTarget;
   readonly #settings: Settings;
   readonly #canResume: boolean;
-  /** Which address comes first. */
+  /** The index of the address that is tried first. */
   #first = 0;
 
   /** `canResume`: whether connections are to survive their sockets. */
@@ -79,22 +81,22 @@ export class Dialer {
     this.#canResume = canResume;
   }
 
-  /** Where it dials. */
+  /** The addresses that are dialed. */
   get addresses(): readonly Address[] {
     return this.#target.addresses;
   }
 
-  /** The address of the newest connection is about to be gone: try the others first. */
+  /** Lets the other addresses come first: the address of the newest connection is about to disappear. */
   avoid(): void {
     this.#first = (this.#first + 1) % this.#target.addresses.length;
   }
 
   /**
-   * Tries one address after the other, beginning with the last that was good. Resolves with what they failed with
-   * if none was good, and with nothing if there is a connection or the signal has aborted. Never rejects.
+   * Tries one address after the other, beginning with the last good one. Resolves with the failure if every address
+   * failed. Resolves with undefined if there is a connection, or the signal has aborted. Never rejects.
    */
   dial(listener: DialEffects, signal: AbortSignal): Promise<DialFailure | undefined> {
-    // Whoever is in a hurry: the socket is not that one's.
+    // The caller may be a call that needs the connection: the socket does not run in that call's scope.
     return this.#settings.scope.runInAsyncScope(() => this.#dial(listener, signal));
   }
 
@@ -135,7 +137,7 @@ export class Dialer {
     } catch (error) {
       return optionFailed(address, error);
     }
-    // Whatever happens between those who listen for it: an 'error' without a listener ends the process.
+    // An 'error' event without a listener ends the process. This one covers the gaps between the other listeners.
     socket.on('error', () => undefined);
     const cancel = (): void => void socket.destroy();
     signal.addEventListener('abort', cancel, { once: true });
@@ -150,7 +152,7 @@ export class Dialer {
     }
   }
 
-  /** Waits for the application, within the time that the whole attempt has. */
+  /** Waits for the application's functions, within the time of the attempt. */
   #provided(
     { address, signal, patience }: Attempt,
     promise: Promise<Provided>,
@@ -201,7 +203,7 @@ export class Dialer {
     return this.#target.encrypts ? stage : 'plain';
   }
 
-  /** The handshake: HELLO out, WELCOME or a refusal in. */
+  /** Performs the handshake: sends HELLO, and receives WELCOME or a refusal. */
   #introduce(
     { address, listener, patience }: Attempt,
     socket: Socket,
@@ -231,7 +233,7 @@ export class Dialer {
           if (failure?.kind === 'handshake-timeout') {
             return resolve(tooLate(address, 'no answer to the handshake', handshakeTimeout));
           }
-          // Lost before there was a connection: to the caller, there never was a socket.
+          // The socket was lost before there was a connection: for the caller, there was no socket.
           if (failure === undefined || failure.kind === 'connection-lost') {
             const cause =
               driver.error ?? socket.errored ?? new Error('it ended before the handshake');
@@ -268,7 +270,7 @@ function open(
   }
 }
 
-/** @internal What Node is told about an address. */
+/** @internal Returns Node's options for an address. */
 export function socketOptions(
   { host = 'localhost', port = 0, path }: Address,
   autoSelectFamilyAttemptTimeout: number,

@@ -1,6 +1,6 @@
 /**
- * The pump between one `net` or `tls` socket and its machine. It hands octets in, writes the frames of a tick in one go,
- * and runs one timer. It knows no session and no message.
+ * The pump between one `net` or `tls` socket and its machine. A driver passes octets to the machine, writes the frames
+ * of a tick at once, and runs one timer. A driver does not know sessions or messages.
  */
 import type { Socket } from 'node:net';
 import {
@@ -17,17 +17,17 @@ import { traceFrames } from './trace.js';
 import { traceMoves } from '../common/trace-moves.js';
 import { traffic } from '../common/traffic.js';
 
-/** What a driver reports once there is a connection: to the carrier of the connection. */
+/** The events that a driver reports to the carrier, once there is a connection. */
 export interface DriverEffects {
-  /** The socket is over, and the connection goes on. */
+  /** The socket is over, and the connection continues. */
   onLost(driver: Driver, failure: Failure): void;
-  /** The connection is over. No failure: it was closed in order. Told once. */
+  /** The connection is over. No failure: one side closed it in order. Called once. */
   onClosed(driver: Driver, failure: Failure | undefined): void;
-  /** The socket is gone. `onLost` or `onClosed` was told before. */
+  /** The socket is gone. `onLost` or `onClosed` was called before. */
   onSocketClosed(driver: Driver): void;
 }
 
-/** What a driver reports before there is a connection. */
+/** The events that a driver reports before there is a connection. */
 export interface IntroductionEffects {
   /** There will be no connection. No failure: this side closed the attempt. */
   onFailed(failure: Failure | undefined): void;
@@ -36,7 +36,7 @@ export interface IntroductionEffects {
 export class Driver implements SocketEffects {
   readonly socket: Socket;
   readonly machine: SocketMachine;
-  /** The carrier of the connection, once there is a connection. */
+  /** The carrier of the connection; undefined before there is a connection. */
   carrier: DriverEffects | undefined;
   readonly onMove = traceMoves('socket');
   readonly #clock: EndpointClock;
@@ -53,7 +53,10 @@ export class Driver implements SocketEffects {
   readonly #alarm: Alarm;
   #stopLinger: (() => void) | undefined;
 
-  /** All events of the socket run in `scope`, and not in the scope of the code that opened it or last wrote to it. */
+  /**
+   * All events of the socket run in `scope`. They do not run in the scope of the code that opened the socket or last
+   * wrote to it.
+   */
   constructor(
     socket: Socket,
     settings: SocketSettings,
@@ -69,7 +72,7 @@ export class Driver implements SocketEffects {
     this.#alarm = new Alarm(clock, () => this.machine.onTime(clock.now()));
     traffic.count += 1;
     socket.setNoDelay(true);
-    // First of all: an 'error' that nobody listens for ends the process.
+    // This listener comes first: an 'error' event without a listener ends the process.
     socket.on('error', (error) => (this.#error ??= error));
     // [IC-8.7]
     socket.on('data', (chunk: Buffer) => scope.runInAsyncScope(this.#onData, undefined, chunk));
@@ -79,7 +82,7 @@ export class Driver implements SocketEffects {
     this.machine = new SocketMachine(this, settings, clock.now());
   }
 
-  /** Keeps the frames that follow until all pending microtasks have run. */
+  /** Delays the handling of further frames until all pending microtasks have run. */
   hold(): void {
     this.machine.hold();
     // A tick that is queued from a microtask runs after the last of them.
@@ -87,7 +90,7 @@ export class Driver implements SocketEffects {
     this.#clock.microtask(() => this.#clock.tick(() => this.#scope.runInAsyncScope(release)));
   }
 
-  /** What went wrong on the socket first, if anything did. */
+  /** The first error of the socket, if there was one. */
   get error(): Error | undefined {
     return this.#error;
   }
@@ -139,7 +142,7 @@ export class Driver implements SocketEffects {
     this.machine.onBytes(chunk, this.#clock.now());
   };
 
-  /** The other side's FIN. Ours follows, unless CLOSE brought it about already. */
+  /** The other side's FIN. This side's FIN follows, unless CLOSE has caused it already. */
   readonly #onEnd = (): void => {
     const reason = this.#error?.message ?? 'the other side ended the stream without CLOSE';
     this.machine.onLost(reason, this.#clock.now());
@@ -161,7 +164,7 @@ export class Driver implements SocketEffects {
     if (socket.destroyed || socket.writableEnded) return;
     const room = LARGEST_UNSENT - socket.writableLength;
     if (room > 0) this.#writeUpTo(room);
-    // Until 'drain' nothing more goes out: the machine watches how long that takes.
+    // Nothing more is written until 'drain': the machine watches how long that takes.
     if (socket.writableLength >= LARGEST_UNSENT) this.machine.onBlocked(this.#clock.now());
     // Half-closing lets the other side read CLOSE; destroying would discard it.
     if (this.#ending) socket.end();
@@ -181,13 +184,15 @@ export class Driver implements SocketEffects {
     }
     if (chunks.length > 1) socket.uncork();
     chunks.length = 0;
-    // If nothing is unsent, the kernel has copied the memory of the writer, which can be used again.
+    // If nothing is unsent, the kernel has copied the writer's memory, and the writer can use it again.
     writer.release(socket.writableLength === 0);
   }
 }
 
 const writer = new FrameWriter();
-/** Octets handed to the socket and not taken by the kernel: more would only wait in front of others. */
+/**
+ * Octets that were handed to the socket and that the kernel has not taken. More octets would only delay later frames.
+ */
 const LARGEST_UNSENT = 256 * 1024;
 /** Milliseconds for the other side to read CLOSE and end the stream. */
 const LINGER = 1000;

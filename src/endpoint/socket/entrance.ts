@@ -1,6 +1,6 @@
 /**
- * The way into a listener: Node's server underneath, and every socket from the system's hands until it can speak
- * Interconnect. What becomes of it then is the listener's business.
+ * The way into a listener: Node's server, and every socket until it can carry Interconnect. Then the listener takes the
+ * socket over.
  */
 import {
   createServer as createTcpServer,
@@ -18,7 +18,7 @@ import type { ExpectsProxyHeader } from './proxy-trust.js';
 import type { DroppedSocket, Stranger } from './stranger.js';
 import { tame } from '../common/words.js';
 
-/** How sockets come in. */
+/** The settings of an entrance. */
 export interface EntranceSettings extends Settings {
   readonly tls: TlsOptions | undefined;
   /** `undefined`: no socket begins with a PROXY header. */
@@ -26,16 +26,16 @@ export interface EntranceSettings extends Settings {
   readonly maxConnections: number;
 }
 
-/** A socket that can speak Interconnect. */
+/** A socket that can carry Interconnect. */
 export interface Entrant {
   readonly socket: Socket;
-  /** Its address, or the one that its PROXY header named. Taken at once: a socket that is gone has none. */
+  /** The peer's address, or the one that a PROXY header named. Read at once: a closed socket has no address. */
   readonly source: PeerSource;
-  /** What is left of the time in which there has to be a connection. `undefined`: all of it. */
+  /** The rest of the time in which the connection must be established. `undefined`: all of it. */
   readonly patience: TimeBudget | undefined;
 }
 
-/** What an entrance reports. */
+/** The events that an entrance reports. */
 export interface EntranceEffects {
   onSocket(entrant: Entrant): void;
   onStranger(stranger: Stranger): void;
@@ -49,24 +49,24 @@ export class Entrance implements ArrivalEffects {
   readonly server: Server;
   readonly #settings: EntranceSettings;
   readonly #effects: EntranceEffects;
-  /** Sockets that are not through. */
+  /** The sockets that cannot carry Interconnect yet. */
   readonly #arrivals = new Map<Socket, Arrival>();
-  /** What makes a TLS socket of a socket: the listener that `tls.Server` has for its own 'connection'. */
+  /** Makes a TLS socket of a socket: the listener that `tls.Server` has for its own 'connection'. */
   #encrypt: ((socket: Socket) => void) | undefined;
 
-  /** @throws IC_ERR_OPTION for TLS options that Node refuses */
+  /** @throws IC_ERR_OPTION for TLS options that Node refuses. */
   constructor(settings: EntranceSettings, effects: EntranceEffects) {
     this.#settings = settings;
     this.#effects = effects;
     this.server = this.#createServer();
     this.server.maxConnections = settings.maxConnections;
-    // Node tells no address for a Unix socket.
+    // Node gives no address for a Unix socket.
     this.server.on('drop', (data?: DropArgument) => {
       effects.onDrop({ address: data?.remoteAddress, port: data?.remotePort });
     });
   }
 
-  /** Destroys every socket that is not through. */
+  /** Destroys every socket that cannot carry Interconnect yet. */
   clear(): void {
     for (const arrival of this.#arrivals.values()) arrival.destroy();
   }
@@ -96,9 +96,9 @@ export class Entrance implements ArrivalEffects {
   }
 
   #createTlsServer(tls: TlsOptions): Server {
-    // The arrival keeps the time: Node's own timer would judge before the input of the same moment.
+    // The arrival keeps the time: Node's own timer would fire before the input of the same moment is read.
     const unlimited = { handshakeTimeout: 2 ** 31 - 1 };
-    // Half open, a socket whose dialer gives up amid the TLS handshake would stay until the timeout.
+    // If sockets were half open, a socket whose dialer gives up during the TLS handshake would stay until the timeout.
     const fixed = { allowHalfOpen: false, noDelay: true };
     try {
       const server = createTlsServer(
@@ -107,7 +107,7 @@ export class Entrance implements ArrivalEffects {
         (socket) => this.#onSecured(socket),
       );
       server.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));
-      // The first octets are looked at before TLS gets them.
+      // The arrival inspects the first octets before TLS gets them.
       const encrypting = server.listeners('connection');
       this.#encrypt = (socket) => {
         for (const each of encrypting) Reflect.apply(each, server, [socket]);
@@ -133,18 +133,18 @@ export class Entrance implements ArrivalEffects {
 
   #onSecured(socket: TLSSocket): void {
     const arrival = this.#arrivalOf(socket);
-    // Over meanwhile, and destroyed.
+    // The arrival ended and destroyed the socket.
     if (arrival === undefined) return void socket.destroy();
     const { source, patience } = arrival;
     arrival.secured();
     this.#effects.onSocket({ socket, source, patience });
   }
 
-  /** Node tells of a handshake that took too long, and leaves the socket open. */
+  /** Node reports a handshake that took too long, and leaves the socket open. */
   #onTlsError(error: Error, socket: TLSSocket): void {
     const arrival = this.#arrivalOf(socket);
     socket.destroy();
-    // It was over before, and this is only what came of that.
+    // The arrival was over before, and this error is a consequence.
     if (arrival === undefined) return;
     const { address } = arrival.source;
     arrival.destroy();

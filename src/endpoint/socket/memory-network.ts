@@ -1,13 +1,13 @@
-/** A network within this process: what connects and listens through it takes no port and no file. */
+/** A network within this process. Its connections and listeners need no port and no file. */
 import { Server, Socket } from 'node:net';
 import { MemorySocket, resetError } from './memory-socket.js';
 import type { Network } from '../common/network.js';
 import { clearInterval, nextTick, setImmediate, setInterval } from '../common/runtime.js';
 
 /**
- * For tests: `new Listener({ network })` and `connect({ network })`, `new InterconnectServer({ network })` and
- * `new InterconnectClient({ network })` meet on it, and on no other. One listener at a time; it belongs to one thread.
- * While somebody listens, or a socket is open, the process goes on, as with sockets of the system.
+ * For tests: `new Listener({ network })` and `connect({ network })`, or `new InterconnectServer({ network })` and `new
+ * InterconnectClient({ network })`, meet on the same network only. A network has one listener at a time, and belongs to
+ * one thread. A listener or an open socket keeps the process alive, as with sockets of the system.
  */
 export class MemoryNetwork implements Network {
   /** Unique in this thread. */
@@ -16,7 +16,7 @@ export class MemoryNetwork implements Network {
   #listening: MemoryServer | undefined;
   #stopTimer: (() => void) | undefined;
 
-  /** Fails with ECONNREFUSED where nobody listens. */
+  /** Returns a socket to the listener. Without a listener, the socket fails with ECONNREFUSED. */
   connect(): Socket {
     const socket = new MemorySocket();
     this.#keep(socket);
@@ -30,7 +30,7 @@ export class MemoryNetwork implements Network {
       server.accept(socket.peer);
       socket.emit('connect');
       socket.emit('ready');
-      // As Node's own do: an end is noticed by who reads nothing, too.
+      // Like Node's own sockets, a socket notices its end even if the application does not read.
       for (const end of [socket, socket.peer]) if (!end.isPaused()) end.read(0);
     });
     return socket;
@@ -40,12 +40,12 @@ export class MemoryNetwork implements Network {
     return new MemoryServer(this, onSocket);
   }
 
-  /** Cuts every socket: both ends fail with ECONNRESET, and what was on its way is lost. Who listens goes on. */
+  /** Cuts every socket: both ends fail with ECONNRESET, and data under way is lost. The listener continues. */
   cut(): void {
     for (const each of this.#open) if (each instanceof Socket) each.destroy(resetError());
   }
 
-  /** @internal Gives the reason for which it cannot. */
+  /** @internal Binds the server. Returns the error if that is not possible. */
   bind(server: MemoryServer): Error | undefined {
     if (this.#listening !== undefined) return this.#error('listen', 'EADDRINUSE');
     this.#listening = server;
@@ -75,7 +75,7 @@ export class MemoryNetwork implements Network {
   }
 }
 
-/** A `net.Server` without a handle: all that would ask for one is overridden. */
+/** A `net.Server` without a handle: every method that needs a handle is overridden. */
 class MemoryServer extends Server {
   override listening = false;
   readonly #network: MemoryNetwork;
@@ -103,7 +103,7 @@ class MemoryServer extends Server {
     return this.listening ? this.#network.address : null;
   }
 
-  /** Takes no more, and calls back when the last of its sockets is gone. */
+  /** Accepts no more sockets, and calls back when the last of its sockets is gone. */
   override close(callback?: (error?: Error) => void): this {
     if (callback !== undefined) this.once('close', () => callback());
     this.#network.unbind(this);
@@ -118,7 +118,7 @@ class MemoryServer extends Server {
   }
 
   accept(socket: Socket): void {
-    // Undefined, until somebody sets it.
+    // `maxConnections` is undefined until the application sets it.
     if (this.#sockets.size >= this.maxConnections) return void socket.destroy();
     this.#sockets.add(socket);
     socket.once('close', () => {
@@ -133,7 +133,7 @@ class MemoryServer extends Server {
   }
 }
 
-/** Until the returned function is called, the process does not end by itself. */
+/** Keeps the process alive until the returned function is called. */
 function keepAlive(): () => void {
   const timer = setInterval(() => undefined, 2 ** 31 - 1);
   return () => clearInterval(timer);

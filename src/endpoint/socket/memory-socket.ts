@@ -1,8 +1,7 @@
 /**
- * A stream within this process. Both its ends are `net.Socket`s without a handle, so that who drives one need not
- * know. What TCP does to its users, it does as well: data comes later and never from within a `write`, it is copied,
- * a writer waits for who does not read, an end leaves the other direction open, and to write to who is gone is an
- * error.
+ * A stream within this process. Both ends are `net.Socket`s without a handle, so that their users see no difference.
+ * The stream behaves like TCP: data arrives later and never within a `write`, data is copied, a writer waits for a slow
+ * reader, an end leaves the other direction open, and a write to a closed socket is an error.
  */
 import { Socket } from 'node:net';
 import { setImmediate } from '../common/runtime.js';
@@ -16,16 +15,16 @@ export class MemorySocket extends Socket {
   override connecting = false;
   override bytesRead = 0;
   override bytesWritten = 0;
-  /** What the other end has written, and this one has not read; `null` is its end. */
+  /** The chunks that the other end has written, and that this end has not read; `null` is the end. */
   readonly #inbox: (Buffer | null)[] = [];
   #unread = 0;
   /** Whether the stream above has asked for more. */
   #isWanted = false;
   #isScheduled = false;
-  /** The other end's write, which is done when there is room again. */
+  /** The other end's waiting write, which completes when there is room again. */
   #waiting: Done | undefined;
 
-  /** Without a `peer`, both ends. */
+  /** Without a `peer`, creates both ends. */
   constructor(peer?: MemorySocket) {
     super({ allowHalfOpen: true });
     this.peer = peer ?? new MemorySocket(this);
@@ -64,11 +63,11 @@ export class MemorySocket extends Socket {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     const { peer } = this;
-    // What the other end sent in vain resets it; else it reads an end.
+    // If this end leaves data unread, the other end is reset. Otherwise it reads an end.
     if (this.#unread > 0) setImmediate(() => peer.destroy(resetError()));
     else if (!this.writableFinished) peer.#arrive(null);
     this.#inbox.length = 0;
-    // Its own write, if that waits; without an error, as Node's own do.
+    // Completes the peer's own waiting write without an error, like Node's own sockets.
     peer.#makeRoom();
     super._destroy(error, done);
   }
@@ -79,7 +78,7 @@ export class MemorySocket extends Socket {
     this.#schedule();
   }
 
-  /** One chunk in each turn of the event loop: between two of them, all that the first brought about has run. */
+  /** Delivers one chunk in each turn of the event loop: all effects of a chunk have run before the next one. */
   #schedule(): void {
     if (this.#isScheduled || !this.#isWanted || this.#inbox.length === 0) return;
     this.#isScheduled = true;
@@ -89,13 +88,13 @@ export class MemorySocket extends Socket {
   #deliver(): void {
     this.#isScheduled = false;
     const bytes = this.#inbox.shift();
-    // Destroyed meanwhile.
+    // The socket was destroyed.
     if (bytes === undefined) return;
-    // What takes it asks for the next.
+    // The reader of this chunk asks for the next one.
     this.#isWanted = false;
     if (bytes === null) {
       this.push(null);
-      // Tells those who read nothing, as Node's own do.
+      // Reports the end even if the application does not read, like Node's own sockets.
       this.read(0);
       return;
     }
@@ -112,7 +111,7 @@ export class MemorySocket extends Socket {
   }
 }
 
-/** @internal What one end fails with when the other, or the way to it, is gone. */
+/** @internal Returns the error of one end when the other end, or the way to it, is gone. */
 export function resetError(): Error {
   return Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' });
 }
@@ -121,7 +120,7 @@ function toBytes(chunk: Buffer | string, encoding: BufferEncoding): Buffer {
   return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
 }
 
-/** Octets that are read at once, as from a socket of the system. */
+/** The largest number of octets in one read, as with a socket of the system. */
 const LARGEST_CHUNK = 64 * 1024;
-/** Octets that wait at the other end before a write has to wait: what the kernels would hold. */
+/** The number of unread octets at which a write must wait, like the buffers of the kernels. */
 const CAPACITY = 64 * 1024;

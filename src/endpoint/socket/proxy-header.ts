@@ -1,65 +1,66 @@
 /**
- * The header of the PROXY protocol, versions 1 and 2: a balancer writes it before everything else, and it names the
- * address that the balancer's own client has. The sections are those of the specification that HAProxy publishes
- * ("The PROXY protocol", revision of 2020/03/05).
+ * Reads the header of the PROXY protocol, versions 1 and 2. A balancer writes this header before everything else, and
+ * names the address of its own client in it. The sections are those of the specification that HAProxy publishes ("The
+ * PROXY protocol", revision of 2020/03/05).
  */
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 import { quote, type SpeakerKind, speakerOf } from '../../wire/index.js';
 import type { PeerSource } from '../common/peer.js';
 
-/** Whom a header speaks for: an IP address and a TCP port, or the path of a Unix socket, which has no port. */
+/** The client that a header names: an IP address and a TCP port, or the path of a Unix socket, which has no port. */
 export interface ProxySource extends PeerSource {
   readonly address: string;
 }
 
-/** Why there is no header to be had: none begins here, one that breaks a rule, one that is too long. */
+/** Why the header cannot be read: there is none, it breaks a rule, or it is too long. */
 export type ProxyFault = 'absent' | 'malformed' | 'too-long';
 
-/** A stream does not begin with a header. */
+/** The stream does not begin with a valid header. */
 export class ProxyHeaderError extends Error {
   readonly fault: ProxyFault;
 
-  /** `message`: what is wrong, as the end of a sentence that began with the peer. */
+  /** `message`: the fault, as the end of a sentence whose subject is the peer. */
   constructor(fault: ProxyFault, message: string) {
     super(message);
     this.fault = fault;
   }
 }
 
-/** Octets after the fixed part of a header of version 2: the addresses, and what else a balancer tells. */
+/** The largest number of octets after the fixed part of a header of version 2: the addresses and further fields. */
 export const MAX_PROXY_LENGTH = 16 * 1024;
 
 /**
- * Reads one header from the start of a stream, however it is cut. It keeps at most 232 octets; it counts and skips
- * what it does not need. Give it no more octets when it is done, or after it threw.
+ * Reads one header from the start of a stream, in chunks of any size. The decoder keeps at most 232 octets, and counts
+ * and skips the others. Do not push further octets when it is done or has thrown.
  */
 export class ProxyHeaderDecoder {
   readonly #kept = Buffer.alloc(V2_FIXED + UNIX_LENGTH);
   #length = 0;
-  /** Octets of the whole header of version 2, once its fixed part is there. */
+  /** The length of the whole header of version 2; undefined before its fixed part has arrived. */
   #total: number | undefined;
   #isDone = false;
   #source: ProxySource | undefined;
 
-  /** Whether the header is whole. */
+  /** Whether the whole header has arrived. */
   get isDone(): boolean {
     return this.#isDone;
   }
 
-  /** How many octets of it have come. */
+  /** The number of octets of the header so far. */
   get length(): number {
     return this.#length;
   }
 
   /**
-   * Whom the whole header speaks for. `undefined`: for nobody but its sender, so that the address of the socket counts.
+   * The client that the whole header names. `undefined`: the header speaks for the balancer itself, and the address of
+   * the socket counts.
    */
   get source(): ProxySource | undefined {
     return this.#source;
   }
 
   /**
-   * Takes what belongs to the header from the start of `chunk`, and returns how many octets that was.
+   * Takes the octets of the header from the start of `chunk`, and returns their number.
    * @throws ProxyHeaderError as soon as it is certain that this is no header
    */
   push(chunk: Buffer): number {
@@ -73,7 +74,7 @@ export class ProxyHeaderDecoder {
     return at;
   }
 
-  /** Section 2.2, last but one list: the first octets tell the version, and everything else is no header. */
+  /** Section 2.2, last but one list: the first octets tell the version; a stream with other octets has no header. */
   #onOctet(chunk: Buffer, at: number): void {
     const octet = chunk[at] ?? 0;
     const position = this.#length;
@@ -139,7 +140,7 @@ export class ProxyHeaderDecoder {
     this.#onRest(Buffer.alloc(0));
   }
 
-  /** Octets of the addresses, if they count. */
+  /** The number of octets of the addresses; 0 if the addresses do not count. */
   get #needed(): number {
     // "must use the real connection endpoints and discard the protocol block"
     if (this.#kept[12] === LOCAL) return 0;
@@ -150,7 +151,7 @@ export class ProxyHeaderDecoder {
   #onRest(octets: Buffer): number {
     const total = this.#total ?? 0;
     const taken = Math.min(octets.length, total - this.#length);
-    // What does not fit is not needed.
+    // The octets beyond that are not needed.
     if (this.#length < this.#kept.length) octets.copy(this.#kept, this.#length, 0, taken);
     this.#length += taken;
     if (this.#length === total) {
@@ -175,7 +176,7 @@ export class ProxyHeaderDecoder {
   }
 }
 
-/** The line without CR LF. */
+/** Parses the line without CR LF. */
 function sourceOfLine(line: string): ProxySource | undefined {
   const [, family, ...words] = line.split(' ');
   // "the receiver must ignore anything presented before the CRLF"
@@ -197,23 +198,23 @@ function sourceOfLine(line: string): ProxySource | undefined {
   return { address, port: Number(sourcePort) };
 }
 
-/** Of the two addresses of a Unix socket, the source's: up to its first zero. Often there is none. */
+/** Returns the source of the two addresses of a Unix socket, up to its first zero. Often the source is empty. */
 function sourceOfPath(path: Buffer): ProxySource | undefined {
   const isAbstract = path[0] === 0 && path[1] !== 0;
   const name = isAbstract ? path.subarray(1) : path;
   const end = name.indexOf(0);
   const text = name.toString('utf8', 0, end < 0 ? name.length : end);
   if (text === '') return undefined;
-  // As the system's tools show the name of an abstract socket.
+  // The name of an abstract socket as the system's tools show it.
   return { address: isAbstract ? `@${text}` : text, port: undefined };
 }
 
-/** A zone means nothing on another machine. */
+/** Returns true for an IPv6 address without a zone: a zone has no meaning on another machine. */
 function isNumericIPv6(text: string): boolean {
   return isIPv6(text) && !text.includes('%');
 }
 
-/** As the addresses of sockets are written. */
+/** Returns the address in the notation of Node's sockets. */
 function canonical(address: string): string {
   return new SocketAddress({ address, family: 'ipv6' }).address;
 }
@@ -232,7 +233,7 @@ function hex(value: number): string {
   return value.toString(16).padStart(2, '0');
 }
 
-/** Not worth a word: nothing is known, or it is a header with a fault in its first octets. */
+/** Kinds without a name in the error: the protocol is unknown, or the stream begins like a header and has a fault. */
 const UNTOLD: ReadonlySet<SpeakerKind> = new Set(['unknown', 'proxy-v1', 'proxy-v2']);
 const V1_SIGNATURE = Buffer.from('PROXY ');
 const V1_LONGEST = 107;

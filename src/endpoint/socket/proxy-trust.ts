@@ -1,4 +1,4 @@
-/** The option `proxyProtocol`: whose sockets begin with a header of the PROXY protocol. */
+/** The option `proxyProtocol`: the peers whose sockets begin with a header of the PROXY protocol. */
 import { BlockList, isIP, isIPv4 } from 'node:net';
 import { optionError } from '../common/errors.js';
 import { inspectShort } from '../common/words.js';
@@ -6,8 +6,8 @@ import { inspectShort } from '../common/words.js';
 /**
  * For a listener behind balancers that send a header of the PROXY protocol, version 1 or 2, before everything else.
  *
- * - `true`: every socket must begin with one. Anybody who reaches the port can then claim any address: let nobody
- *   but the balancers reach it.
+ * - `true`: every socket must begin with one. A peer that reaches the port can then claim any address: let only
+ *   the balancers reach the port.
  * - `{ from }`: the sockets of these addresses must begin with one. All others are taken without a header, under
  *   their own address, and are ended if they begin with one. Addresses and networks: `'10.0.0.7'`, `'10.0.0.0/8'`,
  *   `'fd00::/8'`.
@@ -18,7 +18,7 @@ export type ProxyProtocol = boolean | { readonly from: readonly string[] };
 export type ExpectsProxyHeader = (address: string | undefined) => boolean;
 
 /**
- * @internal The option, checked; `undefined` if no socket is to begin with a header.
+ * @internal Checks the option. Returns `undefined` if no socket begins with a header.
  * @throws IC_ERR_OPTION naming the value
  */
 export function proxyTrustOf(
@@ -58,7 +58,7 @@ function add(list: BlockList, entry: unknown): void {
 }
 
 function holds(list: BlockList, address: string): boolean {
-  // An IPv4 peer of a socket that takes both.
+  // A socket that accepts both versions of IP shows an IPv4 peer in this form.
   const bare = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
   return list.check(bare, isIPv4(bare) ? 'ipv4' : 'ipv6');
 }

@@ -1,8 +1,8 @@
-/** Sockets that no connection came of, for reasons that an operator wants to know. */
+/** Reports on sockets without a connection, for reasons that interest an operator. */
 import type { SpeakerKind } from '../../wire/index.js';
 
 /**
- * What is wrong with a socket:
+ * The fault of a socket:
  *
  * | kind | |
  * | --- | --- |
@@ -15,19 +15,19 @@ import type { SpeakerKind } from '../../wire/index.js';
  */
 export type StrangerKind = SpeakerKind | 'no-proxy-header' | 'bad-proxy-header' | 'unfinished';
 
-/** A socket that was ended before there was a connection, for what it said. */
+/** A socket that was ended before there was a connection, because of its peer's octets. */
 export interface Stranger {
-  /** What is wrong with it. */
+  /** The kind of fault. */
   readonly kind: StrangerKind;
-  /** Its IP address; `undefined` at a Unix socket. If a PROXY header named one, it is that. */
+  /** The peer's IP address; `undefined` at a Unix socket. If a PROXY header named an address, that one. */
   readonly address: string | undefined;
   /** Its TCP port, if there is one. */
   readonly port: number | undefined;
-  /** What it did, and the remedy, in sentences for the log. The address is not part of them. */
+  /** The peer's fault and the remedy, in sentences for the log. The address is not part of them. */
   readonly message: string;
 }
 
-/** A socket that was closed as soon as it came, because `maxConnections` others are open. */
+/** A socket that was closed on arrival, because `maxConnections` others are open. */
 export interface DroppedSocket {
   /** Its IP address; `undefined` at a Unix socket. */
   readonly address: string | undefined;

@@ -1,6 +1,6 @@
 /**
- * `NODE_DEBUG=interconnect-frames` prints every frame, one line each, without its payload. It decodes the
- * streams a second time, on the side, so that it costs nothing when it is off.
+ * `NODE_DEBUG=interconnect-frames` prints every frame, one line each, without its payload. The trace decodes the
+ * streams a second time, so it costs nothing while it is off.
  */
 import { debuglog } from 'node:util';
 import { describeFrame, FrameDecoder, PrefaceDecoder } from '../../wire/index.js';
@@ -8,7 +8,7 @@ import { messageOf } from '../common/words.js';
 
 const frames = debuglog('interconnect-frames');
 
-/** @internal Undefined when nobody wants to see frames. */
+/** @internal Undefined if this trace is off. */
 export function traceFrames(
   role: string,
 ): { in(chunk: Buffer): void; out(chunk: Buffer): void } | undefined {

@@ -1,10 +1,9 @@
 /**
- * Gives a server the file of a Unix socket, and takes the file away afterwards. At most one server owns a path at a
- * time.
+ * Gives a server the file of a Unix socket, and removes the file afterwards. At most one server owns a path at a time.
  *
  * A server binds to a name of its own in the same folder, and then renames that file to the path. So the path never
- * leads to a server that does not listen yet, and Node, which removes the name that a server was bound to, never
- * removes the file of a successor. All who rename or remove hold a lock meanwhile.
+ * leads to a server that does not listen yet. Node removes the name that a server was bound to, so it never removes the
+ * file of a successor. Every process holds a lock while it renames or removes the file.
  */
 import { randomInt } from 'node:crypto';
 import {
@@ -23,14 +22,16 @@ import { InterconnectError } from '../common/errors.js';
 import { setTimeout, wallTime } from '../common/runtime.js';
 import { systemCodeOf } from '../common/words.js';
 
-/** Whether the path names a file, and not an abstract socket of Linux or a pipe of Windows: those have no owner. */
+/**
+ * Whether the path names a file. An abstract socket of Linux and a pipe of Windows are not files, and have no owner.
+ */
 export function isFile(path: string): boolean {
   return !path.startsWith('\0') && process.platform !== 'win32';
 }
 
 /**
- * Binds `server` to `path` by `listen`, which is called with the name to bind to. `mode`: the permissions of the file.
- * The file is removed when the server closes, if it is still the server's own.
+ * Binds `server` to `path`. `listen` is called with the name to bind to. `mode`: the permissions of the file. When the
+ * server closes, the file is removed, if it is still the server's own.
  * @throws the system's error; EADDRINUSE if another server listens there, or if the file is no socket.
  */
 export async function bindFile(
@@ -48,7 +49,7 @@ export async function bindFile(
       if (!(await isFree(path))) throw addressInUse(path);
       renameSync(name, path);
     });
-    // Before whoever waits for the end of the server goes on.
+    // Runs before the other listeners for the end of the server.
     server.prependOnceListener('close', () => removeOwn(path, own));
   } catch (error) {
     await new Promise((resolve) => server.close(resolve));
@@ -57,8 +58,8 @@ export async function bindFile(
 }
 
 /**
- * Binds by `listen` to the path itself, for a process that does not own the file. A file that a dead process left behind
- * is removed.
+ * Binds to the path itself by `listen`, for a process that does not own the file. Removes the file of a dead process
+ * first.
  */
 export async function replacingStale(path: string, listen: () => Promise<void>): Promise<void> {
   try {
@@ -73,7 +74,7 @@ export async function replacingStale(path: string, listen: () => Promise<void>):
   }
 }
 
-/** In the folder of the path, and not longer than the path if that can be. */
+/** Returns a name in the folder of the path. The name is not longer than the path, if possible. */
 function temporaryName(path: string): string {
   const length = Math.min(MOST_LETTERS, Math.max(LEAST_LETTERS, basename(path).length - 1));
   const letters = Array.from({ length }, () => LETTERS[randomInt(LETTERS.length)]);
@@ -85,7 +86,7 @@ function temporaryName(path: string): string {
   );
 }
 
-/** Whether nobody listens at the path: there is no file, or a process left it behind that is gone. */
+/** Returns true if no server listens at the path: there is no file, or a dead process left it behind. */
 async function isFree(path: string): Promise<boolean> {
   const file = lstatSync(path, { throwIfNoEntry: false });
   if (file === undefined) return true;
@@ -96,7 +97,7 @@ async function isFree(path: string): Promise<boolean> {
       probe.destroy();
       resolve(false);
     });
-    // Any other error says that somebody listens, or that nobody can tell.
+    // Any other error says that a server listens, or that this is unknown.
     probe.once('error', (reason) => {
       const code = systemCodeOf(reason);
       resolve(code === 'ECONNREFUSED' || code === 'ENOENT');
@@ -104,7 +105,10 @@ async function isFree(path: string): Promise<boolean> {
   });
 }
 
-/** Somebody else may have replaced the file meanwhile, or is about to: then it is theirs. */
+/**
+ * Removes the file if it is still the server's own. Another process may have replaced the file, or be about to: then
+ * the file belongs to that process.
+ */
 function removeOwn(path: string, own: Stats): void {
   try {
     const lock = takeLock(path);
@@ -115,11 +119,11 @@ function removeOwn(path: string, own: Stats): void {
       rmSync(lock, { force: true });
     }
   } catch {
-    // The folder is gone, or is not ours to write any more: the next server finds the file to be stale.
+    // The folder is gone, or this process may not write to it: the next server finds the file to be stale.
   }
 }
 
-/** The time of the last change is that of the binding: numbers of files are used again. */
+/** Compares the time of the last change too, which is the time of binding: the system uses file numbers again. */
 function isSame(file: Stats | undefined, own: Stats): boolean {
   return file?.ino === own.ino && file.dev === own.dev && file.mtimeMs === own.mtimeMs;
 }
@@ -143,7 +147,7 @@ async function withLock(path: string, work: () => Promise<void>): Promise<void> 
   );
 }
 
-/** The lock's file; undefined while somebody else has it. */
+/** Returns the lock's file; undefined while another process has the lock. */
 function takeLock(path: string): string | undefined {
   const lock = lockOf(path);
   try {
@@ -156,16 +160,16 @@ function takeLock(path: string): string | undefined {
   }
 }
 
-/** A lock is held for milliseconds: an old one was left behind by a process that was killed. */
+/** Removes an old lock. A lock is held for milliseconds only, so an old one belongs to a killed process. */
 function breakStale(lock: string): void {
   const file = statSync(lock, { throwIfNoEntry: false });
   if (file === undefined || wallTime() - file.mtimeMs < LOCK_LIFETIME) return;
-  // Only one process gets the file under its new name, and removes what it has looked at.
+  // Only one process succeeds in renaming the file, and that process removes the file that it has inspected.
   const name = `${lock}.${randomInt(2 ** 32).toString(36)}`;
   try {
     renameSync(lock, name);
     if (isSame(statSync(name), file)) rmSync(name);
-    // It was a fresh one: somebody else was faster.
+    // The lock was fresh: another process was faster.
     else renameSync(name, lock);
   } catch (error) {
     if (systemCodeOf(error) !== 'ENOENT') throw error;
@@ -185,12 +189,12 @@ function addressInUse(path: string): Error {
   });
 }
 
-/** What `sun_path` holds on Linux, less its final zero. */
+/** The size of `sun_path` on Linux, less its final zero. */
 export const MAX_PATH = 107;
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789';
 const LEAST_LETTERS = 6;
 const MOST_LETTERS = 10;
-/** Milliseconds between two looks at the lock, and how many looks. */
+/** Milliseconds between two attempts to take the lock, and the number of attempts. */
 const PAUSE = 10;
 const MOST_TRIES = 1000;
 /** Milliseconds. */

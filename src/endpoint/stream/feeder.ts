@@ -1,30 +1,32 @@
-/** Moves the items of an application's source into a stream, one at a time, as fast as that takes them. */
+/** Moves the items of an application's source into a stream, one at a time, as fast as the stream accepts them. */
 import { AsyncResource } from 'node:async_hooks';
 import { type Bytes, toBuffer } from '../common/bytes.js';
 import { InterconnectError } from '../common/errors.js';
 import type { ItemSource } from './item-source.js';
 import { messageOf } from '../common/words.js';
 
-/** The stream that is fed. */
+/** The stream that receives the items. */
 export interface FedStream {
-  /** Whether it takes an item now; `wake` says when that may have become true. */
+  /** Whether the stream accepts an item now; `wake` says when that may have become true. */
   readonly isReady: boolean;
   give(item: Buffer): void;
-  /** All were given. */
+  /** The source has no more items. */
   end(): void;
-  /** The source failed, or yielded what is no bytes. */
+  /** The source failed, or yielded a value that is not bytes. */
   fail(error: unknown): void;
-  /** The source failed after nobody was interested in it any more. */
+  /** The source failed after its items were no longer wanted. */
   report(error: unknown): void;
 }
 
 export class Feeder {
   readonly #source: ItemSource<Bytes>;
   readonly #stream: FedStream;
-  /** The source runs in the scope of who gave it, and not of what frees its way: that is another's socket or answer. */
+  /**
+   * The source runs in the scope of the caller who gave it, and not in the scope of the event that lets it continue.
+   */
   readonly #scope = new AsyncResource('InterconnectStream');
   #state: 'new' | 'feeding' | 'exhausted' | 'stopped' = 'new';
-  /** Continues when the stream may be ready, or is stopped. */
+  /** Continues the loop when the stream may be ready, or is stopped. */
   #resume: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -33,17 +35,17 @@ export class Feeder {
     this.#stream = stream;
   }
 
-  /** Whether anything has been asked of the source. */
+  /** Whether the source has been asked for an item. */
   get isTouched(): boolean {
     return this.#state !== 'new';
   }
 
-  /** Called before anything is written of a request: see `ItemSource.begin`. */
+  /** Called before the first frame of a request is written: see `ItemSource.begin`. */
   begin(): void {
     this.#scope.runInAsyncScope(() => this.#source.begin((error) => this.#stream.fail(error)));
   }
 
-  /** The stream may take an item. */
+  /** The stream may accept an item now. */
   wake(): void {
     if (this.#state === 'new') {
       this.#state = 'feeding';
@@ -54,7 +56,7 @@ export class Feeder {
     resume?.();
   }
 
-  /** Nothing more is wanted: ends the source. Resolves when that has ended its work. */
+  /** Ends the source, because no more items are wanted. Resolves when the source has ended its work. */
   stop(): Promise<void> {
     this.#stopped ??= this.#end();
     return this.#stopped;
@@ -76,7 +78,7 @@ export class Feeder {
         this.#give(result.value);
       }
     } catch (error) {
-      // It has ended by throwing, and must not be asked to return.
+      // The source has ended by throwing, so its `return` must not be called.
       if (this.#isFeeding()) {
         this.#state = 'exhausted';
         this.#stream.fail(error);
@@ -90,7 +92,7 @@ export class Feeder {
       item = toBuffer(value, 'An item of a stream');
     } catch (cause) {
       void this.stop();
-      // What came before it may have started a handler.
+      // An earlier item may have started a handler.
       const details = { executed: 'maybe', cause } as const;
       const error = new InterconnectError('IC_ERR_OPTION', messageOf(cause), details);
       return this.#stream.fail(error);

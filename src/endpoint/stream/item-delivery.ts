@@ -1,14 +1,14 @@
-/** Hands the items of an answer to whoever takes them, one after the other. */
+/** Hands the items of a response to `onItem`, one after the other. */
 import { AsyncResource } from 'node:async_hooks';
 
-/** Takes one item of an answer; the next comes when its promise has resolved. */
+/** Takes one item of a response; the next item comes when the promise has resolved. */
 export type OnItem = (item: Buffer) => void | Promise<void>;
 
-/** The message whose answer is a stream. */
+/** The message whose response is a stream. */
 export interface DeliveredMessage {
-  /** The next item, if it is there. */
+  /** Returns the next item, if it has arrived. */
   take(): Buffer | undefined;
-  /** The taker has thrown: the rest is not wanted. */
+  /** `onItem` has thrown: the other items are not wanted. */
   abandon(error: unknown): void;
 }
 
@@ -17,11 +17,13 @@ export class ItemDelivery {
   readonly #onItem: OnItem | undefined;
   readonly #scope: AsyncResource;
   #isBusy = false;
-  /** Something came while it was busy. */
+  /** Whether an item arrived while `onItem` ran. */
   #wasTold = false;
   #onRead: (() => void) | undefined;
 
-  /** Items are taken in the scope of who sends, and not in that of the socket: it may be another's who connected. */
+  /**
+   * `onItem` runs in the scope of the sender, and not in the scope of the socket, which may belong to another caller.
+   */
   constructor(
     message: DeliveredMessage,
     onItem: OnItem | undefined,
@@ -32,7 +34,7 @@ export class ItemDelivery {
     this.#scope = scope;
   }
 
-  /** There may be an item. */
+  /** Delivers the next item, if one has arrived. */
   advance(): void {
     this.#wasTold = true;
     if (this.#isBusy) return;
@@ -45,7 +47,7 @@ export class ItemDelivery {
     );
   }
 
-  /** Nothing more comes: calls back when everything that has come is delivered. */
+  /** No more items follow: calls back when every item is delivered. */
   whenRead(onRead: () => void): void {
     this.#onRead = onRead;
     this.advance();

@@ -1,9 +1,9 @@
 /**
- * What an application gives to be sent item by item, in the hands of the one reader that it has.
+ * A stream that an application sends item by item, and its one reader.
  *
- * Many streams can be read only once: a `Readable`, a web `ReadableStream`, a generator. Read a second time, they look like
- * an empty stream, and the data would be lost without an error. So a source is claimed before anything is sent, and a
- * claim fails if the stream was read before, by this library or by somebody else.
+ * Many streams can be read only once: a `Readable`, a web `ReadableStream`, a generator. At a second reading they look
+ * like an empty stream, and the data would be lost without an error. So a source is claimed before anything is sent. A
+ * claim fails if the stream was read before, by this library or by other code.
  */
 import { Readable } from 'node:stream';
 import { types } from 'node:util';
@@ -30,16 +30,16 @@ export class UnreadableSource extends InterconnectError {
   }
 }
 
-/** A claimed stream. Whoever has claimed it must call `end`, unless `next` has said that it is done or has failed. */
+/** A claimed stream. Its owner must call `end`, unless `next` has reported the end or a failure. */
 export class ItemSource<T> {
   readonly #items: Source<T>;
   readonly #iterator: AsyncIterator<T> | Iterator<T>;
-  /** What `begin` has asked for. */
+  /** The first item, for which `begin` has asked. */
   #first: Asked<T> | undefined;
 
   /**
-   * Claims the stream. Nothing is asked of it yet.
-   * @throws UnreadableSource if it was read before, is being read, has ended, or has failed.
+   * Claims the stream. No item is asked for yet.
+   * @throws UnreadableSource if the stream was read before, is being read, has ended, or has failed.
    */
   constructor(items: Source<T>) {
     const fault = faultOf(items);
@@ -49,15 +49,16 @@ export class ItemSource<T> {
       Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
     if (begun.has(this.#iterator)) throw new UnreadableSource(`${nameOf(items)} was read already.`);
     begun.add(items).add(this.#iterator);
-    // An 'error' that nobody listens for ends the process, also after the reader has left.
+    // An 'error' event without a listener ends the process, even after the reader has left.
     if (isReadable(items)) items.on('error', () => undefined);
   }
 
   /**
-   * Called before a request is written. A generator does not say whether it was read, so it is asked for its first item. If it
-   * ends at once, `onFault` is called before a frame of this tick is written. A generator that was read ends so. One that has
-   * nothing to give ends so only if it has waited for nothing: the two cannot be told apart, and to send nothing would lose what
-   * the first one had. Answers have no `begin`: a handler makes its own generator, which may have nothing to give.
+   * Called before a request is written. A generator does not say whether it was read, so it is asked for its first
+   * item. If it ends at once, `onFault` is called before a frame of this tick is written. A generator that was read
+   * ends at once, without waiting for anything. So does a new generator without items that waits for nothing. The two
+   * cannot be told apart, and an empty request would lose the data of the former. Responses have no `begin`: a handler
+   * makes its own generator, which may be empty.
    */
   begin(onFault: (error: UnreadableSource) => void): void {
     const iterator: object = this.#iterator;
@@ -69,22 +70,22 @@ export class ItemSource<T> {
     };
     this.#first = this.#ask();
     if (!('then' in this.#first)) return check(this.#first);
-    // Its failure is for who calls `next`.
+    // A failure is for the caller of `next`.
     this.#first.then(check, () => undefined);
-    // Behind the check of what is there already, and before all else.
+    // This microtask runs after the check of an item that is there at once, and before everything else.
     microtask(() => (hasWaited = true));
   }
 
-  /** The next item, or the end. Throws what the stream throws. */
+  /** Returns the next item, or the end. Throws the error of the stream. */
   next(): Asked<T> {
     const first = this.#first;
     this.#first = undefined;
     return first ?? this.#iterator.next();
   }
 
-  /** Nothing more is wanted. Resolves when the stream has ended its work. */
+  /** Ends the stream, because no more items are wanted. Resolves when the stream has ended its work. */
   async end(): Promise<void> {
-    // What waits in `next` of a Readable would hold back its `return`.
+    // A waiting `next` of a Readable would delay its `return`.
     if (isReadable(this.#items)) this.#items.destroy();
     await this.#iterator.return?.();
   }
@@ -107,7 +108,7 @@ const REMEDY =
   'A stream can be read once: give a new one for each send. What may be empty, or is to be sent again, can be an array or ' +
   'another iterable that begins anew each time.';
 
-/** Why the stream cannot be read, as far as the stream itself tells. */
+/** Returns why the stream cannot be read, if the stream itself tells. */
 function faultOf(items: object): UnreadableSource | undefined {
   if (isReadable(items)) return faultOfReadable(items);
   if (!isWebStream(items)) return undefined;
@@ -138,7 +139,7 @@ function faultOfReadable(items: AnyReadable): UnreadableSource | undefined {
 /** Node can tell of a web stream whether it was read, though the types of `isDisturbed` do not say so. */
 type WebStream = NodeJS.ReadableStream & { readonly locked: boolean };
 
-/** By its shape: there are implementations that are not Node's. */
+/** The check is for the stream's shape: there are implementations other than Node's. */
 function isWebStream(items: object): items is WebStream {
   return 'getReader' in items && 'locked' in items;
 }

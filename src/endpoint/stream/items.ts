@@ -1,28 +1,28 @@
-/** The two ends of a stream in the public API: what is sent item by item, and how items are read. */
+/** The two ends of a stream in the public API: the items to send, and the items to read. */
 import type { Bytes } from '../common/bytes.js';
 import { optionError } from '../common/errors.js';
 
 /**
- * A stream to be sent: a Node `Readable`, an async generator, an array … Each element is one item, of at most
- * the other side's `maxMessageSize`, and belongs to the connection from when it is yielded: do not change it
- * any more. The next is asked for only when the reader's credit allows it, or one ahead of that.
+ * A stream to be sent: a Node `Readable`, an async generator, an array … Each element is one item, of at most the other
+ * side's `maxMessageSize`. An item belongs to the connection from the moment in which it is yielded: do not change it.
+ * The next item is asked for when the reader's credit allows it, or one ahead of that.
  *
- * It is read once. A stream that was read already, or that somebody else reads, is refused with `IC_ERR_OPTION` and
- * `executed: 'no'`; an array, or another iterable that begins anew each time, may be sent again. A generator that ends at once
- * without an item is refused as a request too, since a generator that was read looks the same. If the reader needs no more, the
- * iterator's `return` is called, or the `Readable` destroyed.
+ * A stream is read once. A stream that was read already, or that other code reads, is refused with `IC_ERR_OPTION` and
+ * `executed: 'no'`. An array, or another iterable that begins anew each time, may be sent again. If a generator ends at
+ * once without an item, it is refused as a request too, since a generator that was read looks the same. If the reader
+ * needs no more, the iterator's `return` is called, or the `Readable` is destroyed.
  */
 export type Items = AsyncIterable<Bytes> | Iterable<Bytes>;
 
-/** Whether it is a stream rather than bytes. */
+/** Whether the data is a stream rather than bytes. */
 export function isItems(data: unknown): data is Items {
   if (Buffer.isBuffer(data) || ArrayBuffer.isView(data)) return false;
-  // A string is iterable too; it is refused as what is no bytes.
+  // A string is iterable too. It is refused later, because it is not bytes.
   if (typeof data !== 'object' || data === null) return false;
   return Symbol.asyncIterator in data || Symbol.iterator in data;
 }
 
-/** @internal A Node stream of whatever package and version: what is optional here is missing in old ones. */
+/** @internal A Node stream of any package and version: old ones lack the optional members. */
 export interface AnyReadable {
   destroy(): unknown;
   on(event: 'error', listener: () => void): unknown;
@@ -34,7 +34,7 @@ export interface AnyReadable {
   readonly readableFlowing?: boolean | null | undefined;
 }
 
-/** @internal By its shape. */
+/** @internal Whether the value has the shape of a Node stream. */
 export function isReadable(items: object): items is AnyReadable {
   return (
     'destroy' in items &&
@@ -46,15 +46,15 @@ export function isReadable(items: object): items is AnyReadable {
   );
 }
 
-/** Where received items are taken from. */
+/** The origin of received items. */
 export interface ItemOrigin {
-  /** Called before the first is taken. */
+  /** Called before the first item is taken. */
   start(): void;
-  /** The next item, if it is there. */
+  /** Returns the next item, if it has arrived. */
   take(): Buffer | undefined;
-  /** Set once nothing more comes: `error` is thrown to the reader. */
+  /** Set when no more items follow. The reader throws `error`, if there is one. */
   readonly end: { readonly error?: unknown } | undefined;
-  /** The reader wants no more. */
+  /** Called when the reader wants no more items. */
   stop(): void;
 }
 
@@ -63,7 +63,7 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
-/** Received items, for one reader: each `next` takes one, or waits for it. */
+/** Received items, for one reader: each `next` takes one item, or waits for it. */
 export class ItemReader implements AsyncIterator<Buffer, undefined> {
   readonly #origin: ItemOrigin;
   #waiters: Waiter[] = [];
@@ -92,7 +92,7 @@ export class ItemReader implements AsyncIterator<Buffer, undefined> {
     return Promise.resolve(DONE);
   }
 
-  /** There may be an item, or the end. */
+  /** Continues a waiting `next`, if there is an item or the end. */
   wake(): void {
     while (this.#waiters.length > 0 && this.#state !== 'over') {
       const value = this.#origin.take();
@@ -116,18 +116,18 @@ export class ItemReader implements AsyncIterator<Buffer, undefined> {
   }
 }
 
-/** Something that can be read in one loop, once. */
+/** An iterable that can be read in one loop, once. */
 export class ReadOnce implements AsyncIterable<Buffer> {
   readonly #what: string;
   #reader: ItemReader | undefined;
 
-  /** `what` it is, for the error of a second loop. */
+  /** `what`: the name of the iterable, for the error of a second loop. */
   constructor(what: string, reader: ItemReader) {
     this.#what = what;
     this.#reader = reader;
   }
 
-  /** @throws IC_ERR_OPTION the second time. */
+  /** @throws IC_ERR_OPTION at the second call. */
   [Symbol.asyncIterator](): AsyncIterator<Buffer, undefined> {
     const reader = this.#reader;
     if (reader === undefined) {

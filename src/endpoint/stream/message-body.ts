@@ -4,7 +4,7 @@ import type { InterconnectError } from '../common/errors.js';
 import { type ItemOrigin, ItemReader, ReadOnce } from './items.js';
 
 export class MessageBody {
-  /** What a handler loops over, once. */
+  /** The iterable for the handler's loop. It can be read once. */
   readonly items: AsyncIterable<Buffer>;
   readonly #reader: ItemReader;
 
@@ -22,7 +22,7 @@ export class MessageBody {
     this.items = new ReadOnce('message.body', this.#reader);
   }
 
-  /** The message was settled, or is no longer wanted. */
+  /** Continues a waiting loop: an item may have arrived, or the message was settled or is no longer wanted. */
   wake(): void {
     this.#reader.wake();
   }

@@ -1,4 +1,4 @@
-/** An answer in a stream: feeds a handler's items to the connection, and settles the message after the last. */
+/** A streamed response: feeds a handler's items to the connection, and settles the message after the last one. */
 import { type IncomingMessage, type ItemSender } from '../../protocol/index.js';
 import { Code, FrameType, type Meta, EMPTY } from '../../wire/index.js';
 import { InterconnectError } from '../common/errors.js';
@@ -7,21 +7,21 @@ import type { Bytes } from '../common/bytes.js';
 import type { ItemSource } from './item-source.js';
 import { whenAborted } from '../common/abort.js';
 
-/** What it needs of its message. */
+/** The parts of its message that a streamed response needs. */
 export interface RepliedMessage {
   readonly incoming: IncomingMessage;
   readonly peerMaxMessageSize: number;
   settle(type: number, meta: Meta, payload: Buffer): void;
   report(error: unknown): void;
-  /** What to reject it with when the source has failed. */
+  /** Returns the rejection of the message when the source has failed. */
   rejectionOf(error: unknown): { readonly meta: Meta; readonly payload: Buffer };
 }
 
 export class ReplyStream implements FedStream {
-  /** Resolves when the source has ended and the message is settled, whoever brought that about. */
+  /** Resolves when the source has ended and the message is settled, for any reason. */
   readonly done: Promise<void>;
   readonly #message: RepliedMessage;
-  /** What stands on the acceptance. */
+  /** The fields of the acceptance. */
   readonly #meta: Meta;
   readonly #feeder: Feeder;
   readonly #sender: ItemSender | undefined;
@@ -42,7 +42,7 @@ export class ReplyStream implements FedStream {
     const onAbort = (): void => void this.#abort(signal?.reason);
     this.#unlisten = signal && whenAborted(signal, onAbort);
     const { oneWay, state, abortReason } = message.incoming;
-    // Nobody reads it, or no longer.
+    // The response has no reader, or no longer has one.
     if (oneWay || state !== 'RUNNING' || abortReason !== undefined) void this.stop();
     else this.#sender = message.incoming.reply({ onReady: () => this.#feeder.wake() });
     if (signal?.aborted === true) onAbort();
@@ -79,14 +79,17 @@ export class ReplyStream implements FedStream {
     this.#message.report(error);
   }
 
-  /** Nobody wants the rest. The message is settled, and its place free, when the source has ended its work. */
+  /**
+   * Stops the response, because the other items are not wanted. The message is settled, and its place is free, when the
+   * source has ended its work.
+   */
   async stop(): Promise<void> {
     await this.#feeder.stop();
     this.#settle(FrameType.REJECT, STOPPED);
     this.#finish();
   }
 
-  /** The answer ends now, the source when it can. */
+  /** Ends the response now, and the source when it can end. */
   async #abort(reason: unknown): Promise<void> {
     this.#reject(reason);
     await this.#feeder.stop();
