@@ -1,8 +1,8 @@
-/** Why something ended without an outcome from the other side's application. */
+/** A failure: why a message, session or connection ended without an outcome from the peer's application. */
 
 import type { Speaker } from '../../wire/index.js';
 
-/** Did the other side's handler run? */
+/** Whether the peer's handler ran. */
 export type Executed = 'no' | 'yes' | 'maybe';
 
 export type FailureKind =
@@ -21,7 +21,7 @@ export type FailureKind =
   | 'handshake-timeout'
   | 'idle'
   | 'protocol'
-  /** Of the endpoint, which alone knows about sockets: none was to be had, for too long, or ever. */
+  /** Only the endpoint uses the kinds from here on: it knows about sockets and options. */
   | 'offline'
   | 'no-socket'
   | 'bad-option';
@@ -29,17 +29,17 @@ export type FailureKind =
 export interface Failure {
   readonly kind: FailureKind;
   readonly executed: Executed;
-  /** A sentence for people, with the numbers in it. */
+  /** A sentence for people. It contains the values and limits that matter. */
   readonly message: string;
-  /** What the other side gave, where it gave something: its wire code, words and bytes. */
+  /** If the peer gave a reason: its code, text and data on the wire. */
   readonly code?: number;
   readonly reason?: string;
   readonly data?: Buffer;
-  /** The error underneath, where the endpoint knows one. */
+  /** The error that caused the failure, if the endpoint knows one. */
   readonly cause?: unknown;
-  /** Who speaks, if the other side does not speak this protocol. */
+  /** The program at the other end, as far as its octets show, if it does not speak this protocol. */
   readonly speaker?: Speaker;
-  /** What a handshake that took too long was waiting for. */
+  /** The event for which a handshake waited when its time was over. */
   readonly awaited?: 'first octet' | 'rest' | 'judgement';
 }
 

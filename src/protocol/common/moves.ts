@@ -9,9 +9,9 @@
  */
 export type MoveSink = (what: string, from: string, to: string, why: string) => void;
 
-/** The hook, as a part of the effects or of the context that a machine is given. */
+/** The hook for moves: a part of the effects or of the context that a machine gets. */
 export interface MoveEffects {
-  /** Undefined while nobody watches. Check that before you build a string for it: most moves have no watcher. */
+  /** Undefined if nothing watches. Check this before you build a string for it: most moves have no watcher. */
   readonly onMove?: MoveSink | undefined;
 }
 
@@ -21,7 +21,7 @@ export function noSuchMove(what: string, state: string, event: string): Error {
 }
 
 /**
- * Whether anybody watches the moves of messages. Messages move several times each, and looking for the hook of a message
- * costs more than the move itself: so they look at this switch first. Whoever gives a hook turns it on.
+ * Whether the moves of messages are watched. Each message moves several times, and looking for the hook of a message
+ * costs more than the move itself: so a message looks at this switch first. Code that sets a hook turns the switch on.
  */
 export const watch = { isOn: false };

@@ -1,6 +1,6 @@
 /**
- * A first-in first-out queue in a ring: what comes and goes at the same pace allocates nothing.
- * `Array.prototype.shift` is linear in Node 20 from some tens of thousands of entries on.
+ * A first-in first-out queue in a ring. If items come and go at the same pace, the queue allocates nothing.
+ * `Array.prototype.shift` would be slower: from some tens of thousands of entries on, its time is linear in Node 20.
  */
 export class Queue<T> {
   #ring: (T | undefined)[] = [];
@@ -21,7 +21,7 @@ export class Queue<T> {
     return this.#size === 0 ? undefined : this.#ring[this.#head];
   }
 
-  /** The item that `index` others precede. */
+  /** The item at `index`, counted from the front. */
   at(index: number): T | undefined {
     if (index >= this.#size) return undefined;
     return this.#ring[(this.#head + index) & (this.#ring.length - 1)];
@@ -63,5 +63,5 @@ export class Queue<T> {
 }
 
 const SMALLEST = 16;
-/** What a burst needed is not kept when it is over. */
+/** An empty queue keeps a ring of at most this length, so that it frees the memory of a burst. */
 const LARGEST_IDLE = 1024;

@@ -1,15 +1,15 @@
-/** Words that go to the other side, and words that came from it. */
+/** Texts for the peer, and texts of the peer. */
 import { codeName, MAX_TEXT, printable } from '../../wire/index.js';
 
-/** The longest beginning of a text that fits into the field TEXT: whole characters, and none that is not allowed. [IC-5.11] */
+/** The longest beginning of a text that fits into TEXT. It has only whole and allowed characters. [IC-5.11] */
 export function cutText(text: string): string {
   const bytes = Buffer.from(text.replaceAll('\0', '\uFFFD'));
-  // As if more were to come: half a character at the end is kept back.
+  // With `stream`, the decoder keeps back a character that is cut in half at the end.
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   return decoder.decode(bytes.subarray(0, MAX_TEXT), { stream: true });
 }
 
-/** A code and the reason that came with it, as an error's message shows them. */
+/** A code and its reason, as the message of an error shows them. */
 export function saidAs(code: number, reason: string): string {
   return reason === '' ? codeName(code) : `${codeName(code)}, ${printable(reason)}`;
 }

@@ -1,8 +1,9 @@
-/** How long one side waits for the other. Only time in which it looked for signs of the other counts. */
+/** How long this side waits for the peer. Time in which this thread stood still does not count. */
 
 /**
- * A limit that is spent from look to look. A look that comes late says that this thread stood still: it cannot tell the
- * other side's silence from its own. So a look costs at most a step, and nothing if it comes a whole step late.
+ * A time limit. Each look spends the time since the last look. If a look comes late, this thread stood still: the peer
+ * may have sent something that this thread has not read. So a look spends at most one step of the limit, and nothing
+ * if it comes a whole step late.
  */
 export class TimeBudget {
   readonly #limit: number;
@@ -10,7 +11,7 @@ export class TimeBudget {
   #left: number;
   #lookedAt: number;
 
-  /** `limit` in milliseconds; `Infinity`: it is never used up. */
+  /** `limit`: in milliseconds; `Infinity` = it is never used up. */
   constructor(limit: number, now: number) {
     this.#limit = limit;
     this.#step = limit / STEPS;
@@ -18,7 +19,7 @@ export class TimeBudget {
     this.#lookedAt = now;
   }
 
-  /** The other side has given a sign: it has the whole limit again. */
+  /** The peer has sent something: it has the whole limit again. */
   refill(now: number): void {
     this.#left = this.#limit;
     this.#lookedAt = now;
@@ -32,13 +33,13 @@ export class TimeBudget {
     return this.#left < LEAST;
   }
 
-  /** When to look again. */
+  /** The instant of the next look. */
   get nextLook(): number {
     return this.#lookedAt + Math.min(this.#step, this.#left);
   }
 }
 
-/** Looks within a limit. */
+/** Number of looks within a limit. */
 const STEPS = 4;
-/** Milliseconds. Differences of instants are rounded, and the rest of that must not call for a look of its own. */
+/** In milliseconds. A smaller rest counts as used up: it comes from rounding, and must not cost another look. */
 const LEAST = 0.001;

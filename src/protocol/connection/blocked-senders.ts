@@ -1,4 +1,4 @@
-/** The sessions that wait for byte credit of their connection. */
+/** The senders of sessions that wait for byte credit of their connection. */
 export class BlockedSenders {
   readonly #senders = new Set<{ pump(): void }>();
   #hasRoom = false;
@@ -11,12 +11,12 @@ export class BlockedSenders {
     this.#senders.delete(sender);
   }
 
-  /** There is more credit: `pump` lets them go on, but not before the caller has done what it is at. */
+  /** There is more credit: the next `pump` lets the senders go on. */
   onRoom(): void {
     this.#hasRoom = true;
   }
 
-  /** Lets them go on, if there is more credit. */
+  /** Lets the senders go on, if there is more credit. */
   pump(): void {
     if (!this.#hasRoom) return;
     this.#hasRoom = false;

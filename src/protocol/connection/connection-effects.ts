@@ -1,24 +1,24 @@
 /**
- * What a connection asks of the outside. It calls these synchronously, from within the method that was
- * called on it; nothing here may call back into it but where it says so.
+ * The calls of a connection to its owner. The connection makes them synchronously, from within one of its own methods.
+ * An implementation must not call the connection back, except if the comment of the method allows it.
  */
 import type { MoveEffects } from '../common/moves.js';
 import type { SessionMachine } from '../session/session.js';
 
 export interface ConnectionEffects extends MoveEffects {
-  /** Output waits: have the socket's machine flushed before this tick ends. May be told more than once. */
+  /** A frame waits to be written: flush the socket machine before this tick ends. May be called several times. */
   wake(): void;
-  /** Call `onTime` at `at`, if no earlier call stands. */
+  /** Call `onTime` at `at`, unless an earlier call is planned. */
   arm(at: number): void;
-  /** The other side opened a session. It must be given a listener, and may be accepted or rejected here. */
+  /** The peer opened a session. Give it a listener here. The session may be accepted or rejected here. */
   session(session: SessionMachine): void;
-  /** The other side takes nothing new any more: what did not begin has failed, and was not executed. */
+  /** The peer drains. After this call, each session and message of which nothing is written fails as not executed. */
   draining(): void;
-  /** This side drains, and nothing is left to be settled, written or acknowledged. */
+  /** This side drains, and no message is left to be settled, and no frame to be written or acknowledged. */
   drained(): void;
 }
 
-/** Before anybody keeps the connection. */
+/** The effects of a connection that has no owner yet. */
 export const NO_OWNER: ConnectionEffects = {
   wake: () => undefined,
   arm: () => undefined,

@@ -1,21 +1,21 @@
-/** What a connection is made of, and what it is given to be continued on another socket. */
+/** The settings of a new connection, and the token that resumes a connection on another socket. */
 import type { Limits } from '../flow/limits.js';
 import type { QueueLimits } from '../flow/send-queue-budget.js';
 
 export interface ConnectionSettings {
   readonly role: 'dialer' | 'listener';
-  /** What this side allows the other. */
+  /** The limits that this side tells the peer. */
   readonly limits: Limits;
-  /** What the other side is believed to allow until it says so itself. */
+  /** The limits that this side assumes for the peer until the handshake tells them. */
   readonly peer: Limits;
   readonly queue: QueueLimits;
-  /** The id before that of a session's first message: 0 but in tests of the wrap. */
+  /** The id before that of a session's first message. Only tests of the wrap use another value than 0. */
   readonly lastId?: number;
 }
 
-/** What the listener gave the dialer, to continue the connection on another socket. */
+/** The listener gives this to the dialer, which resumes the connection by it on another socket. */
 export interface ResumeToken {
   readonly token: Buffer;
-  /** Milliseconds that the listener waits for that, without a socket. */
+  /** Milliseconds that the listener keeps the connection without a socket. */
   readonly ttl: number;
 }

@@ -32,7 +32,7 @@ export class ConnectionState {
   readonly #effects: MoveEffects;
   #current: State = NEW;
 
-  /** `role`: that of this side. */
+  /** `role`: the role of this side. */
   constructor(role: 'dialer' | 'listener', effects: MoveEffects) {
     this.#role = role;
     this.#effects = effects;
@@ -74,7 +74,7 @@ export class ConnectionState {
     this.#move(DETACHED, why);
   }
 
-  /** All pending work fails, for whatever reason. */
+  /** The connection is over: all pending work fails with `failure`. */
   end(failure: Failure): void {
     if (this.#current.name === 'ENDED') throw this.#refusal('the end');
     this.#move({ name: 'ENDED', failure, hasBegun: this.hasBegun }, failure.message);

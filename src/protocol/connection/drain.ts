@@ -1,8 +1,8 @@
 /**
- * Which of the two sides takes nothing new any more: GOAWAY, written and read.
+ * The drain of a connection: whether each side has announced by GOAWAY that it takes no new work.
  *
- * A side that drains writes GOAWAY on every socket, and a PING behind it. All that the other side wrote before it had
- * read GOAWAY arrives before the PONG: the drain cannot be done earlier.
+ * A side that drains writes GOAWAY on every socket, and then a PING. All frames that the peer wrote before it had read
+ * GOAWAY arrive before the PONG: the drain cannot be done earlier.
  */
 import { Code, encodeFrame, FrameType } from '../../wire/index.js';
 import type { FrameWriter } from '../output/frame-writer.js';
@@ -14,20 +14,20 @@ export class Drain {
   #own = false;
   /** Progress of this side's GOAWAY and PING on the current socket. */
   #step: 'due' | 'written' | 'asked' | 'read' = 'due';
-  /** What `becameDone` was given last. */
+  /** The argument of the last call of `becameDone`. */
   #wasDone = false;
 
-  /** This side drains. */
+  /** Whether this side drains. */
   get own(): boolean {
     return this.#own;
   }
 
-  /** Whether the other side has read GOAWAY, and all that it wrote before that is here. */
+  /** Whether the peer has read GOAWAY, and all frames that it wrote before that have arrived. */
   get isRead(): boolean {
     return this.#step === 'read';
   }
 
-  /** The other side drains. */
+  /** Whether the peer drains. */
   get theirs(): boolean {
     return this.#theirs;
   }
@@ -36,13 +36,16 @@ export class Drain {
     this.#own = true;
   }
 
-  /** Another socket carries the connection: GOAWAY on the former one may not have arrived. */
+  /** Another socket carries the connection: write GOAWAY again, because the former one may be lost. */
   onSocket(): void {
     this.#step = 'due';
     this.#isHeardHere = false;
   }
 
-  /** GOAWAY of the other side: the first, the first on this socket, or one after that. [IC-12.12] */
+  /**
+   * The peer's GOAWAY has arrived. Returns 'first' for the first one of the connection, 'again' for the first one on
+   * another socket, and 'before' if the peer has already written one on this socket. [IC-12.12]
+   */
   hear(): 'first' | 'again' | 'before' {
     const heard = this.#theirs ? 'again' : 'first';
     if (this.#isHeardHere) return 'before';
@@ -57,19 +60,19 @@ export class Drain {
     this.#step = 'written';
   }
 
-  /** Whether a PING must follow the GOAWAY that was just written. Says so once for each GOAWAY. */
+  /** Whether a PING must follow the GOAWAY that was just written. Returns true once for each GOAWAY. */
   takePingDue(): boolean {
     if (this.#step !== 'written') return false;
     this.#step = 'asked';
     return true;
   }
 
-  /** The PONG of that PING is here. */
+  /** The PONG to that PING has arrived. */
   onRead(): void {
     this.#step = 'read';
   }
 
-  /** Takes whether nothing is left to wait for. Returns whether that has become true since the last call. */
+  /** `isDone`: no work is left. Returns true if `isDone` has become true since the last call. */
   becameDone(isDone: boolean): boolean {
     const becameDone = isDone && !this.#wasDone;
     this.#wasDone = isDone;

@@ -1,6 +1,6 @@
 /**
- * What this side allows the other anew, from when it is due until it is written: the three forms of CREDIT.
- * Limits are absolute, so that what was due twice is written once.
+ * The CREDITs that are due and not written: for the connection, for sessions, and for streams. A CREDIT bears
+ * absolute limits, so one frame is enough if a CREDIT became due twice.
  */
 import { creditPayload, FrameType, EMPTY } from '../../wire/index.js';
 import { FrameHead, type FrameWriter } from '../output/frame-writer.js';
@@ -8,8 +8,9 @@ import type { ItemReceiver } from '../stream/item-receiver.js';
 import type { CreditSource } from '../session/half-context.js';
 
 export class Grants {
-  /** The connection's is due: sessions and octets, and the acknowledgement of what has arrived. */
+  /** Whether the connection's CREDIT is due. It bears sessions and octets, and acknowledges the arrived frames. */
   isConnectionDue = false;
+  /** Whether the connection's CREDIT must be written even if it says nothing new. */
   #isAnnounced = false;
   readonly #sessions = new Set<CreditSource>();
   readonly #streams = new Set<ItemReceiver>();
@@ -30,12 +31,12 @@ export class Grants {
     this.#streams.delete(items);
   }
 
-  /** The connection's is due although it may say nothing new: the socket is another. */
+  /** A new socket carries the connection: its CREDIT is due, even if it says nothing new. */
   announceConnection(): void {
     this.isConnectionDue = this.#isAnnounced = true;
   }
 
-  /** What is due of the connection's is due no longer. Returns false if it is not worth a frame. */
+  /** Clears the due CREDIT of the connection. Returns false if it may be left out. `isNews`: it changes something. */
   takeConnection(isNews: boolean): boolean {
     const isWorthIt = isNews || this.#isAnnounced;
     this.isConnectionDue = this.#isAnnounced = false;
@@ -48,7 +49,7 @@ export class Grants {
     this.isConnectionDue = this.#isAnnounced = false;
   }
 
-  /** Writes those of sessions and streams. */
+  /** Writes the due CREDITs of sessions and streams. */
   flush(writer: FrameWriter): void {
     for (const receiver of this.#sessions) {
       const { messages, bytes } = receiver.grant();
@@ -62,7 +63,7 @@ export class Grants {
     this.#streams.clear();
   }
 
-  /** Writes the connection's. */
+  /** Writes the connection's CREDIT. */
   writeConnection(writer: FrameWriter, opens: number, bytes: number, received: number): void {
     write(writer, 0, 0, received, creditPayload(opens, bytes));
   }

@@ -1,7 +1,8 @@
 /**
- * Makes room when requests and items that are all unfinished have filled the memory: none of them could ever
- * become whole. Of the other side's messages, the one of which least has come is rejected, and may be sent
- * again. Our own sender never brings it that far; others may.
+ * Makes room if requests and items that are all unfinished have filled the memory: none of them could ever become
+ * whole. `makeRoom` rejects the peer's unfinished message that holds the fewest octets. If its handler has not
+ * started, the peer may send the message again. The sender of this library never fills the memory like this, but
+ * another sender may.
  */
 import { MIN_FRAGMENT } from '../../wire/index.js';
 import type { IncomingMessage } from '../message/incoming-message.js';
@@ -14,14 +15,14 @@ export function makeRoom(
   limits: Limits,
   sessions: { all(): readonly SessionMachine[] },
 ): void {
-  // A sender that leaves the reserve to settlements stops above it.
+  // While more than the reserve is free, a sender can still go on with its unfinished messages.
   if (room + freed >= connectionReserveOf(limits) + MIN_FRAGMENT) return;
   let stuck = 0;
   let count = 0;
   let least: IncomingMessage | undefined;
   let where: SessionMachine | undefined;
   for (const session of sessions.all()) {
-    // Items of answers hold room as well. Their messages are this side's own: it does not give them up.
+    // Items of responses hold memory as well. This side wants those responses, and does not give them up.
     for (const answer of session.sender.streams.unfinished()) {
       if (answer.stuck === 0) continue;
       stuck += answer.stuck;
@@ -35,6 +36,6 @@ export function makeRoom(
     }
   }
   // [IC-8.14]
-  // One alone always fits: no message may be larger than that.
+  // A single message always fits: no message may be larger than the memory.
   if (least !== undefined && count > 1 && held <= stuck) where?.receiver.refuseUnfinished(least);
 }

@@ -1,6 +1,6 @@
 /**
- * The sessions of one connection, and how many there may be. The dialer numbers its sessions 1, 3, 5 …,
- * the listener 2, 4, 6 …; a number is never used again.
+ * The sessions of one connection, and the limits on their number. The dialer numbers its sessions 1, 3, 5 …,
+ * the listener 2, 4, 6 …. A number is never used again.
  */
 import { Code, frameName, MAX_ID, ProtocolError } from '../../wire/index.js';
 import type { SessionMachine } from '../session/session.js';
@@ -8,9 +8,9 @@ import { RevocableQueue } from '../output/revocable-queue.js';
 
 export class SessionTable {
   readonly #sessions = new Map<number, SessionMachine>();
-  /** Own sessions that wait until the other side allows one more. */
+  /** Sessions of this side that wait until the peer allows one more. */
   readonly #waiting = new RevocableQueue<SessionMachine>();
-  /** Whether some of them may not be on the clock. */
+  /** Whether a session in `#waiting` may have a clock that has not started. */
   #hasUnclocked = false;
   /** Whether no session of this side gets a number any more. */
   #isStopped = false;
@@ -18,16 +18,19 @@ export class SessionTable {
   readonly #own: 0 | 1;
   #nextOwn: number;
   #lastTheirs = 0;
-  /** How many sessions this side has opened, and may open, since the connection began. */
+  /** How many sessions this side has opened since the connection began. */
   #opened = 0;
+  /** How many sessions this side may open in all. */
   #mayOpen = 0;
-  /** The same for the other side. */
+  /** How many sessions the peer has opened since the connection began. */
   #theirs = 0;
+  /** How many sessions the peer may open in all, as this side has told it. */
   #granted: number;
+  /** Sessions of the peer that have ended, and whose places this side has not granted again. */
   #freed = 0;
   readonly #size: number;
 
-  /** `granted`: how many sessions the other side may open at once. */
+  /** `granted`: how many sessions the peer may have open at once. */
   constructor(role: 'dialer' | 'listener', granted: number) {
     this.#own = role === 'dialer' ? 1 : 0;
     this.#nextOwn = role === 'dialer' ? 1 : 2;
@@ -39,7 +42,7 @@ export class SessionTable {
     return this.#sessions.get(id);
   }
 
-  /** A copy: sessions may end while it is walked. */
+  /** Returns a copy, since sessions may end while the caller walks it. */
   all(): SessionMachine[] {
     return [...this.#sessions.values(), ...this.#waiting];
   }
@@ -50,7 +53,7 @@ export class SessionTable {
     this.#start();
   }
 
-  /** Returns true where the other side should be told that it may open more. */
+  /** Adds a session of the peer. Returns true if the peer should hear by CREDIT that it may open more. */
   addTheirs(session: SessionMachine): boolean {
     this.#sessions.set(session.id, session);
     this.#lastTheirs = session.id;
@@ -63,36 +66,36 @@ export class SessionTable {
     this.#sessions.delete(id);
     if (!session.isUnwritten || this.#isStopped) return;
     if (id === 0) return this.#waiting.onRevoked();
-    // The other side never hears of this session: its place goes to the next one, its number to none. [IC-4.5]
+    // The peer never hears of this session: its place goes to the next session, but its number stays unused. [IC-4.5]
     this.#opened -= 1;
     this.#start();
   }
 
-  /** A socket takes what is written: from here on, sessions that wait for a place are on the clock. */
+  /** A socket can take frames: the clock of each session that waits for a place starts now. */
   startClocks(now: number): void {
     if (!this.#hasUnclocked) return;
     this.#hasUnclocked = false;
     for (const session of this.#waiting) session.startClock(now);
   }
 
-  /** The connection is over, or the other side takes nothing new: no further session gets a number. */
+  /** The connection is over, or the peer drains: no further session gets a number. */
   stop(): void {
     this.#isStopped = true;
   }
 
-  /** Its place is free. Returns true where the other side should be told that it may open more. [IC-8.12] */
+  /** The place of a session is free. Returns true if the peer should hear by CREDIT that it may open more. [IC-8.12] */
   vacate(session: SessionMachine): boolean {
     if (session.id === 0 || this.#isOwn(session.id)) return false;
     this.#freed += 1;
     return this.#isDue;
   }
 
-  /** Whether places are free that the other side does not know of. */
+  /** Whether the peer may open more sessions than this side has told it. */
   get hasFreed(): boolean {
     return this.#freed > 0;
   }
 
-  /** The other side allows so many sessions in all. False where that is not more than before. */
+  /** The peer allows `mayOpen` sessions in all. Returns false if that is no more than before. */
   raise(mayOpen: number): boolean {
     if (mayOpen <= this.#mayOpen) return false;
     this.#mayOpen = mayOpen;
@@ -100,7 +103,7 @@ export class SessionTable {
     return true;
   }
 
-  /** How many sessions the other side may open in all; no more than before where `raise` is false. */
+  /** Returns how many sessions the peer may open in all. `raise` false: the number stays as it was. */
   grant(raise: boolean): number {
     if (!raise) return this.#granted;
     this.#granted += this.#freed;
@@ -108,7 +111,7 @@ export class SessionTable {
     return this.#granted;
   }
 
-  /** @throws ProtocolError where the other side may not open a session of this number. */
+  /** @throws ProtocolError if the peer may not open a session with this number. */
   checkOpen(id: number): void {
     if (this.#isOwn(id))
       throw new ProtocolError(Code.PROTOCOL, `Session ${id} is not theirs to open.`);
@@ -124,7 +127,7 @@ export class SessionTable {
     }
   }
 
-  /** A frame for a session that has ended is late and ignored; one that never was is an error. */
+  /** @throws ProtocolError if no session ever had this number. A frame for a session that has ended is only late. */
   checkKnown(id: number, type: number): void {
     const last = this.#isOwn(id) ? this.#nextOwn - 2 : this.#lastTheirs;
     if (id > last) {
@@ -132,7 +135,7 @@ export class SessionTable {
     }
   }
 
-  /** At least twice what is left, however many sessions stay. */
+  /** Whether a CREDIT is due: it would at least double the number of sessions that the peer may still open. */
   get #isDue(): boolean {
     return this.#freed > 0 && this.#freed >= this.#granted - this.#theirs;
   }

@@ -1,6 +1,6 @@
 /**
- * Octets of settlements that this side owes and the other side does not read. Beyond a limit no handler starts:
- * its answer would only wait behind the others.
+ * Octets of settlements that wait to be written, because the peer does not read. Beyond a limit no handler starts:
+ * its settlement would only wait behind the others.
  */
 export class SettlementDebt {
   #octets = 0;
@@ -11,13 +11,13 @@ export class SettlementDebt {
     return !this.#isTooLarge;
   }
 
-  /** So many octets more, or less, wait to be written. */
+  /** `octets` more wait to be written, or fewer if the number is negative. */
   add(octets: number): void {
     this.#octets += octets;
     if (this.#octets > LARGEST_DEBT) this.#isTooLarge = true;
   }
 
-  /** Whether handlers may start again that could not start before. True once. */
+  /** Whether handlers may start again that had to wait. Returns true once for each time that they had to wait. */
   isRelieved(): boolean {
     if (!this.#isTooLarge || this.#octets > LARGEST_DEBT / 2) return false;
     this.#isTooLarge = false;

@@ -1,19 +1,19 @@
 /**
- * A token bucket for frames that are legal but useless: PINGs in bursts, CREDIT without progress,
- * CANCEL of settled messages, unknown ignorable frames. One of them costs almost nothing; a peer that
- * sends nothing else makes this side work for free, and is told to calm down.
+ * A token bucket for frames that are legal but useless: PINGs in bursts, CREDIT that allows nothing new, CANCEL of
+ * settled messages, unknown frames that may be ignored. One such frame costs almost nothing. A peer that sends many of
+ * them makes this side work for nothing: the connection then ends with the code CALM.
  */
 export class FloodBudget {
   #tokens = BURST;
   #filledAt: number;
-  /** Useless CREDITs that cost nothing. */
+  /** Number of useless CREDITs that will cost nothing. */
   #pardons = 0;
 
   constructor(now: number) {
     this.#filledAt = now;
   }
 
-  /** Pays for one useless frame; false when the budget is empty. */
+  /** Pays for one useless frame. Returns false if the budget is empty. */
   spend(now: number): boolean {
     this.#tokens = Math.min(BURST, this.#tokens + ((now - this.#filledAt) / 1000) * PER_SECOND);
     this.#filledAt = now;
@@ -21,12 +21,12 @@ export class FloodBudget {
     return this.#tokens >= 0;
   }
 
-  /** The connection is resumed: so many CREDITs may say what was known before. [IC-17.26] */
+  /** The connection is resumed: `count` CREDITs may repeat known limits and cost nothing. [IC-17.26] */
   pardon(count: number): void {
     this.#pardons = count;
   }
 
-  /** Whether a useless CREDIT is one of those. */
+  /** Whether a useless CREDIT costs nothing. Counts it. */
   isPardoned(): boolean {
     if (this.#pardons === 0) return false;
     this.#pardons -= 1;

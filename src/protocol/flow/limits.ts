@@ -1,10 +1,10 @@
-/** What one side allows the other: told once, in HELLO or WELCOME, and in force for the whole connection. */
+/** The limits of one side. HELLO or WELCOME tells them once, and they hold for the whole connection. */
 import { Code, DEADLINE_LENGTH, type Meta, ProtocolError, TOTAL_LENGTH } from '../../wire/index.js';
 import { MAX_WINDOW } from './windows.js';
 
 /**
- * Octets of the largest payload that may leave as one small unit. The frame writer copies such a payload into
- * its slab, the output keeps such units in the order of their sending, and the windows keep a reserve for one.
+ * Octets of the largest payload of a small unit. The frame writer copies such a payload into its slab. The output
+ * writes small units in the order of their sending. The windows keep a reserve for one small unit.
  */
 export const LARGEST_SMALL_PAYLOAD = 8 * 1024;
 
@@ -15,9 +15,9 @@ export interface Limits {
   readonly maxMeta: number;
   /** Octets of one message's payload. */
   readonly maxMessage: number;
-  /** Milliseconds of silence after which this side gives the other up; 0 = never. */
+  /** Milliseconds of silence after which this side gives the peer up; 0 = never. */
   readonly idle: number;
-  /** Sessions that the other side may have open at once. */
+  /** Sessions that the peer may have open at once. */
   readonly sessions: number;
   /** Octets of messages that this side holds for its handlers, over all sessions. */
   readonly connectionBytes: number;
@@ -56,7 +56,7 @@ export function limitsToMeta(limits: Limits): Meta {
   };
 }
 
-/** Reads the peer's limits; what it leaves out has the default. */
+/** Reads the peer's limits. A limit that the peer leaves out has its default. */
 export function limitsFromMeta(meta: Meta): Limits {
   const { connectionCredit, sessionCredit, maxFrame } = meta;
   if (connectionCredit === undefined || sessionCredit === undefined || maxFrame === undefined) {
@@ -71,7 +71,7 @@ export function limitsFromMeta(meta: Meta): Limits {
   return {
     maxFrame,
     maxMeta,
-    // A message is held until it is whole, beside the reserve: what never fits must not begin.
+    // The receiver holds a message until it is whole, and the reserve beside it: a larger message must not begin.
     maxMessage: Math.min(maxMessage, connectionCredit.bytes - largestSmall(frame) - fields),
     idle: meta.idle ?? 0,
     sessions: connectionCredit.opens,
@@ -84,7 +84,7 @@ export function limitsFromMeta(meta: Meta): Limits {
 
 type SessionCredit = NonNullable<Meta['sessionCredit']>;
 
-/** @throws ProtocolError META if a session could not live on this credit, or a value of it is too large. */
+/** @throws ProtocolError META if the credit is too small for a frame, or a value of it is too large. */
 export function checkCredit(credit: SessionCredit, peer: FrameSize): void {
   checkWindow(credit.bytes, peer);
   checkCeiling(credit);
@@ -100,27 +100,27 @@ export function checkCeiling(credit: SessionCredit): void {
 }
 
 /**
- * Octets of a byte credit that requests leave to settlements. A request holds its credit until it is
- * settled: if requests held all of it, no answer with data could leave, and two sides that wait for each
- * other's answers would wait for ever.
+ * Octets of a byte credit that requests leave to settlements. A request holds its credit until it is settled. If
+ * requests held all credit, no response with data could leave. Two sides that wait for each other's responses would
+ * then wait for ever.
  */
 export function reserveOf(bytes: number, peer: Limits): number {
   const largest = largestSmall(peer);
   return Math.min(largest, bytes - largest);
 }
 
-/** Octets of the largest body that leaves as one small frame. */
+/** Octets of the largest body of a small frame. */
 function largestSmall({ maxFrame, maxMeta }: FrameSize): number {
   return Math.min(maxFrame, LARGEST_SMALL_PAYLOAD + maxMeta + DEADLINE_LENGTH);
 }
 
-/** The same for the connection's, which must have room for a whole message beside. */
+/** The reserve of the connection's byte credit, which must also have room for a whole message. */
 export function connectionReserveOf(peer: Limits): number {
   const message = peer.maxMessage + peer.maxMeta + TOTAL_LENGTH;
   return Math.min(reserveOf(peer.connectionBytes, peer), peer.connectionBytes - message);
 }
 
-/** A window has room for a frame, and for a small one twice: once for requests, once for settlements. */
+/** Checks that a window has room for the largest frame, and for two small ones: a request and a settlement. */
 function checkWindow(bytes: number, peer: FrameSize): void {
   const least = Math.max(peer.maxFrame, 2 * largestSmall(peer));
   // [IC-6.5]

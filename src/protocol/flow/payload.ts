@@ -1,14 +1,14 @@
 /**
- * A received payload, safe to keep.
+ * Received payloads that are safe to keep.
  *
- * A view pins the whole chunk that the socket read, up to 64 KiB: an application that keeps one message
- * of 32 bytes in each chunk would hold two thousand times what it asked for. So small payloads are
- * copied out of large chunks. Larger ones stay views, since there the copy costs more than it saves; but
- * what views pin is counted, and beyond a budget everything is copied.
+ * A view of a chunk keeps the whole chunk in memory, which has up to 64 KiB. An application that keeps one message of
+ * 32 bytes from each chunk would hold two thousand times the memory of its messages. So small payloads are copied out
+ * of large chunks. Larger payloads stay views, because the copy costs more than it saves. The bytes that views keep in
+ * memory are counted, and beyond a budget each such payload is copied.
  */
 import { EMPTY, type FrameView, type Meta } from '../../wire/index.js';
 
-/** The payload of a frame. `mayPin`: whether a view may pin more than it shows. */
+/** The payload of a frame. `mayPin`: whether a view may keep a much larger chunk in memory. */
 export function keepPayload(frame: FrameView, mayPin = true): Buffer {
   const { bytes, end: to } = frame;
   const from = frame.payloadStart;
@@ -17,7 +17,7 @@ export function keepPayload(frame: FrameView, mayPin = true): Buffer {
   const excessive = isExcessive(bytes, size);
   if (!excessive || (mayPin && size > LARGEST_COPY)) return bytes.subarray(from, to);
   const copy = Buffer.allocUnsafe(size);
-  // Below this size a loop beats the call into the runtime.
+  // For a smaller payload, a loop is faster than the call into the runtime.
   if (size > LARGEST_LOOP) bytes.copy(copy, 0, from, to);
   else for (let at = 0; at < size; at++) copy[at] = bytes[from + at]!;
   return copy;
@@ -29,13 +29,13 @@ export function ownedPartsOf(frame: FrameView): { meta: Meta; data: Buffer } {
   return { meta, data: Buffer.from(payload) };
 }
 
-/** Octets that a kept payload pins beside its own: 0 for a copy. */
+/** Octets of the chunk that a kept payload pins; 0 for a copy, and for a view of a large part of its chunk. */
 export function pinnedBy(payload: Buffer, bytes: Buffer): number {
   const isView = payload.buffer === bytes.buffer && isExcessive(bytes, payload.length);
   return isView ? bytes.length : 0;
 }
 
-/** A payload that is a quarter of its chunk may always pin it. */
+/** Whether the payload is less than a quarter of its chunk. A larger payload may always pin its chunk. */
 function isExcessive(bytes: Buffer, size: number): boolean {
   return size * SMALLEST_SHARE < bytes.length;
 }

@@ -1,22 +1,22 @@
 /**
- * Sequenced frames of the other side, and when to acknowledge them. The other side keeps what is not
- * acknowledged, and waits with more when it has kept too much.
+ * Counts the sequenced frames of the peer, and decides when to acknowledge them. The peer keeps each frame until it
+ * is acknowledged. If it has kept too much, it waits with new frames.
  */
 import { MAX_ID } from '../../wire/index.js';
 
 export class Receipts {
   #received: number;
-  /** Frames, and octets of their bodies, that have arrived since the last acknowledgement. */
+  /** Frames that have arrived since the last acknowledgement, and the octets of their bodies. */
   #frames = 0;
   #octets = 0;
   #dueAt = Infinity;
 
-  /** `received`: 0 but in tests of the wrap. */
+  /** `received`: only tests of the wrap give another value than 0. */
   constructor(received = 0) {
     this.#received = received;
   }
 
-  /** Frames in all, modulo 2^31. */
+  /** Number of frames that have arrived in all, modulo 2^31. */
   get received(): number {
     return this.#received;
   }
@@ -26,7 +26,7 @@ export class Receipts {
     return this.#dueAt !== Infinity;
   }
 
-  /** When to acknowledge at the latest. */
+  /** The latest instant at which to acknowledge; `Infinity` = there is no frame to acknowledge. */
   get dueAt(): number {
     return this.#dueAt;
   }
@@ -36,7 +36,7 @@ export class Receipts {
     return this.#frames > 0;
   }
 
-  /** A frame has taken effect. Returns true where that is to be acknowledged now. */
+  /** A frame has arrived. Returns true if the frames must be acknowledged now. */
   count(octets: number, now: number): boolean {
     // [IC-17.4]
     this.#received = (this.#received + 1) & MAX_ID;
@@ -47,7 +47,7 @@ export class Receipts {
     return this.#frames >= ACKNOWLEDGE_FRAMES || this.#octets >= ACKNOWLEDGE_OCTETS;
   }
 
-  /** They are acknowledged; returns how many. */
+  /** All frames are acknowledged now. Returns their number, modulo 2^31. */
   acknowledge(): number {
     this.#frames = this.#octets = 0;
     this.#dueAt = Infinity;
@@ -57,5 +57,5 @@ export class Receipts {
 
 const ACKNOWLEDGE_FRAMES = 64;
 const ACKNOWLEDGE_OCTETS = 64 * 1024;
-/** Milliseconds. */
+/** In milliseconds. */
 const ACKNOWLEDGE_WITHIN = 100;

@@ -1,4 +1,4 @@
-/** How much may wait for credit on one connection, over all its sessions. */
+/** The limit on the messages that wait for credit on one connection, over all its sessions. */
 import type { Failure } from '../common/failure.js';
 
 export interface QueueLimits {
@@ -17,9 +17,9 @@ export class SendQueueBudget {
     this.#limits = limits;
   }
 
-  /** Counts one message in; the reason where there is no room. */
+  /** Counts one waiting message. Returns a failure if there is no room for it. */
   take(bytes: number): Failure | undefined {
-    // A message alone may be of any size that the other side takes.
+    // A single message may have any size that the peer takes.
     const fits = this.#messages === 0 || this.#bytes + bytes <= this.#limits.bytes;
     if (this.#messages >= this.#limits.messages || !fits) return this.#full();
     this.#messages += 1;
@@ -27,6 +27,7 @@ export class SendQueueBudget {
     return undefined;
   }
 
+  /** A message no longer waits. */
   give(bytes: number): void {
     this.#messages -= 1;
     this.#bytes -= bytes;

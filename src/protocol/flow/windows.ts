@@ -1,13 +1,13 @@
 /**
- * Flow control: what one side still allows the other.
+ * Flow control: counters of what one side has used, and of what the other side allows.
  *
- * Every limit on the wire is absolute and only grows, so a CREDIT that is lost, repeated or late is
- * harmless. Byte counters wrap at 2^32 and are held as signed 32-bit integers; message ids wrap as
- * `nextId` says. What is left is always a difference of the two, which wrapping does not disturb.
+ * Every limit on the wire is absolute and only grows, so a CREDIT that is lost, repeated or late is harmless. Byte
+ * counters wrap at 2^32, and are kept as signed 32-bit integers. Message ids wrap as `nextId` defines. The remaining
+ * room is the difference of two counters, and so wrapping does not change it.
  */
 import { addBytes, bytesBetween, Code, idsAhead, MAX_ID, ProtocolError } from '../../wire/index.js';
 
-/** Nothing may be allowed further ahead than this; beyond it, serial arithmetic would read backwards. */
+/** A limit may be at most this far ahead of its counter: serial arithmetic would take a larger step for a step back. */
 export const MAX_WINDOW = 2 ** 30;
 
 /** Bytes that this side may still send. */
@@ -26,7 +26,7 @@ export class SendWindow {
     return bytesBetween(this.#used, this.#limit);
   }
 
-  /** What requests may use of it. [IC-8.5] */
+  /** The part of `room` that requests may use. [IC-8.5] */
   get requestRoom(): number {
     return this.room - this.#reserve;
   }
@@ -35,7 +35,7 @@ export class SendWindow {
     this.#used = addBytes(this.#used, bytes);
   }
 
-  /** Takes the peer's newest limit. Returns false where it allows nothing more than before. [IC-4.9] */
+  /** Takes the peer's newest limit. Returns false if it allows no more than before. [IC-4.9] */
   raise(limit: number): boolean {
     const gain = bytesBetween(this.#limit, limit);
     if (gain <= 0) return false;
@@ -48,10 +48,10 @@ export class SendWindow {
   }
 }
 
-/** Bytes that the peer may still send. They come back to it when this side no longer holds them. */
+/** Bytes that the peer may still send. This side grants bytes again when it no longer holds them. */
 export class ReceiveWindow {
   readonly #size: number;
-  /** With less room than this, the peer may have something that does not fit. */
+  /** With less room than this, the peer may have a frame that does not fit. */
   readonly #low: number;
   #used = 0;
   #limit: number;
@@ -59,17 +59,17 @@ export class ReceiveWindow {
 
   constructor(size: number, maxFrame: number) {
     this.#size = size;
-    // One for a request, and one for what requests leave to settlements.
+    // One frame for a request, and one for the reserve that requests leave to settlements.
     this.#low = 2 * maxFrame;
     this.#limit = size | 0;
   }
 
-  /** Octets that the peer may send at this moment, had it seen every grant. */
+  /** Octets that the peer may still send when it has read every CREDIT. */
   get room(): number {
     return bytesBetween(this.#used, this.#limit);
   }
 
-  /** Octets freed and not granted anew yet. */
+  /** Octets that are freed and not granted again yet. */
   get freed(): number {
     return this.#freed;
   }
@@ -80,8 +80,8 @@ export class ReceiveWindow {
   }
 
   /**
-   * Counts octets that have arrived. Returns true where a CREDIT is worth its frame.
-   * @throws ProtocolError FLOW beyond the limit.
+   * Counts octets that have arrived. Returns true if a CREDIT is due.
+   * @throws ProtocolError FLOW if they exceed the limit.
    */
   take(bytes: number, whose: string): boolean {
     this.#used = addBytes(this.#used, bytes);
@@ -94,20 +94,23 @@ export class ReceiveWindow {
     return this.#isDue;
   }
 
-  /** Octets no longer held. Returns true where a CREDIT is worth its frame. */
+  /** This side no longer holds `bytes` octets. Returns true if a CREDIT is due. */
   free(bytes: number): boolean {
     this.#freed += bytes;
     return this.#isDue;
   }
 
-  /** Grants what was freed; returns the new limit for CREDIT (as unsigned 32 bits). */
+  /** Grants the freed octets. Returns the new limit for CREDIT, as unsigned 32 bits. */
   grant(): number {
     this.#limit = addBytes(this.#limit, this.#freed);
     this.#freed = 0;
     return this.#limit >>> 0;
   }
 
-  /** Doubles the room at least, or the peer may wait for it. What is held for long must not starve it. [IC-8.13] */
+  /**
+   * Whether a CREDIT is due: it would at least double the room, or the peer may wait for room. The rule compares with
+   * the room, not with the window, so that octets that are held for long do not delay the CREDIT. [IC-8.13]
+   */
   get #isDue(): boolean {
     const { room } = this;
     return this.#freed > 0 && (this.#freed >= room || room < this.#low);
@@ -120,7 +123,7 @@ export class MessageWindow {
   #lastId: number;
   #freed = 0;
 
-  /** `lastId` is the id before the first one (0 but in tests of the wrap). */
+  /** `lastId`: the id before the first one. Only tests of the wrap give another value than 0. */
   constructor(size: number, lastId = 0) {
     this.#lastId = lastId;
     this.#limit = advanceId(lastId, size);
@@ -130,13 +133,13 @@ export class MessageWindow {
     return isAtMost(id, this.#limit);
   }
 
-  /** The message has begun. Returns true where a CREDIT is worth its frame. */
+  /** The message with this id has begun. Returns true if a CREDIT is due. */
   take(id: number): boolean {
     this.#lastId = id;
     return this.#isDue;
   }
 
-  /** One message has settled. Returns true where a CREDIT is worth its frame. */
+  /** The place of one message is free. Returns true if a CREDIT is due. */
   free(): boolean {
     this.#freed += 1;
     return this.#isDue;
@@ -148,13 +151,13 @@ export class MessageWindow {
     return this.#limit;
   }
 
-  /** As with bytes: at least twice the room, however many are held for long. */
+  /** Whether a CREDIT is due: it would at least double the room. Messages that are held for long do not count. */
   get #isDue(): boolean {
     return this.#freed > 0 && this.#freed >= idsAhead(this.#lastId, this.#limit);
   }
 }
 
-/** The id `count` steps after `id`; 0 stands before the first. */
+/** The id that is `count` steps after `id`. The first id is one step after 0. */
 export function advanceId(id: number, count: number): number {
   if (count === 0) return id;
   return ((id - 1 + count) % MAX_ID) + 1;

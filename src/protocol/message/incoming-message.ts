@@ -11,12 +11,12 @@ import type { MoveEffects } from '../common/moves.js';
 import { IncomingState } from './incoming-state.js';
 import type { SendWindow } from '../flow/windows.js';
 
-/** Why a dispatched message is no longer wanted; `too-large`: an item of its, for this side to take. */
+/** Why a running message is no longer wanted. `too-large`: one of its items is larger than this side takes. */
 export type AbortReason = 'timeout' | 'cancelled' | 'lost' | 'too-large';
 
-/** The half of the session that it came in by. */
+/** The receiving half of the session, as the message sees it. */
 export interface IncomingContext {
-  /** The byte credit that its settlement uses. */
+  /** The byte credit that settlements use. */
   readonly settlementWindow: SendWindow;
   settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean;
   onSettlementWritten(message: IncomingMessage): void;
@@ -38,21 +38,21 @@ export class IncomingMessage extends IncomingState {
   body: GrowingBuffer | undefined;
   /** Octets that TOTAL announced, or -1. */
   readonly total: number;
-  /** Octets of the connection's credit that it holds until it is settled and its handler has ended. */
+  /** Octets of the connection's credit that the message holds until its settlement is written and its handler ends. */
   held = 0;
-  /** Octets of chunks that its payload, a view, pins beside its own. */
+  /** Octets of the chunk that the payload pins, if the payload is a view; see `pinnedBy`. */
   pinned = 0;
-  /** Octets of the session's credit that it holds; fragments give theirs back as they arrive. */
+  /** Octets of the session's credit that the message holds. A fragment gives its octets back when it arrives. */
   heldInSession = 0;
-  /** The items of the request, where it is a stream. */
+  /** The items of the request, if it is a stream. */
   requestItems: ItemReceiver | undefined;
-  /** The items of the answer. CREDIT may make it before anybody knows whether the answer is a stream. */
+  /** The items of the response. A CREDIT for them creates this before it is known whether the response is a stream. */
   responseItems: ItemSender | undefined;
-  /** Whether the handler answers by a stream, which may have no items. */
+  /** Whether the response is a stream, which may have no items. */
   isStreamed = false;
   /** Set once the message is no longer wanted; its handler may still run. */
   abortReason: AbortReason | undefined;
-  /** Told once, if the message is aborted after it was dispatched and before it was settled. */
+  /** Told at most once: if the message is aborted while its handler runs. */
   abortListener: { onAbort(reason: AbortReason): void } | undefined;
   readonly #receiver: IncomingContext;
   readonly #deadline: number;
@@ -75,33 +75,33 @@ export class IncomingMessage extends IncomingState {
     this.abortListener = undefined;
   }
 
-  /** The instant at which it times out; `Infinity` = never, or no more: its answer has begun. [IC-10.8] */
+  /** The instant at which the message times out; `Infinity` = never, or its response stream has begun. [IC-10.8] */
   get deadline(): number {
     return this.responseItems?.hasBegun === true ? Infinity : this.#deadline;
   }
 
   /**
-   * The handler has ended, and settles it with ACCEPT or REJECT. False, and nothing goes out, where it is
-   * settled already: after its deadline, or because the session is gone.
+   * The handler has ended, and settles the message with ACCEPT or REJECT. Returns false, and writes nothing, if the
+   * message is settled already: for example, because its deadline has passed or its session is over.
    */
   settle(type: number, meta: Buffer, payload: Buffer): boolean {
     return this.#receiver.settle(this, type, meta, payload);
   }
 
-  /** Answers it by a stream; `source` is told when the first item may be given. */
+  /** Begins a stream as the response. `source` is told when it may give the first item. */
   reply(source: ItemSource): ItemSender {
     return this.#receiver.streams.reply(this, source);
   }
 
   /**
-   * Gives the next item of the answer; only where its `responseItems` are ready. False where it is larger than the
-   * other side takes: the message is then settled.
+   * Gives the next item of the response. Call it only if `responseItems` are ready. Returns false if the peer does not
+   * take the item: the message is then settled.
    */
   giveItem(payload: Buffer): boolean {
     return this.#receiver.streams.send(this, payload);
   }
 
-  /** Octets that wait for more of the message, or of an item, and for nothing else. */
+  /** Octets that the message holds while the rest of it, or of an item, is missing; 0 if nothing is missing. */
   get stuck(): number {
     if (this.body !== undefined) return this.held;
     const { stuck = 0 } = this.requestItems ?? {};
@@ -110,7 +110,7 @@ export class IncomingMessage extends IncomingState {
 
   onWritten(): void {
     this.#receiver.onSettlementWritten(this);
-    // Nothing is left to abort; and it would keep the request for as long as the settlement is kept.
+    // The message cannot be aborted any more. The listener would keep the request in memory as long as the settlement.
     this.abortListener = undefined;
   }
 
@@ -122,7 +122,7 @@ export class IncomingMessage extends IncomingState {
     return this.#receiver.watcher;
   }
 
-  /** Tells a handler that nobody waits for it. False where it was told before. */
+  /** Tells the handler that its outcome is no longer wanted. Returns false if the handler was told before. */
   abort(reason: AbortReason): boolean {
     if (this.abortReason !== undefined) return false;
     this.abortReason = reason;

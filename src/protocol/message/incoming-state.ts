@@ -54,7 +54,7 @@ export abstract class IncomingState extends Unit {
   /** The hook for moves. */
   protected abstract get watcher(): MoveEffects | undefined;
 
-  /** All of the request has come. */
+  /** The last frame of the request has arrived. */
   onWhole(): void {
     if (this.#state !== 'RECEIVING') throw this.#refusal('the last frame of the request');
     this.#move('WAITING', 'the request is whole');

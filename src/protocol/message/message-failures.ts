@@ -1,10 +1,10 @@
-/** Why a message of this side has no outcome. */
+/** The failures that tell the application why a message of this side has no outcome. */
 import { DEADLINE_LENGTH, FrameType, TOTAL_LENGTH } from '../../wire/index.js';
 import type { Failure } from '../common/failure.js';
 import type { Limits } from '../flow/limits.js';
 import type { Unit } from '../output/unit.js';
 
-/** Why the other side would not take the message. [IC-6.30] */
+/** Returns a failure if the message is larger than the peer takes. [IC-6.30] */
 export function tooLargeFor(
   { meta, payload }: Unit,
   { maxMessage, maxMeta }: Limits,
@@ -23,7 +23,7 @@ export function tooLargeFor(
   return { kind, executed, message };
 }
 
-/** Of an answer; one that is a rejection may have come without a handler. */
+/** The failure for a settlement that is too large. A handler has run if it is an ACCEPT, and may have run if not. */
 export function tooLarge(type: number, size: number, limit: number): Failure {
   return {
     kind: 'too-large',

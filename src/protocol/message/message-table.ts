@@ -1,9 +1,9 @@
 /**
- * Messages by id, for ids that are handed out one after the other.
+ * Messages by id, for consecutive ids.
  *
- * A ring indexed by the low bits of the id makes the usual case (a message settles before the ring
- * comes round) two array accesses; a `Map` costs thirty times that. A message that stays while the
- * ring comes round moves to a map, so that one slow message costs nothing to the fast ones.
+ * The low bits of an id are its index in a ring. In the usual case, a message settles before the ring comes round, and
+ * a look-up takes two array accesses. A `Map` would cost thirty times as much. If a message stays longer, it moves to a
+ * map, so that one slow message does not slow down the fast ones.
  */
 export class MessageTable<T extends { readonly id: number }> {
   #ring: (T | undefined)[] = [];
@@ -46,7 +46,7 @@ export class MessageTable<T extends { readonly id: number }> {
     return true;
   }
 
-  /** A copy, so that entries may be deleted while it is walked; in no particular order. */
+  /** Returns a copy in no particular order, since entries may be deleted while the caller walks it. */
   values(): T[] {
     const items: T[] = this.#overflow === undefined ? [] : [...this.#overflow.values()];
     for (const item of this.#ring) if (item !== undefined) items.push(item);

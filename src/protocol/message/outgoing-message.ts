@@ -27,32 +27,32 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
   /** The instant at which this side stops waiting; `patience` moves it. */
   deadline: number;
   readonly oneWay: boolean;
-  /** Its place in the order of sending, over all connections that it may be sent on. */
+  /** The place of the message in the order of sending, over all connections. */
   order = ++count;
-  /** The payload is a copy of the connection's own: who sent it may go on as soon as it is written. */
+  /** Whether the payload is a copy that only the connection holds: a one-way message is then done when written. */
   readonly copied: boolean;
-  /** The other side has all of it: its payload will not be written again. */
+  /** Whether the peer has acknowledged all of the message: its payload will not be written again. */
   acknowledged = false;
-  /** The settlement, while it arrives in fragments; without a body where nobody wants it any more. */
+  /** The settlement, while it arrives in fragments. It has no body if the caller has given up. */
   partialSettlement: PartialSettlement | undefined;
   /**
-   * Milliseconds without progress of its streams after which it is given up; 0 = `deadline` is final. A request
-   * that is no stream makes none before its answer has begun.
+   * The message is given up after this many milliseconds without progress of its streams; 0 = `deadline` is final. If
+   * the request is no stream, the first progress is the first item of the response.
    */
   patience = 0;
-  /** Whether its answer may be a stream; else one is cancelled. */
+  /** Whether the response may be a stream. If not, and it is one, the message is cancelled. */
   takesItems = false;
-  /** CANCEL has gone out for it. */
+  /** Whether CANCEL was written for the message. */
   isCancelled = false;
-  /** The items of the request, once it is on its way, where it is a stream. */
+  /** The items of the request, if it is a stream and its first frame is written. */
   requestItems: ItemSender | undefined;
-  /** The items of the answer, once the first has come. */
+  /** The items of the response, once the first one has arrived. */
   responseItems: ItemReceiver | undefined;
-  /** Whether its acceptance says that the answer was a stream, which may have had no items. */
+  /** Whether the settlement says that the response was a stream, which may have had no items. */
   isStreamed = false;
-  /** What of `requestItems` had left when it was touched last. */
+  /** The value of `requestItems.moved` at the last call of `touch`. */
   #moved = 0;
-  /** Told by the session that sends it. */
+  /** The sending half of the session that sends the message. */
   sender:
     | {
         onMessageStart(message: OutgoingMessage): void;
@@ -66,7 +66,7 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
 
   /**
    * `meta`: encoded fields without DEADLINE and TOTAL. `deadline`: the instant at which this side stops
-   * waiting; `Infinity` = never. `copied`: nobody else holds the payload.
+   * waiting; `Infinity` = never. `copied`: only the connection holds the payload.
    */
   constructor(payload: Buffer, meta: Buffer, deadline: number, oneWay: boolean, copied = false) {
     super(FrameType.SEND, oneWay ? Flag.ONEWAY : 0, meta, payload);
@@ -80,8 +80,8 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
   }
 
   /**
-   * Whether a DEADLINE goes out with it. Not where its own items may move the deadline: the other side would not
-   * know. The items of its answer do no harm: they stop the other side's clock.
+   * Whether the message bears a DEADLINE. It does not if items of the request may move the deadline: the peer would not
+   * hear of the move. Items of the response may move it, because they stop the peer's clock.
    */
   get hasDeadline(): boolean {
     const isPatient = this.patience > 0 && (this.flags & Flag.STREAM) !== 0;
@@ -92,12 +92,12 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
     return this.hasDeadline ? remainingUntil(this.deadline, now) : 0;
   }
 
-  /** Whether its request stream stopped before its end. */
+  /** Whether the request is a stream that stopped before its end. */
   get isCut(): boolean {
     return this.requestItems?.isCut === true;
   }
 
-  /** Its streams have made progress. */
+  /** The streams of the message have made progress: moves the deadline. */
   touch(now: number): void {
     if (this.patience === 0) return;
     this.deadline = now + this.patience;
@@ -105,8 +105,8 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
   }
 
   /**
-   * Whether it may wait longer although its time is over: something has left since, or what came lies unread,
-   * for which the other side is not to blame.
+   * Whether the message may wait longer although its deadline has passed. It may if a part of its request stream has
+   * left since, or if the application has not read an item that has arrived: the peer is not to blame then.
    */
   isPatient(now: number): boolean {
     if (this.patience === 0) return false;
@@ -117,7 +117,7 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
     return true;
   }
 
-  /** The next item of the answer; it is the application's from here on. */
+  /** Takes the next item of the response. The payload belongs to the application from then on. */
   takeItem(now: number): Buffer | undefined {
     const item = this.responseItems?.take();
     if (item !== undefined) this.touch(now);
@@ -149,13 +149,13 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
     return this.sender?.watcher;
   }
 
-  /** The other side settled: `type` is ACCEPT or REJECT. Called once, and never after `onFailure`. */
+  /** The peer has settled the message: `type` is ACCEPT or REJECT. Called once, and never after `onFailure`. */
   abstract onOutcome(type: number, meta: Meta, payload: Buffer): void;
 
-  /** There is no outcome. Called once, and never after `onOutcome`. */
+  /** The message has no outcome. Called once, and never after `onOutcome`. */
   abstract onFailure(failure: Failure): void;
 
-  /** An item of the answer can be taken. Whole ones may still be taken after `onOutcome`. */
+  /** An item of the response can be taken. Whole items may still be taken after `onOutcome`. */
   onItem(): void {
     // Only streams have any.
   }
@@ -171,7 +171,7 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
 
 let count = 0;
 
-/** The one-way messages among the units: only the output knows those, for no settlement is awaited for them. */
+/** The one-way messages among the units. Only the output knows them, because they have no settlement. */
 export function oneWaysAmong(units: Iterable<Unit>): OutgoingMessage[] {
   const messages = new Set<OutgoingMessage>();
   for (const unit of units) {
