@@ -1,7 +1,7 @@
 import type { MsPattern } from '@nestjs/microservices';
 import type { Connection, Items, Outcome, SendOptions } from '../endpoint/index.js';
 import { serverCodec } from '../nest/common/codec.js';
-import type { ConnectionHolder } from '../nest/client/connection-slot.js';
+import type { PathSource } from '../nest/client/connection-slot.js';
 import { InterconnectClient } from '../nest/index.js';
 import type { Bytes, InterconnectPayloadOptions } from '../nest/index.js';
 import { FakeExchange } from './fake-exchange.js';
@@ -35,7 +35,7 @@ export class FakeInterconnectClient extends InterconnectClient<unknown> {
     const server = { replies, calls, codec: serverCodec(options) };
     super(
       options,
-      holderOf((name, isEvent, data, how) =>
+      pathSourceOf((name, isEvent, data, how) =>
         new FakeExchange(name, isEvent, server, how).run(data),
       ),
     );
@@ -74,7 +74,7 @@ type Send = (
   options: SendOptions,
 ) => Promise<Outcome>;
 
-function holderOf(send: Send): ConnectionHolder {
+function pathSourceOf(send: Send): PathSource {
   const path = {
     // Only a test that asks for the connection would use it.
     connection: {} as Connection,

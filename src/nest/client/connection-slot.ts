@@ -15,8 +15,8 @@ interface CallPath {
   session(name: string, isEvent?: boolean): Pick<Session, 'send'>;
 }
 
-/** The source of a client's connection. */
-export interface ConnectionHolder {
+/** The source of the path for the calls of a client. */
+export interface PathSource {
   /** The current connection, if there is one. */
   readonly current: CallPath | undefined;
   /** The current connection, or a new one. Throws for a wrong option. */
@@ -26,8 +26,8 @@ export interface ConnectionHolder {
   close(): Promise<void>;
 }
 
-/** Told of the events of a slot's connection, in their order. */
-export interface ConnectionObserver {
+/** The events of a slot's connection, in their order. */
+export interface SlotEffects {
   onOpened(connection: Connection): void;
   /** The socket was lost. */
   onDetached(connection: Connection, error: InterconnectError): void;
@@ -145,11 +145,11 @@ interface Held {
  * another one. It is dialled at once if the former was of use. If not, it is dialled after a pause that grows up to a second,
  * because calls may come at any rate. After `close()`, the former connection has no effect on the slot.
  */
-export class ConnectionSlot implements ConnectionHolder {
+export class ConnectionSlot implements PathSource {
   /** Attempts run in the async scope in which the slot was made, and not in that of the first caller. */
   private readonly scope = new AsyncResource('InterconnectAttempts');
   private readonly dial: Dial;
-  private readonly observer: ConnectionObserver;
+  private readonly effects: SlotEffects;
   private readonly settings: SlotSettings;
   private held: Held | undefined;
   private closing: Promise<void> = Promise.resolve();
@@ -159,9 +159,9 @@ export class ConnectionSlot implements ConnectionHolder {
   /** Rejects the callers that wait in `connect()`. */
   private readonly waiting = new Set<(error: InterconnectError) => void>();
 
-  constructor(dial: Dial, observer: ConnectionObserver, settings: SlotSettings) {
+  constructor(dial: Dial, effects: SlotEffects, settings: SlotSettings) {
     this.dial = dial;
-    this.observer = observer;
+    this.effects = effects;
     this.settings = settings;
     const { minDelay, timers } = settings;
     this.backoff = new Backoff({ minDelay, maxDelay: LONGEST_PAUSE }, timers);
@@ -215,7 +215,7 @@ export class ConnectionSlot implements ConnectionHolder {
     this.nextPause = 0;
     const isOpen = held.openedAt !== undefined;
     // Told before the connection is gone, because a later call would overwrite the status of a successor.
-    this.observer.onClosed(undefined, isOpen);
+    this.effects.onClosed(undefined, isOpen);
     for (const overtake of this.waiting) overtake(closedMeanwhile());
     const { connection } = held.open;
     const timeout = this.settings.shutdownTimeout();
@@ -233,31 +233,31 @@ export class ConnectionSlot implements ConnectionHolder {
       (...args: Args): void => {
         if (this.held === held) tell(...args);
       };
-    const { observer } = this;
+    const { effects } = this;
     connection.once(
       'open',
       whileHeld(() => {
         held.openedAt = this.settings.timers.now();
-        observer.onOpened(connection);
+        effects.onOpened(connection);
       }),
     );
     connection.on(
       'status',
       whileHeld((status) => {
-        if (held.openedAt !== undefined) observer.onStatus(connection, status);
+        if (held.openedAt !== undefined) effects.onStatus(connection, status);
       }),
     );
     connection.on(
       'detach',
-      whileHeld((error) => observer.onDetached(connection, error)),
+      whileHeld((error) => effects.onDetached(connection, error)),
     );
     connection.on(
       'connectError',
-      whileHeld((error) => observer.onFailed(connection, error)),
+      whileHeld((error) => effects.onFailed(connection, error)),
     );
     connection.on(
       'offline',
-      whileHeld((error) => observer.onOffline(connection, error)),
+      whileHeld((error) => effects.onOffline(connection, error)),
     );
     connection.once(
       'close',
@@ -271,7 +271,7 @@ export class ConnectionSlot implements ConnectionHolder {
     const isNeeded = held.isUsed || held.openedAt !== undefined || this.waiting.size > 0;
     if (this.held !== held || isNeeded) return;
     this.held = undefined;
-    this.observer.onClosed(undefined, false);
+    this.effects.onClosed(undefined, false);
     void held.open.connection.close();
   }
 
@@ -282,12 +282,12 @@ export class ConnectionSlot implements ConnectionHolder {
     if (wasOfUse) this.backoff.reset();
     // A server that ends every connection must not be dialled for each call.
     this.nextPause = wasOfUse ? 0 : this.backoff.next();
-    this.observer.onClosed(error, openedAt !== undefined);
+    this.effects.onClosed(error, openedAt !== undefined);
   }
 }
 
 /** A connection that the client did not open. It sends over the connection while that is open. */
-export class GivenConnection implements ConnectionHolder {
+export class GivenConnection implements PathSource {
   readonly current: OpenConnection;
 
   constructor(connection: Connection) {

@@ -20,7 +20,7 @@ import { Cancellation } from './cancellation.js';
 import { clientCodec, serializersOf } from '../common/codec.js';
 import type { CodecOptions } from '../common/codec.js';
 import { ConnectionSlot, GivenConnection } from './connection-slot.js';
-import type { ConnectionHolder } from './connection-slot.js';
+import type { PathSource } from './connection-slot.js';
 import { asTcpError } from '../common/error-mapping.js';
 import { NOT_CONNECTED_MESSAGE } from '../common/interconnect.constants.js';
 import { InterconnectStatus } from '../common/interconnect.events.js';
@@ -63,12 +63,12 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   private readonly metadata: Metadata | undefined;
   private readonly isJson: boolean;
   private readonly settings: CallSettings;
-  private readonly holder: ConnectionHolder;
+  private readonly paths: PathSource;
 
   constructor(options?: InterconnectClientOptions);
   /** @internal */
-  constructor(options: InterconnectClientOptions, holder: ConnectionHolder);
-  constructor(options: InterconnectClientOptions = {}, holder?: ConnectionHolder) {
+  constructor(options: InterconnectClientOptions, paths: PathSource);
+  constructor(options: InterconnectClientOptions = {}, paths?: PathSource) {
     super();
     this.isOneWay = options.oneWay ?? false;
     this.connectsOnBootstrap = options.connectOnBootstrap ?? false;
@@ -80,7 +80,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
       codec: clientCodec(options),
       normalize: (pattern) => this.normalizePattern(pattern),
     };
-    this.holder = holder ?? this.createSlot(options);
+    this.paths = paths ?? this.createSlot(options);
   }
 
   /** @internal A client over a connection that either side has opened. */
@@ -106,7 +106,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 
   /** How long there has been no socket, and why; undefined while there is a socket, and before the first call. */
   get outage(): Outage | undefined {
-    return this.holder.current?.connection.outage;
+    return this.paths.current?.connection.outage;
   }
 
   /**
@@ -115,7 +115,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
    * the attempt, and the next call begins another one.
    */
   override async connect(): Promise<Connection> {
-    const open = await this.holder.connect();
+    const open = await this.paths.connect();
     return open.connection;
   }
 
@@ -125,7 +125,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
    * that Nest passes at shutdown.
    */
   override close(): Promise<void> {
-    return this.holder.close();
+    return this.paths.close();
   }
 
   /** Nest calls this for a client that is a provider. With `connectOnBootstrap` the application does not start without a connection. */
@@ -148,7 +148,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 
   /** The current `net.Socket` or `tls.TLSSocket`, or the socket of `network`. Throws Nest's standard error unless connected. */
   override unwrap<T = Connection['socket']>(): T {
-    const connection = this.holder.current?.connection;
+    const connection = this.paths.current?.connection;
     if (connection === undefined || connection.status === 'connecting') {
       throw new Error(NOT_CONNECTED_MESSAGE);
     }
@@ -290,7 +290,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   /** Sends a call with the client's metadata. */
   private transmit(asked: Call): void {
     const call = this.metadata === undefined ? asked : withMetadata(asked, this.metadata);
-    transmit(this.holder, call, this.settings);
+    transmit(this.paths, call, this.settings);
   }
 
   private toResult<TResult>(response: unknown): TResult {

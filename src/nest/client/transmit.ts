@@ -9,7 +9,7 @@ import type { Call, CallSettings } from './call.js';
 import { describePattern, fail, refused, unencodable, unfitItem } from './call-errors.js';
 import { notBytes } from '../common/codec.js';
 import type { Codec } from '../common/codec.js';
-import type { ConnectionHolder } from './connection-slot.js';
+import type { PathSource } from './connection-slot.js';
 import { isInterconnectRecord } from '../common/interconnect.record.js';
 import type { InterconnectRecord } from '../common/interconnect.record.js';
 import { EncodedItems, isStream, UnfitItem } from '../common/item-stream.js';
@@ -21,7 +21,7 @@ import { isPromiseLike } from '../common/promises.js';
  * Never throws: every failure is given to the caller.
  */
 export function transmit(
-  holder: Pick<ConnectionHolder, 'path'>,
+  paths: Pick<PathSource, 'path'>,
   call: Call,
   settings: CallSettings,
 ): void {
@@ -32,7 +32,7 @@ export function transmit(
     const value: unknown = record === undefined ? packet.data : record.data;
     if (isStream(value)) body = bodyOf(call, value, settings);
     const name = nameOf(packet.pattern, settings);
-    const session = holder.path().session(name, call.isEvent);
+    const session = paths.path().session(name, call.isEvent);
     if (body !== undefined) return sendStream(session, body, record, call, settings.codec);
     if (settings.codec === undefined) {
       return send(session, toBytes(packet.pattern, value), record, call, undefined);

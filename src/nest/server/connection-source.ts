@@ -11,8 +11,8 @@ export interface ConnectionSource {
   readonly underlying: unknown;
 }
 
-/** The calls of a source to its server. */
-export interface SourceListener {
+/** The events that a source reports to its server. */
+export interface SourceEffects {
   onConnection(connection: Connection, identity: string): void;
   onStatus(status: InterconnectStatus): void;
   /** An error that no caller gets. */

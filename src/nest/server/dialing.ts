@@ -6,7 +6,7 @@ import {
   isInterconnectError,
 } from '../../endpoint/index.js';
 import type { Connection } from '../../endpoint/index.js';
-import type { ConnectionSource, SourceListener } from './connection-source.js';
+import type { ConnectionSource, SourceEffects } from './connection-source.js';
 import { InterconnectClient } from '../client/interconnect.client.js';
 import { InterconnectStatus } from '../common/interconnect.events.js';
 import type {
@@ -36,7 +36,7 @@ const LISTENERS_OWN = [
  */
 export class Dialing implements ConnectionSource {
   private readonly client: ConnectingClient;
-  private readonly told: SourceListener;
+  private readonly effects: SourceEffects;
   private readonly timers: Timers;
   private readonly backoff: Backoff;
   private readonly waits: boolean;
@@ -47,7 +47,7 @@ export class Dialing implements ConnectionSource {
   private connectedAt = 0;
   private stopPause: (() => void) | undefined;
 
-  constructor(options: InterconnectServerOptions, told: SourceListener, timers: Timers) {
+  constructor(options: InterconnectServerOptions, effects: SourceEffects, timers: Timers) {
     refuseListenersOptions(options);
     const { connect = {} } = options;
     this.isOwn = !isClient(connect);
@@ -55,7 +55,7 @@ export class Dialing implements ConnectionSource {
     this.client = isClient(connect) ? connect : createClient(connect, options.shutdownTimeout);
     this.backoff = new Backoff(delaysOf(ownOptions.reconnect), timers);
     this.waits = ownOptions.waitForConnection ?? true;
-    this.told = told;
+    this.effects = effects;
     this.timers = timers;
     this.client.on('connect', (connection) => this.serve(connection));
   }
@@ -95,19 +95,19 @@ export class Dialing implements ConnectionSource {
     this.connection = connection;
     this.connectedAt = this.timers.now();
     connection.on('status', (status) => {
-      if (status === 'detached') this.told.onStatus(InterconnectStatus.RECONNECTING);
-      if (status === 'open') this.told.onStatus(InterconnectStatus.CONNECTED);
+      if (status === 'detached') this.effects.onStatus(InterconnectStatus.RECONNECTING);
+      if (status === 'open') this.effects.onStatus(InterconnectStatus.CONNECTED);
     });
     connection.once('close', () => this.ended(connection));
-    this.told.onStatus(InterconnectStatus.CONNECTED);
-    this.told.onConnection(connection, '');
+    this.effects.onStatus(InterconnectStatus.CONNECTED);
+    this.effects.onConnection(connection, '');
   }
 
   private ended(connection: Connection): void {
     if (this.connection !== connection) return;
     this.connection = undefined;
     if (!this.isOpen) return;
-    this.told.onStatus(InterconnectStatus.RECONNECTING);
+    this.effects.onStatus(InterconnectStatus.RECONNECTING);
     const hasLasted = this.timers.now() - this.connectedAt >= HEALTHY;
     if (hasLasted || connection.wasOfUse) this.backoff.reset();
     this.dialLater(this.backoff.next());
@@ -117,7 +117,7 @@ export class Dialing implements ConnectionSource {
     if (!this.isOpen) return;
     // Further attempts cannot correct an option.
     if (isInterconnectError(error) && error.code === 'IC_ERR_OPTION') {
-      return this.told.onError(error);
+      return this.effects.onError(error);
     }
     // The client has logged the reason.
     this.dialLater(this.backoff.next());

@@ -18,7 +18,7 @@ import type {
   Stranger,
 } from '../../endpoint/index.js';
 import { serverCodec, serializersOf } from '../common/codec.js';
-import type { ConnectionSource, SourceListener } from './connection-source.js';
+import type { ConnectionSource, SourceEffects } from './connection-source.js';
 import { Dialing } from './dialing.js';
 import { readExtras } from './handler-extras.js';
 import type { HandlerNames } from './handler-names.js';
@@ -214,7 +214,7 @@ export class InterconnectServer
   }
 
   private createSource(): ConnectionSource {
-    const told: SourceListener = {
+    const effects: SourceEffects = {
       onConnection: (connection, identity) => this.serve(connection, identity),
       onStatus: (status) => this.changeStatus(status),
       onError: (error) => this.onError(error),
@@ -223,8 +223,8 @@ export class InterconnectServer
       onDrop: (dropped) => this.onDrop(dropped),
     };
     return this.options.connect === undefined
-      ? new Listening(this.options, told)
-      : new Dialing(this.options, told, this.timers);
+      ? new Listening(this.options, effects)
+      : new Dialing(this.options, effects, this.timers);
   }
 
   private changeStatus(status: InterconnectStatus): void {

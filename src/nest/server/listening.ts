@@ -1,6 +1,6 @@
 import { Listener } from '../../endpoint/index.js';
 import type { Connection, ListenAddress } from '../../endpoint/index.js';
-import type { ConnectionSource, SourceListener } from './connection-source.js';
+import type { ConnectionSource, SourceEffects } from './connection-source.js';
 import { toListenerOptions } from '../common/interconnect.options.js';
 import type { InterconnectServerOptions } from '../common/interconnect.options.js';
 
@@ -8,17 +8,17 @@ import type { InterconnectServerOptions } from '../common/interconnect.options.j
 export class Listening implements ConnectionSource {
   private readonly listener: Listener;
 
-  constructor(options: InterconnectServerOptions, told: SourceListener) {
+  constructor(options: InterconnectServerOptions, effects: SourceEffects) {
     this.listener = new Listener(toListenerOptions(options));
     this.listener.on('connection', (connection) =>
-      told.onConnection(connection, identityOf(connection)),
+      effects.onConnection(connection, identityOf(connection)),
     );
-    this.listener.on('handlerError', (error) => told.onError(error));
+    this.listener.on('handlerError', (error) => effects.onError(error));
     this.listener.on('tlsError', (error, address = 'an unknown address') =>
-      told.onWarning('tls', `The TLS handshake with ${address} failed: ${error.message}`),
+      effects.onWarning('tls', `The TLS handshake with ${address} failed: ${error.message}`),
     );
-    this.listener.on('stranger', (stranger) => told.onStranger(stranger));
-    this.listener.on('drop', (dropped) => told.onDrop(dropped));
+    this.listener.on('stranger', (stranger) => effects.onStranger(stranger));
+    this.listener.on('drop', (dropped) => effects.onDrop(dropped));
   }
 
   get underlying(): unknown {
