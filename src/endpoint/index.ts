@@ -16,12 +16,9 @@ export { cutText } from '../protocol/index.js';
 /** @internal For the logs of the Nest adapter. */
 export { messageOf, stackOf, tame } from './common/words.js';
 /** @internal For the classes of codes. */
-export {
-  concernsConnectionOrSession,
-  executedBy,
-  FIRST_APPLICATION_CODE,
-  isApplicationCode,
-} from '../wire/index.js';
+export { executedBy, FIRST_APPLICATION_CODE, isApplicationCode } from '../wire/index.js';
+/** @internal For what a rejection says of the handler. */
+export { executedOf } from './api/outcome.js';
 /** @internal For values that have no bytes. */
 export { EMPTY } from '../wire/index.js';
 /** @internal For texts of the other side in errors and logs of the Nest adapter. */

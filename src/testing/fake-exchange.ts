@@ -101,7 +101,9 @@ export class FakeExchange {
     };
     calls.push(call);
     const reply = replies.get(this.pattern);
-    if (reply === undefined) return rejected(Code.NO_SUCH_SESSION, NO_HANDLER_MESSAGE);
+    if (reply === undefined) {
+      return { ...rejected(Code.NO_SUCH_SESSION, NO_HANDLER_MESSAGE), executed: 'no' };
+    }
     let outcome: Outcome;
     try {
       outcome = await this.outcomeOf(await reply(call));
@@ -245,7 +247,7 @@ function rejected(
   reason: string,
   data: Buffer = EMPTY,
   metadata: Metadata = {},
-): Outcome {
+): Outcome & { accepted: false } {
   return { accepted: false, code, reason, data, metadata };
 }
 

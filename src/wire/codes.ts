@@ -90,9 +90,9 @@ export const Code = {
   MESSAGE_FORBIDDEN: 0x0482,
   /** The message is larger than the receiver takes. */
   TOO_LARGE: 0x0483,
-  /** The receiver cannot read the content of the message. */
+  /** The receiver cannot read the content of the message, or does not take content of its kind. */
   INVALID: 0x0484,
-  /** The application rejected the message. */
+  /** The application rejected the message, and did nothing for it. */
   REFUSED: 0x0486,
 
   /** The handler failed. */
@@ -115,8 +115,13 @@ export function isApplicationCode(code: number): boolean {
   return Number.isInteger(code) && code >= FIRST_APPLICATION_CODE && code <= 0xffff;
 }
 
-/** Whether a message was processed, as far as the class of its REJECT's code says. */
+/**
+ * Whether a message was processed, as far as the code of its REJECT says. REFUSED and the codes from 0xc000 on are the
+ * handler's own word that it did nothing.
+ */
 export function executedBy(code: number): 'no' | 'yes' | 'maybe' {
+  // The message can have waited in a queue of the application's own, whose length the protocol does not know.
+  if (code === Code.DEADLINE || code === Code.CANCELLED_RUNNING) return 'maybe';
   const group = code >>> 8;
   if (group === 0x04 || group >= 0xc0) return 'no';
   return group === 0x05 || group >= 0x80 ? 'yes' : 'maybe';
@@ -130,12 +135,6 @@ export function endsConnection(code: number): boolean {
     code === Code.FORBIDDEN ||
     isApplicationCode(code)
   );
-}
-
-/** Whether the class of the code concerns the connection or the session, and not a message. */
-export function concernsConnectionOrSession(code: number): boolean {
-  const group = code >>> 8;
-  return group >= 0x01 && group <= 0x03;
 }
 
 /** Whether REJECT may bear this code. OK, the classes of the connection, and class 06 are not allowed. */

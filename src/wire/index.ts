@@ -4,7 +4,6 @@ export {
   Code,
   FIRST_APPLICATION_CODE,
   codeName,
-  concernsConnectionOrSession,
   endsConnection,
   executedBy,
   isApplicationCode,

@@ -2,7 +2,6 @@ import { describe, expect, it } from '@jest/globals';
 import {
   Code,
   codeName,
-  concernsConnectionOrSession,
   endsConnection,
   executedBy,
   isApplicationCode,
@@ -55,7 +54,10 @@ describe('the class of a code', () => {
     [Code.SESSION_REFUSED, 'maybe'],
     [Code.BUSY, 'no'],
     [Code.REFUSED, 'no'],
+    [Code.INVALID, 'no'],
     [Code.FAILED, 'yes'],
+    [Code.DEADLINE, 'maybe'],
+    [Code.CANCELLED_RUNNING, 'maybe'],
     [0x0601, 'maybe'],
     [0x7fff, 'maybe'],
     [0x8000, 'yes'],
@@ -79,15 +81,5 @@ describe('the class of a code', () => {
     [0xffff, true],
   ])('tells whether a CLOSE ends the connection: %p, %p', (code, isEnd) => {
     expect(endsConnection(code)).toBe(isEnd);
-  });
-
-  it.each([
-    [Code.OK, false],
-    [Code.PROTOCOL, true],
-    [Code.SESSION_TIMEOUT, true],
-    [Code.BUSY, false],
-    [0x8000, false],
-  ])('tells what lies below a message: %p, %p', (code, isBelow) => {
-    expect(concernsConnectionOrSession(code)).toBe(isBelow);
   });
 });

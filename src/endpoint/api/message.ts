@@ -168,11 +168,11 @@ export class Message {
   }
 
   /**
-   * Rejects the message. `code` is `Code.REFUSED` (the default), `Code.FAILED`, `Code.DEADLINE` (the handler took too
-   * long: the sender gets a timeout, as if the message's own time were over) or an application's own (0x8000–0xbfff:
-   * the message was processed, 0xc000–0xffff: it was not). `reason` is for people, at most 1024 bytes; `data` is for
-   * the sender's application. If `respond` has thrown IC_ERR_TOO_LARGE before, FAILED becomes `Code.REPLY_TOO_LARGE`:
-   * this tells the sender that a larger `maxMessageSize` of its own would help.
+   * Rejects the message. `code` is `Code.REFUSED` (the default: the message was not processed), `Code.FAILED` (it was),
+   * `Code.DEADLINE` (the handler took too long: the sender gets a timeout, as if the message's own time were over) or
+   * an application's own (0x8000–0xbfff: the message was processed, 0xc000–0xffff: it was not). `reason` is for people,
+   * at most 1024 bytes; `data` is for the sender's application. If `respond` has thrown IC_ERR_TOO_LARGE before, FAILED
+   * becomes `Code.REPLY_TOO_LARGE`: this tells the sender that a larger `maxMessageSize` of its own would help.
    */
   reject(code: number = Code.REFUSED, reason = '', data?: Bytes, options?: SettleOptions): void {
     const given = rejectionMeta(code, reason, options);

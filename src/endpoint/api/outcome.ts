@@ -1,5 +1,5 @@
 /** The outcome of a message: the other side's decision, or the reason why there is none. */
-import { saidAs } from '../../protocol/index.js';
+import { type Executed, type OutgoingMessage, saidAs } from '../../protocol/index.js';
 import { Code, executedBy, FrameType, type Meta, quote } from '../../wire/index.js';
 import { type Metadata, toMetadata } from '../common/bytes.js';
 import { InterconnectError } from '../common/errors.js';
@@ -24,6 +24,8 @@ export type Outcome =
       readonly reason: string;
       readonly data: Buffer;
       readonly metadata: Metadata;
+      /** @internal Whether the handler ran, if this side knows more than the code says: see `executedOf`. */
+      readonly executed?: Executed;
     };
 
 /** @internal Returns the outcome in ACCEPT or REJECT, or an error if the other side had no outcome to give. */
@@ -32,7 +34,7 @@ export function outcomeOf(
   meta: Meta,
   data: Buffer,
   session: string,
-  isStreamed: boolean,
+  { isStreamed, responseItems }: OutgoingMessage,
 ): Outcome | InterconnectError {
   const metadata = toMetadata(meta.metadata);
   if (type === FrameType.ACCEPT) {
@@ -44,10 +46,17 @@ export function outcomeOf(
   const code = meta.code ?? Code.FAILED;
   const reason = meta.text ?? '';
   const none = NO_OUTCOME[code];
-  if (none === undefined) return { accepted: false, code, reason, data, metadata };
+  // An item of the answer came first, so that the handler ran, whatever the code says.
+  const hasItems = responseItems !== undefined;
+  if (none === undefined) {
+    return hasItems
+      ? { accepted: false, code, reason, data, metadata, executed: 'yes' }
+      : { accepted: false, code, reason, data, metadata };
+  }
+  const executed = hasItems ? 'yes' : executedBy(code);
   // The other side's clock ran out before ours, or its library cancelled: there is no outcome.
   const message = `The other side gave no outcome for a message of ${quote(session, 256)}: ${saidAs(code, reason)}`;
-  return new InterconnectError(none.code, message, { ...none, status: code, reason });
+  return new InterconnectError(none, message, { executed, status: code, reason });
 }
 
 /**
@@ -58,24 +67,26 @@ export function isRefusedUnseen(type: number, { code }: Meta): boolean {
   return type === FrameType.REJECT && code === Code.MESSAGE_DRAINING;
 }
 
+/** @internal Whether the handler of a rejected message ran. All that say so of a rejection ask this function. */
+export function executedOf({ code, executed }: Outcome & { accepted: false }): Executed {
+  return executed ?? executedBy(code);
+}
+
 /** @internal A rejection as an error, for a caller who gets no `Outcome`. */
 export function rejectedError(outcome: Outcome & { accepted: false }): InterconnectError {
   const { code, reason, data } = outcome;
   const message = `The other side rejected the message: ${saidAs(code, reason)}.`;
-  const executed = executedBy(code);
   return new InterconnectError('IC_ERR_REJECTED', message, {
-    executed,
+    executed: executedOf(outcome),
     status: code,
     reason,
     data,
   });
 }
 
-const NO_OUTCOME: Readonly<
-  Record<number, { code: 'IC_ERR_TIMEOUT' | 'IC_ERR_CANCELLED'; executed: 'no' | 'maybe' }>
-> = {
-  [Code.EXPIRED]: { code: 'IC_ERR_TIMEOUT', executed: 'no' },
-  [Code.DEADLINE]: { code: 'IC_ERR_TIMEOUT', executed: 'maybe' },
-  [Code.CANCELLED]: { code: 'IC_ERR_CANCELLED', executed: 'no' },
-  [Code.CANCELLED_RUNNING]: { code: 'IC_ERR_CANCELLED', executed: 'maybe' },
+const NO_OUTCOME: Readonly<Record<number, 'IC_ERR_TIMEOUT' | 'IC_ERR_CANCELLED'>> = {
+  [Code.EXPIRED]: 'IC_ERR_TIMEOUT',
+  [Code.DEADLINE]: 'IC_ERR_TIMEOUT',
+  [Code.CANCELLED]: 'IC_ERR_CANCELLED',
+  [Code.CANCELLED_RUNNING]: 'IC_ERR_CANCELLED',
 };

@@ -12,7 +12,7 @@ import type { Meta } from '../../wire/index.js';
 import { errorOf, InterconnectError } from '../common/errors.js';
 import { type DeliveredMessage, ItemDelivery, type OnItem } from '../stream/item-delivery.js';
 import type { WhenOffline } from '../link/outage.js';
-import { isRefusedUnseen, type Outcome, outcomeOf } from './outcome.js';
+import { executedOf, isRefusedUnseen, type Outcome, outcomeOf } from './outcome.js';
 import type { Route } from './route.js';
 import { cancelledAfter, isConnectionsFault, withLimits } from './send-failures.js';
 
@@ -100,8 +100,8 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
 
   onOutcome(type: number, meta: Meta, data: Buffer): void {
     if (isRefusedUnseen(type, meta)) return this.onFailure(DRAINING);
-    const outcome = outcomeOf(type, meta, data, this.#route.machine.name, this.isStreamed);
-    if (!(outcome instanceof InterconnectError)) return this.#settle(outcome);
+    const outcome = outcomeOf(type, meta, data, this.#route.machine.name, this);
+    if (!(outcome instanceof InterconnectError)) return this.#settle(this.#withFormer(outcome));
     this.#unlisten?.();
     this.responseItems?.drop();
     const { code, message, status, reason } = outcome;
@@ -140,6 +140,12 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
   #onAbort(): void {
     if (this.#isSettled) this.abandon(cancelledAfter());
     else this.#machine?.sender.cancel(this);
+  }
+
+  /** The outcome. A rejection here does not say that the handler did not run on a former connection. */
+  #withFormer(outcome: Outcome): Outcome {
+    if (!this.#mayHaveRun || outcome.accepted) return outcome;
+    return { ...outcome, executed: this.#inAll(executedOf(outcome)) };
   }
 
   /** Whether the handler ran, on this connection or on a former one. */

@@ -141,7 +141,7 @@ export class StreamingSend implements FedStream, DeliveredMessage {
   }
 
   onOutcome(type: number, meta: Meta, data: Buffer): void {
-    const outcome = outcomeOf(type, meta, data, this.#route.machine.name, this.#message.isStreamed);
+    const outcome = outcomeOf(type, meta, data, this.#route.machine.name, this.#message);
     this.#end(outcome instanceof InterconnectError ? { error: outcome } : { outcome });
   }
 

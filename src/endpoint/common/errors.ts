@@ -78,6 +78,8 @@ export class InterconnectError extends Error {
   /**
    * Whether the other side's handler ran. `'no'`: it did not run and will not, so sending again is safe. `'maybe'`:
    * this is unknown. `'yes'`: it ran, but its outcome is lost.
+   * For a rejection, the code says whether the message was processed: a handler that rejects with REFUSED or a code
+   * from 0xc000 says that it did nothing.
    */
   readonly executed: Executed;
   /** The wire code that the other side gave (see `Code`); undefined if it gave none. */

@@ -8,7 +8,7 @@
  * `throwError` arrives unchanged.
  */
 import { types } from 'node:util';
-import { Code, cutText, isInterconnectError, printable } from '../../endpoint/index.js';
+import { Code, cutText, executedOf, isInterconnectError, printable } from '../../endpoint/index.js';
 import type { Metadata, Outcome } from '../../endpoint/index.js';
 import { INTERNAL_ERROR_MESSAGE, NO_HANDLER_MESSAGE } from './interconnect.constants.js';
 import {
@@ -73,9 +73,12 @@ export function toRejectionOfThrown(error: unknown): Rejection {
 /** The client's exception for a rejection. */
 export function toException(outcome: RejectedOutcome): InterconnectException {
   const { code, reason, data } = outcome;
+  const executed = executedOf(outcome);
   const error = readCarried(outcome);
-  if (error !== undefined) return new InterconnectException(code, reason, undefined, { error });
-  return new InterconnectException(code, reason, data.length > 0 ? data : undefined, {});
+  if (error !== undefined) {
+    return new InterconnectException(code, reason, undefined, { error, executed });
+  }
+  return new InterconnectException(code, reason, data.length > 0 ? data : undefined, { executed });
 }
 
 /**
@@ -87,7 +90,8 @@ export function toCallError(error: unknown): unknown {
   const code = error.status ?? Code.SESSION_REFUSED;
   const reason = code === Code.NO_SUCH_SESSION ? NO_HANDLER_MESSAGE : (error.reason ?? '');
   const data = error.data !== undefined && error.data.length > 0 ? error.data : undefined;
-  return new InterconnectException(code, reason, data, { cause: error });
+  const { executed } = error;
+  return new InterconnectException(code, reason, data, { cause: error, executed });
 }
 
 /**

@@ -1,11 +1,5 @@
 import { RpcException } from '@nestjs/microservices';
-import {
-  Code,
-  concernsConnectionOrSession,
-  executedBy,
-  isApplicationCode,
-  printable,
-} from '../../endpoint/index.js';
+import { Code, executedBy, isApplicationCode, printable } from '../../endpoint/index.js';
 import type { Bytes, Executed } from '../../endpoint/index.js';
 import { toBuffer } from './bytes.js';
 
@@ -27,6 +21,8 @@ export interface RejectionOrigin {
   readonly cause?: unknown;
   /** The value that the handler's `RpcException` carried, for `getError()`. */
   readonly error?: string | object;
+  /** Whether the handler ran. */
+  readonly executed: Executed;
 }
 
 /**
@@ -48,10 +44,11 @@ export class InterconnectException extends RpcException {
   readonly reason: string;
   /** Bytes that the handler added for the caller's code. The code that catches the exception owns them. */
   readonly data: Buffer | undefined;
+  readonly #executed: Executed;
 
   /**
-   * @param code `Code.REFUSED`, `Code.FAILED`, or one of your own: 0x8000 to 0xbfff say that the
-   * message was processed all the same, 0xc000 to 0xffff that it was not. If the code is one of the library's, from another
+   * @param code `Code.FAILED`, `Code.REFUSED`, or one of your own. FAILED and 0x8000 to 0xbfff say that the message was
+   * processed all the same. REFUSED and 0xc000 to 0xffff say that it was not: throw them before you do anything. If the code is one of the library's, from another
    * service, the caller gets FAILED, with the first code in `getError()`.
    * @param data Not copied.
    * @throws RangeError for a number that is no code (`404`, say).
@@ -70,12 +67,16 @@ export class InterconnectException extends RpcException {
     this.code = code;
     this.reason = reason;
     this.data = bytes;
+    this.#executed = origin?.executed ?? executedBy(code);
     if (origin?.cause !== undefined) this.cause = origin.cause;
   }
 
-  /** Whether the handler ran, as far as the code says. */
+  /**
+   * Whether the handler processed the message. `'no'`: the server refused the message before the handler, or the handler
+   * rejected the message with REFUSED or a code from 0xc000, which say that it did nothing. `'maybe'`: this side cannot know.
+   */
   get executed(): Executed {
-    return executedOf(this.code);
+    return this.#executed;
   }
 }
 
@@ -120,11 +121,4 @@ function describeCode(code: number): string {
   const hex = `0x${code.toString(16).padStart(4, '0')}`;
   const name = Object.entries(Code).find(([, value]) => value === code)?.[0];
   return name === undefined ? `code ${hex}` : `${name} (${hex})`;
-}
-
-function executedOf(code: number): Executed {
-  // Only a handler that ran can reject with such a code.
-  if (isHandlerCode(code)) return 'yes';
-  // The connection or the session was refused, so that no handler got the message.
-  return concernsConnectionOrSession(code) ? 'no' : executedBy(code);
 }

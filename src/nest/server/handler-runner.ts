@@ -86,7 +86,7 @@ export class HandlerRunner {
   /** Calls `start` at once, or when enough handlers have ended if the pattern's `concurrency` is used up. */
   admit(message: Message, start: () => void): void {
     if (this.gate === undefined) start();
-    else this.gate.enter(message, start, () => this.requests.rejections.rejectUnwanted(message));
+    else this.gate.enter(message, start, () => this.requests.rejections.rejectUnstarted(message));
   }
 
   /** Makes everything that the handler and its enhancers get for one message. */

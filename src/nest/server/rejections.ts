@@ -23,6 +23,8 @@ const UNWANTED: Rejection = {
   isMasked: false,
 };
 
+const UNSTARTED = 'The caller gave up before the handler ran.';
+
 /** What a rejected stream was made of. */
 export interface RejectedStream {
   /** Whether its errors went through Nest's filters. */
@@ -38,13 +40,15 @@ export interface RejectedStream {
  * | the handler failed; Nest's filters gave an error  | see `toRejection`        | if the caller was told nothing,   |
  * |                                                   |                          | or if the message is an event     |
  * | something failed after or beside the filters      | see `toRejectionOfThrown`| as above                          |
- * | the payload cannot be decoded                     | REFUSED, with the cause  | warning                           |
- * | the request is a stream, the handler takes none   | REFUSED, with the remedy | warning                           |
+ * | the payload cannot be decoded                     | INVALID, with the cause  | warning                           |
+ * | the request is a stream, the handler takes none   | INVALID, with the remedy | warning                           |
  * | the handler exceeded the extra `timeout`          | DEADLINE                 | warning                           |
  * | the result cannot be sent                         | FAILED, with the cause   | error                             |
  * | the caller no longer waits                        | FAILED                   | nothing                           |
+ * | the caller gave up before the handler's turn      | CANCELLED                | nothing                           |
  *
- * If the handler has settled the message itself, nothing is sent.
+ * INVALID and CANCELLED tell the caller that the handler did not run. A handler cannot reject with them. If the handler has
+ * settled the message itself, nothing is sent.
  */
 export class Rejections {
   private readonly pattern: string;
@@ -111,6 +115,11 @@ export class Rejections {
     this.send(message, UNWANTED);
   }
 
+  /** Settles a message whose caller has given up before its handler ran. */
+  rejectUnstarted(message: Message): void {
+    message.refuse(Code.CANCELLED, UNSTARTED);
+  }
+
   /** The rejection that ends a stream of values after `error`. */
   ofItems(error: unknown, { isFiltered, limit }: RejectedStream): ItemsRejection {
     if (error instanceof UnfitItem) return this.faulty(`gave a stream with ${error.message}`);
@@ -129,9 +138,10 @@ export class Rejections {
     return rejection;
   }
 
+  /** Rejects a message whose handler has not run, and does not run. */
   private refuse(message: Message, reason: string): void {
     this.logger.warn(lineOf(reason));
-    this.send(message, { code: Code.REFUSED, reason: cutText(reason), isMasked: false });
+    message.refuse(Code.INVALID, cutText(reason));
   }
 
   /** The handler's mistake, which both sides are told. */

@@ -54,6 +54,28 @@ describe('a connection whose listener keeps none without a socket', () => {
     expect(await last).toMatchObject({ code: 'IC_ERR_CLOSED' });
   });
 
+  it('is begun anew: a rejection there does not say that nothing ran before', async () => {
+    const listener = await listening({ resumeTimeout: 0 });
+    let count = 0;
+    listener.on('connection', (each) =>
+      each.on('session', (session) => {
+        session.on('message', (message) => {
+          count += 1;
+          if (count > 1) message.reject(Code.REFUSED);
+          else each.socket.destroy();
+        });
+        session.accept();
+      }),
+    );
+    const connection = await dial(listener, { reconnect: soon });
+    const session = await connection.createSession('s');
+
+    const outcome = await session.send(Buffer.from('x'), { idempotent: true });
+
+    expect(count).toBe(2);
+    expect(outcome).toMatchObject({ accepted: false, code: Code.REFUSED, executed: 'maybe' });
+  });
+
   it('says nothing of why where it is asked to resume all the same [IC-17.21]', async () => {
     const listener = await listening({ resumeTimeout: 0 });
     const peer = await RawPeer.dial(tcpAddressOf(listener));

@@ -159,6 +159,19 @@ describe('an answer in a stream', () => {
     expect(error.data).toEqual(bytes('data'));
   });
 
+  it.each([Code.REFUSED, 0xc001])(
+    'throws a rejection after an item as executed, whatever its code says: %p',
+    async (code) => {
+      const { session, accepted } = await inSession();
+      const toRejection = () => ({ code, reason: 'why' });
+      accepted.on('message', (message) => void message.respond(breaking(), { toRejection }));
+
+      const error = await failure(collect(session.stream(bytes('x'))));
+
+      expect(error).toMatchObject({ code: 'IC_ERR_REJECTED', status: code, executed: 'yes' });
+    },
+  );
+
   it('throws a rejection after the items that came before it [IC-6.52]', async () => {
     const { session, accepted } = await inSession();
     const errors: unknown[] = [];
@@ -435,3 +448,8 @@ describe('send with onItem', () => {
     expect(await session.send(bytes('y'))).toMatchObject({ accepted: true });
   });
 });
+
+async function* breaking(): AsyncGenerator<Buffer> {
+  yield await Promise.resolve(bytes('a'));
+  throw new Error('no more');
+}

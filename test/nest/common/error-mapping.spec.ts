@@ -79,6 +79,16 @@ describe('an error that no filter has seen', () => {
   });
 });
 
+describe('a rejection of which more is known than its code says', () => {
+  it.each(['yes', 'maybe'] as const)('says that the handler ran: %s', (executed) => {
+    const rest = { reason: '', data: Buffer.alloc(0), metadata: {} };
+
+    const error = toException({ accepted: false, code: Code.REFUSED, executed, ...rest });
+
+    expect(error.executed).toBe(executed);
+  });
+});
+
 describe('a code that this version does not know', () => {
   it('leaves open whether the handler ran', () => {
     const outcome = { accepted: false, reason: '', data: Buffer.alloc(0), metadata: {} } as const;

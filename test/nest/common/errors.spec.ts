@@ -152,7 +152,12 @@ describe('a thrown InterconnectException', () => {
   it('has a message that names the code when no reason was given', async () => {
     const error = await call('interconnect without reason');
 
-    expect(error).toMatchObject({ code: Code.REFUSED, reason: '', data: undefined });
+    expect(error).toMatchObject({
+      code: Code.REFUSED,
+      reason: '',
+      data: undefined,
+      executed: 'no',
+    });
     expect(error.message).toContain('REFUSED (0x0486)');
   });
 
@@ -180,16 +185,18 @@ describe('a thrown InterconnectException', () => {
   });
 
   it.each([
-    [Code.REFUSED, 'yes'],
-    [Code.NO_SUCH_SESSION, 'no'],
+    [Code.REFUSED, 'no'],
+    [Code.NO_SUCH_SESSION, 'maybe'],
     [Code.BUSY, 'no'],
+    [Code.INVALID, 'no'],
+    [Code.DEADLINE, 'maybe'],
     [Code.FAILED, 'yes'],
     [Code.REPLY_TOO_LARGE, 'yes'],
     [0x8000, 'yes'],
     [0xbfff, 'yes'],
-    [0xc000, 'yes'],
-    [0xffff, 'yes'],
-  ])('tells by its code whether the handler ran: %p', (code, executed) => {
+    [0xc000, 'no'],
+    [0xffff, 'no'],
+  ])('tells by its code whether the message was processed: %p', (code, executed) => {
     expect(new InterconnectException(code).executed).toBe(executed);
   });
 
@@ -306,7 +313,10 @@ describe('no outcome', () => {
       'There is no matching message handler defined in the remote service.',
     );
     expect(unknown.data).toBeUndefined();
+    expect(unknown.executed).toBe('no');
     expect(refused).toMatchObject({ code: 0x9001, reason: 'not today', data: Buffer.from([7]) });
+    // No handler ran, although a handler's rejection with this code would say that it did.
+    expect(refused.executed).toBe('no');
     await caller.close();
     await listener.close();
   });

@@ -309,7 +309,7 @@ describe('a stream that fails', () => {
 
     expect(await failed).toMatchObject({
       code: 'IC_ERR_TIMEOUT',
-      executed: 'maybe',
+      executed: 'yes',
       reason: 'The handler of "limited" did not end its stream within its 500 ms.',
     });
     expect(controller.unsubscribed).toBe(1);
