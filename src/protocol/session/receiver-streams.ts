@@ -12,7 +12,7 @@ import type { ItemLane } from '../stream/item-lane.js';
 import { type CreditContext, ItemReceiver } from '../stream/item-receiver.js';
 import { ItemSender, type ItemSource } from '../stream/item-sender.js';
 import type { HalfContext } from './half-context.js';
-import { violation } from '../common/violation.js';
+import { violationOf } from '../common/violation.js';
 import { isAtMost } from '../flow/windows.js';
 
 /** The services of the receiving half of a session for its streams. */
@@ -78,14 +78,15 @@ export class ReceiverStreams {
     const { id } = frame;
     // [IC-6.48]
     if (this.#receiver.unfinishedId === id)
-      throw violation(`An item before message ${id} is complete.`);
+      throw violationOf('An item before message', id, ' is complete.');
     const message = this.#receiver.find(id);
     const items = (message ?? this.#late.get(id))?.requestItems;
     if (items === undefined) {
       // [IC-6.46]
-      if (message !== undefined) throw violation(`An item for message ${id}, which is no stream.`);
+      if (message !== undefined)
+        throw violationOf('An item for message', id, ', which is no stream.');
       if (!isAtMost(id, this.#receiver.lastId))
-        throw violation(`An item for message ${id}, never sent.`);
+        throw violationOf('An item for message', id, ', never sent.');
       this.#receiver.free(frame.size, frame.size);
       return false;
     }
@@ -111,12 +112,13 @@ export class ReceiverStreams {
     const message = this.#receiver.find(id);
     if (message !== undefined) {
       // [IC-6.42]
-      if (message.oneWay) throw violation(`CREDIT for answers to message ${id}, which is one-way.`);
+      if (message.oneWay)
+        throw violationOf('CREDIT for answers to message', id, ', which is one-way.');
       message.responseItems ??= this.#reply(message);
       return message.responseItems.onCredit(limit);
     }
     if (!isAtMost(id, this.#receiver.lastId)) {
-      throw violation(`CREDIT for the items of message ${id}, which never came.`);
+      throw violationOf('CREDIT for the items of message', id, ', which never came.');
     }
     // [IC-6.59]
     return this.#late.get(id)?.responseItems?.onCredit(limit) ?? false;

@@ -9,7 +9,7 @@ import { type CreditContext, ItemReceiver } from '../stream/item-receiver.js';
 import { ItemSender } from '../stream/item-sender.js';
 import type { OutgoingMessage } from '../message/outgoing-message.js';
 import type { HalfContext } from './half-context.js';
-import { violation } from '../common/violation.js';
+import { violationOf } from '../common/violation.js';
 import { isAtMost } from '../flow/windows.js';
 
 /** The services of the sending half of a session for its streams. */
@@ -66,7 +66,7 @@ export class SenderStreams {
     const message = this.#sender.find(id);
     // [IC-6.47]
     if (message?.started !== true || message.partialSettlement !== undefined) {
-      throw violation(`An item answers message ${id}, which is settled or was never sent.`);
+      throw violationOf('An item answers message', id, ', which is settled or was never sent.');
     }
     const items = (message.responseItems ??= this.#receive(message));
     message.touch(now);
@@ -92,7 +92,7 @@ export class SenderStreams {
   onCredit(id: number, limit: number, now: number): boolean {
     const message = this.#sender.find(id);
     if (message === undefined && !isAtMost(id, this.#sender.lastId)) {
-      throw violation(`CREDIT for the items of message ${id}, which was never sent.`);
+      throw violationOf('CREDIT for the items of message', id, ', which was never sent.');
     }
     if (message?.requestItems?.onCredit(limit) !== true) return false;
     message.touch(now);
@@ -104,12 +104,12 @@ export class SenderStreams {
     const { id, requestItems, responseItems } = message;
     // [IC-6.44]
     if (responseItems?.isPartial === true) {
-      throw violation(`Message ${id} is settled before an item of its answer is complete.`);
+      throw violationOf('Message', id, ' is settled before an item of its answer is complete.');
     }
     message.isStreamed = frame.has(Flag.STREAM);
     // [IC-6.57]
     if (frame.type === FrameType.ACCEPT && responseItems !== undefined && !message.isStreamed) {
-      throw violation(`Message ${id} was answered by items, and its ACCEPT has no STREAM.`);
+      throw violationOf('Message', id, ' was answered by items, and its ACCEPT has no STREAM.');
     }
     requestItems?.stop(true);
     responseItems?.close();

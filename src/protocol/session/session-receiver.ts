@@ -14,7 +14,6 @@ import {
   GrowingBuffer,
   type Meta,
   nextId,
-  ProtocolError,
   TOTAL_LENGTH,
   EMPTY,
 } from '../../wire/index.js';
@@ -24,7 +23,7 @@ import { keepPayload, MAX_PINNED, pinnedBy } from '../flow/payload.js';
 import type { MoveEffects } from '../common/moves.js';
 import { Queue } from '../common/queue.js';
 import { ReceiverStreams, type ReceiverStreamsContext } from './receiver-streams.js';
-import { violation } from '../common/violation.js';
+import { beyondCredit, violation, violationOf } from '../common/violation.js';
 import type { CreditSource, HalfContext } from './half-context.js';
 import type { SessionSender } from './session-sender.js';
 import { isAtMost, MessageWindow, ReceiveWindow, type SendWindow } from '../flow/windows.js';
@@ -144,14 +143,14 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     const { id } = frame;
     // [IC-4.6]
     if (id !== nextId(this.#lastId)) {
-      throw violation(`Message ${id} follows message ${this.#lastId}; ids are consecutive.`);
+      throw violationOf('Message', id, ` follows message ${this.#lastId}; ids are consecutive.`);
     }
     if (!this.#messages.allows(id)) {
-      throw new ProtocolError(Code.FLOW, `Message ${id} is beyond the session's credit.`);
+      throw beyondCredit('Message', id, " is beyond the session's credit.");
     }
     // [IC-6.25]
     if (this.#partial !== undefined) {
-      throw violation(`Message ${id} begins before message ${this.#partial.id} is complete.`);
+      throw violationOf('Message', id, ` begins before message ${this.#partial.id} is complete.`);
     }
     const meta = frame.meta();
     const oneWay = frame.has(Flag.ONEWAY);
@@ -212,7 +211,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     if (message === undefined || message.id !== id) {
       // [IC-6.32]
       if (this.#cut?.id !== id) {
-        throw violation(`A fragment continues message ${id}, which is not open.`);
+        throw violationOf('A fragment continues message', id, ', which is not open.');
       }
       if (!more) {
         this.#cut.onRestOver('last FRAG');
@@ -248,7 +247,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     const message = this.#received.get(id);
     if (message === undefined) {
       if (!isAtMost(id, this.#lastId))
-        throw violation(`Message ${id} is cancelled, and never arrived.`);
+        throw violationOf('Message', id, ' is cancelled, and never arrived.');
       return crossed;
     }
     if (message.state === 'RUNNING') {

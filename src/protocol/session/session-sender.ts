@@ -28,7 +28,7 @@ import type { OutgoingMessage } from '../message/outgoing-message.js';
 import { keepPayload } from '../flow/payload.js';
 import { Queue } from '../common/queue.js';
 import { SenderStreams, type SenderStreamsContext } from './sender-streams.js';
-import { violation } from '../common/violation.js';
+import { violation, violationOf } from '../common/violation.js';
 import type { HalfContext } from './half-context.js';
 import { ControlUnit, type Unit } from '../output/unit.js';
 import { advanceId, isAtMost, MAX_WINDOW, SendWindow } from '../flow/windows.js';
@@ -192,11 +192,12 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     const message = this.#sent.get(id);
     if (message?.started !== true) {
       if (message !== undefined || !isAtMost(id, this.#lastId))
-        throw violation(`Message ${id} is settled, and was never sent.`);
+        throw violationOf('Message', id, ' is settled, and was never sent.');
       return false;
     }
     // [IC-6.35]
-    if (message.partialSettlement !== undefined) throw violation(`Message ${id} is settled twice.`);
+    if (message.partialSettlement !== undefined)
+      throw violationOf('Message', id, ' is settled twice.');
     this.streams.onSettlement(message, frame);
     // The peer settles the message before it has all of it: drop the rest, and send the messages behind it. [IC-9.6]
     if (message === this.#large) {
@@ -228,7 +229,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     const { id } = frame;
     const message = this.#sent.get(id);
     if (message?.partialSettlement === undefined) {
-      throw violation(`A fragment continues a settlement of message ${id} that did not begin.`);
+      throw violationOf('A fragment continues a settlement of message', id, ' that did not begin.');
     }
     this.#append(message, frame);
     if (frame.has(Flag.MORE)) return;

@@ -7,20 +7,12 @@
  * bytes are bounded. There is one exception: an item that arrives in fragments while no item before it is unread holds
  * no credit of the session. The reader waits for exactly this item, and the item may be larger than the session's window.
  */
-import {
-  addBytes,
-  bytesBetween,
-  Code,
-  Flag,
-  type FrameView,
-  GrowingBuffer,
-  ProtocolError,
-} from '../../wire/index.js';
+import { addBytes, bytesBetween, Flag, type FrameView, GrowingBuffer } from '../../wire/index.js';
 import type { Limits } from '../flow/limits.js';
 import { keepPayload, MAX_PINNED, pinnedBy } from '../flow/payload.js';
 import { Queue } from '../common/queue.js';
 import type { MoveEffects } from '../common/moves.js';
-import { violation } from '../common/violation.js';
+import { beyondCredit, violation, violationOf } from '../common/violation.js';
 import { IncomingStreamState } from './incoming-stream-state.js';
 
 /** The reader of the items. */
@@ -137,10 +129,14 @@ export class ItemReceiver {
     this.#state.itemBegun(frame.has(Flag.END));
     // [IC-6.48]
     if (this.#partial !== undefined) {
-      throw violation(`An item of message ${this.id} begins before the one before it is complete.`);
+      throw violationOf(
+        'An item of message',
+        this.id,
+        ' begins before the one before it is complete.',
+      );
     }
     if (bytesBetween(this.#received, this.#granted) <= 0) {
-      throw new ProtocolError(Code.FLOW, `An item of message ${this.id} is beyond its credit.`);
+      throw beyondCredit('An item of message', this.id, ' is beyond its credit.');
     }
     // [IC-8.16]
     this.#received = addBytes(this.#received, 1);
