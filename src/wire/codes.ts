@@ -127,7 +127,7 @@ export function executedBy(code: number): 'no' | 'yes' | 'maybe' {
   return group === 0x05 || group >= 0x80 ? 'yes' : 'maybe';
 }
 
-/** Whether a CLOSE of this code ends the connection, and not only the socket. [IC-12.13] [IC-13.1] */
+/** Whether a CLOSE of this code ends the connection, and not only the socket. [IC-12.15] [IC-13.1] */
 export function endsConnection(code: number): boolean {
   return (
     code >>> 8 <= 0x01 ||

@@ -84,7 +84,7 @@ export const FRAME_RULES: ReadonlyMap<number, FrameRule> = new Map<number, Frame
       name: 'OPEN',
       ...SESSION,
       tags: [Tag.DEADLINE, Tag.NAME, Tag.METADATA, Tag.SESSION_CREDIT],
-      // [IC-6.55]
+      // [IC-6.17]
       requiredTags: [Tag.NAME],
       payload: 'any',
     },

@@ -117,18 +117,18 @@ function checkSpecial(frame: FrameView): void {
   const { type, flags } = frame;
   switch (type) {
     case FrameType.SEND:
-      // [IC-6.24]
+      // [IC-6.29]
       if ((flags & ONEWAY_STREAM) === ONEWAY_STREAM) {
         throw broken(type, 'has both ONEWAY and STREAM.');
       }
       return;
     case FrameType.ITEM:
-      // [IC-6.45]
+      // [IC-6.49]
       // A response stream ends with its settlement, and not with END.
       if ((flags & REPLY_END) === REPLY_END) throw broken(type, 'has both REPLY and END.');
       return;
     case FrameType.FRAG:
-      // [IC-6.31]
+      // [IC-6.36]
       if (frame.payloadSize === 0) throw broken(type, 'is empty.');
       return;
     case FrameType.CREDIT:

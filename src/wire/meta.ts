@@ -124,7 +124,7 @@ function checkRequired(type: number, missing: number): void {
 }
 
 function checkRejectCode(code: number | undefined): void {
-  // [IC-6.33]
+  // [IC-6.38]
   if (code !== undefined && canReject(code)) return;
   const reason = code === undefined ? 'no code' : `the code ${codeName(code)}`;
   throw new ProtocolError(Code.PROTOCOL, `REJECT has ${reason}.`);

@@ -310,7 +310,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'what was never written is called perhaps executed',
     file: 'protocol/session/session-sender.ts',
-    find: "// [IC-10.13]\n      this.#revoke(message, withExecuted(failure, 'no'));",
+    find: "// [IC-10.9]\n      this.#revoke(message, withExecuted(failure, 'no'));",
     replace: 'this.#revoke(message, failure);',
   },
   {

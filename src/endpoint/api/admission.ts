@@ -93,7 +93,7 @@ export class Admission implements ListenerEffects, IntroductionEffects {
       this.#source,
     );
     this.#peer = peer;
-    // [IC-17.15]
+    // [IC-17.17]
     this.#context.judge(
       new Handshake(hello.data, peer, this.#handshake, (data, principal) => {
         this.#admit(hello, peer, data, principal);
@@ -132,9 +132,9 @@ export class Admission implements ListenerEffects, IntroductionEffects {
     // The dialer gave up while the application judged it.
     if (!handshake.isJudging) return;
     this.#principal = principal;
-    // Both sides must offer to resume. [IC-17.21]
+    // Both sides must offer to resume. [IC-17.23]
     const resume = hello.canResume && ttl > 0 ? hello.resume : undefined;
-    // [IC-17.16]
+    // [IC-17.18]
     const former = resume && resumables.find(resume.token, identityOf(peer, principal));
     if (resume !== undefined && former?.machine.canResume(resume.received) === true) {
       former.continuity.takeOver(this.#driver);
@@ -142,7 +142,7 @@ export class Admission implements ListenerEffects, IntroductionEffects {
       return former.continuity.onResumed(this.#driver, hello, peer);
     }
     if (this.#context.isDraining()) return this.refuse(SHUTTING_DOWN);
-    // The former connection stays as it is: a late HELLO must not end a connection that works. [IC-17.27] [IC-17.29]
+    // The former connection stays as it is: a late HELLO must not end a connection that works. [IC-17.29] [IC-17.31]
     const code = resume && (former === undefined ? Code.RESUME_UNKNOWN : Code.RESUME_GAP);
     // [IC-17.2]
     const token = ttl > 0 ? { token: randomBytes(TOKEN_LENGTH), ttl } : undefined;

@@ -177,7 +177,7 @@ export class Message {
   reject(code: number = Code.REFUSED, reason = '', data?: Bytes, options?: SettleOptions): void {
     const given = rejectionMeta(code, reason, options);
     const isTooLarge = this.#isTooLarge && code === Code.FAILED;
-    // [IC-6.36]
+    // [IC-6.41]
     const meta = isTooLarge ? { ...given, code: Code.REPLY_TOO_LARGE } : given;
     this.#settle(FrameType.REJECT, meta, data === undefined ? EMPTY : this.#payload(data));
   }

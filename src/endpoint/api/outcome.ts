@@ -38,7 +38,7 @@ export function outcomeOf(
 ): Outcome | InterconnectError {
   const metadata = toMetadata(meta.metadata);
   if (type === FrameType.ACCEPT) {
-    // [IC-6.58]
+    // [IC-6.46]
     return isStreamed
       ? { accepted: true, data, metadata, streamed: true }
       : { accepted: true, data, metadata };

@@ -22,12 +22,12 @@ export class Resumables {
 
   /**
    * Finds a connection. The dialer must have the whole token and the same identity. No reply reveals which of the two
-   * was wrong. [IC-17.28]
+   * was wrong. [IC-17.30]
    */
   find(token: Buffer, identity: string): Connection | undefined {
     const entry = this.#entries.get(keyOf(token));
     if (entry === undefined || entry.connection.isOver) return undefined;
-    // [IC-17.17]
+    // [IC-17.19]
     const isSame = timingSafeEqual(entry.token, token) && entry.identity === identity;
     return isSame ? entry.connection : undefined;
   }

@@ -74,7 +74,7 @@ export class Carrier implements ConnectionEffects, DriverEffects {
     this.#driver = driver;
     this.#sockets.add(driver);
     driver.carrier = this;
-    // [IC-17.18]
+    // [IC-17.20]
     former?.machine.supersede(this.#clock.now());
     driver.wake();
   }
@@ -119,7 +119,7 @@ export class Carrier implements ConnectionEffects, DriverEffects {
 
   onLost(driver: Driver, failure: Failure): void {
     if (driver !== this.#driver) return;
-    // [IC-17.13]
+    // [IC-17.15]
     this.#driver = undefined;
     this.machine.detach(failure);
     this.#effects.onLost(this, failure);
@@ -141,7 +141,7 @@ export class Carrier implements ConnectionEffects, DriverEffects {
   }
 
   #onTime(): void {
-    // [IC-10.7]
+    // [IC-10.5]
     const next = this.machine.onTime(this.#clock.now());
     if (next !== Infinity) this.#alarm.set(next);
   }

@@ -140,7 +140,7 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
   }
 
   onBegin(): ConnectionMachine {
-    // The other side does not know the connection that this side wanted to resume. [IC-17.30]
+    // The other side does not know the connection that this side wanted to resume. [IC-17.32]
     if (this.machine.hasBegun) this.#renew(FORGOTTEN);
     return this.machine;
   }
@@ -154,7 +154,7 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
   }
 
   onUnresumable(failure: Failure): void {
-    // [IC-17.20]
+    // [IC-17.22]
     this.#renew(failure);
   }
 

@@ -101,7 +101,7 @@ export class Reconnector {
     const { signal } = this.#round;
     const hasLasted = this.#clock.now() - (this.#connectedAt ?? -Infinity) >= HEALTHY;
     if (hasLasted) this.#hasMoved = false;
-    // [IC-17.31]
+    // [IC-17.13]
     if (hasLasted || (occasion.kind === 'lost' && occasion.hasProgressed)) this.#backoff.reset();
     switch (occasion.kind) {
       case 'lost':
@@ -145,7 +145,7 @@ export class Reconnector {
 
   /**
    * Waits longer: to come back at once would take the connection from the other socket, which would then do the same.
-   * [IC-17.32]
+   * [IC-17.14]
    */
   #keepAway(signal: AbortSignal): void {
     const longest = Math.max(this.#settings.maxDelay, LEAST_ABSENCE);

@@ -130,7 +130,7 @@ export class Driver implements SocketEffects {
   /** The machine has ended: the socket stays open only until the other side has read the last frame. */
   #beginLinger(): void {
     this.#alarm.end();
-    // A peer that reads nothing never lets CLOSE out. [IC-12.4]
+    // A peer that reads nothing never lets CLOSE out. [IC-12.11]
     this.#stopLinger ??= this.#clock.setTimer(LINGER, this.#destroy);
   }
 

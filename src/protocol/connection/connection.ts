@@ -139,9 +139,9 @@ export class ConnectionMachine implements SessionContext {
    */
   resume(received: number): void {
     this.#state.resume();
-    // [IC-17.22]
+    // [IC-17.24]
     this.output.sent.rewind(received);
-    // Frames outside the sequence (CREDIT, GOAWAY) may have been lost with the socket: write them again. [IC-12.12]
+    // Frames outside the sequence (CREDIT, GOAWAY) may have been lost with the socket: write them again. [IC-12.7]
     this.goaway.onSocket();
     this.#grants.announceConnection();
     const sessions = this.#sessions.all();
@@ -182,7 +182,7 @@ export class ConnectionMachine implements SessionContext {
     this.connectionCreditDue();
     // Tell the owner first: it may send the refused messages on another connection.
     this.effects.draining();
-    // [IC-12.10]
+    // [IC-12.3]
     this.#sessions.stop();
     const refusals = this.#sessions.all().map((session) => session.refuseUnwritten());
     this.output.discardRevoked();
@@ -219,7 +219,7 @@ export class ConnectionMachine implements SessionContext {
     this.goaway.flush(writer);
     this.#blocked.pump();
     this.#sessions.startClocks(now);
-    // The replay comes before credits: a CREDIT may name a session whose OPEN is replayed. [IC-17.25]
+    // The replay comes before credits: a CREDIT may name a session whose OPEN is replayed. [IC-17.27]
     if (!this.output.replay(writer, room, now)) return;
     this.output.flushSmall(writer, room, now);
     // [IC-17.8]
@@ -284,7 +284,7 @@ export class ConnectionMachine implements SessionContext {
   }
 
   progressed(): void {
-    // CLOSE does not acknowledge frames. A peer that drains too may wait only for this acknowledgement. [IC-12.11]
+    // CLOSE does not acknowledge frames. A peer that drains too may wait only for this acknowledgement. [IC-12.6]
     if (this.goaway.own && this.#receipts.isOwing && this.#isDone()) this.connectionCreditDue();
     if (this.goaway.becameDone(this.isDrained)) this.effects.drained();
   }
@@ -382,7 +382,7 @@ export class ConnectionMachine implements SessionContext {
     this.#sessions.checkOpen(frame.session);
     const opened = SessionMachine.pending(this, frame, now);
     if (this.#sessions.addTheirs(opened)) this.connectionCreditDue();
-    // [IC-12.8]
+    // [IC-12.1]
     if (!this.goaway.own) return this.effects.session(opened);
     opened.reject(Code.DRAINING, 'This side takes nothing new.', EMPTY);
   }
@@ -429,9 +429,9 @@ export class ConnectionMachine implements SessionContext {
     if (!this.#flood.isPardoned()) this.flood(now);
   }
 
-  /** Whether a drain has nothing left to wait for. [IC-12.11] */
+  /** Whether a drain has nothing left to wait for. [IC-12.6] */
   #isDone(): boolean {
-    // This side must still refuse messages that cross its GOAWAY. [IC-12.14]
+    // This side must still refuse messages that cross its GOAWAY. [IC-12.4]
     if (this.hasBegun && !this.goaway.isRead) return false;
     if (!this.output.isEmpty || !this.output.sent.isEmpty) return false;
     // Messages that this side has queued, and could not send yet, must be done as well.

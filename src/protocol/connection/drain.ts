@@ -44,7 +44,7 @@ export class Drain {
 
   /**
    * The peer's GOAWAY has arrived. Returns 'first' for the first one of the connection, 'again' for the first one on
-   * another socket, and 'before' if the peer has already written one on this socket. [IC-12.12]
+   * another socket, and 'before' if the peer has already written one on this socket. [IC-12.7]
    */
   hear(): 'first' | 'again' | 'before' {
     const heard = this.#theirs ? 'again' : 'first';

@@ -148,7 +148,7 @@ export class SessionTable {
     for (;;) {
       const session = this.#waiting.peek();
       if (session === undefined || this.#isStopped) return;
-      // [IC-6.16]
+      // [IC-6.20]
       if (this.#opened >= this.#mayOpen || this.#nextOwn >= MAX_ID) return;
       this.#waiting.shift();
       this.#opened += 1;

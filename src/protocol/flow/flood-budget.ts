@@ -21,7 +21,7 @@ export class FloodBudget {
     return this.#tokens >= 0;
   }
 
-  /** The connection is resumed: `count` CREDITs may repeat known limits and cost nothing. [IC-17.26] */
+  /** The connection is resumed: `count` CREDITs may repeat known limits and cost nothing. [IC-17.28] */
   pardon(count: number): void {
     this.#pardons = count;
   }

@@ -75,7 +75,7 @@ export class IncomingMessage extends IncomingState {
     this.abortListener = undefined;
   }
 
-  /** The instant at which the message times out; `Infinity` = never, or its response stream has begun. [IC-10.8] */
+  /** The instant at which the message times out; `Infinity` = never, or its response stream has begun. [IC-10.10] */
   get deadline(): number {
     return this.responseItems?.hasBegun === true ? Infinity : this.#deadline;
   }

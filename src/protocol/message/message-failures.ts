@@ -4,7 +4,7 @@ import type { Failure } from '../common/failure.js';
 import type { Limits } from '../flow/limits.js';
 import type { Unit } from '../output/unit.js';
 
-/** Returns a failure if the message is larger than the peer takes. [IC-6.30] */
+/** Returns a failure if the message is larger than the peer takes. [IC-6.35] */
 export function tooLargeFor(
   { meta, payload }: Unit,
   { maxMessage, maxMeta }: Limits,

@@ -111,7 +111,7 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
   isPatient(now: number): boolean {
     if (this.patience === 0) return false;
     const hasMoved = this.#moved !== (this.requestItems?.moved ?? 0);
-    // [IC-10.10]
+    // [IC-10.12]
     if (!hasMoved && this.responseItems?.hasUnread !== true) return false;
     this.touch(now);
     return true;

@@ -106,7 +106,7 @@ export class Output {
     else this.sent.clear();
   }
 
-  /** Writes again the frames that the former socket lost. Returns false while some of them are left. [IC-17.24] */
+  /** Writes again the frames that the former socket lost. Returns false while some of them are left. [IC-17.26] */
   replay(writer: FrameWriter, room: number, now: number): boolean {
     for (let frame = this.sent.next; frame !== undefined; frame = this.sent.next) {
       if (writer.bytes >= room) return false;
@@ -212,7 +212,7 @@ export class Output {
   }
 }
 
-/** Writes one frame of a unit, for the first time or again. Only the value of DEADLINE differs then. [IC-17.23] */
+/** Writes one frame of a unit, for the first time or again. Only the value of DEADLINE differs then. [IC-17.25] */
 function writePiece(writer: FrameWriter, unit: Unit, from: number, to: number, now: number): void {
   const { payload } = unit;
   const first = from === 0;
@@ -232,7 +232,7 @@ function withoutBeginnings(units: readonly Unit[]): Unit[] {
   const unopened = new Set<number>();
   return units.filter(({ type, sessionId }) => {
     if (type === FrameType.OPEN) unopened.add(sessionId);
-    // [IC-12.2]
+    // [IC-12.9]
     return type !== FrameType.SEND && !unopened.has(sessionId);
   });
 }

@@ -19,7 +19,7 @@ export class OpenUnit extends Unit {
     this.#clock = clock;
   }
 
-  // [IC-10.12]
+  // [IC-10.6]
   override onStart(now: number): void {
     this.#clock.startClock(now);
   }

@@ -65,7 +65,7 @@ export class ReceiverStreams {
    */
   send(message: IncomingMessage, payload: Buffer): boolean {
     const { responseItems } = message;
-    // [IC-6.61]
+    // [IC-6.59]
     const isTaken = responseItems?.mayNeverSend !== true;
     const fits = payload.length <= this.#host.peerLimits.maxMessage && isTaken;
     if (fits) responseItems?.send(payload);
@@ -76,13 +76,13 @@ export class ReceiverStreams {
   /** ITEM without REPLY. Returns false for an item of a message that this side no longer remembers. */
   onItem(frame: FrameView): boolean {
     const { id } = frame;
-    // [IC-6.48]
+    // [IC-6.52]
     if (this.#receiver.unfinishedId === id)
       throw violationOf('An item before message', id, ' is complete.');
     const message = this.#receiver.find(id);
     const items = (message ?? this.#late.get(id))?.requestItems;
     if (items === undefined) {
-      // [IC-6.46]
+      // [IC-6.50]
       if (message !== undefined)
         throw violationOf('An item for message', id, ', which is no stream.');
       if (!isAtMost(id, this.#receiver.lastId))
@@ -111,7 +111,7 @@ export class ReceiverStreams {
   onCredit(id: number, limit: number): boolean {
     const message = this.#receiver.find(id);
     if (message !== undefined) {
-      // [IC-6.42]
+      // [IC-6.14]
       if (message.oneWay)
         throw violationOf('CREDIT for answers to message', id, ', which is one-way.');
       message.responseItems ??= this.#reply(message);
@@ -120,7 +120,7 @@ export class ReceiverStreams {
     if (!isAtMost(id, this.#receiver.lastId)) {
       throw violationOf('CREDIT for the items of message', id, ', which never came.');
     }
-    // [IC-6.59]
+    // [IC-6.15]
     return this.#late.get(id)?.responseItems?.onCredit(limit) ?? false;
   }
 

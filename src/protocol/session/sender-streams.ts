@@ -64,7 +64,7 @@ export class SenderStreams {
   onItem(frame: FrameView, now: number): void {
     const { id } = frame;
     const message = this.#sender.find(id);
-    // [IC-6.47]
+    // [IC-6.51]
     if (message?.started !== true || message.partialSettlement !== undefined) {
       throw violationOf('An item answers message', id, ', which is settled or was never sent.');
     }
@@ -102,12 +102,12 @@ export class SenderStreams {
   /** The settlement of a message begins with this frame. */
   onSettlement(message: OutgoingMessage, frame: FrameView): void {
     const { id, requestItems, responseItems } = message;
-    // [IC-6.44]
+    // [IC-6.43]
     if (responseItems?.isPartial === true) {
       throw violationOf('Message', id, ' is settled before an item of its answer is complete.');
     }
     message.isStreamed = frame.has(Flag.STREAM);
-    // [IC-6.57]
+    // [IC-6.45]
     if (frame.type === FrameType.ACCEPT && responseItems !== undefined && !message.isStreamed) {
       throw violationOf('Message', id, ' was answered by items, and its ACCEPT has no STREAM.');
     }
@@ -117,7 +117,7 @@ export class SenderStreams {
 
   /** The caller of a message has given up, or the message has failed: its streams stop. */
   drop({ requestItems, responseItems }: OutgoingMessage): void {
-    // [IC-6.38]
+    // [IC-6.47]
     requestItems?.stop(true);
     responseItems?.drop();
     if (responseItems !== undefined) this.#unfinished.delete(responseItems);
@@ -134,7 +134,7 @@ export class SenderStreams {
     const items = new ItemReceiver(this.#host, this.holder, message.id, 0);
     message.responseItems = items;
     if (!message.isAwaited) {
-      // The item has stopped the peer's clock: only CANCEL tells the peer that the caller has given up. [IC-10.11]
+      // The item has stopped the peer's clock: only CANCEL tells the peer that the caller has given up. [IC-10.13]
       items.drop();
       this.#sender.cancelOnWire(message);
     } else if (message.takesItems) {
@@ -146,7 +146,7 @@ export class SenderStreams {
   }
 
   #refuse(message: OutgoingMessage): void {
-    // [IC-6.54]
+    // [IC-6.58]
     const limit = this.#host.limits.maxMessage;
     this.#sender.cancel(message, {
       kind: 'too-large',

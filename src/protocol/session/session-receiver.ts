@@ -130,7 +130,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
 
   /** Starts the handlers of waiting messages, as many as may start. */
   pump(now: number): void {
-    // [IC-6.29]
+    // [IC-6.34]
     while (this.#accepting && this.#host.mayDispatch) {
       const message = this.#waiting.shift();
       if (message === undefined) return;
@@ -148,7 +148,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     if (!this.#messages.allows(id)) {
       throw beyondCredit('Message', id, " is beyond the session's credit.");
     }
-    // [IC-6.25]
+    // [IC-6.30]
     if (this.#partial !== undefined) {
       throw violationOf('Message', id, ` begins before message ${this.#partial.id} is complete.`);
     }
@@ -169,7 +169,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
       this.#host.arm(deadline);
     }
     const more = frame.has(Flag.MORE);
-    // [IC-12.8] [IC-12.9]
+    // [IC-12.1] [IC-12.2]
     // The SEND crossed our GOAWAY. A one-way message is still taken: its sender could not be told of a refusal.
     if (this.#host.drains && !oneWay) {
       if (more) this.#partial = message;
@@ -181,7 +181,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     if (!more) {
       const size = frame.payloadSize;
       checkTotal(message, size);
-      // [IC-6.40]
+      // [IC-6.61]
       if (size > maxMessage) {
         this.giveBack(frame.size);
         return this.#refuseTooLarge(message, size);
@@ -209,7 +209,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     const more = frame.has(Flag.MORE);
     const message = this.#partial;
     if (message === undefined || message.id !== id) {
-      // [IC-6.32]
+      // [IC-6.37]
       if (this.#cut?.id !== id) {
         throw violationOf('A fragment continues message', id, ', which is not open.');
       }
@@ -252,7 +252,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     }
     if (message.state === 'RUNNING') {
       this.streams.stop(message);
-      // [IC-10.5]
+      // [IC-10.7]
       return message.abort('cancelled');
     }
     if (message.isSettled) return crossed;
@@ -274,7 +274,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
   }
 
   #settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean {
-    // [IC-6.27]
+    // [IC-6.32]
     if (message.isSettled) return false;
     const isPartial = message === this.#partial;
     if (isPartial) {
@@ -284,16 +284,16 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     message.onSettled(isPartial, type === FrameType.ACCEPT ? 'ACCEPT' : 'REJECT');
     message.data = EMPTY;
     this.streams.stop(message);
-    // [IC-6.28]
+    // [IC-6.33]
     if (message.oneWay) {
       this.#release(message);
       return true;
     }
     const { maxMessage, maxMeta } = this.#host.peerLimits;
-    // [IC-6.36]
+    // [IC-6.41]
     const fits = payload.length <= maxMessage && meta.length <= maxMeta - TOTAL_LENGTH;
     message.type = fits ? type : FrameType.REJECT;
-    // [IC-6.56]
+    // [IC-6.44]
     const endsStream = message.isStreamed && message.type === FrameType.ACCEPT;
     message.flags = endsStream ? Flag.REPLY | Flag.STREAM : Flag.REPLY;
     message.meta = fits ? meta : REPLY_TOO_LARGE_META;
@@ -384,7 +384,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     this.#settle(message, FrameType.REJECT, REPLY_TOO_LARGE_META, EMPTY);
   }
 
-  /** Settles a message that this side cannot receive. A code of class 04 means: no handler started. [IC-6.37] [IC-6.53] */
+  /** Settles a message that this side cannot receive. A code of class 04 means: no handler started. [IC-6.42] [IC-6.57] */
   #fail(message: IncomingMessage, code: number, text: string): void {
     if (message.state !== 'RUNNING') return this.#refuse(message, { code, text });
     const meta = encodeMeta({ code: Code.FAILED, text });

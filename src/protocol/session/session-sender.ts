@@ -195,7 +195,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
         throw violationOf('Message', id, ' is settled, and was never sent.');
       return false;
     }
-    // [IC-6.35]
+    // [IC-6.40]
     if (message.partialSettlement !== undefined)
       throw violationOf('Message', id, ' is settled twice.');
     this.streams.onSettlement(message, frame);
@@ -288,7 +288,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     const undecided = this.#undecided();
     undecided.sort((one, other) => this.#age(other) - this.#age(one));
     const failures = undecided.map((message) => {
-      // [IC-12.6]
+      // [IC-12.13]
       const mayHaveRun = message.state === 'SENT' || hasStarted(message);
       return [message, mayHaveRun ? failure : unexecuted] as const;
     });
@@ -353,7 +353,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
 
   /** Hands the message to the output, if it has credit. */
   #admit(message: OutgoingMessage): boolean {
-    // [IC-6.25] [IC-6.26]
+    // [IC-6.30] [IC-6.31]
     if (this.#sessionId === 0 || this.#large !== undefined) return false;
     const id = advanceId(this.#lastId, this.#unwritten.ready + 1);
     // Ids come round after 2^31 messages. If the next id is still in use, the later messages wait. [IC-4.7]
@@ -429,10 +429,10 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
 
   /** Ends the wait for `message` on this side, and tells the peer if that saves the peer work. */
   #giveUp(message: OutgoingMessage, failure: Failure): void {
-    // [IC-6.41]
+    // [IC-6.48]
     if (message.state === 'WITHDRAWN' || message.state === 'DONE') return;
     if (message.state === 'QUEUED') {
-      // [IC-10.13]
+      // [IC-10.9]
       this.#revoke(message, withExecuted(failure, 'no'));
       this.pump();
     } else if (message.state === 'SENDING' && message.partialSettlement === undefined) {
@@ -446,14 +446,14 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     } else if (message.oneWay) {
       this.#settleLocally(message, failure);
     } else {
-      // A DEADLINE went out: the peer's own clock ends its handler. An item of the response stops that clock. [IC-10.9]
+      // A DEADLINE went out: the peer's own clock ends its handler. An item of the response stops that clock. [IC-10.11]
       const isTimed = message.hasDeadline && message.responseItems === undefined;
       if (failure.kind !== 'timeout' || !isTimed) this.cancelOnWire(message);
       this.#withdraw(message, failure);
     }
   }
 
-  /** Tells the caller. The id stays in use until the peer settles the message. [IC-10.6] */
+  /** Tells the caller. The id stays in use until the peer settles the message. [IC-10.8] */
   #withdraw(message: OutgoingMessage, failure: Failure): void {
     if (!message.isAwaited) return;
     message.withdraw(failure.kind);

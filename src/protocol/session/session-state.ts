@@ -141,7 +141,7 @@ export class SessionState {
         this.#move('CLOSED', 'END(0), and no message is unsettled');
         return true;
       case 'ENDING':
-        // [IC-6.21]
+        // [IC-6.26]
         if (!this.#isEndSent || !this.#isEndSeen) return false;
         this.#move('CLOSED', 'both END(0) are done, and no message is unsettled');
         return true;
@@ -161,13 +161,13 @@ export class SessionState {
 
   /**
    * A frame that the acceptor may write only after OPENED: it accepts only what a handler gave, and no handler starts
-   * before. [IC-6.34] [IC-6.49]
+   * before. [IC-6.39] [IC-6.53]
    */
   checkAnswered(what: string): void {
     if (this.isUnanswered) throw violation(`${what} on session ${this.#session.id} before OPENED.`);
   }
 
-  /** A frame that is part of a request: it is illegal before OPENED, and after its writer's END(0). [IC-6.60] */
+  /** A frame that is part of a request: it is illegal before OPENED, and after its writer's END(0). [IC-6.24] */
   checkOpen(what: string): void {
     this.checkAnswered(what);
     if (this.#isEndSeen) throw violation(`${what} on session ${this.#session.id} after its END.`);
@@ -183,12 +183,12 @@ export class SessionState {
         return 'ended';
       case 'OPEN':
         this.#isEndSeen = true;
-        // [IC-6.20]
+        // [IC-6.25]
         this.#move('ENDING', 'END(0)');
         return 'ending';
       case 'PENDING':
       case 'ENDING':
-        // [IC-6.23]
+        // [IC-6.28]
         if (this.#isEndSeen) throw violation(`Session ${this.#session.id} ends twice.`);
         this.#isEndSeen = true;
         return 'ending';

@@ -91,7 +91,7 @@ export class SessionMachine implements ReceiverEffects {
     this.sender = new SessionSender(context, () => this.progressed());
     this.receiver = new SessionReceiver(context, this.sender, this);
     if (state === 'OPENING') return;
-    // If OPEN bears a credit, that credit replaces the default of the connection. [IC-6.15]
+    // If OPEN bears a credit, that credit replaces the default of the connection. [IC-6.19]
     if (meta.sessionCredit !== undefined) checkCredit(meta.sessionCredit, context.peerLimits);
     this.sender.allow(meta.sessionCredit ?? creditOf(context.peerLimits));
     if (meta.sessionCredit !== undefined) this.sender.lane.replace(meta.sessionCredit.items);
@@ -185,7 +185,7 @@ export class SessionMachine implements ReceiverEffects {
 
   // Commands of the application.
 
-  /** Returns false if the session no longer waits for this side's decision. [IC-6.14] */
+  /** Returns false if the session no longer waits for this side's decision. [IC-6.18] */
   accept(meta: Meta, data: Buffer, now: number): boolean {
     if (this.#state.name !== 'PENDING') return false;
     this.#push(FrameType.OPENED, meta, data);
@@ -277,7 +277,7 @@ export class SessionMachine implements ReceiverEffects {
     const { meta, data } = ownedPartsOf(frame);
     const credit = meta.sessionCredit;
     if (credit !== undefined) {
-      // [IC-6.17]
+      // [IC-6.21]
       checkCeiling(credit);
       this.sender.onCredit(credit.messages, credit.bytes);
       this.sender.raiseItems(credit.items);
@@ -290,7 +290,7 @@ export class SessionMachine implements ReceiverEffects {
   onEnd(frame: FrameView): void {
     const { meta, data } = ownedPartsOf(frame);
     const code = meta.code ?? Code.OK;
-    // [IC-6.19]
+    // [IC-6.23]
     if (code === Code.OK && this.receiver.hasOpenRequest) {
       throw violation(`END of session ${this.#id} amid a request.`);
     }
@@ -300,10 +300,10 @@ export class SessionMachine implements ReceiverEffects {
       case 'ended':
         return this.#close(undefined);
       case 'refused':
-        // A refusal is the answer to OPEN, and is not answered itself. [IC-6.18]
+        // A refusal is the answer to OPEN, and is not answered itself. [IC-6.22]
         return this.#close(refused(this.name, code, meta, data));
       case 'aborted':
-        // An abort is answered, so that both sides know that no frame follows. [IC-6.22]
+        // An abort is answered, so that both sides know that no frame follows. [IC-6.27]
         if (!this.#state.isEndSent) this.#push(FrameType.END, {}, EMPTY);
         return this.#close(aborted(code, meta, data));
     }
@@ -436,7 +436,7 @@ export class SessionMachine implements ReceiverEffects {
     this.#context.progressed();
     const state = this.#state;
     const isEnding = state.name === 'ENDING' || state.name === 'UNANSWERED';
-    // [IC-6.19]
+    // [IC-6.23]
     if (isEnding && !state.isEndSent && this.sender.isFlushed) {
       // The other side need not hear of a session that carried nothing.
       if (this.isUnwritten && this.sender.isUnused) return this.#giveUp(undefined);

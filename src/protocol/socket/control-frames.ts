@@ -7,7 +7,7 @@ export class ControlFrames {
   #frames: Buffer[] = [];
   /** The token of the newest PING that has no answer yet. Only the newest PING is answered. [IC-6.10] */
   #pongToken: number | undefined;
-  /** CLOSE, after which nothing is written. [IC-12.1] */
+  /** CLOSE, after which nothing is written. [IC-12.8] */
   #last: Buffer | undefined;
 
   /** A whole frame, or the preface. */
@@ -33,7 +33,7 @@ export class ControlFrames {
 
   /**
    * To a peer that drains, PONG says that all earlier frames of this side have come before: while frames are written
-   * again, PONG waits for them. [IC-12.15]
+   * again, PONG waits for them. [IC-12.5]
    */
   flushPong(writer: FrameWriter, { goaway, output }: ConnectionMachine): void {
     if (this.#pongToken === undefined || (goaway.theirs && output.isReplaying)) return;

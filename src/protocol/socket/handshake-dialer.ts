@@ -34,7 +34,7 @@ export class DialerHandshake implements Handshake {
   }
 
   start(socket: HandshakeContext): void {
-    // [IC-2.8] [IC-17.14]
+    // [IC-2.8] [IC-17.16]
     const hello = { ...this.#greeting, resume: resumptionOf(this.#former) };
     // [IC-2.3] [IC-3.3] [IC-3.7]
     socket.write(encodePreface());
@@ -66,7 +66,7 @@ export class DialerHandshake implements Handshake {
 
   #resume(socket: HandshakeContext, welcome: Greeting, received: number, now: number): void {
     const former = this.#former;
-    // [IC-6.39] [IC-17.20]
+    // [IC-6.60] [IC-17.22]
     if (former?.canResume(received) !== true) {
       // The counts of the two sides will never agree again.
       if (former !== undefined) this.#effects.unresumable(UNRESUMABLE);

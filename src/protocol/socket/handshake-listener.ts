@@ -77,7 +77,7 @@ export class ListenerHandshake implements Handshake {
     const judging = this.#judging();
     if (judging === undefined) return;
     const { socket, hello } = judging;
-    // [IC-17.19]
+    // [IC-17.21]
     const welcome = { ...this.#greeting, data, resumed: former.received };
     socket.write(encodeGreeting(FrameType.WELCOME, welcome));
     socket.state.applicationAccepts(former, socket.attach(former, now));

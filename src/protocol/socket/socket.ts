@@ -119,7 +119,7 @@ export class SocketMachine implements FrameSink {
   onLost(reason: string, now: number): void {
     this.#now = now;
     const { isOver, connection } = this.#state;
-    // [IC-12.5]
+    // [IC-12.12]
     const failure = lostBy(reason, connection !== undefined);
     this.#state.streamEnded(failure.message);
     if (!isOver) this.#endSocket(failure, connection);
@@ -182,7 +182,7 @@ export class SocketMachine implements FrameSink {
       if (connection.goaway.takePingDue()) this.ping(() => connection.onGoawayRead(), now);
       if (writer.bytes > 0) keepalive.onSpoke(now);
     }
-    // [IC-12.2]
+    // [IC-12.9]
     this.#leaving?.output.flushLast(writer, now);
     this.#leaving = undefined;
     if (this.#control.flushLast(writer)) this.#effects.end();
@@ -267,11 +267,11 @@ export class SocketMachine implements FrameSink {
       case FrameType.CLOSE:
         return this.#onClose(frame);
       case FrameType.GOAWAY:
-        // The fields of GOAWAY change nothing, but they must be well formed. [IC-6.43]
+        // The fields of GOAWAY change nothing, but they must be well formed. [IC-6.16]
         frame.meta();
         return connection.onGoaway(this.#now);
       default:
-        // [IC-16.6] [IC-16.7]
+        // [IC-16.3] [IC-16.4]
         if (type >= FIRST_IGNORABLE_TYPE) return connection.flood(this.#now);
         throw this.#state.unexpected(type);
     }
@@ -283,7 +283,7 @@ export class SocketMachine implements FrameSink {
     const reason = meta.text ?? '';
     const { connection } = this.#state;
     const isOpen = connection !== undefined;
-    // [IC-12.3]
+    // [IC-12.10]
     const failure = closedByPeer(code, reason, Buffer.from(payload), isOpen);
     this.#effects.end();
     this.#state.close();
@@ -296,7 +296,7 @@ export class SocketMachine implements FrameSink {
     if (!(error instanceof ProtocolError)) throw error;
     const { connection } = this.#state;
     if (error instanceof StrangerError) {
-      // [IC-3.2] [IC-12.7]
+      // [IC-3.2] [IC-12.14]
       // Never answer a stranger: the answer could be used as a reflection.
       this.#effects.abort();
       this.#state.wrongOctet();

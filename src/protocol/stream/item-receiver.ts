@@ -127,7 +127,7 @@ export class ItemReceiver {
   onItem(frame: FrameView): boolean {
     const { total = -1, metadata } = frame.meta();
     this.#state.itemBegun(frame.has(Flag.END));
-    // [IC-6.48]
+    // [IC-6.52]
     if (this.#partial !== undefined) {
       throw violationOf(
         'An item of message',
@@ -144,7 +144,7 @@ export class ItemReceiver {
     const octets = frame.size;
     this.#checkTotal(total, frame.payloadSize);
     this.#state.itemWhole();
-    // An empty ITEM with END is the end alone and no element, even if it has fields that this side does not know. [IC-6.50]
+    // An empty ITEM with END is the end alone and no element, even if it has fields that this side does not know. [IC-6.54]
     const isBare = frame.payloadSize === 0 && total < 0 && metadata === undefined;
     if (this.#state.isWanted && !(this.#state.isEndSeen && isBare)) return this.#keep(frame);
     this.#credit.free(octets, octets);
@@ -170,7 +170,7 @@ export class ItemReceiver {
 
   /** Takes the next whole item. Its bytes belong to the application from then on. */
   take(): Buffer | undefined {
-    // [IC-6.52]
+    // [IC-6.56]
     const item = this.#items.shift();
     if (item === undefined) return undefined;
     this.#free(item);

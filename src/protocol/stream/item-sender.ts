@@ -76,7 +76,7 @@ export class ItemSender implements WaitingStream {
     this.#give(payload, this.#flags);
   }
 
-  /** The last item was given: an ITEM with END follows it. Only while `isReady`. [IC-6.51] */
+  /** The last item was given: an ITEM with END follows it. Only while `isReady`. [IC-6.55] */
   end(): void {
     this.#give(EMPTY, this.#flags | Flag.END);
   }

@@ -33,7 +33,7 @@ function track(outcome: Promise<unknown>): { readonly state: string } {
 }
 
 describe('a connection that drains', () => {
-  it('waits for all that runs, in both directions [IC-12.9]', async () => {
+  it('waits for all that runs, in both directions [IC-12.2]', async () => {
     const { dialer, acceptor, session, accepted } = await inSession();
     const messages: Message[] = [];
     accepted.on('message', (message) => void messages.push(message));
@@ -161,7 +161,7 @@ describe('a connection that drains', () => {
 });
 
 describe('a listener that drains', () => {
-  it('has what it did not begin sent elsewhere, in its order, whatever it waited for [IC-12.10]', async () => {
+  it('has what it did not begin sent elsewhere, in its order, whatever it waited for [IC-12.3]', async () => {
     const old = await listening({ maxUnsettled: 2, maxSessions: 1 });
     const running = keep(old);
     const fresh = await listening();
@@ -191,7 +191,7 @@ describe('a listener that drains', () => {
     expect([session.status, second.status]).toEqual(['open', 'open']);
   });
 
-  it('tells what it refuses, finishes what it began, and ends readably [IC-12.8] [IC-12.11]', async () => {
+  it('tells what it refuses, finishes what it began, and ends readably [IC-12.1] [IC-12.6]', async () => {
     const listener = await listening();
     const messages = keep(listener);
     const peer = await RawPeer.open(tcpAddressOf(listener));

@@ -40,7 +40,7 @@ describe('a message that is too large', () => {
     }
   });
 
-  it('is REPLY_TOO_LARGE to its sender, also where the handler rejects it itself [IC-6.36]', async () => {
+  it('is REPLY_TOO_LARGE to its sender, also where the handler rejects it itself [IC-6.41]', async () => {
     const { session, accepted } = await inSession({}, { maxMessageSize: 1000 });
     accepted.on('message', (message) => {
       try {

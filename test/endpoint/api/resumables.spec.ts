@@ -17,7 +17,7 @@ const token = createHash('sha256').update('token').digest();
 const connection = { isOver: false } as Connection;
 
 describe('The tokens of a listener', () => {
-  it('are compared in a time that does not tell how much is right [IC-17.17]', () => {
+  it('are compared in a time that does not tell how much is right [IC-17.19]', () => {
     const resumables = new Resumables();
     resumables.add(connection, token, 'me');
     const wrong = Buffer.from(token);
@@ -32,7 +32,7 @@ describe('The tokens of a listener', () => {
     ]);
   });
 
-  it('are those of connections that have not ended, and of one principal [IC-17.16]', () => {
+  it('are those of connections that have not ended, and of one principal [IC-17.18]', () => {
     const resumables = new Resumables();
     const over = { isOver: true } as Connection;
     const other = Buffer.alloc(32, 1);

@@ -85,7 +85,7 @@ describe('a session', () => {
     });
   });
 
-  it('is not to be rejected with a code that says something else [IC-6.18]', async () => {
+  it('is not to be rejected with a code that says something else [IC-6.22]', async () => {
     const { acceptor, dialer } = await connected();
     const errors: string[] = [];
     acceptor.on('session', (session) => {

@@ -142,7 +142,7 @@ describe('a call that fails offline', () => {
     await until(() => rounds() === 1);
   });
 
-  it('does not bring anybody back who was superseded [IC-17.32]', async () => {
+  it('does not bring anybody back who was superseded [IC-17.14]', async () => {
     const { connection, clock, sockets, listener } = await raw({ whenOffline: 'fail' });
     const peer = await sockets();
     peer.send({ type: FrameType.CLOSE, meta: { code: Code.SUPERSEDED } });

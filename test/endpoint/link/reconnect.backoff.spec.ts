@@ -115,7 +115,7 @@ describe('the pauses between attempts to come back', () => {
     expect(clock.pauses).toEqual([100, 200, 400, 100, 200]);
   });
 
-  it('are short again after a socket on which something was acknowledged [IC-17.31]', async () => {
+  it('are short again after a socket on which something was acknowledged [IC-17.13]', async () => {
     const clock = new PauseClock();
     clock.chance = 1;
     const listener = await listening({ idleTimeout: 0 });
@@ -142,7 +142,7 @@ describe('the pauses between attempts to come back', () => {
     expect(clock.pauses).toEqual([100, 100, 100, 200, 400, 100, 100, 200]);
   });
 
-  it('are short again when only the other side has sent something [IC-17.31]', async () => {
+  it('are short again when only the other side has sent something [IC-17.13]', async () => {
     const { connection, clock, accepted } = await resumable();
 
     for (const pushes of [1, 1, 0, 1]) {
@@ -155,7 +155,7 @@ describe('the pauses between attempts to come back', () => {
     expect(clock.pauses).toEqual([100, 100, 200, 100]);
   });
 
-  it('grow while nothing is acknowledged, however much is written again [IC-17.31]', async () => {
+  it('grow while nothing is acknowledged, however much is written again [IC-17.13]', async () => {
     const { connection, clock, accepted } = await resumable();
     void failure(connection.openSession('s', { timeout: 0 }).send(Buffer.alloc(1000)));
 
@@ -176,7 +176,7 @@ describe('the pauses between attempts to come back', () => {
     [0, 100, 1000],
     [1, 100, 1000],
   ])(
-    'are long for who is told that somebody else goes on: chance %d, at most %d ms [IC-17.32]',
+    'are long for who is told that somebody else goes on: chance %d, at most %d ms [IC-17.14]',
     async (chance, maxDelay, pause) => {
       const { connection, clock, accepted } = await resumable({ maxDelay });
       clock.chance = chance;

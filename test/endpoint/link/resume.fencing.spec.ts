@@ -48,7 +48,7 @@ async function wired(
 }
 
 describe('a socket whose end nobody told the listener of', () => {
-  it('is put out of action by the next one, and what it still brings does nothing [IC-17.6] [IC-17.18]', async () => {
+  it('is put out of action by the next one, and what it still brings does nothing [IC-17.6] [IC-17.20]', async () => {
     const { wire, dialer, acceptor, ran } = await wired();
     const session = await dialer.createSession('s');
     const strand = await wire.strand(0);
@@ -169,7 +169,7 @@ describe('a peer that vanishes without a word', () => {
 });
 
 describe('a token in the hands of two', () => {
-  it('is the later one’s, and the former is told so [IC-17.18]', async () => {
+  it('is the later one’s, and the former is told so [IC-17.20]', async () => {
     const listener = await listening();
     const first = await RawPeer.dial(tcpAddressOf(listener));
     first.greet({ caps: Capability.RESUME });
@@ -217,7 +217,7 @@ describe('a token in the hands of two', () => {
     await until(() => connection.status === 'open');
   });
 
-  it('does not make a dialer believe that more arrived than it has written [IC-17.20]', async () => {
+  it('does not make a dialer believe that more arrived than it has written [IC-17.22]', async () => {
     const raw = await RawListener.listen();
     const connecting = connect({ ...raw.address, reconnect: soon });
     const first = await raw.accepted();

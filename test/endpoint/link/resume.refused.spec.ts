@@ -76,7 +76,7 @@ describe('a connection whose listener keeps none without a socket', () => {
     expect(outcome).toMatchObject({ accepted: false, code: Code.REFUSED, executed: 'maybe' });
   });
 
-  it('says nothing of why where it is asked to resume all the same [IC-17.21]', async () => {
+  it('says nothing of why where it is asked to resume all the same [IC-17.23]', async () => {
     const listener = await listening({ resumeTimeout: 0 });
     const peer = await RawPeer.dial(tcpAddressOf(listener));
 
@@ -93,7 +93,7 @@ describe('a connection whose listener keeps none without a socket', () => {
 });
 
 describe('a connection that the listener does not know any more', () => {
-  it('has what waited sent again in its order, one-way and large messages included [IC-17.30]', async () => {
+  it('has what waited sent again in its order, one-way and large messages included [IC-17.32]', async () => {
     const listener = await listening();
     const { ran, accepted } = serve(listener);
     const connection = await dial(listener, { reconnect: soon });
@@ -161,7 +161,7 @@ describe('a connection whose dialer comes back', () => {
     expect(acceptor.status).toBe('open');
   });
 
-  it('as somebody else begins a new one, and the former is left as it is [IC-17.16] [IC-17.28]', async () => {
+  it('as somebody else begins a new one, and the former is left as it is [IC-17.18] [IC-17.30]', async () => {
     let principal = 'alice';
     const listener = await listening({
       authenticate: (handshake) => handshake.accept(undefined, principal),
@@ -235,7 +235,7 @@ describe('a listener that is asked to resume', () => {
     await until(() => listener.connections.size === 0);
   });
 
-  it('answers a token that it never gave with a new connection, in the same round trip [IC-17.16] [IC-17.27]', async () => {
+  it('answers a token that it never gave with a new connection, in the same round trip [IC-17.18] [IC-17.29]', async () => {
     const listener = await listening();
     const { welcome } = await welcomed(listener);
     const token = tokenOf(welcome);
@@ -254,7 +254,7 @@ describe('a listener that is asked to resume', () => {
     expect(listener.connections.size).toBe(3);
   });
 
-  it('answers a count that cannot be with a new connection, and leaves the former alone [IC-17.16] [IC-17.29]', async () => {
+  it('answers a count that cannot be with a new connection, and leaves the former alone [IC-17.18] [IC-17.31]', async () => {
     const listener = await listening();
     const { peer, welcome } = await welcomed(listener);
 
@@ -268,7 +268,7 @@ describe('a listener that is asked to resume', () => {
     expect(await peer.frame(FrameType.PONG)).toMatchObject({ id: 9 });
   });
 
-  it('takes no notice of a token where the dialer does not offer to resume [IC-17.21]', async () => {
+  it('takes no notice of a token where the dialer does not offer to resume [IC-17.23]', async () => {
     const listener = await listening();
     const { peer, welcome } = await welcomed(listener);
 
@@ -282,7 +282,7 @@ describe('a listener that is asked to resume', () => {
     await peer.frame(FrameType.PONG);
   });
 
-  it('judges the dialer as any other before that, and the connection stays as it is [IC-17.15]', async () => {
+  it('judges the dialer as any other before that, and the connection stays as it is [IC-17.17]', async () => {
     let isWelcome = true;
     const listener = await listening({
       authenticate: (handshake) => (isWelcome ? handshake.accept() : handshake.reject()),

@@ -325,7 +325,7 @@ describe('a dialer that follows the rules in its own way', () => {
     expect(peer.version).toBe(1);
   });
 
-  it('may send frames that may be ignored, now and then [IC-16.7]', async () => {
+  it('may send frames that may be ignored, now and then [IC-16.4]', async () => {
     const { peer, connection } = await opened();
 
     peer.write(

@@ -60,7 +60,7 @@ const ANSWERS: readonly [string, Answer, number, boolean][] = [
 
 describe('the outcome of an answer', () => {
   it.each(ANSWERS)(
-    'says whether it was a stream: %s [IC-6.58]',
+    'says whether it was a stream: %s [IC-6.46]',
     async (_what, answer, items, streamed) => {
       const { session, accepted } = await inSession();
       accepted.on('message', (incoming) => void answer(incoming));
@@ -172,7 +172,7 @@ describe('an answer in a stream', () => {
     },
   );
 
-  it('throws a rejection after the items that came before it [IC-6.52]', async () => {
+  it('throws a rejection after the items that came before it [IC-6.56]', async () => {
     const { session, accepted } = await inSession();
     const errors: unknown[] = [];
     accepted.connection.on('handlerError', (error) => errors.push(error));
@@ -319,7 +319,7 @@ describe('an answer in a stream', () => {
 });
 
 describe('send with onItem', () => {
-  it('gives each item after the one before it, and then the outcome [IC-6.52]', async () => {
+  it('gives each item after the one before it, and then the outcome [IC-6.56]', async () => {
     const { session, accepted } = await inSession();
     accepted.on(
       'message',

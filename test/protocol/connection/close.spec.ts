@@ -4,7 +4,7 @@ import { SimPair } from '../../support/sim/sim-pair.js';
 import { SimPeer } from '../../support/sim/sim-peer.js';
 
 describe('Closing a connection', () => {
-  it('tells the other side, which is closed in order as well [IC-12.3]', () => {
+  it('tells the other side, which is closed in order as well [IC-12.10]', () => {
     const pair = SimPair.open();
 
     pair.dialer.close();
@@ -32,7 +32,7 @@ describe('Closing a connection', () => {
     });
   });
 
-  it('comes after what is ready, and ends the socket after that [IC-12.1] [IC-12.2]', () => {
+  it('comes after what is ready, and ends the socket after that [IC-12.8] [IC-12.9]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     const asked = dialer.send('?');
@@ -101,7 +101,7 @@ describe('Closing a connection', () => {
     expect(pair.dialer.log.lines()).toEqual(['CLOSE code=0x8001 text="first"']);
   });
 
-  it('from within what it tells leaves CLOSE the last frame [IC-12.1]', () => {
+  it('from within what it tells leaves CLOSE the last frame [IC-12.8]', () => {
     const pair = SimPair.open();
     const { dialer } = pair.join();
     const sends = Array.from({ length: 50 }, () =>
@@ -172,7 +172,7 @@ describe('Closing a connection', () => {
     expect(peer.lines()).toEqual([]);
   });
 
-  it('passes over what comes until the other side has read it [IC-12.1]', () => {
+  it('passes over what comes until the other side has read it [IC-12.8]', () => {
     const pair = SimPair.open();
     const { dialer } = pair.join();
     dialer.send('x');
@@ -187,7 +187,7 @@ describe('Closing a connection', () => {
 });
 
 describe('A connection that is lost', () => {
-  it('fails everything, once: what was never written has not run [IC-12.6]', () => {
+  it('fails everything, once: what was never written has not run [IC-12.13]', () => {
     const pair = SimPair.open({ limits: { messages: 4, sessionBytes: 300_000 } });
     const { dialer, listener } = pair.join();
     const written = [dialer.send('1'), dialer.send('2', { oneWay: true })];
@@ -215,7 +215,7 @@ describe('A connection that is lost', () => {
     expect(pair.clock.pending).toBe(0);
   });
 
-  it('has a large message run only if all of it was written [IC-12.6]', () => {
+  it('has a large message run only if all of it was written [IC-12.13]', () => {
     const pair = SimPair.open();
     const { dialer } = pair.join();
     const sends = [dialer.send(Buffer.alloc(100_000)), dialer.send(Buffer.alloc(10_000_000))];
@@ -261,7 +261,7 @@ describe('A connection that is lost', () => {
     expect(peer.side.status).toBe('closed connection-lost maybe');
   });
 
-  it('by an end of the stream without CLOSE is not closed in order (M89) [IC-12.5]', () => {
+  it('by an end of the stream without CLOSE is not closed in order (M89) [IC-12.12]', () => {
     const pair = SimPair.open();
 
     pair.dialer.lose('the other side ended the stream');

@@ -15,7 +15,7 @@ describe('A message that waits when the connection is closed', () => {
   it.each([
     ['that takes octets', false],
     ['that takes nothing', true],
-  ])('never leaves on a socket %s, and has not run [IC-12.2] [IC-10.13]', (_socket, isBlocked) => {
+  ])('never leaves on a socket %s, and has not run [IC-12.9] [IC-10.9]', (_socket, isBlocked) => {
     const pair = SimPair.open({ limits: { messages: 3 } });
     const { dialer, listener } = pair.join();
     pair.dialer.log.lines();
@@ -140,7 +140,7 @@ describe('A message that waits when the connection is closed', () => {
 });
 
 describe('A session that waits when the connection is closed', () => {
-  it('is never heard of, and neither is its end [IC-12.2]', () => {
+  it('is never heard of, and neither is its end [IC-12.9]', () => {
     const pair = SimPair.open();
     const session = pair.dialer.session('a');
     const empty = pair.dialer.session('b');
@@ -177,7 +177,7 @@ describe('A large message when the connection is closed', () => {
     ['half written has not run', 100_000, false, NOT_RUN, NOT_RUN],
     ['half written may have run once its answer has begun', 100_000, true, PERHAPS, NOT_RUN],
     ['written whole may have run', 1_000_000, false, PERHAPS, PERHAPS],
-  ])('%s [IC-12.6]', (_what, room, isAnswered, outcome, behind) => {
+  ])('%s [IC-12.13]', (_what, room, isAnswered, outcome, behind) => {
     const peer = SimPeer.greeted('dialer');
     const session = peer.side.session('test');
     peer.flush();
@@ -201,7 +201,7 @@ describe('A large message when the connection is closed', () => {
 });
 
 describe('What a lost socket took with it', () => {
-  it('is written again before CLOSE, and nothing new is [IC-12.2]', () => {
+  it('is written again before CLOSE, and nothing new is [IC-12.9]', () => {
     const peer = new SimPeer('dialer', { token: TOKEN });
     const meta = { ...limitsToMeta(DEFAULT_LIMITS), caps: Capability.RESUME };
     peer.greet({ ...meta, token: TOKEN });
@@ -233,7 +233,7 @@ describe('What a lost socket took with it', () => {
 });
 
 describe('An answer that is ready when the connection is closed', () => {
-  it('leaves before CLOSE with all its items, behind what was to begin [IC-12.2]', () => {
+  it('leaves before CLOSE with all its items, behind what was to begin [IC-12.9]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     const asked = dialer.send('?', { takesItems: true });

@@ -26,7 +26,7 @@ function listener(): SimPeer {
 }
 
 describe('A side that drains', () => {
-  it('says so first, and refuses what comes after: none of it runs [IC-12.8]', () => {
+  it('says so first, and refuses what comes after: none of it runs [IC-12.1]', () => {
     const peer = listener();
 
     peer.side.connection.drain();
@@ -43,7 +43,7 @@ describe('A side that drains', () => {
     expect(peer.side.last.messages).toEqual([]);
   });
 
-  it('takes a one-way message that comes after, since it could not be told [IC-12.8]', () => {
+  it('takes a one-way message that comes after, since it could not be told [IC-12.1]', () => {
     const peer = listener();
     peer.side.connection.drain();
 
@@ -52,7 +52,7 @@ describe('A side that drains', () => {
     expect(peer.side.last.messages).toHaveLength(1);
   });
 
-  it('passes over the fragments of what it refuses [IC-12.8]', () => {
+  it('passes over the fragments of what it refuses [IC-12.1]', () => {
     const peer = listener();
     peer.side.connection.drain();
 
@@ -64,7 +64,7 @@ describe('A side that drains', () => {
     expect(peer.side.connection.receiveWindow.held).toBe(0);
   });
 
-  it('serves to its end what had begun: sessions, messages, what it sends itself [IC-12.9]', () => {
+  it('serves to its end what had begun: sessions, messages, what it sends itself [IC-12.2]', () => {
     const peer = listener();
     peer.side.onSession = () => undefined;
     peer.send({ type: OPEN, session: 3, meta: { name: 'b' } });
@@ -87,7 +87,7 @@ describe('A side that drains', () => {
     expect(own?.outcome).toBe('accepted');
   });
 
-  it('is through when all is settled, decided and acknowledged, and not before [IC-12.11]', () => {
+  it('is through when all is settled, decided and acknowledged, and not before [IC-12.6]', () => {
     const peer = listener();
     peer.side.onSession = () => undefined;
     peer.send({ type: OPEN, session: 3, meta: { name: 'b' } }, { type: SEND, session: 1, id: 1 });
@@ -116,7 +116,7 @@ describe('A side that drains', () => {
     expect(steps).toEqual([false, false, false, false, false, true]);
   });
 
-  it('acknowledges what it has read before it is through: CLOSE would not [IC-12.11]', () => {
+  it('acknowledges what it has read before it is through: CLOSE would not [IC-12.6]', () => {
     const pair = SimPair.open({ listener: { token: TOKEN } });
     const session = pair.join();
     session.listener.onHandle = (message) => void message.accept();
@@ -131,7 +131,7 @@ describe('A side that drains', () => {
     expect(send.outcome).toBe('sent');
   });
 
-  it('is not through before what crosses its GOAWAY is here [IC-12.14]', () => {
+  it('is not through before what crosses its GOAWAY is here [IC-12.4]', () => {
     const peer = listener();
     peer.send({ type: CREDIT, id: 1, payload: creditPayload(0, 0) });
     const { side } = peer;
@@ -148,7 +148,7 @@ describe('A side that drains', () => {
     expect(side.drained).toBe(true);
   });
 
-  it('asks again on another socket whether it was read [IC-12.14]', () => {
+  it('asks again on another socket whether it was read [IC-12.4]', () => {
     const peer = listener();
     peer.send({ type: CREDIT, id: 1, payload: creditPayload(0, 0) });
     peer.side.connection.drain();
@@ -166,7 +166,7 @@ describe('A side that drains', () => {
     expect(peer.side.drained).toBe(true);
   });
 
-  it('says so before the frames that wait, so that its refusals come behind GOAWAY [IC-12.8]', () => {
+  it('says so before the frames that wait, so that its refusals come behind GOAWAY [IC-12.1]', () => {
     const pair = SimPair.open();
     const { dialer, listener: acceptor } = pair.join();
     dialer.send('1');
@@ -199,7 +199,7 @@ describe('A side that drains', () => {
     expect(peer.lines()).toEqual(['GOAWAY code=DRAINING', 'PING token=1']);
   });
 
-  it('goes on when it has another socket, and says so there again [IC-12.12]', () => {
+  it('goes on when it has another socket, and says so there again [IC-12.7]', () => {
     const peer = listener();
     peer.send({ type: SEND, session: 1, id: 1 });
     peer.side.connection.drain();
@@ -225,7 +225,7 @@ describe('A side that drains', () => {
 describe('A side whose other side drains', () => {
   const goaway = { type: GOAWAY, meta: { code: Code.DRAINING } };
 
-  it('does not pay for the GOAWAY of each further socket, and pays for a second one on it [IC-12.12]', () => {
+  it('does not pay for the GOAWAY of each further socket, and pays for a second one on it [IC-12.7]', () => {
     const peer = listener();
     peer.send(goaway);
     for (let socket = 0; socket < 1100; socket++) {
@@ -255,7 +255,7 @@ describe('A side whose other side drains', () => {
     expect(peer.lines()).toEqual(['OPENED s=1', 'CREDIT received=1 opens=1024 bytes=67108864']);
   });
 
-  it('begins nothing any more, and finishes what it began [IC-12.10]', () => {
+  it('begins nothing any more, and finishes what it began [IC-12.3]', () => {
     const pair = SimPair.open({ limits: { messages: 2, sessions: 1 } });
     const { dialer, listener: acceptor } = pair.join();
     const [begun, large, queued] = ['1', Buffer.alloc(500_000), '3'].map((data) =>
@@ -295,7 +295,7 @@ describe('A side whose other side drains', () => {
     expect(dialer.last.text).toBe('of the drainer');
   });
 
-  it('writes nothing of what had not begun, and answers the PING behind it [IC-12.10] [IC-12.15]', () => {
+  it('writes nothing of what had not begun, and answers the PING behind it [IC-12.3] [IC-12.5]', () => {
     const peer = listener();
     const [session] = peer.side.incoming;
     const sends = Array.from({ length: 20 }, () => session?.send('x'.repeat(500)));
@@ -316,7 +316,7 @@ describe('A side whose other side drains', () => {
     ['DRAINING', { code: Code.DRAINING, text: 'soon', retryAfter: 500 }],
     ['a code of a fault', { code: Code.INTERNAL }],
     ['a code of an application', { code: 0x8001, retryAfter: 0xffffffff }],
-  ])('takes GOAWAY alike whatever its code: %s [IC-6.43]', (_what, meta) => {
+  ])('takes GOAWAY alike whatever its code: %s [IC-6.16]', (_what, meta) => {
     const peer = listener();
 
     peer.send({ type: GOAWAY, meta });
@@ -333,7 +333,7 @@ describe('CLOSE', () => {
   it.each([
     ...ends.map((code) => [codeName(code), code, 'ends'] as const),
     ...leaves.map((code) => [codeName(code), code, 'leaves'] as const),
-  ])('of %s (%d) %s the connection, known or not [IC-12.13] [IC-13.1]', (_name, code, what) => {
+  ])('of %s (%d) %s the connection, known or not [IC-12.15] [IC-13.1]', (_name, code, what) => {
     const peer = listener();
 
     peer.send({ type: CLOSE, meta: { code } });
@@ -344,7 +344,7 @@ describe('CLOSE', () => {
     );
   });
 
-  it('that is written for a socket alone leaves the connection as well [IC-12.13]', () => {
+  it('that is written for a socket alone leaves the connection as well [IC-12.15]', () => {
     const idle = SimPeer.greeted('listener');
     const replaced = listener();
     const wrong = listener();

@@ -83,7 +83,7 @@ describe('What may be resumed', () => {
 });
 
 describe('HELLO of a dialer that comes back', () => {
-  it('is as complete as the first, and says how far it has come [IC-17.14]', () => {
+  it('is as complete as the first, and says how far it has come [IC-17.16]', () => {
     const peer = greeted('dialer', { data: Buffer.from('who I am') });
     peer.send({ type: OPEN, session: 2, meta: { name: 'a' } });
     peer.send({ type: SEND, session: 2, id: 1 });
@@ -98,7 +98,7 @@ describe('HELLO of a dialer that comes back', () => {
     expect(hello).toMatchObject({ type: HELLO, payload: Buffer.from('who I am') });
   });
 
-  it('has the count of the moment when the former socket was given up [IC-17.13]', () => {
+  it('has the count of the moment when the former socket was given up [IC-17.15]', () => {
     const peer = greeted('dialer');
     const former = peer.side.machine;
     peer.send({ type: OPEN, session: 2, meta: { name: 'a' } });
@@ -114,7 +114,7 @@ describe('HELLO of a dialer that comes back', () => {
 });
 
 describe('WELCOME that goes on with a connection', () => {
-  it('has the count, and neither TOKEN nor CODE [IC-17.19]', () => {
+  it('has the count, and neither TOKEN nor CODE [IC-17.21]', () => {
     const peer = greeted('listener');
     peer.send({ type: OPEN, session: 1, meta: { name: 'a' } }, { type: SEND, session: 1, id: 1 });
 
@@ -126,7 +126,7 @@ describe('WELCOME that goes on with a connection', () => {
     expect(welcome?.meta).not.toHaveProperty('code');
   });
 
-  it('changes nothing by what else it says, limits included [IC-2.9] [IC-17.19]', () => {
+  it('changes nothing by what else it says, limits included [IC-2.9] [IC-17.21]', () => {
     const peer = greeted('dialer');
     const { connection } = peer.side;
     const before = { peer: connection.peerLimits, token: connection.token };
@@ -153,7 +153,7 @@ describe('WELCOME that goes on with a connection', () => {
     ['of 2^31', 2 ** 31, 'PROTOCOL'],
     ['of what was acknowledged', 1, undefined],
     ['of all that was written', 2, undefined],
-  ])('with a count %s is judged (M111) [IC-17.20]', (_what, count, closeCode) => {
+  ])('with a count %s is judged (M111) [IC-17.22]', (_what, count, closeCode) => {
     const peer = greeted('dialer');
     peer.side.session('a').send('x');
     peer.flush();
@@ -208,7 +208,7 @@ describe('A connection whose socket is lost', () => {
     expect(butCredit(peer.lines())).toHaveLength(3);
   });
 
-  it('has its deadlines run on meanwhile, at either end [IC-10.7]', () => {
+  it('has its deadlines run on meanwhile, at either end [IC-10.5]', () => {
     const peer = greeted('listener');
     peer.send({ type: OPEN, session: 1, meta: { name: 'a' } });
     peer.send({ type: SEND, session: 1, id: 1, meta: { deadline: 300 } });
@@ -226,7 +226,7 @@ describe('A connection whose socket is lost', () => {
     expect(peer.side.last.last.aborted).toBe('timeout');
   });
 
-  it('cancels a message that timed out meanwhile, once its answer turns out to have begun [IC-10.11]', () => {
+  it('cancels a message that timed out meanwhile, once its answer turns out to have begun [IC-10.13]', () => {
     const peer = greeted('listener');
     peer.send({ type: OPEN, session: 1, meta: { name: 'a' } });
     const send = peer.side.last.send('x', { takesItems: true, patience: 50 });
@@ -246,7 +246,7 @@ describe('A connection whose socket is lost', () => {
     peer.expectSilence();
   });
 
-  it('does not start the clock again of a message whose answer had begun [IC-10.8]', () => {
+  it('does not start the clock again of a message whose answer had begun [IC-10.10]', () => {
     const peer = greeted('listener');
     peer.send({ type: OPEN, session: 1, meta: { name: 'a' } });
     peer.send({ type: SEND, session: 1, id: 1, meta: { deadline: 50 } });
@@ -264,7 +264,7 @@ describe('A connection whose socket is lost', () => {
   });
 
   it.each(['given up', 'replaced'] as const)(
-    'takes nothing from that socket when it is %s [IC-17.6] [IC-17.13] [IC-17.18]',
+    'takes nothing from that socket when it is %s [IC-17.6] [IC-17.15] [IC-17.20]',
     (how) => {
       const peer = greeted('listener');
       peer.send({ type: OPEN, session: 1, meta: { name: 'a' } });
@@ -304,7 +304,7 @@ describe('What is written again', () => {
     return peer;
   }
 
-  it.each([0, 1, 2, 3, 4, 5])('is what comes after the first %d, in order [IC-17.22]', (count) => {
+  it.each([0, 1, 2, 3, 4, 5])('is what comes after the first %d, in order [IC-17.24]', (count) => {
     const peer = written();
     const all = sequenced(peer);
 
@@ -313,7 +313,7 @@ describe('What is written again', () => {
     expect(sequenced(peer).slice(5)).toEqual(all.slice(count));
   });
 
-  it('comes before all that is new, and is acknowledged by the count [IC-17.22]', () => {
+  it('comes before all that is new, and is acknowledged by the count [IC-17.24]', () => {
     const peer = written();
     peer.side.lose();
     const session = peer.side.session('new');
@@ -330,7 +330,7 @@ describe('What is written again', () => {
     expect(peer.side.connection.output.sent.acknowledged).toBe(3);
   });
 
-  it('is the same but for DEADLINE, which never grows and is at least 1 [IC-17.23]', () => {
+  it('is the same but for DEADLINE, which never grows and is at least 1 [IC-17.25]', () => {
     const peer = greeted('listener');
     const session = peer.side.session('a', { timeout: 5000, metadata: [['k', 'v']] });
     const sends = [
@@ -366,7 +366,7 @@ describe('What is written again', () => {
     for (const again of [second, third]) expect(again.map(octets)).toEqual(first.map(octets));
   });
 
-  it('is charged to no credit again [IC-17.24]', () => {
+  it('is charged to no credit again [IC-17.26]', () => {
     const limits = { messages: 2, items: 1 };
     const peer = greeted('listener', { limits }, limitsToMeta({ ...DEFAULT_LIMITS, ...limits }));
     const session = peer.side.session('a');
@@ -427,7 +427,7 @@ describe('CREDIT after a resume', () => {
     return peer;
   }
 
-  it('says all limits again, after what is written again [IC-17.25]', () => {
+  it('says all limits again, after what is written again [IC-17.27]', () => {
     const peer = raised();
 
     const [welcome, ...lines] = back(peer, 3);
@@ -442,7 +442,7 @@ describe('CREDIT after a resume', () => {
     ]);
   });
 
-  it('is not written before all of that is, however little the socket takes [IC-17.25]', () => {
+  it('is not written before all of that is, however little the socket takes [IC-17.27]', () => {
     const peer = raised();
     peer.side.room = 1;
 
@@ -452,7 +452,7 @@ describe('CREDIT after a resume', () => {
     expect(new Set(lines.slice(5))).toEqual(new Set(['CREDIT']));
   });
 
-  it('costs nothing once for the connection, each session and each message [IC-17.26]', () => {
+  it('costs nothing once for the connection, each session and each message [IC-17.28]', () => {
     const peer = greeted('listener');
     const session = peer.side.session('a');
     for (const items of [['x'], ['y']]) session.send('', { items, end: false });

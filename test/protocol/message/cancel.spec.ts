@@ -21,7 +21,7 @@ describe('Cancelling', () => {
     expect(pair.dialer.log.lines()).toEqual([]);
   });
 
-  it('a message that was sent tells its handler, and what that does then goes nowhere [IC-10.6]', () => {
+  it('a message that was sent tells its handler, and what that does then goes nowhere [IC-10.8]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     const send = dialer.send('x');
@@ -39,7 +39,7 @@ describe('Cancelling', () => {
     expect(dialer.machine.sender.unsettled).toBe(0);
   });
 
-  it('a message of which nothing is written leaves no trace, and its id goes to the next [IC-10.13]', () => {
+  it('a message of which nothing is written leaves no trace, and its id goes to the next [IC-10.9]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     const sends = ['1', '2', '3'].map((text) => dialer.send(text));
@@ -52,7 +52,7 @@ describe('Cancelling', () => {
     expect(listener.messages.map(({ text }) => text)).toEqual(['1', '3']);
   });
 
-  it('twice, or after the outcome, does nothing [IC-6.41]', () => {
+  it('twice, or after the outcome, does nothing [IC-6.48]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     const sends = [dialer.send('1'), dialer.send('2')];
@@ -97,7 +97,7 @@ describe('Cancelling', () => {
     expect(listener.last.aborted).toBeUndefined();
   });
 
-  it('a one-way message of which nothing is written leaves no trace [IC-10.13]', () => {
+  it('a one-way message of which nothing is written leaves no trace [IC-10.9]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     const send = dialer.send('x', { oneWay: true });
@@ -251,7 +251,7 @@ describe('A CANCEL', () => {
     peer.expectSilence();
   });
 
-  it('that comes twice aborts a handler once, which still settles [IC-6.27]', () => {
+  it('that comes twice aborts a handler once, which still settles [IC-6.32]', () => {
     const peer = dialing();
     peer.send({ type: FrameType.SEND, session: 1, id: 1 }, cancel, cancel);
     const { last } = peer.side.last;

@@ -301,7 +301,7 @@ describe('The codes of a rejection', () => {
   it.each([
     ['EXPIRED', false],
     ['DEADLINE', true],
-  ])('%s says whether the handler started: %s [IC-6.37] [IC-10.3]', (name, accepts) => {
+  ])('%s says whether the handler started: %s [IC-6.42] [IC-10.3]', (name, accepts) => {
     const peer = SimPeer.greeted('listener');
     if (!accepts) peer.side.onSession = () => undefined;
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } });

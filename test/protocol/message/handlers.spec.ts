@@ -35,7 +35,7 @@ describe('A handler that runs on', () => {
     expect(late.outcome).toBe('accepted');
   });
 
-  it('after a cancel keeps its place until it has ended [IC-10.5] [IC-15.2]', () => {
+  it('after a cancel keeps its place until it has ended [IC-10.7] [IC-15.2]', () => {
     const pair = SimPair.open({ limits: FEW });
     const { dialer: session, listener } = pair.join();
     for (let count = 0; count < 20; count++) {
@@ -104,7 +104,7 @@ describe('CANCEL', () => {
 });
 
 describe('A message in one frame', () => {
-  it('beyond maxMessage is rejected TOO_LARGE and starts no handler [IC-6.40]', () => {
+  it('beyond maxMessage is rejected TOO_LARGE and starts no handler [IC-6.61]', () => {
     const peer = SimPeer.greeted('listener', { limits: { maxMessage: 100 } });
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'test' } });
     peer.lines();
@@ -124,7 +124,7 @@ describe('A message in one frame', () => {
 });
 
 describe('A session that ends in order', () => {
-  it('may still be aborted [IC-6.23]', () => {
+  it('may still be aborted [IC-6.28]', () => {
     const peer = dialer();
     peer.send(
       { type: FrameType.SEND, session: 1, id: 1 },
@@ -139,7 +139,7 @@ describe('A session that ends in order', () => {
 });
 
 describe('ACCEPT before OPENED', () => {
-  it('ends the connection [IC-6.34]', () => {
+  it('ends the connection [IC-6.39]', () => {
     const peer = SimPeer.greeted('dialer');
     peer.side.session('test').send('early');
     peer.flush();

@@ -78,7 +78,7 @@ describe('A message', () => {
     expect(send.outcome).toBe('accepted');
   });
 
-  it('is settled once: what its handler does afterwards has no effect [IC-6.27]', () => {
+  it('is settled once: what its handler does afterwards has no effect [IC-6.32]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     const send = dialer.send('x');
@@ -98,7 +98,7 @@ describe('A message', () => {
     expect(pair.listener.log.linesButCredit()).toEqual(['OPENED s=1', 'ACCEPT s=1 id=1 REPLY 5 B']);
   });
 
-  it('starts in the order of sending, and may be settled in any [IC-6.29]', () => {
+  it('starts in the order of sending, and may be settled in any [IC-6.34]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     const sends = ['1', '2', '3'].map((text) => dialer.send(text));
@@ -181,7 +181,7 @@ describe('A one-way message', () => {
   });
 
   it.each(['accept', 'respond', 'reject'] as const)(
-    'is never settled on the wire by %s [IC-6.28]',
+    'is never settled on the wire by %s [IC-6.33]',
     (verb) => {
       const pair = SimPair.open();
       const { dialer, listener } = pair.join();
@@ -291,7 +291,7 @@ describe('A settlement that does not belong', () => {
     peer.expectSilence();
   });
 
-  it('begins while another is under way ends the connection [IC-6.35]', () => {
+  it('begins while another is under way ends the connection [IC-6.40]', () => {
     const peer = sending();
     const part = { ...accept, id: 1, flags: 0x03, payload: Buffer.alloc(5000) };
 

@@ -30,7 +30,7 @@ function asking(limits: SideOptions['limits'] = {}): {
 }
 
 describe('A message in fragments', () => {
-  it('starts its handler when the last one is there, and not before [IC-6.29]', () => {
+  it('starts its handler when the last one is there, and not before [IC-6.34]', () => {
     const peer = receiving();
 
     peer.send({ ...SEND, flags: MORE, meta: { total: 12_000 }, payload: Buffer.alloc(5000, 1) });
@@ -68,7 +68,7 @@ describe('A message in fragments', () => {
     expect(peer.side.last.messages).toEqual([]);
   });
 
-  it('keeps any other from beginning in its session (M55) [IC-6.25]', () => {
+  it('keeps any other from beginning in its session (M55) [IC-6.30]', () => {
     const peer = receiving();
 
     peer.send({ ...SEND, flags: MORE, payload: Buffer.alloc(5000) }, { ...SEND, id: 2 });
@@ -94,7 +94,7 @@ describe('A message in fragments', () => {
     peer.expectClose(Code.PROTOCOL);
   });
 
-  it('takes no fragment after its last [IC-6.32]', () => {
+  it('takes no fragment after its last [IC-6.37]', () => {
     const peer = receiving();
     peer.send(
       { ...SEND, flags: MORE, payload: Buffer.alloc(5000) },
@@ -178,7 +178,7 @@ describe('A message that is too large for its receiver', () => {
     peer.expectClose(Code.PROTOCOL);
   });
 
-  it('is refused by its own side before anything is sent [IC-6.30]', () => {
+  it('is refused by its own side before anything is sent [IC-6.35]', () => {
     const pair = SimPair.open({ listener: { limits: { maxMessage: 1000 } } });
     const { dialer } = pair.join();
 
@@ -203,7 +203,7 @@ describe('A message that is too large for its receiver', () => {
 });
 
 describe('An answer that is too large', () => {
-  it('for the sender is rejected instead, and the handler has run [IC-6.36]', () => {
+  it('for the sender is rejected instead, and the handler has run [IC-6.41]', () => {
     const pair = SimPair.open({ dialer: { limits: { maxMessage: 1000 } } });
     const { dialer, listener } = pair.join();
     const sends = ['fits', 'does not', 'metadata'].map((text) => dialer.send(text));

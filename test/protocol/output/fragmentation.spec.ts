@@ -195,7 +195,7 @@ describe('Large messages of several sessions', () => {
 });
 
 describe('In one session', () => {
-  it('a message waits until the large one before it is written whole [IC-6.25]', () => {
+  it('a message waits until the large one before it is written whole [IC-6.30]', () => {
     const pair = SimPair.open();
     const { dialer } = pair.join();
     dialer.send(Buffer.alloc(100_000));

@@ -60,7 +60,7 @@ describe('The state of a session', () => {
     expect(meanings(Code.SESSION_REFUSED)).toEqual(byCode);
   });
 
-  it.each<State>(['PENDING', 'ENDING'])('takes one END(0) of the peer in %s [IC-6.23]', (name) => {
+  it.each<State>(['PENDING', 'ENDING'])('takes one END(0) of the peer in %s [IC-6.28]', (name) => {
     const state = stateOf(name);
     state.endSeen(Code.OK);
 

@@ -7,7 +7,7 @@ import { SimPair } from '../../support/sim/sim-pair.js';
 const LEAST = Buffer.alloc(4096);
 
 describe('A session that is ended', () => {
-  it('closes on both sides when each has said END [IC-6.20]', () => {
+  it('closes on both sides when each has said END [IC-6.25]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
 
@@ -20,7 +20,7 @@ describe('A session that is ended', () => {
     expect(pair.listener.log.lines()).toEqual(['OPENED s=1', 'END s=1']);
   });
 
-  it('is ended once, by either side or by both at the same time [IC-6.23]', () => {
+  it('is ended once, by either side or by both at the same time [IC-6.28]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
 
@@ -33,7 +33,7 @@ describe('A session that is ended', () => {
     expect(pair.dialer.log.lines()).toEqual(['OPEN s=1 name="test"', 'END s=1']);
   });
 
-  it('still settles what was sent, in both directions [IC-6.21]', () => {
+  it('still settles what was sent, in both directions [IC-6.26]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     const sends = [dialer.send('x'), listener.send('y'), dialer.send(Buffer.alloc(100_000))];
@@ -53,7 +53,7 @@ describe('A session that is ended', () => {
     expect([dialer.status, listener.status]).toEqual(['closed', 'closed']);
   });
 
-  it('still sends what waits for credit before it says END [IC-6.19]', () => {
+  it('still sends what waits for credit before it says END [IC-6.23]', () => {
     const pair = SimPair.open({ limits: { messages: 1 } });
     const { dialer, listener } = pair.join();
     const sends = [dialer.send('1'), dialer.send('2')];
@@ -71,7 +71,7 @@ describe('A session that is ended', () => {
     expect(dialer.status).toBe('closed');
   });
 
-  it('waits with END for the outcome of a stream that its DEADLINE has cut [IC-6.19]', () => {
+  it('waits with END for the outcome of a stream that its DEADLINE has cut [IC-6.23]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     const send = dialer.send('', { items: ['a'], end: false, timeout: 100 });
@@ -112,7 +112,7 @@ describe('A session that is ended', () => {
         },
       ],
     ],
-  ])('ends the connection where END comes amid %s (M127) [IC-6.19]', (_what, frames) => {
+  ])('ends the connection where END comes amid %s (M127) [IC-6.23]', (_what, frames) => {
     const peer = SimPeer.greeted('listener');
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } }, ...frames);
 
@@ -144,7 +144,7 @@ describe('A session that is ended', () => {
         { type: FrameType.ITEM, session: 1, id: 1, flags: Flag.END },
       ],
     ],
-  ])('takes END behind %s [IC-6.19]', (_what, frames) => {
+  ])('takes END behind %s [IC-6.23]', (_what, frames) => {
     const peer = SimPeer.greeted('listener');
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } }, ...frames);
 
@@ -163,7 +163,7 @@ describe('A session that is ended', () => {
     expect(dialer.send('x').outcome).toBe('failed session-closed no');
   });
 
-  it('takes nothing new at the side that was told [IC-6.20]', () => {
+  it('takes nothing new at the side that was told [IC-6.25]', () => {
     const pair = SimPair.open();
     const { dialer, listener } = pair.join();
     listener.send('x');
@@ -416,7 +416,7 @@ describe('A session that the other side aborts', () => {
 
   const abort = { type: FrameType.END, session: 1, meta: { code: 0x8001, text: 'enough' } };
 
-  it('fails what was sent, for it may have run, and answers END [IC-6.22]', () => {
+  it('fails what was sent, for it may have run, and answers END [IC-6.27]', () => {
     const peer = aborted();
     const small = peer.side.last.send('x');
     const unfinished = peer.side.last.send(Buffer.alloc(10_000_000));
@@ -475,7 +475,7 @@ describe('A session that the other side aborts', () => {
     expect(peer.side.last.status).toBe('closed session-closed');
   });
 
-  it('is silent afterwards: what crosses is ignored [IC-6.22]', () => {
+  it('is silent afterwards: what crosses is ignored [IC-6.27]', () => {
     const peer = aborted();
     peer.send(abort);
     peer.lines();

@@ -9,7 +9,7 @@ function limited(sessions: number): SimPair {
 }
 
 describe('The limit of sessions', () => {
-  it('lets the last one open, and holds back the next [IC-6.16]', () => {
+  it('lets the last one open, and holds back the next [IC-6.20]', () => {
     const pair = limited(2);
 
     const sessions = ['a', 'b', 'c'].map((name) => pair.dialer.session(name));

@@ -39,7 +39,7 @@ describe('A session', () => {
     });
   });
 
-  it('is rejected with code, reason and data [IC-6.18]', () => {
+  it('is rejected with code, reason and data [IC-6.22]', () => {
     const pair = undecided();
     const session = pair.dialer.session('orders');
     pair.run();
@@ -58,7 +58,7 @@ describe('A session', () => {
     expect(pair.dialer.log.lines()).toEqual(['OPEN s=1 name="orders"']);
   });
 
-  it('is decided once [IC-6.14]', () => {
+  it('is decided once [IC-6.18]', () => {
     const pair = undecided();
     pair.dialer.session('a');
     pair.run();
@@ -159,7 +159,7 @@ describe('A session', () => {
 });
 
 describe('A session sent into before it is accepted', () => {
-  it('has its messages started in order once it is [IC-6.29]', () => {
+  it('has its messages started in order once it is [IC-6.34]', () => {
     const pair = undecided();
     const session = pair.dialer.session('a');
     const sends = ['1', '2', '3'].map((text) => session.send(text));
@@ -218,7 +218,7 @@ describe('A session sent into before it is accepted', () => {
     expect(pair.dialer.log.lines()).toEqual([]);
   });
 
-  it('keeps what its acceptor sends until it accepts [IC-6.26]', () => {
+  it('keeps what its acceptor sends until it accepts [IC-6.31]', () => {
     const pair = undecided();
     pair.dialer.session('a');
     pair.run();
@@ -344,7 +344,7 @@ describe('A session that nobody decides', () => {
 describe('The credit in a session’s own frames', () => {
   const credit = { messages: 2, bytes: 70_000, items: 1 };
 
-  it('of OPEN bounds what the acceptor sends [IC-6.15]', () => {
+  it('of OPEN bounds what the acceptor sends [IC-6.19]', () => {
     const peer = SimPeer.greeted('listener');
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a', sessionCredit: credit } });
     peer.lines();
@@ -355,7 +355,7 @@ describe('The credit in a session’s own frames', () => {
     expect(peer.lines()).toEqual(['SEND s=1 id=1 1 B', 'SEND s=1 id=2 1 B']);
   });
 
-  it('of OPENED is more for the opener, and never less [IC-6.17]', () => {
+  it('of OPENED is more for the opener, and never less [IC-6.21]', () => {
     const peer = SimPeer.greeted('dialer', {}, { messages: 1 });
     const session = peer.side.session('a');
     for (let count = 0; count < 3; count++) session.send('x');
@@ -372,7 +372,7 @@ describe('The credit in a session’s own frames', () => {
     ['too many bytes', { ...credit, bytes: 2 ** 30 + 1 }],
     ['too many messages', { ...credit, messages: 2 ** 30 + 1 }],
     ['too many items', { ...credit, items: 2 ** 30 + 1 }],
-  ])('of OPEN with %s is refused [IC-6.15]', (_, sessionCredit) => {
+  ])('of OPEN with %s is refused [IC-6.19]', (_, sessionCredit) => {
     const peer = SimPeer.greeted('listener');
 
     peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a', sessionCredit } });
@@ -381,7 +381,7 @@ describe('The credit in a session’s own frames', () => {
   });
 
   it.each(['messages', 'bytes', 'items'])(
-    'of OPENED with more than 2^30 %s is refused [IC-6.6] [IC-6.17]',
+    'of OPENED with more than 2^30 %s is refused [IC-6.6] [IC-6.21]',
     (unit) => {
       const peer = SimPeer.greeted('dialer');
       peer.side.session('a');

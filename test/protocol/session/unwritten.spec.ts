@@ -46,7 +46,7 @@ function resumed(peer: SimPeer, received: number, meta: Meta = {}, room = Infini
 const butCredit = (lines: string[]): string[] =>
   lines.filter((line) => !/^(?:CREDIT|HELLO|WELCOME)/u.test(line));
 
-describe('A message that is given up before it is written [IC-10.13]', () => {
+describe('A message that is given up before it is written [IC-10.9]', () => {
   it.each([
     ['by its caller', (_peer: SimPeer, send: SimSend) => send.cancel()],
     ['by its deadline', (peer: SimPeer) => peer.advance(100)],
@@ -216,7 +216,7 @@ describe('A message that is given up before it is written [IC-10.13]', () => {
   });
 });
 
-describe('A session that is given up before OPEN is written [IC-10.13]', () => {
+describe('A session that is given up before OPEN is written [IC-10.9]', () => {
   it('leaves no trace, and its place goes to another', () => {
     const peer = opened({ sessions: 2 });
     peer.side.lose();
@@ -257,7 +257,7 @@ describe('A session that is given up before OPEN is written [IC-10.13]', () => {
   });
 });
 
-describe("A session's time [IC-10.12]", () => {
+describe("A session's time [IC-10.6]", () => {
   it('does not run while there is no socket', () => {
     const peer = opened();
     peer.side.lose();
@@ -280,7 +280,7 @@ describe("A session's time [IC-10.12]", () => {
     ]);
   });
 
-  it('goes on, once OPEN is written, while there is no socket [IC-10.7]', () => {
+  it('goes on, once OPEN is written, while there is no socket [IC-10.5]', () => {
     const peer = opened();
     const session = peer.side.session('new', { timeout: 100 });
     peer.flush();
@@ -333,7 +333,7 @@ describe("A session's time [IC-10.12]", () => {
 });
 
 describe('A side whose other side drains', () => {
-  it('answers the PING behind what it writes again on another socket [IC-12.15]', () => {
+  it('answers the PING behind what it writes again on another socket [IC-12.5]', () => {
     const peer = opened();
     const [session] = peer.side.sessions;
     for (let index = 0; index < 20; index++) session!.send('x'.repeat(500));

@@ -229,7 +229,7 @@ describe('Before a valid preface', () => {
 });
 
 describe('A handshake that takes too long', () => {
-  it('drops who has not sent a preface, also octet by octet (M4) [IC-2.6] [IC-12.7]', () => {
+  it('drops who has not sent a preface, also octet by octet (M4) [IC-2.6] [IC-12.14]', () => {
     const peer = new SimPeer('listener', { handshakeTimeout: 100 });
 
     peer.bytes(encodePreface().subarray(0, 3));
@@ -370,7 +370,7 @@ describe('An end during the handshake', () => {
   });
 
   it.each(roles)(
-    'by a %s that closes before it has heard anything says nothing more [IC-12.7]',
+    'by a %s that closes before it has heard anything says nothing more [IC-12.14]',
     (role) => {
       const peer = new SimPeer(role);
       const before = peer.side.log.octets;

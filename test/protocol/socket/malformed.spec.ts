@@ -185,7 +185,7 @@ describe('A listener that is spoken to for the first time', () => {
     expect(reactionOf(peer)).toBe('STATE');
   });
 
-  it('a dialer that is welcomed to what it never had [IC-6.39]', () => {
+  it('a dialer that is welcomed to what it never had [IC-6.60]', () => {
     const peer = new SimPeer('dialer');
 
     peer.greet({ ...LIMITS, resumed: 5 });
@@ -320,7 +320,7 @@ describe('A listener with a connection', () => {
     ],
     [
       'M51',
-      'SEND after END [IC-6.60]',
+      'SEND after END [IC-6.24]',
       [
         raw(SEND, { session: 1, id: 1 }),
         raw(FrameType.END, { session: 1 }),
@@ -330,7 +330,7 @@ describe('A listener with a connection', () => {
     ],
     [
       'M51',
-      'a second END [IC-6.23]',
+      'a second END [IC-6.28]',
       [
         raw(SEND, { session: 1, id: 1 }),
         raw(FrameType.END, { session: 1 }),
@@ -338,7 +338,7 @@ describe('A listener with a connection', () => {
       ],
       'PROTOCOL',
     ],
-    ['–', 'SEND before OPENED [IC-6.26]', raw(SEND, { session: 2, id: 1 }), 'PROTOCOL'],
+    ['–', 'SEND before OPENED [IC-6.31]', raw(SEND, { session: 2, id: 1 }), 'PROTOCOL'],
   ];
 
   const messages: readonly Row[] = [
@@ -501,7 +501,7 @@ describe('What nobody knows yet', () => {
   const hello = encodeFrame({ type: FrameType.HELLO, meta: LIMITS });
   const told = (peer: SimPeer): string[] => peer.lines().filter((line) => !line.startsWith('CR'));
 
-  it.each(unknown)('is ignored alike, grease or not: %d [IC-16.6]', (value) => {
+  it.each(unknown)('is ignored alike, grease or not: %d [IC-16.3]', (value) => {
     const peer = new SimPeer('listener');
     const plain = new SimPeer('listener');
     const grease = field(value, 'x');
@@ -524,7 +524,7 @@ describe('What nobody knows yet', () => {
     expect(peer.side.connection.received).toBe(plain.side.connection.received);
   });
 
-  it('among the bits of CAPS is ignored alike [IC-16.6]', () => {
+  it('among the bits of CAPS is ignored alike [IC-16.3]', () => {
     const [plain, ...greased] = [0, 0x80000000, 0x2, 0x7ffffffe].map((caps) => {
       const peer = new SimPeer('listener');
       peer.greet({ ...LIMITS, caps });

@@ -130,7 +130,7 @@ describe('A stream that is cancelled', () => {
     expectNothingHeld(run);
   });
 
-  it('sends CANCEL last of all [IC-6.38]', () => {
+  it('sends CANCEL last of all [IC-6.47]', () => {
     const pair = SimPair.open();
     const { dialer } = pair.join();
     const send = dialer.send('', { items: ['a', Buffer.alloc(500_000), 'b'] });
@@ -250,7 +250,7 @@ describe('The time of a stream', () => {
     expect(pair.dialer.status).toBe('open');
   });
 
-  it('is else that without progress, and no DEADLINE goes out [IC-10.9]', () => {
+  it('is else that without progress, and no DEADLINE goes out [IC-10.11]', () => {
     const { pair, send, message } = streaming({}, { patience: 500 });
     expect(pair.dialer.log.lines().find((line) => line.startsWith('SEND'))).not.toContain('dead');
     for (let round = 0; round < 5; round++) {
@@ -287,7 +287,7 @@ describe('The time of a stream', () => {
     expect(send.outcome).toBe('failed timeout maybe');
   });
 
-  it('does not run while its own application leaves items unread [IC-10.10]', () => {
+  it('does not run while its own application leaves items unread [IC-10.12]', () => {
     const { pair, send, message } = streaming({}, { patience: 500 });
     message.readAll();
     send.reads = false;
@@ -328,7 +328,7 @@ describe('An answer that begins before its message is whole', () => {
   it.each<[string, (peer: SimPeer, send: SimSend) => void, string]>([
     ['its sender cancels', (_peer, send) => send.cancel(), 'failed cancelled maybe'],
     ['the socket is lost', (peer) => peer.side.lose(), 'failed connection-lost maybe'],
-  ])('is taken, and says that the handler may have run, if %s [IC-6.47]', (_what, end, outcome) => {
+  ])('is taken, and says that the handler may have run, if %s [IC-6.51]', (_what, end, outcome) => {
     const peer = SimPeer.greeted('dialer', {}, { sessionBytes: 2 * 65_536 });
     const send = peer.side.session('a').send(Buffer.alloc(500_000), { takesItems: true });
     peer.flush();
@@ -345,7 +345,7 @@ describe('An answer that begins before its message is whole', () => {
 });
 
 describe('The end of a session', () => {
-  it('waits for the streams in it [IC-6.19]', () => {
+  it('waits for the streams in it [IC-6.23]', () => {
     const { pair, dialer, listener, send, message } = streaming();
     dialer.end();
     pair.run();
@@ -364,7 +364,7 @@ describe('The end of a session', () => {
     expect([dialer.status, listener.status]).toEqual(['closed', 'closed']);
   });
 
-  it('of its receiver lets a stream go on that had begun [IC-6.20]', () => {
+  it('of its receiver lets a stream go on that had begun [IC-6.25]', () => {
     const { pair, dialer, listener, message } = streaming();
     listener.end();
     pair.run();

@@ -78,8 +78,8 @@ function connected(): { peer: SimPeer; ours: SimSend; theirs: SimMessage } {
 }
 
 const requests: readonly Row[] = [
-  ['M69', 'ITEM of a message that is no stream [IC-6.46]', [their(2)], 'PROTOCOL'],
-  ['M69', 'ITEM of a message never sent [IC-6.46]', [their(3)], 'PROTOCOL'],
+  ['M69', 'ITEM of a message that is no stream [IC-6.50]', [their(2)], 'PROTOCOL'],
+  ['M69', 'ITEM of a message never sent [IC-6.50]', [their(3)], 'PROTOCOL'],
   ['M69', 'ITEM of a session never opened', [{ type: ITEM, session: 9, id: 1 }], 'PROTOCOL'],
   ['M70', 'as many items as allowed', Array.from({ length: 4 }, () => their(1)), 'IGNORED'],
   ['M70', 'one item more', Array.from({ length: 5 }, () => their(1)), 'FLOW'],
@@ -100,7 +100,7 @@ const requests: readonly Row[] = [
     ],
     'IGNORED',
   ],
-  ['M71', 'ITEM after END [IC-6.46]', [their(1, { flags: END }), their(1)], 'PROTOCOL'],
+  ['M71', 'ITEM after END [IC-6.50]', [their(1, { flags: END }), their(1)], 'PROTOCOL'],
   ['M71', 'END twice', [their(1, { flags: END }), their(1, { flags: END })], 'PROTOCOL'],
   [
     'M71',
@@ -134,13 +134,13 @@ const requests: readonly Row[] = [
   ],
   [
     'M55',
-    'an item while the one before it is unfinished [IC-6.48]',
+    'an item while the one before it is unfinished [IC-6.52]',
     [their(1, { flags: MORE, payload: kib4 }), their(1)],
     'PROTOCOL',
   ],
   [
     'M56',
-    'FRAG of a stream without an item [IC-6.32]',
+    'FRAG of a stream without an item [IC-6.37]',
     [{ ...their(1), type: FRAG, payload: kib4 }],
     'PROTOCOL',
   ],
@@ -158,7 +158,7 @@ const requests: readonly Row[] = [
   ['–', 'metadata of an item', [their(1, { meta: { metadata: [['a', 'b']] } })], 'IGNORED'],
   [
     '–',
-    'an item before its message is whole [IC-6.48]',
+    'an item before its message is whole [IC-6.52]',
     [{ type: SEND, session: 1, id: 3, flags: STREAM | MORE, payload: kib4 }, their(3)],
     'PROTOCOL',
   ],
@@ -168,38 +168,38 @@ const requests: readonly Row[] = [
 const answers: readonly Row[] = [
   ['M70', 'as many items as allowed', Array.from({ length: 4 }, () => answer()), 'IGNORED'],
   ['M70', 'one item more', Array.from({ length: 5 }, () => answer()), 'FLOW'],
-  ['M71', 'ITEM after the settlement [IC-6.47]', [accept, answer()], 'PROTOCOL'],
+  ['M71', 'ITEM after the settlement [IC-6.51]', [accept, answer()], 'PROTOCOL'],
   [
     'M71',
-    'ITEM amid the settlement [IC-6.47]',
+    'ITEM amid the settlement [IC-6.51]',
     [{ ...accept, flags: REPLY | MORE, payload: kib4 }, answer()],
     'PROTOCOL',
   ],
   [
     'M71',
-    'the settlement amid an item [IC-6.44]',
+    'the settlement amid an item [IC-6.43]',
     [answer({ flags: REPLY | MORE, payload: kib4 }), acceptStream],
     'PROTOCOL',
   ],
   ['–', 'ACCEPT with STREAM after an item', [answer(), acceptStream], 'IGNORED'],
   ['–', 'ACCEPT with STREAM and without an item', [acceptStream], 'IGNORED'],
-  ['M125', 'ACCEPT without STREAM after an item [IC-6.57]', [answer(), accept], 'PROTOCOL'],
+  ['M125', 'ACCEPT without STREAM after an item [IC-6.45]', [answer(), accept], 'PROTOCOL'],
   [
     'M125',
-    'ACCEPT in fragments without STREAM after an item [IC-6.57]',
+    'ACCEPT in fragments without STREAM after an item [IC-6.45]',
     [answer(), { ...accept, flags: REPLY | MORE, payload: kib4 }],
     'PROTOCOL',
   ],
   [
     'M71',
-    'a rejection amid an item [IC-6.44]',
+    'a rejection amid an item [IC-6.43]',
     [
       answer({ flags: REPLY | MORE, payload: kib4 }),
       { type: REJECT, session: 2, id: 1, flags: REPLY, meta: { code: 0x0501 } },
     ],
     'PROTOCOL',
   ],
-  ['M69', 'ITEM for a message never sent [IC-6.47]', [answer({ id: 2 })], 'PROTOCOL'],
+  ['M69', 'ITEM for a message never sent [IC-6.51]', [answer({ id: 2 })], 'PROTOCOL'],
   [
     'M56',
     'FRAG of an answer without an item',
@@ -215,11 +215,11 @@ const credits: readonly Row[] = [
   ['M79', 'that jumps too far, for an answer', [itemCredit(1, 1, 2 ** 30 + 1)], 'FLOW'],
   [
     '–',
-    'CREDIT for items of a message never sent [IC-6.42]',
+    'CREDIT for items of a message never sent [IC-6.14]',
     [itemCredit(2, 2, 9, REPLY)],
     'PROTOCOL',
   ],
-  ['–', 'CREDIT for answers to one never sent [IC-6.42]', [itemCredit(1, 3, 9)], 'PROTOCOL'],
+  ['–', 'CREDIT for answers to one never sent [IC-6.14]', [itemCredit(1, 3, 9)], 'PROTOCOL'],
   ['M81', 'CREDIT for items of no session', [itemCredit(9, 1, 9)], 'PROTOCOL'],
   ['M78', 'CREDIT that allows as much as before', [itemCredit(2, 1, 4, REPLY)], 'IGNORED'],
 ];
@@ -238,7 +238,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(reactionOf(dribbled)).toBe(reaction);
   });
 
-  it('ITEM of the acceptor before OPENED: PROTOCOL [IC-6.49]', () => {
+  it('ITEM of the acceptor before OPENED: PROTOCOL [IC-6.53]', () => {
     const peer = SimPeer.greeted('listener');
     peer.side.session('ours').send('x', { takesItems: true });
     peer.flush();
@@ -263,7 +263,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(peer.closeCode).toBe('FLOW');
   });
 
-  it('an answer by items to a side that takes none is too large, and one without items is not [IC-6.61]', () => {
+  it('an answer by items to a side that takes none is too large, and one without items is not [IC-6.59]', () => {
     const peer = SimPeer.greeted('listener', {}, { items: 0 });
     peer.send(
       { type: OPEN, session: 1, meta: { name: 'a' } },
@@ -283,7 +283,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     ]);
   });
 
-  it('an item of a one-way message has nothing to answer: PROTOCOL [IC-6.47]', () => {
+  it('an item of a one-way message has nothing to answer: PROTOCOL [IC-6.51]', () => {
     const { peer } = connected();
     peer.side.sessions.at(-1)?.send('y', { oneWay: true });
     peer.flush();
@@ -293,7 +293,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(peer.closeCode).toBe('PROTOCOL');
   });
 
-  it('CREDIT for answers to a one-way message: PROTOCOL [IC-6.42]', () => {
+  it('CREDIT for answers to a one-way message: PROTOCOL [IC-6.14]', () => {
     const { peer } = connected();
     peer.send({ type: SEND, session: 1, id: 3, flags: Flag.ONEWAY });
 
@@ -372,7 +372,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     ['a field that nobody knows', Buffer.from([0x8a, 0, 1, 0]), []],
     ['TOTAL', encodeMeta({ total: 0 }), ['']],
     ['metadata', encodeMeta({ metadata: [['a', 'b']] }), ['']],
-  ])('END with %s, and no payload, has as many items [IC-6.50]', (_what, meta, items) => {
+  ])('END with %s, and no payload, has as many items [IC-6.54]', (_what, meta, items) => {
     const { peer, theirs } = connected();
     theirs.readAll();
     const header = Buffer.alloc(16);
@@ -385,7 +385,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(peer.side.connection.receiveWindow.held).toBe(0);
   });
 
-  it('CREDIT that crosses the end of an answer costs nothing, the same again does [IC-6.59]', () => {
+  it('CREDIT that crosses the end of an answer costs nothing, the same again does [IC-6.15]', () => {
     const { peer, theirs } = connected();
     theirs.stream(['a']);
     peer.flush();
@@ -414,7 +414,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
       ],
     ],
     ['in one frame', [their(1, { payload: Buffer.alloc(MAX_MESSAGE + 1) })]],
-  ])('an item that is too large, %s, has its message rejected [IC-6.53]', (_how, frames) => {
+  ])('an item that is too large, %s, has its message rejected [IC-6.57]', (_how, frames) => {
     const { peer, theirs } = connected();
 
     peer.send(...frames);
@@ -428,7 +428,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(peer.side.status).toBe('open');
   });
 
-  it('an item that is too large before the handler has started says that it has not [IC-6.37] [IC-6.53]', () => {
+  it('an item that is too large before the handler has started says that it has not [IC-6.42] [IC-6.57]', () => {
     const peer = SimPeer.greeted('listener', { limits: { maxMessage: 100 } });
     peer.side.onSession = () => undefined;
     peer.send(
@@ -445,7 +445,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
   it.each([
     ['with TOTAL', [answer({ flags: REPLY | MORE, meta: { total: 20_001 }, payload: kib4 })]],
     ['in one frame', [answer({ payload: Buffer.alloc(20_001) })]],
-  ])('an item of an answer that is too large, %s, fails its caller [IC-6.54]', (_how, frames) => {
+  ])('an item of an answer that is too large, %s, fails its caller [IC-6.58]', (_how, frames) => {
     const { peer, ours } = connected();
 
     peer.send(...frames);
@@ -455,7 +455,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(peer.side.connection.receiveWindow.held).toBe(0);
   });
 
-  it('a greeting, or OPEN, that allows more than 2^30 items: META [IC-6.6] [IC-6.15]', () => {
+  it('a greeting, or OPEN, that allows more than 2^30 items: META [IC-6.6] [IC-6.19]', () => {
     const credit = { messages: 1, bytes: 200_000, items: 2 ** 30 + 1 };
     const { peer } = connected();
 
@@ -465,7 +465,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     expect(encodeMeta({ sessionCredit: credit }).length).toBe(15);
   });
 
-  it('unfinished items that fill all memory: one of the messages is rejected [IC-6.37] [IC-8.14]', () => {
+  it('unfinished items that fill all memory: one of the messages is rejected [IC-6.42] [IC-8.14]', () => {
     const limits = { maxMessage: 100_000, connectionBytes: 150_000, sessionBytes: 100_000 };
     const peer = SimPeer.greeted('listener', { limits });
     peer.send({ type: OPEN, session: 1, meta: { name: 'a' } });
@@ -500,7 +500,7 @@ describe('An item with END', () => {
     ['a payload is the last element', { payload: Buffer.from('x') }, EMPTY, 1],
     ['metadata is an element without octets', { meta: { metadata: [['a', 'b']] } }, EMPTY, 1],
     ['TOTAL is one as well', { meta: { total: 0 } }, EMPTY, 1],
-  ] as const)('and %s [IC-6.50]', (_what, rest, ignorable, elements) => {
+  ] as const)('and %s [IC-6.54]', (_what, rest, ignorable, elements) => {
     const { peer, theirs } = connected();
     const frame = encodeFrame(their(1, { flags: END, ...rest }));
     frame.writeUInt16BE(frame.readUInt16BE(2) + ignorable.length, 2);

@@ -24,7 +24,7 @@ function expectNothingHeld({ pair, dialer, listener }: Joined): void {
 }
 
 describe('A request stream', () => {
-  it('is SEND with STREAM, its items in order, and END [IC-6.51] [IC-6.52]', () => {
+  it('is SEND with STREAM, its items in order, and END [IC-6.55] [IC-6.56]', () => {
     const { pair, dialer, listener } = joined();
     pair.dialer.log.lines();
 
@@ -71,7 +71,7 @@ describe('A request stream', () => {
     expect(send.source?.given).toBe(1);
   });
 
-  it('whose SEND is large follows it whole [IC-6.48]', () => {
+  it('whose SEND is large follows it whole [IC-6.52]', () => {
     const { pair, dialer, listener } = joined();
 
     const send = dialer.send(Buffer.alloc(200_000), { items: ['x'] });
@@ -100,7 +100,7 @@ describe('A request stream', () => {
 });
 
 describe('An answer in a stream', () => {
-  it('is its items in order, and then the settlement [IC-6.52]', () => {
+  it('is its items in order, and then the settlement [IC-6.56]', () => {
     const { pair, dialer, listener } = joined();
     const send = dialer.send('x', { takesItems: true });
     pair.run();
@@ -120,7 +120,7 @@ describe('An answer in a stream', () => {
     expectNothingHeld({ pair, dialer, listener });
   });
 
-  it('without items is told apart from an empty answer by STREAM on its ACCEPT [IC-6.56] [IC-6.58]', () => {
+  it('without items is told apart from an empty answer by STREAM on its ACCEPT [IC-6.44] [IC-6.46]', () => {
     const { pair, dialer, listener } = joined();
     const stream = dialer.send('x', { takesItems: true });
     const empty = dialer.send('x', { takesItems: true });
@@ -141,7 +141,7 @@ describe('An answer in a stream', () => {
     expect([stream, empty].map(({ isStreamed }) => isStreamed)).toEqual([true, false]);
   });
 
-  it('without items shows itself to a sender that takes no items as well [IC-6.58]', () => {
+  it('without items shows itself to a sender that takes no items as well [IC-6.46]', () => {
     const { pair, dialer, listener } = joined();
     const send = dialer.send('x');
     pair.run();
@@ -153,7 +153,7 @@ describe('An answer in a stream', () => {
     expect(send.isStreamed).toBe(true);
   });
 
-  it('that fails has no STREAM on its REJECT [IC-6.56]', () => {
+  it('that fails has no STREAM on its REJECT [IC-6.44]', () => {
     const { pair, dialer, listener } = joined();
     const send = dialer.send('x', { takesItems: true });
     pair.run();
@@ -380,7 +380,7 @@ describe('Large items', () => {
     expect(listener.last.ended).toBe(true);
   });
 
-  it('come before the settlement, which is small [IC-6.44]', () => {
+  it('come before the settlement, which is small [IC-6.43]', () => {
     const { pair, dialer, listener } = joined();
     const send = dialer.send('x', { takesItems: true });
     pair.run();

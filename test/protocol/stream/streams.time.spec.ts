@@ -44,7 +44,7 @@ const deadlineOf = ({ pair }: Asking): number | undefined =>
   pair.dialer.log.frames.find(({ type }) => type === FrameType.SEND)?.meta.deadline;
 
 describe('The time of a message that takes items', () => {
-  it('goes out as DEADLINE, and is over for both sides where no answer begins [IC-10.8]', () => {
+  it('goes out as DEADLINE, and is over for both sides where no answer begins [IC-10.10]', () => {
     const run = asking({ patience: 100 });
     expect(deadlineOf(run)).toBe(100);
     run.pair.advance(99);
@@ -59,7 +59,7 @@ describe('The time of a message that takes items', () => {
     expect(cancels(run)).toBe(0);
   });
 
-  it('is over for the receiver with the first item, and the answer may last [IC-10.8]', () => {
+  it('is over for the receiver with the first item, and the answer may last [IC-10.10]', () => {
     const run = asking({ patience: 100 });
     run.pair.advance(60);
     expect(run.message.incoming.deadline).toBe(run.pair.clock.now() + 40);
@@ -78,7 +78,7 @@ describe('The time of a message that takes items', () => {
     expect(run.message.session.timeouts).toEqual([]);
   });
 
-  it('is from the first item on that without progress, and CANCEL ends it [IC-10.9]', () => {
+  it('is from the first item on that without progress, and CANCEL ends it [IC-10.11]', () => {
     const run = asking({ patience: 100 });
     run.pair.advance(60);
     run.give();
@@ -91,7 +91,7 @@ describe('The time of a message that takes items', () => {
     expect([run.message.aborted, cancels(run)]).toEqual(['cancelled', 1]);
   });
 
-  it('does not run while its own application leaves items unread [IC-10.10]', () => {
+  it('does not run while its own application leaves items unread [IC-10.12]', () => {
     const run = asking({ patience: 100 });
     run.send.reads = false;
     run.give();
@@ -104,7 +104,7 @@ describe('The time of a message that takes items', () => {
     expect(run.send.outcome).toBe('failed timeout maybe');
   });
 
-  it('is, where it was given, final at the sender: CANCEL ends an answer that flows [IC-10.9]', () => {
+  it('is, where it was given, final at the sender: CANCEL ends an answer that flows [IC-10.11]', () => {
     const run = asking({ timeout: 100 });
     for (let round = 0; round < 4; round++) {
       run.pair.advance(24);
@@ -119,7 +119,7 @@ describe('The time of a message that takes items', () => {
     expect(run.message.session.timeouts).toEqual([]);
   });
 
-  it('is one for a request in items, and its answer [IC-10.8]', () => {
+  it('is one for a request in items, and its answer [IC-10.10]', () => {
     const run = asking({ timeout: 100, items: ['a', 'b'], end: false });
     expect(deadlineOf(run)).toBe(100);
     run.give();
@@ -138,7 +138,7 @@ describe('An answer that begins as the time runs out', () => {
     ['takes items', { patience: 100 }],
     ['takes items, for so long', { timeout: 100 }],
     ['takes none', { timeout: 100, takesItems: false }],
-  ])('is cancelled when it is read, once, by who %s [IC-10.11]', (_who, options) => {
+  ])('is cancelled when it is read, once, by who %s [IC-10.13]', (_who, options) => {
     const run = asking(options);
     run.pair.advance(90);
     run.pair.back.blocked = true;
@@ -159,7 +159,7 @@ describe('An answer that begins as the time runs out', () => {
     expect(run.pair.dialer.connection.receiveWindow.held).toBe(0);
   });
 
-  it('is not cancelled again where it was cancelled before [IC-10.11]', () => {
+  it('is not cancelled again where it was cancelled before [IC-10.13]', () => {
     const run = asking({ timeout: 100 });
     run.pair.back.blocked = true;
     run.give();
@@ -189,7 +189,7 @@ describe('The first item of an answer', () => {
   it.each([
     ['small', 8000],
     ['large', MANY],
-  ])('that is %s and waits for credit does not stop the clock [IC-10.8]', (_what, size) => {
+  ])('that is %s and waits for credit does not stop the clock [IC-10.10]', (_what, size) => {
     const { peer, items } = asked(2 * 65_536);
     // Another's answer has used what there is.
     peer.send({ type: FrameType.SEND, session: 1, id: 2 });
@@ -207,7 +207,7 @@ describe('The first item of an answer', () => {
     expect(peer.side.last.timeouts).toHaveLength(1);
   });
 
-  it('that is large stops it with its first fragment [IC-10.8]', () => {
+  it('that is large stops it with its first fragment [IC-10.10]', () => {
     const { peer, items } = asked(2 * 65_536);
     items.send(Buffer.alloc(1_000_000));
     peer.flush();

@@ -10,7 +10,7 @@ const { CLOSE } = FrameType;
 export const closeCases: readonly ConformanceCase[] = [
   {
     id: 'close/taken',
-    clauses: ['12.3'],
+    clauses: ['12.10'],
     sentence: 'CLOSE: the other side ends its stream, and writes no CLOSE',
     run: async (subject) => {
       const { peer } = await converse(subject);
@@ -20,7 +20,7 @@ export const closeCases: readonly ConformanceCase[] = [
   },
   {
     id: 'close/unknown-code',
-    clauses: ['12.3', '13.1'],
+    clauses: ['12.10', '13.1'],
     sentence:
       'CLOSE with a code that PROTOCOL.md does not define, and a payload: handled like any other CLOSE',
     run: async (subject) => {
@@ -31,7 +31,7 @@ export const closeCases: readonly ConformanceCase[] = [
   },
   {
     id: 'malformed/M96',
-    clauses: ['5.12', '12.3'],
+    clauses: ['5.12', '12.10'],
     sentence: 'TEXT with escape sequences and line breaks: accepted unchanged',
     run: async (subject) => {
       const { peer } = await converse(subject);
@@ -42,7 +42,7 @@ export const closeCases: readonly ConformanceCase[] = [
   },
   {
     id: 'close/in-order',
-    clauses: ['12.1', '12.2'],
+    clauses: ['12.8', '12.9'],
     sentence:
       'an application that closes: the settlements that it has given before are written before CLOSE',
     run: async (subject) => {
@@ -57,7 +57,7 @@ export const closeCases: readonly ConformanceCase[] = [
   },
   {
     id: 'close/last-frame',
-    clauses: ['12.1'],
+    clauses: ['12.8'],
     sentence: 'a violation after ten messages: CLOSE is the last frame, and the stream ends',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -72,7 +72,7 @@ export const closeCases: readonly ConformanceCase[] = [
   },
   {
     id: 'malformed/M88',
-    clauses: ['12.1', '12.4', '7.1'],
+    clauses: ['12.8', '12.11', '7.1'],
     sentence: 'octets after CLOSE: discarded, and the socket is destroyed about 1 s later',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -92,7 +92,7 @@ export const closeCases: readonly ConformanceCase[] = [
   },
   {
     id: 'malformed/M89',
-    clauses: ['12.5', '7.1'],
+    clauses: ['12.12', '7.1'],
     sentence: 'the end of the stream without CLOSE: the other side ends its own, without CLOSE',
     run: async (subject) => {
       const { peer } = await converse(subject);
@@ -102,7 +102,7 @@ export const closeCases: readonly ConformanceCase[] = [
   },
   {
     id: 'malformed/M98.a',
-    clauses: ['12.5', '12.6'],
+    clauses: ['12.12', '12.13'],
     sentence:
       'the end of the stream amid a message: the incomplete message is not delivered, and no CLOSE comes',
     run: async (subject) => {
@@ -118,7 +118,7 @@ export const closeCases: readonly ConformanceCase[] = [
   },
   {
     id: 'malformed/M98.b',
-    clauses: ['12.5'],
+    clauses: ['12.12'],
     sentence: 'a reset amid a message: the listener takes the next connection',
     role: 'listener',
     run: async (subject) => {
@@ -134,7 +134,7 @@ export const closeCases: readonly ConformanceCase[] = [
   },
   {
     id: 'close/malformed',
-    clauses: ['5.5', '12.1'],
+    clauses: ['5.5', '12.8'],
     sentence: 'a CLOSE whose CODE has one octet: CLOSE(META)',
     run: async (subject) => {
       const { peer } = await converse(subject);

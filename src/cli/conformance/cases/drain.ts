@@ -25,7 +25,7 @@ async function draining(
 }
 
 export const drainCases: readonly ConformanceCase[] = [
-  harmless('malformed/M86.a', ['6.43', '12.10'], 'a second GOAWAY, with another code', () => [
+  harmless('malformed/M86.a', ['6.16', '12.3'], 'a second GOAWAY, with another code', () => [
     goaway(),
     goaway(Code.OK),
   ]),
@@ -38,7 +38,7 @@ export const drainCases: readonly ConformanceCase[] = [
   ),
   {
     id: 'malformed/M87.a',
-    clauses: ['12.8'],
+    clauses: ['12.1'],
     sentence: 'OPEN after the implementation has sent GOAWAY: END(DRAINING)',
     run: async (subject) => {
       const { conversation } = await draining(subject);
@@ -50,7 +50,7 @@ export const drainCases: readonly ConformanceCase[] = [
   },
   {
     id: 'malformed/M87.b',
-    clauses: ['12.8', '6.37'],
+    clauses: ['12.1', '6.42'],
     sentence: 'SEND after the implementation has sent GOAWAY: REJECT(MESSAGE_DRAINING)',
     run: async (subject) => {
       const { conversation, slow } = await draining(subject);
@@ -60,7 +60,7 @@ export const drainCases: readonly ConformanceCase[] = [
   },
   {
     id: 'drain/closes',
-    clauses: ['12.9', '12.11'],
+    clauses: ['12.2', '12.6'],
     sentence: 'a drain with nothing left to finish, and all frames acknowledged: CLOSE(OK)',
     run: async (subject) => {
       const { conversation, slow } = await draining(subject);
@@ -73,7 +73,7 @@ export const drainCases: readonly ConformanceCase[] = [
   },
   {
     id: 'drain/waits-for-settlements',
-    clauses: ['12.9', '12.11'],
+    clauses: ['12.2', '12.6'],
     sentence: 'a drain goes on while a handler runs, and answers PING',
     run: async (subject) => {
       const { conversation, slow } = await draining(subject);
@@ -86,7 +86,7 @@ export const drainCases: readonly ConformanceCase[] = [
   },
   {
     id: 'drain/waits-for-one-way',
-    clauses: ['12.11'],
+    clauses: ['12.6'],
     sentence: 'a drain goes on while the handler of a one-way message runs',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -105,7 +105,7 @@ export const drainCases: readonly ConformanceCase[] = [
   },
   {
     id: 'drain/waits-for-acknowledgement',
-    clauses: ['12.11'],
+    clauses: ['12.6'],
     sentence: 'a draining implementation does not close until its last frames are acknowledged',
     run: async (subject) => {
       const { conversation, slow } = await draining(subject);
@@ -119,7 +119,7 @@ export const drainCases: readonly ConformanceCase[] = [
   },
   {
     id: 'drain/upload',
-    clauses: ['12.9'],
+    clauses: ['12.2'],
     sentence: 'an upload that had begun before GOAWAY goes on, and is settled',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -141,7 +141,7 @@ export const drainCases: readonly ConformanceCase[] = [
   },
   {
     id: 'drain/obeyed',
-    clauses: ['12.10', '6.43'],
+    clauses: ['12.3', '6.16'],
     sentence:
       'after a GOAWAY of the suite, the implementation begins nothing, and still serves the sessions of the suite',
     run: async (subject) => {
@@ -159,7 +159,7 @@ export const drainCases: readonly ConformanceCase[] = [
   },
   {
     id: 'drain/begun-goes-on',
-    clauses: ['12.10'],
+    clauses: ['12.3'],
     sentence: 'a message of the implementation that had begun before GOAWAY is still settled',
     run: async (subject) => {
       const conversation = await converse(subject);

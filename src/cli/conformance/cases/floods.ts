@@ -36,7 +36,7 @@ export const floodCases: readonly ConformanceCase[] = [
     const { back } = await conversation.reversed();
     return () => [accept(back, 1)];
   }),
-  flood('malformed/M74.c', ['10.6'], 'CANCEL of one message', async (conversation) => {
+  flood('malformed/M74.c', ['10.8'], 'CANCEL of one message', async (conversation) => {
     const session = await conversation.open('t.slow');
     conversation.peer.write(send(session, 1));
     return () => [cancel(session, 1)];

@@ -103,7 +103,7 @@ export const flowCases: readonly ConformanceCase[] = [
   },
   {
     id: 'flow/until-handler-ends',
-    clauses: ['8.8', '8.9', '10.5', '15.2'],
+    clauses: ['8.8', '8.9', '10.7', '15.2'],
     sentence:
       'messages whose DEADLINE has passed keep their credit until their handlers have ended',
     run: async (subject) => {
@@ -135,7 +135,7 @@ export const flowCases: readonly ConformanceCase[] = [
   },
   {
     id: 'flow/obeys-messages',
-    clauses: ['6.16', '8.1'],
+    clauses: ['6.20', '8.1'],
     sentence: 'a credit of one message: the second comes after CREDIT',
     run: async (subject) => {
       const sessionCredit = { messages: 1, bytes: 2 ** 20, items: 1 };
@@ -197,7 +197,7 @@ export const flowCases: readonly ConformanceCase[] = [
   },
   {
     id: 'flow/obeys-opens',
-    clauses: ['6.16', '8.1'],
+    clauses: ['6.20', '8.1'],
     sentence: 'a credit of one session: the second OPEN comes after CREDIT',
     run: async (subject) => {
       const connectionCredit = { opens: 1, bytes: 2 ** 28 };
@@ -241,7 +241,7 @@ export const flowCases: readonly ConformanceCase[] = [
   },
   {
     id: 'flow/own-credit-of-open',
-    clauses: ['6.15'],
+    clauses: ['6.19'],
     sentence: 'SESSION_CREDIT on OPEN replaces that of HELLO or WELCOME for the answers',
     run: async (subject) => {
       const conversation = await converse(subject, { ...GENEROUS, maxFrame: 16_384 });

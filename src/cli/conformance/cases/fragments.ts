@@ -17,21 +17,21 @@ const LEAST = Buffer.alloc(4096, 'a');
 export const fragmentCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M55',
-    ['6.25'],
+    ['6.30'],
     'SEND while another SEND of the same side is incomplete in the session',
     ({ session }) => [send(session, 1, { flags: MORE, payload: LEAST }), send(session, 2)],
     'PROTOCOL',
   ),
   violation(
     'malformed/M56.a',
-    ['6.32'],
+    ['6.37'],
     'FRAG without a first frame',
     ({ session }) => [frag(session, 1, { payload: 'x' })],
     'PROTOCOL',
   ),
   violation(
     'malformed/M56.b',
-    ['6.32'],
+    ['6.37'],
     'FRAG after the last frame of a message',
     ({ session }) => [
       send(session, 1, { flags: MORE, payload: LEAST }),
@@ -42,7 +42,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M56.c',
-    ['6.32'],
+    ['6.37'],
     'FRAG of another message than the incomplete one',
     ({ session }) => [
       send(session, 1, { flags: MORE, payload: LEAST }),
@@ -52,7 +52,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M56.d',
-    ['6.32'],
+    ['6.37'],
     'FRAG with REPLY without a settlement in fragments',
     async ({ conversation }) => [
       frag((await conversation.reversed()).back, 1, { flags: REPLY, payload: 'x' }),
@@ -78,7 +78,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M59',
-    ['6.31'],
+    ['6.36'],
     'FRAG without payload',
     ({ session }) => [send(session, 1, { flags: MORE, payload: LEAST }), frag(session, 1)],
     'PROTOCOL',
@@ -105,7 +105,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
   ),
   {
     id: 'malformed/M61',
-    clauses: ['6.30', '6.32', '7.1', '8.11'],
+    clauses: ['6.35', '6.37', '7.1', '8.11'],
     sentence: 'TOTAL above MAX_MESSAGE: REJECT(TOO_LARGE) at once, and the FRAGs are ignored',
     run: async (subject) => {
       const conversation = await converse(subject);

@@ -229,7 +229,7 @@ export const greetingCases: readonly ConformanceCase[] = [
   ),
   greeting(
     'malformed/M111',
-    ['6.39'],
+    ['6.60'],
     'with RESUMED, although HELLO had no RESUME',
     but([], field(Tag.RESUMED, u32(0))),
     'PROTOCOL',

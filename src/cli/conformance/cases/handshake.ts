@@ -195,7 +195,7 @@ export const handshakeCases: readonly ConformanceCase[] = [
   },
   {
     id: 'handshake/refusal-taken',
-    clauses: ['12.3'],
+    clauses: ['12.10'],
     sentence: 'a listener that refuses: the dialer ends its stream, and writes no CLOSE',
     role: 'dialer',
     run: async (subject) => {
@@ -207,7 +207,7 @@ export const handshakeCases: readonly ConformanceCase[] = [
   },
   {
     id: 'handshake/given-up',
-    clauses: ['2.5', '12.3'],
+    clauses: ['2.5', '12.10'],
     sentence:
       'CLOSE instead of HELLO: the listener ends its stream, and writes neither WELCOME nor CLOSE',
     role: 'listener',
@@ -220,7 +220,7 @@ export const handshakeCases: readonly ConformanceCase[] = [
   },
   {
     id: 'handshake/given-up-while-judged',
-    clauses: ['2.5', '12.3'],
+    clauses: ['2.5', '12.10'],
     sentence:
       'CLOSE while the application decides: the listener ends its stream, and writes no frame',
     role: 'listener',

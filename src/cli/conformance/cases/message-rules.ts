@@ -70,7 +70,7 @@ export const messageRuleCases: readonly ConformanceCase[] = [
   }),
   violation(
     'malformed/M67.b',
-    ['6.35'],
+    ['6.40'],
     'a second settlement while the first is in fragments',
     async ({ conversation }) => {
       const { back } = await conversation.reversed();
@@ -80,7 +80,7 @@ export const messageRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M67.d',
-    ['6.32', '7.1'],
+    ['6.37', '7.1'],
     'a second settlement in fragments: counted as useless, and its FRAG continues nothing',
     async ({ conversation }) => {
       const { back } = await conversation.reversed();
@@ -94,7 +94,7 @@ export const messageRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M56.e',
-    ['6.32'],
+    ['6.37'],
     'FRAG of a message that was complete when it was settled',
     async ({ conversation, peer, session }) => {
       peer.write(send(session, 1));
@@ -113,7 +113,7 @@ export const messageRuleCases: readonly ConformanceCase[] = [
   ),
   harmless(
     'malformed/M74.a',
-    ['10.5', '10.6'],
+    ['10.7', '10.8'],
     'a second CANCEL of a message whose handler runs',
     async ({ conversation }) => {
       const session = await conversation.open('t.slow');
@@ -122,7 +122,7 @@ export const messageRuleCases: readonly ConformanceCase[] = [
   ),
   harmless(
     'malformed/M74.b',
-    ['10.6'],
+    ['10.8'],
     'CANCEL of a message that is settled',
     async ({ conversation, peer, session }) => {
       peer.write(send(session, 1));
@@ -139,7 +139,7 @@ export const messageRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M73',
-    ['6.24'],
+    ['6.29'],
     'SEND with ONEWAY and STREAM',
     ({ session }) => [send(session, 1, { flags: ONEWAY | STREAM })],
     'PROTOCOL',
@@ -156,7 +156,7 @@ export const messageRuleCases: readonly ConformanceCase[] = [
   ),
   {
     id: 'malformed/M112',
-    clauses: ['6.30', '6.40'],
+    clauses: ['6.35', '6.61'],
     sentence: 'SEND in one frame with a payload above MAX_MESSAGE: REJECT(TOO_LARGE)',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -211,7 +211,7 @@ export const messageRuleCases: readonly ConformanceCase[] = [
   ),
   {
     id: 'malformed/M63',
-    clauses: ['6.27', '10.3'],
+    clauses: ['6.32', '10.3'],
     sentence: 'a message in fragments that stops coming: REJECT(EXPIRED) at its DEADLINE',
     run: async (subject) => {
       const conversation = await converse(subject);

@@ -32,7 +32,7 @@ async function demandUnsettled({ peer }: Conversation, session: number): Promise
 export const messageCases: readonly ConformanceCase[] = [
   {
     id: 'messages/settled-once',
-    clauses: ['4.6', '6.27', '6.29', '9.3'],
+    clauses: ['4.6', '6.32', '6.34', '9.3'],
     sentence: 'many messages in one piece: each is settled once, and the handlers start in order',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -50,7 +50,7 @@ export const messageCases: readonly ConformanceCase[] = [
   },
   {
     id: 'messages/empty',
-    clauses: ['6.27'],
+    clauses: ['6.32'],
     sentence: 'a message without payload is a message, and so is its response',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -61,7 +61,7 @@ export const messageCases: readonly ConformanceCase[] = [
   },
   {
     id: 'messages/rejected',
-    clauses: ['6.27', '6.33'],
+    clauses: ['6.32', '6.38'],
     sentence: 'a handler that rejects: REJECT with its code, TEXT and payload',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -89,7 +89,7 @@ export const messageCases: readonly ConformanceCase[] = [
   },
   {
     id: 'messages/one-way',
-    clauses: ['6.28', '8.8'],
+    clauses: ['6.33', '8.8'],
     sentence: 'one-way messages are not settled, and their credit returns when their handlers end',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -105,7 +105,7 @@ export const messageCases: readonly ConformanceCase[] = [
   },
   {
     id: 'messages/cancel-waiting',
-    clauses: ['6.27', '6.34', '10.6'],
+    clauses: ['6.32', '6.39', '10.8'],
     sentence: 'CANCEL of a message in a session that is not answered yet: REJECT(CANCELLED)',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -118,7 +118,7 @@ export const messageCases: readonly ConformanceCase[] = [
   },
   {
     id: 'messages/cancel-running',
-    clauses: ['6.27', '10.5', '10.6'],
+    clauses: ['6.32', '10.7', '10.8'],
     sentence:
       'CANCEL of a message whose handler runs: the handler is told, and the message is settled once',
     run: async (subject) => {
@@ -135,7 +135,7 @@ export const messageCases: readonly ConformanceCase[] = [
   },
   {
     id: 'messages/cancel-upload',
-    clauses: ['6.27', '6.38'],
+    clauses: ['6.32', '6.47'],
     sentence: 'CANCEL amid an upload: REJECT(CANCELLED), and the next message follows',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -151,7 +151,7 @@ export const messageCases: readonly ConformanceCase[] = [
   },
   {
     id: 'messages/expired',
-    clauses: ['6.37', '10.2', '10.3'],
+    clauses: ['6.42', '10.2', '10.3'],
     sentence: 'a DEADLINE that passes before the handler starts: REJECT(EXPIRED)',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -178,7 +178,7 @@ export const messageCases: readonly ConformanceCase[] = [
   },
   {
     id: 'messages/own-ids',
-    clauses: ['4.6', '6.27'],
+    clauses: ['4.6', '6.32'],
     sentence:
       'the messages of the implementation have the ids 1, 2, 3, and it accepts their settlements',
     run: async (subject) => {
@@ -197,7 +197,7 @@ export const messageCases: readonly ConformanceCase[] = [
   },
   {
     id: 'messages/own-rejected',
-    clauses: ['6.33', '13.1'],
+    clauses: ['6.38', '13.1'],
     sentence:
       'REJECT with a code that PROTOCOL.md does not define: treated by its class, and passed on',
     run: async (subject) => {
@@ -224,7 +224,7 @@ export const messageCases: readonly ConformanceCase[] = [
   },
   {
     id: 'messages/own-cancel',
-    clauses: ['6.41', '10.6'],
+    clauses: ['6.48', '10.8'],
     sentence: 'the implementation cancels a message: one CANCEL, and the outcome is discarded',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -240,7 +240,7 @@ export const messageCases: readonly ConformanceCase[] = [
   },
   {
     id: 'messages/own-one-way',
-    clauses: ['6.28'],
+    clauses: ['6.33'],
     sentence: 'one-way messages of the implementation have ONEWAY, and need no settlement',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -255,7 +255,7 @@ export const messageCases: readonly ConformanceCase[] = [
   },
   {
     id: 'messages/reply-too-large',
-    clauses: ['6.36'],
+    clauses: ['6.41'],
     sentence: 'a response above the MAX_MESSAGE of its reader: REJECT(REPLY_TOO_LARGE)',
     run: async (subject) => {
       const conversation = await converse(subject, { maxMessage: 1000 });
@@ -268,7 +268,7 @@ export const messageCases: readonly ConformanceCase[] = [
   },
   {
     id: 'messages/reply-effective',
-    clauses: ['6.30', '6.36'],
+    clauses: ['6.35', '6.41'],
     sentence: 'a response above the effective MAX_MESSAGE of its reader: REJECT(REPLY_TOO_LARGE)',
     run: async (subject) => {
       const connectionCredit = { opens: 1024, bytes: 49_152 };
@@ -289,7 +289,7 @@ export const messageCases: readonly ConformanceCase[] = [
   },
   {
     id: 'messages/own-too-large',
-    clauses: ['6.30'],
+    clauses: ['6.35'],
     sentence: 'a message above the MAX_MESSAGE of its reader is not sent',
     run: async (subject) => {
       const conversation = await converse(subject, { maxMessage: 1000 });
@@ -303,7 +303,7 @@ export const messageCases: readonly ConformanceCase[] = [
   },
   {
     id: 'messages/late-open',
-    clauses: ['6.26', '6.34'],
+    clauses: ['6.31', '6.39'],
     sentence: 'OPENED comes late: neither SEND nor ACCEPT of the acceptor comes before it',
     run: async (subject) => {
       const conversation = await converse(subject);

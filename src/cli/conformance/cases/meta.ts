@@ -280,7 +280,7 @@ export const metaCases: readonly ConformanceCase[] = [
   ...[0x0000, 0x0101, 0x0201, 0x0601].map((code, index) =>
     violation(
       `malformed/M76.${'abcd'[index]}`,
-      ['6.33'],
+      ['6.38'],
       `REJECT with a code of class ${code.toString(16).padStart(4, '0').slice(0, 2)}`,
       async ({ conversation }) => [reject((await conversation.reversed()).back, 1, code)],
       'PROTOCOL',
@@ -288,7 +288,7 @@ export const metaCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M76.e',
-    ['6.33'],
+    ['6.38'],
     'REJECT without CODE',
     async ({ conversation }) => {
       const { back } = await conversation.reversed();

@@ -63,7 +63,7 @@ function ofDialer(
 export const ownResumeCases: readonly ConformanceCase[] = [
   ofDialer(
     'resume/returns',
-    ['17.13', '17.14'],
+    ['17.15', '17.16'],
     'a dialer that has lost its socket comes back: a whole HELLO with token and count',
     async (subject) => {
       const first = await begun(subject);
@@ -77,7 +77,7 @@ export const ownResumeCases: readonly ConformanceCase[] = [
   ),
   ofDialer(
     'resume/returns-and-goes-on',
-    ['17.22', '17.23', '17.24'],
+    ['17.24', '17.25', '17.26'],
     'frames that the listener has not seen are written again, with a DEADLINE no longer than before',
     async (subject) => {
       const { peer } = await returned(subject, await begun(subject));
@@ -97,7 +97,7 @@ export const ownResumeCases: readonly ConformanceCase[] = [
   ),
   ofDialer(
     'malformed/M111.b',
-    ['17.20'],
+    ['17.22'],
     'RESUMED above what the dialer has written: CLOSE(PROTOCOL)',
     async (subject) => {
       const { peer } = await returned(subject, await begun(subject));
@@ -107,7 +107,7 @@ export const ownResumeCases: readonly ConformanceCase[] = [
   ),
   ofDialer(
     'malformed/M111.c',
-    ['17.20'],
+    ['17.22'],
     'RESUMED below what was acknowledged: CLOSE(PROTOCOL)',
     async (subject) => {
       const first = await begun(subject);
@@ -120,7 +120,7 @@ export const ownResumeCases: readonly ConformanceCase[] = [
   ),
   ofDialer(
     'resume/superseded',
-    ['17.32'],
+    ['17.14'],
     'after CLOSE(SUPERSEDED), the dialer does not dial again at once',
     async (subject) => {
       const first = await begun(subject);
@@ -132,7 +132,7 @@ export const ownResumeCases: readonly ConformanceCase[] = [
   ),
   ofDialer(
     'resume/impossible',
-    ['17.20'],
+    ['17.22'],
     'after RESUMED with an impossible count the dialer does not resume that connection again',
     async (subject) => {
       const { peer } = await returned(subject, await begun(subject));
@@ -164,7 +164,7 @@ export const ownResumeCases: readonly ConformanceCase[] = [
   ),
   ofDialer(
     'resume/refused',
-    ['17.30'],
+    ['17.32'],
     'WELCOME(RESUME_UNKNOWN): the dialer goes on with a new connection',
     async (subject) => {
       const { peer } = await returned(subject, await begun(subject));

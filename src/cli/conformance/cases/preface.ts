@@ -20,7 +20,7 @@ const STRANGERS: readonly (readonly [id: string, who: string, octets: Buffer])[]
 export const prefaceCases: readonly ConformanceCase[] = [
   ...STRANGERS.map(([name, who, octets]): ConformanceCase => ({
     id: `malformed/${name}`,
-    clauses: ['2.4', '3.2', '12.7'],
+    clauses: ['2.4', '3.2', '12.14'],
     sentence: `${who}: the socket is destroyed without an octet`,
     role: 'listener',
     run: async (subject) => {
@@ -31,7 +31,7 @@ export const prefaceCases: readonly ConformanceCase[] = [
   })),
   {
     id: 'malformed/M2',
-    clauses: ['3.2', '12.7'],
+    clauses: ['3.2', '12.14'],
     sentence: 'a TLS handshake on a plaintext port: the socket is destroyed without an octet',
     role: 'listener',
     run: async (subject) => {
@@ -43,7 +43,7 @@ export const prefaceCases: readonly ConformanceCase[] = [
   },
   {
     id: 'malformed/M1.g',
-    clauses: ['3.2', '12.7'],
+    clauses: ['3.2', '12.14'],
     sentence: 'a listener that speaks HTTP: the dialer destroys the socket and writes no CLOSE',
     role: 'dialer',
     run: async (subject) => {
@@ -55,7 +55,7 @@ export const prefaceCases: readonly ConformanceCase[] = [
   },
   {
     id: 'malformed/M4.a',
-    clauses: ['2.4', '2.6', '12.7'],
+    clauses: ['2.4', '2.6', '12.14'],
     sentence:
       'a preface whose last octet does not come: the socket is destroyed without an octet at ' +
       'the handshake timeout',
@@ -70,7 +70,7 @@ export const prefaceCases: readonly ConformanceCase[] = [
   },
   {
     id: 'malformed/M4.b',
-    clauses: ['2.6', '12.7'],
+    clauses: ['2.6', '12.14'],
     sentence:
       'a listener that says nothing: the dialer destroys the socket at the handshake timeout and ' +
       'writes no CLOSE',

@@ -73,7 +73,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ),
   ofListener(
     'malformed/M18.b',
-    ['17.27', '17.28'],
+    ['17.29', '17.30'],
     'RESUME with a token that was never given: WELCOME(RESUME_UNKNOWN), a new connection',
     async (subject) => {
       await resumable(subject);
@@ -87,7 +87,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ].map(([letter, what, count]) =>
     ofListener(
       `malformed/M19.${letter}`,
-      ['17.16', '17.27'],
+      ['17.18', '17.29'],
       `RESUME with a count ${what}: WELCOME(RESUME_GAP), a new connection`,
       async (subject) => {
         const { conversation, token } = await resumable(subject);
@@ -101,7 +101,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ),
   ofListener(
     'malformed/M21',
-    ['17.18'],
+    ['17.20'],
     'a second socket for a connection that has one: the first gets CLOSE(SUPERSEDED), the second goes on',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
@@ -114,7 +114,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ),
   ofListener(
     'malformed/M20',
-    ['17.16', '17.28', '17.29'],
+    ['17.18', '17.30', '17.31'],
     "RESUME with the token of another principal's connection: WELCOME(RESUME_UNKNOWN), a new connection",
     async (subject) => {
       const { conversation, token } = await resumable(subject, {}, 'as one');
@@ -129,7 +129,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ),
   ofListener(
     'malformed/M122',
-    ['17.6', '17.18'],
+    ['17.6', '17.20'],
     'frames on a socket that another socket has replaced: ignored',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
@@ -145,7 +145,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ),
   ofListener(
     'malformed/M120',
-    ['17.21'],
+    ['17.23'],
     'RESUME without the bit RESUME in CAPS: a new connection, without CODE',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
@@ -157,7 +157,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ),
   ofListener(
     'malformed/M124',
-    ['17.15', '17.29'],
+    ['17.17', '17.31'],
     'RESUME from a dialer that is refused: CLOSE, and the connection can still be resumed',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
@@ -172,7 +172,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ),
   ofListener(
     'resume/written-again',
-    ['17.19', '17.22', '17.23'],
+    ['17.21', '17.24', '17.25'],
     'frames that were not acknowledged are written again, unchanged',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
@@ -205,7 +205,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ),
   ofListener(
     'resume/upload',
-    ['17.4', '17.5', '17.24'],
+    ['17.4', '17.5', '17.26'],
     'an upload whose socket is lost between two fragments goes on where it stopped',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
@@ -227,7 +227,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ),
   ofListener(
     'resume/handler-runs-on',
-    ['17.22'],
+    ['17.24'],
     'a handler that runs when the socket is lost is not started again, and can still be cancelled',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
@@ -244,7 +244,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ),
   ofListener(
     'resume/first-limits',
-    ['2.9', '17.19'],
+    ['2.9', '17.21'],
     'the limits of the first HELLO stay in force, even if the next HELLO has others',
     async (subject) => {
       const { conversation, token } = await resumable(subject, { maxFrame: 16_384 });
@@ -259,7 +259,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ),
   ofListener(
     'resume/limits-again',
-    ['17.25'],
+    ['17.27'],
     'limits that were raised are announced again',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
@@ -295,7 +295,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ),
   ofListener(
     'resume/many',
-    ['17.4', '17.22'],
+    ['17.4', '17.24'],
     'ten sockets one after the other carry one session',
     async (subject) => {
       const first = await resumable(subject);
@@ -346,7 +346,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ),
   ofListener(
     'resume/after-close',
-    ['12.13'],
+    ['12.15'],
     'CLOSE(OK) ends the connection: its token is unknown',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
@@ -357,7 +357,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ),
   ofListener(
     'resume/after-idle',
-    ['12.13'],
+    ['12.15'],
     'CLOSE(IDLE) ends the socket and not the connection',
     async (subject) => {
       const { conversation, token } = await resumable(subject);
@@ -371,7 +371,7 @@ export const resumeCases: readonly ConformanceCase[] = [
   ),
   ofListener(
     'resume/own-message',
-    ['17.22', '17.23'],
+    ['17.24', '17.25'],
     'a lost message of the listener is written again, with a DEADLINE no longer than before',
     async (subject) => {
       const { conversation, token } = await resumable(subject);

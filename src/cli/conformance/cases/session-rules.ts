@@ -32,7 +32,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M45',
-    ['6.16', '8.1'],
+    ['6.20', '8.1'],
     'one OPEN more than the opens limit',
     ({ conversation, peer }) =>
       // One session is open already.
@@ -79,7 +79,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   ),
   harmless(
     'malformed/M50',
-    ['6.22', '7.1'],
+    ['6.27', '7.1'],
     'SEND for a session that is closed',
     async ({ peer, session }) => {
       peer.write(end(session, ABORT));
@@ -89,7 +89,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M51',
-    ['6.60'],
+    ['6.24'],
     'SEND after END, in a session with an unsettled message',
     async ({ conversation }) => {
       const session = await conversation.open('t.slow');
@@ -99,7 +99,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M101',
-    ['6.23'],
+    ['6.28'],
     'a second END of one side, in a session with an unsettled message',
     async ({ conversation }) => {
       const session = await conversation.open('t.slow');
@@ -109,14 +109,14 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M100',
-    ['6.26'],
+    ['6.31'],
     'SEND of the acceptor before OPENED',
     async ({ conversation }) => [send((await conversation.reverse()).back, 1)],
     'PROTOCOL',
   ),
   violation(
     'malformed/M110',
-    ['6.34'],
+    ['6.39'],
     'ACCEPT of the acceptor before OPENED',
     async ({ conversation, peer }) => {
       const { own, back } = await conversation.reverse();
@@ -129,7 +129,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M99.g',
-    ['6.15'],
+    ['6.19'],
     'OPEN with a credit of fewer octets than one frame',
     ({ conversation }) => {
       const meta = Buffer.concat([
@@ -142,7 +142,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M99.h',
-    ['6.15'],
+    ['6.19'],
     'OPEN with a credit of more than 2^30 messages',
     ({ conversation }) => {
       const meta = Buffer.concat([
@@ -155,7 +155,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M99.i',
-    ['6.6', '6.15'],
+    ['6.6', '6.19'],
     'OPEN with a credit of more than 2^30 items',
     ({ conversation }) => {
       const meta = Buffer.concat([
@@ -173,7 +173,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   ].map(([letter, unit, values]) =>
     violation(
       `malformed/M99.${letter}`,
-      ['6.6', '6.17'],
+      ['6.6', '6.21'],
       `OPENED with a credit of more than 2^30 ${unit}`,
       async ({ conversation }) => {
         const { back } = await conversation.reverse();
@@ -185,7 +185,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M127.a',
-    ['6.19'],
+    ['6.23'],
     'END amid a SEND in fragments',
     ({ session }) => [
       send(session, 1, { flags: Flag.MORE, payload: Buffer.alloc(4096) }),
@@ -195,7 +195,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M127.b',
-    ['6.19'],
+    ['6.23'],
     'END amid a request stream',
     async ({ conversation }) => {
       const session = await conversation.open('t.slow');
@@ -205,7 +205,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   ),
   harmless(
     'malformed/M127.c',
-    ['6.19', '6.38'],
+    ['6.23', '6.47'],
     'END after the CANCEL of a request stream that has not ended',
     async ({ conversation, peer }) => {
       const session = await conversation.open('t.slow');

@@ -55,7 +55,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   ),
   {
     id: 'sessions/answered-once',
-    clauses: ['6.14', '6.18'],
+    clauses: ['6.18', '6.22'],
     sentence:
       'each OPEN has one answer: OPENED, or END with a code of class 03 for an unknown name',
     run: async (subject) => {
@@ -77,7 +77,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   },
   {
     id: 'sessions/same-name',
-    clauses: ['4.6', '6.14'],
+    clauses: ['4.6', '6.18'],
     sentence: 'two sessions with the same name are independent: each has its own message 1',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -93,7 +93,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   },
   {
     id: 'sessions/refusal-drops',
-    clauses: ['6.14', '6.18', '6.27'],
+    clauses: ['6.18', '6.22', '6.32'],
     sentence: 'messages sent ahead in a session that is refused: END, and no settlement',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -110,7 +110,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   },
   {
     id: 'sessions/ahead',
-    clauses: ['6.14', '6.27', '6.29'],
+    clauses: ['6.18', '6.32', '6.34'],
     sentence: 'OPEN, messages and END in one piece: OPENED, all settlements and END',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -131,7 +131,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   },
   {
     id: 'sessions/ahead-one-way',
-    clauses: ['6.20', '6.21', '6.29'],
+    clauses: ['6.25', '6.26', '6.34'],
     sentence: 'OPEN, a one-way message and END in one piece: OPENED, and the handler runs',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -164,7 +164,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   },
   {
     id: 'sessions/refusal-unanswered',
-    clauses: ['6.18'],
+    clauses: ['6.22'],
     sentence: 'a refusal of a session of the implementation: the implementation does not answer it',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -176,7 +176,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   },
   {
     id: 'sessions/end',
-    clauses: ['6.20', '6.21'],
+    clauses: ['6.25', '6.26'],
     sentence: 'END with code 0: answered by END with code 0, and the session is closed',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -189,7 +189,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   },
   {
     id: 'sessions/end-unsettled',
-    clauses: ['6.20', '6.21', '6.27'],
+    clauses: ['6.25', '6.26', '6.32'],
     sentence: 'END with an unsettled message: the session stays until the message is settled',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -203,7 +203,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   },
   {
     id: 'sessions/end-pending',
-    clauses: ['6.20'],
+    clauses: ['6.25'],
     sentence: 'END of a session that is not answered yet, with nothing unsettled: END with code 0',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -215,7 +215,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   },
   {
     id: 'sessions/abort',
-    clauses: ['6.22'],
+    clauses: ['6.27'],
     sentence:
       'an abort is answered by END with code 0, and no message of the session is settled after it',
     run: async (subject) => {
@@ -232,7 +232,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   },
   {
     id: 'sessions/abort-pending',
-    clauses: ['6.22'],
+    clauses: ['6.27'],
     sentence: 'an abort of a session that is not answered yet: END with code 0',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -245,7 +245,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   },
   {
     id: 'sessions/abort-after-end',
-    clauses: ['6.22', '6.23'],
+    clauses: ['6.27', '6.28'],
     sentence: 'an abort after END: the session is closed, and END is not written twice',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -259,7 +259,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   },
   {
     id: 'sessions/end-of-the-other',
-    clauses: ['6.20', '6.21'],
+    clauses: ['6.25', '6.26'],
     sentence: 'the implementation ends a session: END with code 0, after the settlement',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -285,7 +285,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   },
   {
     id: 'sessions/opens-return',
-    clauses: ['6.16', '8.12', '8.13'],
+    clauses: ['6.20', '8.12', '8.13'],
     sentence:
       'sessions that have ended return their opens credit: twice the limit can be opened in turn',
     run: async (subject) => {

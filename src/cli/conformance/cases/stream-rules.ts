@@ -35,7 +35,7 @@ async function settledStream({ conversation, peer }: Ground): Promise<number> {
 export const streamRuleCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M69.a',
-    ['6.46'],
+    ['6.50'],
     'ITEM for a message without STREAM',
     async ({ conversation }) => {
       const session = await conversation.open('t.slow');
@@ -45,14 +45,14 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M69.b',
-    ['6.46'],
+    ['6.50'],
     'ITEM for a message that was never sent',
     ({ session }) => [item(session, 1)],
     'PROTOCOL',
   ),
   violation(
     'malformed/M69.c',
-    ['6.47'],
+    ['6.51'],
     'ITEM with REPLY for a message that was never sent',
     ({ session }) => [item(session, 1, { flags: REPLY })],
     'PROTOCOL',
@@ -81,7 +81,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M71.a',
-    ['6.46'],
+    ['6.50'],
     'ITEM after the one with END',
     async (ground) => {
       const session = await held(ground);
@@ -91,7 +91,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M71.b',
-    ['6.47'],
+    ['6.51'],
     'ITEM with REPLY after the settlement',
     async ({ conversation }) => {
       const { back } = await conversation.reversed();
@@ -101,7 +101,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M71.c',
-    ['6.47'],
+    ['6.51'],
     'ITEM with REPLY of a message with ONEWAY',
     async ({ conversation }) => {
       const { back } = await conversation.reversed({ flags: ONEWAY });
@@ -122,7 +122,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   harmless(
     'malformed/M72.b',
-    ['10.6'],
+    ['10.8'],
     'ITEM with REPLY of a message that the implementation has cancelled',
     async ({ conversation, peer }) => {
       const { own, back } = await conversation.reversed();
@@ -133,7 +133,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M51.b',
-    ['6.60'],
+    ['6.24'],
     'ITEM after END of the session',
     async (ground) => {
       const session = await held(ground);
@@ -143,7 +143,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M100.b',
-    ['6.49'],
+    ['6.53'],
     'ITEM of the acceptor before OPENED',
     async ({ conversation, peer }) => {
       const { own, back } = await conversation.reverse();
@@ -156,14 +156,14 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M115.a',
-    ['6.42'],
+    ['6.14'],
     'CREDIT for items of a message that was never sent',
     ({ session }) => [itemCredit(session, 1, 99, REPLY)],
     'PROTOCOL',
   ),
   harmless(
     'malformed/M115.b',
-    ['6.59', '15.1'],
+    ['6.15', '15.1'],
     'CREDIT for items of a message without STREAM',
     async ({ conversation }) => [itemCredit((await conversation.reversed()).back, 1, 99, REPLY)],
   ),
@@ -180,7 +180,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M116.a',
-    ['6.48'],
+    ['6.52'],
     'a second ITEM before the first is complete',
     async (ground) => {
       const session = await held(ground);
@@ -190,7 +190,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M116.b',
-    ['6.48'],
+    ['6.52'],
     'a settlement before the item with REPLY is complete',
     async ({ conversation }) => {
       const { back } = await conversation.reversed();
@@ -203,7 +203,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M125',
-    ['6.57'],
+    ['6.45'],
     'ACCEPT without STREAM after an ITEM with REPLY',
     async ({ conversation }) => {
       const { back } = await conversation.reversed();
@@ -213,7 +213,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M116.c',
-    ['6.48'],
+    ['6.52'],
     'ITEM before its SEND is complete',
     async ({ conversation }) => {
       const session = await conversation.open('t.slow');
@@ -223,7 +223,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M116.d',
-    ['6.48'],
+    ['6.52'],
     'ITEM of a message that was refused before its last FRAG',
     async ({ conversation, peer }) => {
       const session = await conversation.open('t.slow');
@@ -237,7 +237,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M116.e',
-    ['6.48', '8.21'],
+    ['6.52', '8.21'],
     'a second late item before the first is complete',
     async (ground) => {
       const session = await settledStream(ground);
@@ -247,7 +247,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   violation(
     'malformed/M71.d',
-    ['6.46', '8.21'],
+    ['6.50', '8.21'],
     'a late item after the one with END',
     async (ground) => {
       const session = await settledStream(ground);
@@ -268,7 +268,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   harmless(
     'malformed/M69.d',
-    ['6.46', '15.1'],
+    ['6.50', '15.1'],
     'ITEM of a settled message without STREAM',
     async ({ conversation, peer }) => {
       const session = await conversation.open('t.sink');
@@ -293,7 +293,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   ),
   {
     id: 'malformed/M117',
-    clauses: ['6.53'],
+    clauses: ['6.57'],
     sentence: 'ITEM beyond MAX_MESSAGE, its handler runs: REJECT(FAILED)',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -311,7 +311,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   },
   {
     id: 'malformed/M118',
-    clauses: ['6.54'],
+    clauses: ['6.58'],
     sentence: 'ITEM with REPLY beyond MAX_MESSAGE: CANCEL, and the outcome is discarded',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -326,7 +326,7 @@ export const streamRuleCases: readonly ConformanceCase[] = [
   },
   harmless(
     'malformed/M119',
-    ['6.38'],
+    ['6.47'],
     'ITEM and FRAG without REPLY after CANCEL',
     async (ground) => {
       const session = await held(ground);

@@ -40,7 +40,7 @@ function word(hasStream: boolean): string {
 export const streamCases: readonly ConformanceCase[] = [
   {
     id: 'streams/taken',
-    clauses: ['6.52', '8.15', '8.17', '8.18'],
+    clauses: ['6.56', '8.15', '8.17', '8.18'],
     sentence:
       't.collect: three times as many items as the item credit are accepted, and come back as one payload',
     run: async (subject) => {
@@ -67,7 +67,7 @@ export const streamCases: readonly ConformanceCase[] = [
   },
   {
     id: 'streams/end-alone',
-    clauses: ['6.50', '6.51'],
+    clauses: ['6.54', '6.55'],
     sentence:
       't.collect: END without payload is no item of the stream, and an empty ITEM before it is one',
     run: async (subject) => {
@@ -84,7 +84,7 @@ export const streamCases: readonly ConformanceCase[] = [
   },
   {
     id: 'streams/collected-too-large',
-    clauses: ['6.36'],
+    clauses: ['6.41'],
     sentence:
       't.collect: items whose sum is above the MAX_MESSAGE of the suite: REJECT(REPLY_TOO_LARGE)',
     run: async (subject) => {
@@ -101,7 +101,7 @@ export const streamCases: readonly ConformanceCase[] = [
   },
   {
     id: 'streams/no-items',
-    clauses: ['6.61'],
+    clauses: ['6.59'],
     sentence:
       't.stream: an item credit of 0, and a stream of one item or more: REJECT(REPLY_TOO_LARGE)',
     run: async (subject) => {
@@ -118,7 +118,7 @@ export const streamCases: readonly ConformanceCase[] = [
   },
   {
     id: 'streams/amid-upload',
-    clauses: ['6.47', '7.1'],
+    clauses: ['6.51', '7.1'],
     sentence:
       'ITEM with REPLY and ACCEPT, before the message of the implementation is complete: accepted',
     run: async (subject) => {
@@ -139,7 +139,7 @@ export const streamCases: readonly ConformanceCase[] = [
   },
   {
     id: 'streams/written',
-    clauses: ['6.52', '8.1', '8.16'],
+    clauses: ['6.56', '8.1', '8.16'],
     sentence: 't.stream: items within the item credit, in order, and the settlement after the last',
     run: async (subject) => {
       const sessionCredit = { messages: 1024, bytes: 2 ** 26, items: 4 };
@@ -163,7 +163,7 @@ export const streamCases: readonly ConformanceCase[] = [
   },
   {
     id: 'streams/empty',
-    clauses: ['6.56'],
+    clauses: ['6.44'],
     sentence: 't.stream and t.sink: an answer without items has STREAM, an empty answer has not',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -176,7 +176,7 @@ export const streamCases: readonly ConformanceCase[] = [
   },
   {
     id: 'streams/own-empty',
-    clauses: ['6.58'],
+    clauses: ['6.46'],
     sentence: 't.reverse: an answer without items is passed on as such, an empty answer likewise',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -192,7 +192,7 @@ export const streamCases: readonly ConformanceCase[] = [
   },
   {
     id: 'streams/deadline',
-    clauses: ['10.8'],
+    clauses: ['10.10'],
     sentence: 't.stream: a DEADLINE that passes after the first item does not end the answer',
     run: async (subject) => {
       const sessionCredit = { messages: 1024, bytes: 2 ** 26, items: 1 };
@@ -215,7 +215,7 @@ export const streamCases: readonly ConformanceCase[] = [
   },
   {
     id: 'streams/own-late',
-    clauses: ['10.11'],
+    clauses: ['10.13'],
     sentence: 'an item in answer to a message of the implementation whose time is over: one CANCEL',
     run: async (subject) => {
       const conversation = await converse(subject);
@@ -233,7 +233,7 @@ export const streamCases: readonly ConformanceCase[] = [
   },
   {
     id: 'streams/cancelled',
-    clauses: ['7.1', '10.5'],
+    clauses: ['7.1', '10.7'],
     sentence: 't.stream: CANCEL ends a stream that waits for credit, with one settlement',
     run: async (subject) => {
       const sessionCredit = { messages: 1024, bytes: 2 ** 26, items: 2 };
