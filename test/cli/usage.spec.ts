@@ -139,7 +139,7 @@ describe('interconnect', () => {
     expect(listener.out).toContain('  malformed/M1.a  HTTP');
     expect(dialer.out).not.toContain('malformed/M1.a');
     expect(dialer.out).toContain('handshake/first-octets');
-    expect(some.out).toMatch(/^close\n {2}close\/in-order .*\[IC-12\.1 IC-12\.2\]\n/);
+    expect(some.out).toMatch(/^close\n {2}close\/in-order .*\[IC-12\.8 IC-12\.9\]\n/);
     expect(some.out).toMatch(/\nmalformed\n {2}malformed\/M13\.a .*\n(.*\n){3}\n\d+ cases\n$/);
     const roles = [listener, dialer].map(({ out }) => Number(/(\d+) cases\n$/.exec(out)?.[1]));
     expect(Math.max(...roles)).toBeLessThan(CASES.length);

@@ -102,8 +102,12 @@ export class Output {
     this.#waiting.drain();
     this.#active = [];
     this.#begun = 0;
-    if (leaving) for (const unit of withoutBeginnings(small)) this.#small.push(unit);
-    else this.sent.clear();
+    if (leaving) {
+      this.sent.clearWritten();
+      for (const unit of withoutBeginnings(small)) this.#small.push(unit);
+    } else {
+      this.sent.clear();
+    }
   }
 
   /** Writes again the frames that the former socket lost. Returns false while some of them are left. [IC-17.26] */
@@ -138,6 +142,7 @@ export class Output {
   /** Writes the last frames before CLOSE: first the frames that were lost with a socket, then the small units. */
   flushLast(writer: FrameWriter, now: number): void {
     if (this.replay(writer, Infinity, now)) this.flushSmall(writer, Infinity, now);
+    this.sent.clear();
   }
 
   /** Writes fragments in turn, until `room` octets are written or no unit has credit. [IC-9.8] */

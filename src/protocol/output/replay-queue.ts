@@ -91,6 +91,14 @@ export class ReplayQueue {
     this.#written = 0;
   }
 
+  /** Lets go of the frames that are written: the connection closes, and no socket needs them again. */
+  clearWritten(): void {
+    for (; this.#written > 0; this.#written--) {
+      const frame = this.#frames.shift();
+      if (frame !== undefined) this.#octets -= sizeOf(frame);
+    }
+  }
+
   clear(): void {
     this.#frames.drain();
     this.#written = this.#octets = 0;

@@ -412,6 +412,11 @@ export class SessionMachine implements ReceiverEffects {
     this.#close(isUnwritten ? noPlace(name, this.#context.peerLimits.sessions) : undecided(name));
   }
 
+  /** Made apart from `fail`: a closure of that function would keep all messages that failed, with their payloads. */
+  #vacating(): () => void {
+    return () => this.#context.vacate(this);
+  }
+
   #setDeadline(deadline: number): void {
     this.#deadline = deadline;
     this.#context.arm(deadline);
@@ -464,7 +469,7 @@ export class SessionMachine implements ReceiverEffects {
     const tell = reason === undefined ? () => this.sender.finish(ENDED) : this.sender.fail(reason);
     return () => {
       tell();
-      this.receiver.fail(() => this.#context.vacate(this));
+      this.receiver.fail(this.#vacating());
       this.listener.onClosed(reason);
       this.#context.progressed();
     };
