@@ -447,7 +447,9 @@ export class ConnectionMachine implements SessionContext {
     // A peer that acknowledges nothing may open no more sessions: their responses would only pile up.
     const mayRaise = !this.output.sent.isFull;
     const isNews =
-      this.#receipts.isDue || this.receiveWindow.freed > 0 || (mayRaise && this.#sessions.hasFreed);
+      this.#receipts.isOwing ||
+      this.receiveWindow.freed > 0 ||
+      (mayRaise && this.#sessions.hasFreed);
     // A CREDIT without effect costs this side's budget at the peer, except just after a resume. [IC-8.13]
     if (!this.#grants.takeConnection(isNews)) return;
     // [IC-6.12]

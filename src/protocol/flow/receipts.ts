@@ -31,11 +31,6 @@ export class Receipts {
     return this.#dueAt;
   }
 
-  /** Whether frames have arrived that are not acknowledged. */
-  get isDue(): boolean {
-    return this.#frames > 0;
-  }
-
   /** A frame has arrived. Returns true if the frames must be acknowledged now. */
   count(octets: number, now: number): boolean {
     // [IC-17.4]
