@@ -28,6 +28,8 @@ export interface AuditHost {
   onFirst(way: Direction, frame: Frame): void;
   /** Whether the receiving side has given up this request or its session, and therefore holds none of its octets. */
   isGone(way: Direction, session: number, id: number): boolean;
+  /** Whether this side has closed the connection: it writes its last frames, and CLOSE. */
+  hasClosed(way: Direction): boolean;
   /** Milliseconds until this side gives up the message or the session that it sends. Infinity means never. */
   timeLeft(way: Direction, session: number, id: number): number;
 }
@@ -118,8 +120,10 @@ export class ConnectionAudit {
     }
     const kept = frames[place];
     if (kept === undefined) {
-      // The last frame that still fits may be of any size.
-      if (this.#kept[way] >= ConnectionAudit.mostKept) fail(frame, 'and has kept too much before.');
+      // The last frame that still fits may be of any size. A closing side keeps nothing any more. [IC-12.9]
+      if (this.#kept[way] >= ConnectionAudit.mostKept && !this.#host.hasClosed(way)) {
+        fail(frame, 'and has kept too much before.');
+      }
       this.#kept[way] += written.size;
       frames.push({ ...written, deadline, at: now });
       this.#wire.onWritten(way, logged(written));

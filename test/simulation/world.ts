@@ -332,6 +332,7 @@ export class World {
         const { delivery, isOver } = find(way, session, id) ?? {};
         return delivery === undefined && (isOver === true || reader?.machine.drains === true);
       },
+      hasClosed: (way) => halfOf(way)?.machine.isEnded === true,
       timeLeft: (way, session, id) => {
         const half = halfOf(way);
         if (id === 0) return (half?.channelOf(session)?.deadline ?? Infinity) - this.now();

@@ -141,8 +141,13 @@ export class Output {
 
   /** Writes the last frames before CLOSE: first the frames that were lost with a socket, then the small units. */
   flushLast(writer: FrameWriter, now: number): void {
-    if (this.replay(writer, Infinity, now)) this.flushSmall(writer, Infinity, now);
+    this.replay(writer, Infinity, now);
     this.sent.clear();
+    while (this.#small.size > 0) {
+      this.flushSmall(writer, Infinity, now);
+      // No socket comes after this one: a full replay queue must not hold the rest back.
+      this.sent.clear();
+    }
   }
 
   /** Writes fragments in turn, until `room` octets are written or no unit has credit. [IC-9.8] */

@@ -250,4 +250,22 @@ describe('An answer that is ready when the connection is closed', () => {
     expect(own.outcome).toBe(NOT_RUN);
     expect(dialer.messages).toEqual([]);
   });
+
+  it('leaves before CLOSE with all others, also if they are more than a side keeps for a replay', () => {
+    const count = 2_500;
+    const limits = { messages: count, sessionBytes: LARGE, connectionBytes: LARGE };
+    const pair = SimPair.open({ limits });
+    const { dialer, listener } = pair.join();
+    const asked = Array.from({ length: count }, () => dialer.send('?'));
+    pair.run();
+    const payload = Buffer.alloc(8_000);
+
+    for (const message of listener.messages) message.respond(payload);
+    pair.listener.close();
+    pair.run();
+
+    for (const { outcome } of asked) expect(outcome).toMatch(/^accepted/);
+  });
 });
+
+const LARGE = 64 * 1024 * 1024;
