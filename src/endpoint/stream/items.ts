@@ -16,7 +16,7 @@ export type Items = AsyncIterable<Bytes> | Iterable<Bytes>;
 
 /** Whether the data is a stream rather than bytes. */
 export function isItems(data: unknown): data is Items {
-  if (Buffer.isBuffer(data) || ArrayBuffer.isView(data)) return false;
+  if (ArrayBuffer.isView(data)) return false;
   // A string is iterable too. It is refused later, because it is not bytes.
   if (typeof data !== 'object' || data === null) return false;
   return Symbol.asyncIterator in data || Symbol.iterator in data;

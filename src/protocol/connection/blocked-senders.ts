@@ -20,6 +20,8 @@ export class BlockedSenders {
   pump(): void {
     if (!this.#hasRoom) return;
     this.#hasRoom = false;
+    // The usual case. `clear` would make a new table for an empty set too.
+    if (this.#senders.size === 0) return;
     const senders = [...this.#senders];
     this.#senders.clear();
     for (const sender of senders) sender.pump();

@@ -27,7 +27,7 @@ import { connectionReserveOf, type Limits } from '../flow/limits.js';
 import { oneWaysAmong, type OutgoingMessage } from '../message/outgoing-message.js';
 import { Output } from '../output/output.js';
 import { Receipts } from '../flow/receipts.js';
-import { makeRoom } from './make-room.js';
+import { makeRoom, roomToGoOn } from './make-room.js';
 import { SendQueueBudget } from '../flow/send-queue-budget.js';
 import { SessionMachine, type SessionOpening, type SessionContext } from '../session/session.js';
 import { SessionTable } from './session-table.js';
@@ -60,6 +60,7 @@ export class ConnectionMachine implements SessionContext {
   readonly #debt = new SettlementDebt();
   readonly #state: ConnectionState;
   readonly #receipts = new Receipts();
+  readonly #roomToGoOn: number;
 
   constructor(settings: ConnectionSettings, now: number) {
     const { role, limits, peer, lastId = 0 } = settings;
@@ -71,6 +72,7 @@ export class ConnectionMachine implements SessionContext {
     this.#sessions = new SessionTable(role, limits.sessions);
     this.#queue = new SendQueueBudget(settings.queue);
     this.#flood = new FloodBudget(now);
+    this.#roomToGoOn = roomToGoOn(limits);
   }
 
   /** The first handshake is done, and the peer has told its limits: sessions that waited for them may open. */
@@ -462,7 +464,8 @@ export class ConnectionMachine implements SessionContext {
 
   /** Makes room if messages that are all incomplete have filled the memory. */
   #makeRoom(): void {
-    makeRoom(this.receiveWindow, this.limits, this.#sessions);
+    const { room, freed } = this.receiveWindow;
+    if (room + freed < this.#roomToGoOn) makeRoom(this.receiveWindow, this.#sessions);
   }
 }
 

@@ -12,8 +12,8 @@ export class Grants {
   isConnectionDue = false;
   /** Whether the connection's CREDIT must be written even if it says nothing new. */
   #isAnnounced = false;
-  readonly #sessions = new Set<CreditSource>();
-  readonly #streams = new Set<ItemReceiver>();
+  readonly #sessions = new DueList<CreditSource>();
+  readonly #streams = new DueList<ItemReceiver>();
 
   addSession(receiver: CreditSource): void {
     this.#sessions.add(receiver);
@@ -24,11 +24,11 @@ export class Grants {
   }
 
   forgetSession(receiver: CreditSource): void {
-    this.#sessions.delete(receiver);
+    this.#sessions.remove(receiver);
   }
 
   forgetStream(items: ItemReceiver): void {
-    this.#streams.delete(items);
+    this.#streams.remove(items);
   }
 
   /** A new socket carries the connection: its CREDIT is due, even if it says nothing new. */
@@ -44,28 +44,54 @@ export class Grants {
   }
 
   clear(): void {
-    this.#sessions.clear();
-    this.#streams.clear();
+    this.#sessions.take();
+    this.#streams.take();
     this.isConnectionDue = this.#isAnnounced = false;
   }
 
   /** Writes the due CREDITs of sessions and streams. */
   flush(writer: FrameWriter): void {
-    for (const receiver of this.#sessions) {
+    for (const receiver of this.#sessions.take()) {
       const { messages, bytes } = receiver.grant();
       write(writer, 0, receiver.sessionId, 0, creditPayload(messages, bytes));
     }
-    this.#sessions.clear();
-    if (this.#streams.size === 0) return;
-    for (const items of this.#streams) {
+    for (const items of this.#streams.take()) {
       write(writer, items.flags, items.sessionId, items.id, creditPayload(items.grant()));
     }
-    this.#streams.clear();
   }
 
   /** Writes the connection's CREDIT. */
   writeConnection(writer: FrameWriter, opens: number, bytes: number, received: number): void {
     write(writer, 0, 0, received, creditPayload(opens, bytes));
+  }
+}
+
+/**
+ * Whose CREDIT is due, each once. A flag instead of a `Set`: `add` is called for most frames, and a set that is emptied
+ * makes a new table each time.
+ */
+class DueList<T extends { isCreditDue: boolean }> {
+  #all: T[] = [];
+
+  add(source: T): void {
+    if (source.isCreditDue) return;
+    source.isCreditDue = true;
+    this.#all.push(source);
+  }
+
+  remove(source: T): void {
+    if (!source.isCreditDue) return;
+    source.isCreditDue = false;
+    this.#all.splice(this.#all.indexOf(source), 1);
+  }
+
+  /** Takes all out. */
+  take(): readonly T[] {
+    const all = this.#all;
+    if (all.length === 0) return all;
+    this.#all = [];
+    for (const source of all) source.isCreditDue = false;
+    return all;
   }
 }
 

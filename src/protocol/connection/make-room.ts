@@ -10,13 +10,16 @@ import { connectionReserveOf, type Limits } from '../flow/limits.js';
 import type { SessionMachine } from '../session/session.js';
 import type { ReceiveWindow } from '../flow/windows.js';
 
+/** While at least so many octets are free, a sender can still go on with its unfinished messages. */
+export function roomToGoOn(limits: Limits): number {
+  return connectionReserveOf(limits) + MIN_FRAGMENT;
+}
+
+/** Call it only if fewer octets are free than `roomToGoOn`. */
 export function makeRoom(
-  { room, freed, held }: ReceiveWindow,
-  limits: Limits,
+  { held }: ReceiveWindow,
   sessions: { all(): readonly SessionMachine[] },
 ): void {
-  // While more than the reserve is free, a sender can still go on with its unfinished messages.
-  if (room + freed >= connectionReserveOf(limits) + MIN_FRAGMENT) return;
   let stuck = 0;
   let count = 0;
   let least: IncomingMessage | undefined;

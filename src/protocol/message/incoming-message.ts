@@ -68,11 +68,6 @@ export class IncomingMessage extends IncomingState {
     this.#deadline = deadline;
     this.metadata = meta.metadata;
     this.total = meta.total ?? -1;
-    this.body = undefined;
-    this.requestItems = undefined;
-    this.responseItems = undefined;
-    this.abortReason = undefined;
-    this.abortListener = undefined;
   }
 
   /** The instant at which the message times out; `Infinity` = never, or its response stream has begun. [IC-10.10] */

@@ -73,10 +73,6 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
     this.deadline = deadline;
     this.oneWay = oneWay;
     this.copied = copied;
-    this.partialSettlement = undefined;
-    this.requestItems = undefined;
-    this.responseItems = undefined;
-    this.sender = undefined;
   }
 
   /**

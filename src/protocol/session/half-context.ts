@@ -41,6 +41,8 @@ export interface HalfContext extends ItemContext {
 
 export interface CreditSource {
   readonly sessionId: number;
+  /** Whether the CREDIT waits to be written. The connection sets it. */
+  isCreditDue: boolean;
   /** Grants all that was freed. Returns the new limits, as absolute values. */
   grant(): { messages: number; bytes: number };
 }

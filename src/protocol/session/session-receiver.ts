@@ -41,6 +41,7 @@ export interface ReceiverEffects {
 export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
   /** 0 until the session has its number. No frame arrives before that. */
   sessionId = 0;
+  isCreditDue = false;
   readonly window: ReceiveWindow;
   readonly streams: ReceiverStreams;
   readonly #host: HalfContext;

@@ -65,6 +65,8 @@ export class ItemReceiver {
   readonly id: number;
   /** The flags of its CREDIT: REPLY if the other side gave the id. */
   readonly flags: number;
+  /** Whether the CREDIT for the stream waits to be written. The connection sets it. */
+  isCreditDue = false;
   readonly #context: ItemContext;
   readonly #credit: CreditContext;
   readonly #state: IncomingStreamState;
