@@ -29,12 +29,9 @@ export function ownedPartsOf(frame: FrameView): { meta: Meta; data: Buffer } {
   return { meta, data: Buffer.from(payload) };
 }
 
-/** Octets of the chunk that a kept payload pins; 0 for a copy, and for a view of a large part of its chunk. */
-export function pinnedBy(payload: Buffer, bytes: Buffer): number {
-  const size = payload.length;
-  // A payload of this size is a copy, unless it pins nothing. The access to `buffer` would be the dearer test.
-  if (size <= LARGEST_COPY || !isExcessive(bytes, size)) return 0;
-  return payload.buffer === bytes.buffer ? bytes.length : 0;
+/** Octets of the chunk that `keepPayload` pins with the same arguments; 0 for a copy, and for a large part of its chunk. */
+export function pinnedBy({ bytes, payloadSize }: FrameView, mayPin: boolean): number {
+  return mayPin && payloadSize > LARGEST_COPY && isExcessive(bytes, payloadSize) ? bytes.length : 0;
 }
 
 /** Whether the payload is less than a quarter of its chunk. A larger payload may always pin its chunk. */

@@ -190,7 +190,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
       message.held = message.heldInSession = frame.size;
       const mayPin = this.#host.pinned <= MAX_PINNED;
       message.data = keepPayload(frame, mayPin);
-      message.pinned = pinnedBy(message.data, frame.bytes);
+      message.pinned = pinnedBy(frame, mayPin);
       this.#host.pinned += message.pinned;
       this.#complete(message, now);
     } else {

@@ -253,7 +253,7 @@ export class ItemReceiver {
     }
     const mayPin = this.#context.pinned <= MAX_PINNED;
     const payload = keepPayload(frame, mayPin);
-    const pinned = pinnedBy(payload, frame.bytes);
+    const pinned = pinnedBy(frame, mayPin);
     this.#context.pinned += pinned;
     this.#items.push({ payload, pinned, held: octets, inSession: octets });
     this.#sink?.onItem();
