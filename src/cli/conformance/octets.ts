@@ -130,19 +130,16 @@ export function close(code: number): Buffer {
  */
 export function inFragments(
   type: number,
-  session: number,
-  id: number,
+  parts: FrameParts,
   payload: Buffer,
   size: number,
-  parts: FrameParts = {},
 ): Buffer[] {
-  const { flags = 0 } = parts;
+  const { session = 0, id = 0, flags = 0 } = parts;
   const pieces: Buffer[] = [];
   for (let at = 0; at < payload.length; at += size) pieces.push(payload.subarray(at, at + size));
   return pieces.map((piece, index) => {
     const more = index < pieces.length - 1 ? Flag.MORE : 0;
-    if (index === 0)
-      return frame(type, { ...parts, session, id, flags: flags | more, payload: piece });
+    if (index === 0) return frame(type, { ...parts, flags: flags | more, payload: piece });
     return frag(session, id, { flags: (flags & Flag.REPLY) | more, payload: piece });
   });
 }

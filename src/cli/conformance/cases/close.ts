@@ -104,7 +104,7 @@ export const closeCases: readonly ConformanceCase[] = [
     id: 'malformed/M98.a',
     clauses: ['12.12', '12.13'],
     sentence:
-      'the end of the stream amid a message: the incomplete message is not delivered, and no CLOSE comes',
+      'the end of the stream within a message: the incomplete message is not delivered, and no CLOSE comes',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { peer } = conversation;
@@ -119,7 +119,7 @@ export const closeCases: readonly ConformanceCase[] = [
   {
     id: 'malformed/M98.b',
     clauses: ['12.12'],
-    sentence: 'a reset amid a message: the listener takes the next connection',
+    sentence: 'a reset within a message: the listener takes the next connection',
     role: 'listener',
     run: async (subject) => {
       const conversation = await converse(subject);

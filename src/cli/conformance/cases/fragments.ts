@@ -133,7 +133,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
       const session = await conversation.open('t.echo');
       const size = Math.min(maxFrame, 16_384);
       const payload = Buffer.alloc(maxMessage + 4096 + 1);
-      await conversation.deliver(inFragments(SEND, session, 1, payload, size));
+      await conversation.deliver(inFragments(SEND, { session, id: 1 }, payload, size));
       await conversation.rejects(session, 1, Code.TOO_LARGE);
       await conversation.deliver([send(session, 2, { payload: 'next' })]);
       await conversation.accepts(session, 2, 'next');
@@ -195,7 +195,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
       const payload = pattern(size);
       const session = await conversation.open('t.echo');
       await conversation.deliver(
-        inFragments(SEND, session, 1, payload, 4096, { meta: { total: size } }),
+        inFragments(SEND, { session, id: 1, meta: { total: size } }, payload, 4096),
       );
       // The session credit bounds the first part of the answer. The rest follows when there is credit.
       const answer = conversation.accepts(session, 1, payload);
@@ -219,7 +219,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
       const conversation = await converse(subject);
       const session = await conversation.open('t.echo');
       const payload = pattern(12_289);
-      conversation.peer.write(...inFragments(SEND, session, 1, payload, 4096));
+      conversation.peer.write(...inFragments(SEND, { session, id: 1 }, payload, 4096));
       await conversation.accepts(session, 1, payload);
     },
   },
@@ -232,7 +232,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
       const payloads = [pattern(20_000), pattern(16_000).reverse()];
       const sessions = [await conversation.open('t.echo'), await conversation.open('t.echo')];
       const units = sessions.map((session, index) =>
-        inFragments(SEND, session, 1, payloads[index] ?? LEAST, 4096),
+        inFragments(SEND, { session, id: 1 }, payloads[index] ?? LEAST, 4096),
       );
       for (let at = 0; at < 5; at += 1) {
         conversation.peer.write(...units.flatMap((unit) => unit.slice(at, at + 1)));
@@ -245,7 +245,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
   {
     id: 'fragments/between',
     clauses: ['9.8', '6.10', '8.7'],
-    sentence: 'amid an upload, PING and the messages of other sessions are answered',
+    sentence: 'during an upload, PING and the messages of other sessions are answered',
     run: async (subject) => {
       const conversation = await converse(subject);
       const { peer } = conversation;
@@ -270,7 +270,7 @@ export const fragmentCases: readonly ConformanceCase[] = [
       const payload = pattern(size);
       const { own, back } = await conversation.reverse();
       peer.write(opened(back));
-      await conversation.deliver(inFragments(SEND, own, 1, payload, 16_384));
+      await conversation.deliver(inFragments(SEND, { session: own, id: 1 }, payload, 16_384));
       const first = await peer.next(
         'SEND',
         ({ type, session }) => type === SEND && session === back,
@@ -304,14 +304,14 @@ export const fragmentCases: readonly ConformanceCase[] = [
     id: 'fragments/own-stopped',
     clauses: ['9.6'],
     sentence:
-      'a settlement amid a message of the implementation: it sends no further FRAG, and no CANCEL',
+      'a settlement within a message of the implementation: it sends no further FRAG, and no CANCEL',
     run: async (subject) => {
       const conversation = await converse(subject, NARROW);
       const { peer } = conversation;
       const { own, back } = await conversation.reverse();
       const size = Math.min(50_000, peer.limits.effectiveMaxMessage);
       peer.write(opened(back));
-      await conversation.deliver(inFragments(SEND, own, 1, pattern(size), 16_384));
+      await conversation.deliver(inFragments(SEND, { session: own, id: 1 }, pattern(size), 16_384));
       const first = await peer.frame(SEND, back);
       demand((first.flags & MORE) !== 0, 'SEND with MORE: the credit is 32768 octets', first.flags);
       peer.write(reject(back, 1, Code.FAILED));
@@ -341,7 +341,12 @@ export const fragmentCases: readonly ConformanceCase[] = [
       const size = Math.min(12_000, peer.limits.effectiveMaxMessage);
       const payloads = [pattern(size), pattern(size).reverse()];
       const units = payloads.map((payload, index) =>
-        inFragments(FrameType.ACCEPT, back, index + 1, payload, 4096, { flags: REPLY }),
+        inFragments(
+          FrameType.ACCEPT,
+          { session: back, id: index + 1, flags: REPLY },
+          payload,
+          4096,
+        ),
       );
       for (let at = 0; at < 3; at += 1)
         peer.write(...units.flatMap((unit) => unit.slice(at, at + 1)));

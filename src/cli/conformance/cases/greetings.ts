@@ -122,14 +122,16 @@ export const greetingCases: readonly ConformanceCase[] = [
     but([], field(Tag.RESUME, Buffer.alloc(35))),
     'META',
   ),
-  greeting(
-    'malformed/M17.b',
-    ['5.1'],
-    'with RESUME, which has no place on WELCOME',
-    but([], field(Tag.RESUME, Buffer.alloc(36))),
-    'META',
-    'dialer',
-  ),
+  {
+    ...greeting(
+      'malformed/M17.b',
+      ['5.1'],
+      'with RESUME, which has no place on WELCOME',
+      but([], field(Tag.RESUME, Buffer.alloc(36))),
+      'META',
+    ),
+    role: 'dialer',
+  },
   greeting(
     'malformed/M37.c',
     ['5.4'],
@@ -227,12 +229,14 @@ export const greetingCases: readonly ConformanceCase[] = [
     },
     'taken',
   ),
-  greeting(
-    'malformed/M111',
-    ['6.60'],
-    'with RESUMED, although HELLO had no RESUME',
-    but([], field(Tag.RESUMED, u32(0))),
-    'PROTOCOL',
-    'dialer',
-  ),
+  {
+    ...greeting(
+      'malformed/M111',
+      ['6.60'],
+      'with RESUMED, although HELLO had no RESUME',
+      but([], field(Tag.RESUMED, u32(0))),
+      'PROTOCOL',
+    ),
+    role: 'dialer',
+  },
 ];

@@ -151,7 +151,9 @@ async function uploading(subject: Subject, { partial }: Variant): Promise<Scene 
   const { peer } = conversation;
   const size = Math.min(50_000, peer.limits.effectiveMaxMessage);
   peer.write(opened(back));
-  await conversation.deliver(inFragments(FrameType.SEND, own, 1, pattern(size), 16_384));
+  await conversation.deliver(
+    inFragments(FrameType.SEND, { session: own, id: 1 }, pattern(size), 16_384),
+  );
   const { flags } = await peer.frame(FrameType.SEND, back);
   demand((flags & MORE) !== 0, 'SEND with MORE: the credit is 32768 octets', flags);
   if (partial === true) {

@@ -238,7 +238,7 @@ export const messageRuleCases: readonly ConformanceCase[] = [
       const payload = Buffer.alloc(maxMessage + 1);
       const parts = { flags: REPLY };
       await conversation.deliver(
-        inFragments(ACCEPT, back, 1, payload, peer.limits.maxFrame, parts),
+        inFragments(ACCEPT, { session: back, id: 1, ...parts }, payload, peer.limits.maxFrame),
       );
       await conversation.rejects(own, 1);
       await conversation.stillWorks();

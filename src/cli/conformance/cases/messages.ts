@@ -136,7 +136,7 @@ export const messageCases: readonly ConformanceCase[] = [
   {
     id: 'messages/cancel-upload',
     clauses: ['6.32', '6.47'],
-    sentence: 'CANCEL amid an upload: REJECT(CANCELLED), and the next message follows',
+    sentence: 'CANCEL during an upload: REJECT(CANCELLED), and the next message follows',
     run: async (subject) => {
       const conversation = await converse(subject);
       const session = await conversation.open('t.echo');
@@ -280,7 +280,12 @@ export const messageCases: readonly ConformanceCase[] = [
       const session = await conversation.open('t.echo');
       const sizes = [most + 1, most];
       for (const [index, size] of sizes.entries()) {
-        const units = inFragments(FrameType.SEND, session, index + 1, pattern(size), 16_384);
+        const units = inFragments(
+          FrameType.SEND,
+          { session, id: index + 1 },
+          pattern(size),
+          16_384,
+        );
         await conversation.deliver(units);
       }
       await conversation.rejects(session, 1, Code.REPLY_TOO_LARGE);

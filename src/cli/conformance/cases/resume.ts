@@ -119,11 +119,11 @@ export const resumeCases: readonly ConformanceCase[] = [
     async (subject) => {
       const { conversation, token } = await resumable(subject, {}, 'as one');
       cut(conversation);
-      const other = await resume(subject, token, 0, {}, undefined, 'as another');
+      const other = await resume(subject, token, 0, { payload: 'as another' });
       const { resumed: count, code } = other.welcome.meta;
       demand(count === undefined, 'WELCOME without RESUMED', `RESUMED ${count}`);
       demandCode('WELCOME', code, Code.RESUME_UNKNOWN);
-      const own = await resume(subject, token, 0, {}, conversation, 'as one');
+      const own = await resume(subject, token, 0, { former: conversation, payload: 'as one' });
       demand(own.welcome.meta.resumed === 0, 'RESUMED 0 for its own principal', 'none');
     },
   ),
@@ -150,7 +150,7 @@ export const resumeCases: readonly ConformanceCase[] = [
     async (subject) => {
       const { conversation, token } = await resumable(subject);
       cut(conversation);
-      const { welcome } = await resume(subject, token, 0, { caps: 0 });
+      const { welcome } = await resume(subject, token, 0, { meta: { caps: 0 } });
       const { resumed: count, code = 0 } = welcome.meta;
       demand(count === undefined && code === 0, 'neither RESUMED nor CODE', `${count}, ${code}`);
     },

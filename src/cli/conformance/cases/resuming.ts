@@ -30,14 +30,19 @@ export async function resumable(
   return { conversation, token: token.token };
 }
 
+/** `former`: the conversation whose limits the suite has read. `payload`: the data of HELLO. */
+interface ResumeParts {
+  readonly meta?: Meta;
+  readonly former?: Conversation;
+  readonly payload?: string;
+}
+
 /** Dials, sends a HELLO with RESUME, and waits for WELCOME. */
 export async function resume(
   subject: Subject,
   token: Buffer,
   received: number,
-  meta: Meta = {},
-  former?: Conversation,
-  payload = '',
+  { meta = {}, former, payload = '' }: ResumeParts = {},
 ): Promise<{ readonly peer: Peer; readonly welcome: Frame }> {
   const peer = await subject.connect();
   if (former !== undefined) peer.learn(former.greeting);
@@ -57,7 +62,7 @@ export async function resumed(
   token: Buffer,
   count: number,
 ): Promise<Conversation> {
-  const { peer, welcome } = await resume(subject, token, former.peer.read, {}, former);
+  const { peer, welcome } = await resume(subject, token, former.peer.read, { former });
   const { resumed: actual } = welcome.meta;
   if (actual === undefined) throw new Mismatch(`RESUMED ${count}`, 'a new connection');
   demand(actual === count, `RESUMED ${count}`, actual);

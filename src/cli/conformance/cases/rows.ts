@@ -4,7 +4,6 @@ import type { ConformanceCase } from '../conformance-case.js';
 import { converse, type Conversation } from '../conversation.js';
 import { frame, type FrameParts } from '../octets.js';
 import type { Peer } from '../peer.js';
-import type { Role } from '../subject.js';
 
 type CodeName = keyof typeof Code;
 
@@ -67,14 +66,12 @@ export function greeting(
   input: string,
   parts: FrameParts,
   code: CodeName | 'taken',
-  role?: Role,
 ): ConformanceCase {
   const reaction = code === 'taken' ? 'the connection stands' : closeWith([code]);
   return {
     id,
     clauses,
     sentence: `HELLO or WELCOME ${input}: ${reaction}`,
-    ...(role === undefined ? {} : { role }),
     run: async (subject) => {
       const peer = await subject.connect();
       const isListener = subject.role === 'listener';

@@ -186,7 +186,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M127.a',
     ['6.23'],
-    'END amid a SEND in fragments',
+    'END within a SEND in fragments',
     ({ session }) => [
       send(session, 1, { flags: Flag.MORE, payload: Buffer.alloc(4096) }),
       end(session),
@@ -196,7 +196,7 @@ export const sessionRuleCases: readonly ConformanceCase[] = [
   violation(
     'malformed/M127.b',
     ['6.23'],
-    'END amid a request stream',
+    'END within a request stream',
     async ({ conversation }) => {
       const session = await conversation.open('t.slow');
       return [send(session, 1, { flags: Flag.STREAM }), end(session)];

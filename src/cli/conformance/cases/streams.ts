@@ -127,7 +127,9 @@ export const streamCases: readonly ConformanceCase[] = [
       const { own, back } = await conversation.reverse();
       const size = Math.min(50_000, peer.limits.effectiveMaxMessage);
       peer.write(opened(back));
-      await conversation.deliver(inFragments(FrameType.SEND, own, 1, pattern(size), 16_384));
+      await conversation.deliver(
+        inFragments(FrameType.SEND, { session: own, id: 1 }, pattern(size), 16_384),
+      );
       const first = await peer.frame(FrameType.SEND, back);
       const isCut = (first.flags & Flag.MORE) !== 0;
       demand(isCut, 'SEND with MORE: the credit is 32768 octets', first.flags);
