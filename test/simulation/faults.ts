@@ -279,7 +279,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'the connection has no credit back for what is given up',
     file: 'protocol/session/unwritten-messages.ts',
-    find: 'this.#host.giveBack(size);',
+    find: 'this.#context.giveBack(size);',
     replace: '',
   },
   {
@@ -291,7 +291,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'what is given up keeps its place in the queue',
     file: 'protocol/session/unwritten-messages.ts',
-    find: 'this.#host.releaseQueue(message);\n      message.isRevoked = true;',
+    find: 'this.#context.releaseQueue(message);\n      message.isRevoked = true;',
     replace: 'message.isRevoked = true;',
   },
   {

@@ -204,7 +204,7 @@ export class Message {
     if (this.#answered) return;
     const isTooLarge = this.#isTooLarge && code === Code.FAILED;
     const meta: Meta = isTooLarge
-      ? { code: Code.REPLY_TOO_LARGE, text: 'The answer exceeds what the sender takes.' }
+      ? { code: Code.REPLY_TOO_LARGE, text: 'The response exceeds what the sender takes.' }
       : { code, text: reason };
     this.#settle(FrameType.REJECT, meta, EMPTY);
   }
@@ -287,8 +287,8 @@ export class Message {
     this.#isTooLarge = true;
     throw new InterconnectError(
       'IC_ERR_TOO_LARGE',
-      `An answer of ${payload.length} bytes exceeds the ${limit} bytes that the other side takes. ` +
-        `Answer in parts, or raise maxMessageSize there.`,
+      `A response of ${payload.length} bytes exceeds the ${limit} bytes that the other side takes. ` +
+        `Respond in parts, or raise maxMessageSize there.`,
     );
   }
 }

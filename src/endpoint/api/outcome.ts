@@ -46,7 +46,7 @@ export function outcomeOf(
   const code = meta.code ?? Code.FAILED;
   const reason = meta.text ?? '';
   const none = NO_OUTCOME[code];
-  // An item of the answer came first, so that the handler ran, whatever the code says.
+  // An item of the response came first, so that the handler ran, whatever the code says.
   const hasItems = responseItems !== undefined;
   if (none === undefined) {
     return hasItems

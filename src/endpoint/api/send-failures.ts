@@ -42,7 +42,7 @@ export function cancelledBefore(): InterconnectError {
 export function cancelledAfter(): InterconnectError {
   return new InterconnectError(
     'IC_ERR_CANCELLED',
-    'The signal aborted before all items of the answer were read.',
+    'The signal aborted before all items of the response were read.',
     { executed: 'yes' },
   );
 }

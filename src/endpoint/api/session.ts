@@ -27,7 +27,7 @@ import type { Outcome } from './outcome.js';
 import type { SessionContext } from './session-context.js';
 import { PendingSend } from './pending-send.js';
 import { cancelledBefore } from './send-failures.js';
-import { answerOf, StreamingSend } from './streaming-send.js';
+import { responseOf, StreamingSend } from './streaming-send.js';
 import { inspectShort } from '../common/words.js';
 
 /** The options of a message whose response is read as a stream. */
@@ -221,12 +221,12 @@ export class Session extends EventEmitter<SessionEvents> {
   stream(data: Bytes | Items, options: StreamOptions = NO_OPTIONS): AsyncIterable<Buffer> {
     const message = this.#streaming(data, options, true);
     const reader = new ItemReader(
-      answerOf(message, () => {
+      responseOf(message, () => {
         message.onChange = () => reader.wake();
         this.#start(message, options);
       }),
     );
-    return new ReadOnce('An answer', reader);
+    return new ReadOnce('A response', reader);
   }
 
   /** Ends the session in order: messages that were sent are still settled, and no new one begins. Idempotent. */

@@ -268,7 +268,7 @@ export class StreamedMessage extends OutgoingMessage {
 }
 
 /** Reads the items of the response. The data of an acceptance is the last item, and a rejection is thrown. */
-export function answerOf(message: StreamingSend, start: () => void): ItemOrigin {
+export function responseOf(message: StreamingSend, start: () => void): ItemOrigin {
   let wasTaken = false;
   return {
     start,
@@ -292,7 +292,7 @@ export function answerOf(message: StreamingSend, start: () => void): ItemOrigin 
 }
 
 function cancelledByReader(): InterconnectError {
-  return new InterconnectError('IC_ERR_CANCELLED', 'The reader of the answer has left.', {
+  return new InterconnectError('IC_ERR_CANCELLED', 'The reader of the response has left.', {
     executed: 'maybe',
   });
 }

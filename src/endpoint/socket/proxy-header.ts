@@ -4,7 +4,7 @@
  * PROXY protocol", revision of 2020/03/05).
  */
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
-import { quote, type SpeakerKind, speakerOf } from '../../wire/index.js';
+import { EMPTY, quote, type SpeakerKind, speakerOf } from '../../wire/index.js';
 import type { PeerSource } from '../common/peer.js';
 
 /** The client that a header names: an IP address and a TCP port, or the path of a Unix socket, which has no port. */
@@ -137,7 +137,7 @@ export class ProxyHeaderDecoder {
       );
     }
     this.#total = V2_FIXED + length;
-    this.#onRest(Buffer.alloc(0));
+    this.#onRest(EMPTY);
   }
 
   /** The number of octets of the addresses; 0 if the addresses do not count. */

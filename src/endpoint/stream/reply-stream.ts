@@ -59,8 +59,8 @@ export class ReplyStream implements FedStream {
     const text =
       item.length > limit
         ? `An item of ${item.length} bytes exceeds the ${limit} bytes that the other side takes. ` +
-          `Answer in smaller items, or raise maxMessageSize there.`
-        : 'The other side takes no items: its item credit is 0. Answer with bytes.';
+          `Respond with smaller items, or raise maxMessageSize there.`
+        : 'The other side takes no items: its item credit is 0. Respond with bytes.';
     this.#message.report(new InterconnectError('IC_ERR_TOO_LARGE', text));
     void this.stop();
   }
@@ -114,4 +114,4 @@ export class ReplyStream implements FedStream {
   }
 }
 
-const STOPPED: Meta = { code: Code.CANCELLED_RUNNING, text: 'The answer was stopped.' };
+const STOPPED: Meta = { code: Code.CANCELLED_RUNNING, text: 'The response was stopped.' };

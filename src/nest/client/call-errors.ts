@@ -39,7 +39,7 @@ export function unfitItem(pattern: unknown, cause: Error): InterconnectError {
 export function unexpectedStream(pattern: unknown): InterconnectError {
   return new InterconnectError(
     'IC_ERR_UNEXPECTED_STREAM',
-    `The answer of ${describePattern(pattern)} has more than one value, and request() gives one. Use send(), which ` +
+    `The response of ${describePattern(pattern)} has more than one value, and request() gives one. Use send(), which ` +
       'emits each.',
     { executed: 'yes' },
   );
@@ -49,13 +49,13 @@ export function unexpectedStream(pattern: unknown): InterconnectError {
 export function emptyStream(pattern: unknown): InterconnectError {
   return new InterconnectError(
     'IC_ERR_UNEXPECTED_STREAM',
-    `The answer of ${describePattern(pattern)} is a stream that ended without a value, and request() gives one. Use ` +
+    `The response of ${describePattern(pattern)} is a stream that ended without a value, and request() gives one. Use ` +
       'send(), which completes without a value; firstValueFrom(client.send(…), { defaultValue }) gives a value of yours.',
     { executed: 'yes' },
   );
 }
 
 export function undecodable(pattern: unknown, cause: unknown): InterconnectError {
-  const message = `The answer of ${describePattern(pattern)} cannot be decoded: ${messageOf(cause)}`;
+  const message = `The response of ${describePattern(pattern)} cannot be decoded: ${messageOf(cause)}`;
   return new InterconnectError('IC_ERR_OPTION', message, { executed: 'yes', cause });
 }

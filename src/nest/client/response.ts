@@ -7,16 +7,16 @@ import { toException } from '../common/error-mapping.js';
 import { isPromiseLike } from '../common/promises.js';
 
 /** Takes a response that may be a stream: its items in order, then the outcome. */
-export interface Answer {
+export interface ResponseSink {
   /** @throws for an item that the caller does not take. The message is then cancelled. */
   take(item: Buffer): void | Promise<void>;
   settle(outcome: Outcome): void;
 }
 
 /** Takes the items for the caller of this call. */
-export function answerOf(call: Call, codec: Codec | undefined): Answer {
+export function responseSinkOf(call: Call, codec: Codec | undefined): ResponseSink {
   const takesEach = call.isEvent || call.caller.next !== undefined;
-  return takesEach ? new StreamedAnswer(call, codec) : new SingleAnswer(call, codec);
+  return takesEach ? new StreamedResponse(call, codec) : new SingleResponse(call, codec);
 }
 
 /**
@@ -53,7 +53,7 @@ function succeed(caller: Caller, value: unknown): void {
 }
 
 /** For a caller who takes each value as it comes, and for the emitter of an event, who takes none. */
-class StreamedAnswer implements Answer {
+class StreamedResponse implements ResponseSink {
   private readonly call: Call;
   private readonly codec: Codec | undefined;
   private hasItems = false;
@@ -96,7 +96,7 @@ class StreamedAnswer implements Answer {
 }
 
 /** For a caller who takes one value: that of the ACCEPT, or the only item before an empty ACCEPT. */
-class SingleAnswer implements Answer {
+class SingleResponse implements ResponseSink {
   private readonly call: Call;
   private readonly codec: Codec | undefined;
   private item: Buffer | undefined;

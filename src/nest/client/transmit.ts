@@ -2,8 +2,8 @@
 import type { MsPattern } from '@nestjs/microservices';
 import { EMPTY, isInterconnectError } from '../../endpoint/index.js';
 import type { Bytes, SendOptions, Session } from '../../endpoint/index.js';
-import { answerOf, settle } from './answer.js';
-import type { Answer } from './answer.js';
+import { responseSinkOf, settle } from './response.js';
+import type { ResponseSink } from './response.js';
 import { describeType, isBytes } from '../common/bytes.js';
 import type { Call, CallSettings } from './call.js';
 import { describePattern, fail, refused, unencodable, unfitItem } from './call-errors.js';
@@ -92,12 +92,13 @@ function send(
     return;
   }
   // Made at the first item, because most responses have none.
-  let answer: Answer | undefined;
-  const onItem = (item: Buffer) => (answer ??= answerOf(call, codec)).take(item);
+  let response: ResponseSink | undefined;
+  const onItem = (item: Buffer) => (response ??= responseSinkOf(call, codec)).take(item);
   session
     .send(data, toItemOptions(call, record, onItem))
     .then(
-      (outcome) => (answer === undefined ? settle(call, outcome, codec) : answer.settle(outcome)),
+      (outcome) =>
+        response === undefined ? settle(call, outcome, codec) : response.settle(outcome),
       onFailure,
     );
 }
@@ -111,10 +112,10 @@ function sendStream(
   codec: Codec | undefined,
 ): void {
   const { pattern } = call.packet;
-  const answer = answerOf(call, codec);
-  const onItem = (item: Buffer) => answer.take(item);
+  const response = responseSinkOf(call, codec);
+  const onItem = (item: Buffer) => response.take(item);
   session.send(items, { ...toSendOptions(call, record), onItem }).then(
-    (outcome) => answer.settle(outcome),
+    (outcome) => response.settle(outcome),
     (error: unknown) => fail(call, error instanceof UnfitItem ? unfitItem(pattern, error) : error),
   );
 }

@@ -14,7 +14,7 @@ import { rejectionWithDetails } from '../common/interconnect.exception.js';
  *
  * `app.useGlobalFilters(new InterconnectExceptionFilter())`, `@UseFilters(InterconnectExceptionFilter)`, or
  * `InterconnectModule.forRoot({ …, mapHttpExceptions: true })`. In a hybrid application the filter
- * does not change the answers to HTTP requests.
+ * does not change the responses to HTTP requests.
  */
 @Catch()
 export class InterconnectExceptionFilter extends BaseExceptionFilter implements ExceptionFilter {

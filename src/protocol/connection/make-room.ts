@@ -10,7 +10,7 @@ import { connectionReserveOf, type Limits } from '../flow/limits.js';
 import type { SessionMachine } from '../session/session.js';
 import type { ReceiveWindow } from '../flow/windows.js';
 
-/** While at least so many octets are free, a sender can still go on with its unfinished messages. */
+/** While at least this number of octets is free, a sender can still go on with its unfinished messages. */
 export function roomToGoOn(limits: Limits): number {
   return connectionReserveOf(limits) + MIN_FRAGMENT;
 }
@@ -26,9 +26,9 @@ export function makeRoom(
   let where: SessionMachine | undefined;
   for (const session of sessions.all()) {
     // Items of responses hold memory as well. This side wants those responses, and does not give them up.
-    for (const answer of session.sender.streams.unfinished()) {
-      if (answer.stuck === 0) continue;
-      stuck += answer.stuck;
+    for (const response of session.sender.streams.unfinished()) {
+      if (response.stuck === 0) continue;
+      stuck += response.stuck;
       count += 1;
     }
     for (const message of session.receiver.unfinished()) {

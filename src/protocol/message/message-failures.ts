@@ -28,7 +28,7 @@ export function tooLarge(type: number, size: number, limit: number): Failure {
   return {
     kind: 'too-large',
     executed: type === FrameType.ACCEPT ? 'yes' : 'maybe',
-    message: `The other side's answer of ${size} bytes exceeds maxMessageSize ${limit}.`,
+    message: `The other side's response of ${size} bytes exceeds maxMessageSize ${limit}.`,
   };
 }
 

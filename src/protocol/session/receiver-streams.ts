@@ -33,22 +33,22 @@ export interface ReceiverStreamsContext extends CreditContext {
 type Late = Pick<IncomingMessage, 'requestItems' | 'responseItems'>;
 
 export class ReceiverStreams {
-  readonly #host: HalfContext;
+  readonly #context: HalfContext;
   readonly #receiver: ReceiverStreamsContext;
   readonly #lane: ItemLane;
   readonly #late = new Map<number, Late>();
   /** Messages that have an incomplete item. */
   readonly #unfinished = new Set<IncomingMessage>();
 
-  constructor(host: HalfContext, receiver: ReceiverStreamsContext, lane: ItemLane) {
-    this.#host = host;
+  constructor(context: HalfContext, receiver: ReceiverStreamsContext, lane: ItemLane) {
+    this.#context = context;
     this.#receiver = receiver;
     this.#lane = lane;
   }
 
   /** A SEND with STREAM has arrived: items follow. */
   open(message: IncomingMessage): void {
-    message.requestItems = new ItemReceiver(this.#host, this.#receiver, message.id, Flag.REPLY);
+    message.requestItems = new ItemReceiver(this.#context, this.#receiver, message.id, Flag.REPLY);
   }
 
   /** Begins a stream as the response to a message. `source` is told when it may give the first item. */
@@ -67,7 +67,7 @@ export class ReceiverStreams {
     const { responseItems } = message;
     // [IC-6.59]
     const isTaken = responseItems?.mayNeverSend !== true;
-    const fits = payload.length <= this.#host.peerLimits.maxMessage && isTaken;
+    const fits = payload.length <= this.#context.peerLimits.maxMessage && isTaken;
     if (fits) responseItems?.send(payload);
     else this.#receiver.refuseReply(message);
     return fits;
@@ -113,7 +113,7 @@ export class ReceiverStreams {
     if (message !== undefined) {
       // [IC-6.14]
       if (message.oneWay)
-        throw violationOf('CREDIT for answers to message', id, ', which is one-way.');
+        throw violationOf('CREDIT for responses to message', id, ', which is one-way.');
       message.responseItems ??= this.#reply(message);
       return message.responseItems.onCredit(limit);
     }
@@ -130,7 +130,7 @@ export class ReceiverStreams {
     message.responseItems?.stop(false);
   }
 
-  /** The session is over: both streams of the message stop, even amid an item. */
+  /** The session is over: both streams of the message stop, even within an item. */
   cut(message: IncomingMessage): void {
     this.#drop(message);
     message.responseItems?.stop(true);
@@ -147,12 +147,12 @@ export class ReceiverStreams {
   retire({ id, requestItems, responseItems }: IncomingMessage): void {
     const isComplete = requestItems === undefined || requestItems.isComplete;
     // If no item was sent, no CREDIT for items of the response is late.
-    const answer = responseItems?.hasBegun === true ? responseItems : undefined;
-    if (isComplete && answer === undefined) return;
+    const response = responseItems?.hasBegun === true ? responseItems : undefined;
+    if (isComplete && response === undefined) return;
     this.#late.delete(id);
-    this.#late.set(id, { requestItems, responseItems: answer });
+    this.#late.set(id, { requestItems, responseItems: response });
     // [IC-8.22]
-    if (this.#late.size <= this.#host.limits.messages) return;
+    if (this.#late.size <= this.#context.limits.messages) return;
     for (const [oldest] of this.#late) return void this.#late.delete(oldest);
   }
 

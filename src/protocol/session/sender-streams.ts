@@ -26,15 +26,15 @@ export interface SenderStreamsContext {
 }
 
 export class SenderStreams {
-  readonly #host: HalfContext;
+  readonly #context: HalfContext;
   readonly #sender: SenderStreamsContext;
   /** Counts the octets that items of responses hold. The receiving half of the session sets itself here. */
   holder: CreditContext | undefined;
   /** Responses that have an incomplete item. */
   readonly #unfinished = new Set<ItemReceiver>();
 
-  constructor(host: HalfContext, sender: SenderStreamsContext) {
-    this.#host = host;
+  constructor(context: HalfContext, sender: SenderStreamsContext) {
+    this.#context = context;
     this.#sender = sender;
   }
 
@@ -46,7 +46,7 @@ export class SenderStreams {
 
   /** Takes the next item of a request. Call it only if `requestItems` are ready. */
   send(message: OutgoingMessage, payload: Buffer, now: number): void {
-    const { maxMessage } = this.#host.peerLimits;
+    const { maxMessage } = this.#context.peerLimits;
     if (payload.length > maxMessage) {
       return this.#sender.cancel(message, {
         kind: 'too-large',
@@ -66,7 +66,7 @@ export class SenderStreams {
     const message = this.#sender.find(id);
     // [IC-6.51]
     if (message?.started !== true || message.partialSettlement !== undefined) {
-      throw violationOf('An item answers message', id, ', which is settled or was never sent.');
+      throw violationOf('An item responds to message', id, ', which is settled or was never sent.');
     }
     const items = (message.responseItems ??= this.#receive(message));
     message.touch(now);
@@ -104,7 +104,7 @@ export class SenderStreams {
     const { id, requestItems, responseItems } = message;
     // [IC-6.43]
     if (responseItems?.isPartial === true) {
-      throw violationOf('Message', id, ' is settled before an item of its answer is complete.');
+      throw violationOf('Message', id, ' is settled before an item of its response is complete.');
     }
     message.isStreamed = frame.has(Flag.STREAM);
     // [IC-6.45]
@@ -131,7 +131,7 @@ export class SenderStreams {
 
   #receive(message: OutgoingMessage): ItemReceiver {
     if (this.holder === undefined) throw new Error('A session has no receiving half.');
-    const items = new ItemReceiver(this.#host, this.holder, message.id, 0);
+    const items = new ItemReceiver(this.#context, this.holder, message.id, 0);
     message.responseItems = items;
     if (!message.isAwaited) {
       // The item has stopped the peer's clock: only CANCEL tells the peer that the caller has given up. [IC-10.13]
@@ -147,11 +147,11 @@ export class SenderStreams {
 
   #refuse(message: OutgoingMessage): void {
     // [IC-6.58]
-    const limit = this.#host.limits.maxMessage;
+    const limit = this.#context.limits.maxMessage;
     this.#sender.cancel(message, {
       kind: 'too-large',
       executed: 'yes',
-      message: `An item of the other side's answer exceeds maxMessageSize ${limit}.`,
+      message: `An item of the other side's response exceeds maxMessageSize ${limit}.`,
     });
   }
 }
@@ -160,5 +160,5 @@ const UNEXPECTED: Failure = {
   kind: 'unexpected-stream',
   executed: 'yes',
   message:
-    'The answer is a stream, and this send takes no items. Use session.stream(), or the option onItem.',
+    'The response is a stream, and this send takes no items. Use session.stream(), or the option onItem.',
 };

@@ -44,7 +44,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
   isCreditDue = false;
   readonly window: ReceiveWindow;
   readonly streams: ReceiverStreams;
-  readonly #host: HalfContext;
+  readonly #context: HalfContext;
   readonly #sender: SessionSender;
   readonly #effects: ReceiverEffects;
   readonly #messages: MessageWindow;
@@ -68,20 +68,20 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
   #nextDeadline = Infinity;
 
   /** `sender`: the half of the session that writes the settlements. */
-  constructor(host: HalfContext, sender: SessionSender, effects: ReceiverEffects) {
-    this.window = new ReceiveWindow(host.limits.sessionBytes, host.limits.maxFrame);
-    this.#host = host;
+  constructor(context: HalfContext, sender: SessionSender, effects: ReceiverEffects) {
+    this.window = new ReceiveWindow(context.limits.sessionBytes, context.limits.maxFrame);
+    this.#context = context;
     this.#sender = sender;
-    this.streams = new ReceiverStreams(host, this, sender.lane);
+    this.streams = new ReceiverStreams(context, this, sender.lane);
     this.#effects = effects;
     sender.streams.holder = this;
-    this.#lastId = host.lastId;
-    this.#messages = new MessageWindow(host.limits.messages, host.lastId);
+    this.#lastId = context.lastId;
+    this.#messages = new MessageWindow(context.limits.messages, context.lastId);
   }
 
   /** The hook for moves. */
   get watcher(): MoveEffects {
-    return this.#host;
+    return this.#context;
   }
 
   /** The byte credit that settlements use. */
@@ -116,7 +116,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
 
   /** Whether no message has ever arrived. */
   get isUnused(): boolean {
-    return this.#lastId === this.#host.lastId;
+    return this.#lastId === this.#context.lastId;
   }
 
   grant(): { messages: number; bytes: number } {
@@ -132,7 +132,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
   /** Starts the handlers of waiting messages, as many as may start. */
   pump(now: number): void {
     // [IC-6.34]
-    while (this.#accepting && this.#host.mayDispatch) {
+    while (this.#accepting && this.#context.mayDispatch) {
       const message = this.#waiting.shift();
       if (message === undefined) return;
       if (message.state === 'WAITING') this.#dispatch(message, now);
@@ -161,24 +161,24 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     this.#lastId = id;
     this.#cut?.onRestOver('the next SEND');
     this.#cut = undefined;
-    if (this.#messages.take(id)) this.#host.creditDue(this);
+    if (this.#messages.take(id)) this.#context.creditDue(this);
     this.#received.add(message);
     this.#cancellable += 1;
     if (frame.has(Flag.STREAM)) this.streams.open(message);
     if (deadline < this.#nextDeadline) {
       this.#nextDeadline = deadline;
-      this.#host.arm(deadline);
+      this.#context.arm(deadline);
     }
     const more = frame.has(Flag.MORE);
     // [IC-12.1] [IC-12.2]
     // The SEND crossed our GOAWAY. A one-way message is still taken: its sender could not be told of a refusal.
-    if (this.#host.drains && !oneWay) {
+    if (this.#context.drains && !oneWay) {
       if (more) this.#partial = message;
       this.giveBack(frame.size);
       const text = 'This side is shutting down and takes nothing new.';
       return this.#refuse(message, { code: Code.MESSAGE_DRAINING, text });
     }
-    const { maxMessage } = this.#host.limits;
+    const { maxMessage } = this.#context.limits;
     if (!more) {
       const size = frame.payloadSize;
       checkTotal(message, size);
@@ -188,10 +188,10 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
         return this.#refuseTooLarge(message, size);
       }
       message.held = message.heldInSession = frame.size;
-      const mayPin = this.#host.pinned <= MAX_PINNED;
+      const mayPin = this.#context.pinned <= MAX_PINNED;
       message.data = keepPayload(frame, mayPin);
       message.pinned = pinnedBy(frame, mayPin);
-      this.#host.pinned += message.pinned;
+      this.#context.pinned += message.pinned;
       this.#complete(message, now);
     } else {
       this.#partial = message;
@@ -237,7 +237,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
 
   /** `octets` of the connection's credit, and `inSession` of the session's, are held no longer. */
   free(octets: number, inSession: number): void {
-    if (octets > 0 && this.#host.receiveWindow.free(octets)) this.#host.connectionCreditDue();
+    if (octets > 0 && this.#context.receiveWindow.free(octets)) this.#context.connectionCreditDue();
     this.#freeInSession(inSession);
   }
 
@@ -290,7 +290,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
       this.#release(message);
       return true;
     }
-    const { maxMessage, maxMeta } = this.#host.peerLimits;
+    const { maxMessage, maxMeta } = this.#context.peerLimits;
     // [IC-6.41]
     const fits = payload.length <= maxMessage && meta.length <= maxMeta - TOTAL_LENGTH;
     message.type = fits ? type : FrameType.REJECT;
@@ -299,7 +299,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     message.flags = endsStream ? Flag.REPLY | Flag.STREAM : Flag.REPLY;
     message.meta = fits ? meta : REPLY_TOO_LARGE_META;
     message.payload = fits ? payload : EMPTY;
-    this.#host.addUnread(message.payload.length);
+    this.#context.addUnread(message.payload.length);
     // First the rest of a half-written item: else its FRAGs could not be told from those of the settlement.
     if (message.responseItems === undefined) this.#sender.settle(message);
     else message.responseItems.whenClear(() => this.#sender.settle(message));
@@ -309,7 +309,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
   onSettlementWritten(message: IncomingMessage): void {
     // The session ended while the settlement was in the output: `fail` has released the message.
     if (message.isReleased) return;
-    this.#host.addUnread(-message.payload.length);
+    this.#context.addUnread(-message.payload.length);
     this.#release(message);
   }
 
@@ -349,8 +349,8 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     for (const message of messages) {
       const isRunning = message.state === 'RUNNING';
       if (message.isSettled && !message.isReleased) {
-        this.#host.output.remove(message);
-        this.#host.addUnread(-message.payload.length);
+        this.#context.output.remove(message);
+        this.#context.addUnread(-message.payload.length);
       }
       message.onGone();
       message.body = undefined;
@@ -376,7 +376,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
 
   /** Settles a message that has an item larger than this side takes. */
   refuseItem(message: IncomingMessage): void {
-    const limit = this.#host.limits.maxMessage;
+    const limit = this.#context.limits.maxMessage;
     this.#fail(message, Code.TOO_LARGE, `An item of it exceeds maxMessageSize ${limit}.`);
   }
 
@@ -394,7 +394,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
   }
 
   #complete(message: IncomingMessage, now: number): void {
-    if (this.#accepting && this.#waiting.size === 0 && this.#host.mayDispatch) {
+    if (this.#accepting && this.#waiting.size === 0 && this.#context.mayDispatch) {
       this.#dispatch(message, now);
     } else {
       this.#waiting.push(message);
@@ -429,7 +429,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
   }
 
   #refuseTooLarge(message: IncomingMessage, size: number): void {
-    const limit = this.#host.limits.maxMessage;
+    const limit = this.#context.limits.maxMessage;
     this.#refuse(message, {
       code: Code.TOO_LARGE,
       text: `A message of ${size} bytes exceeds maxMessageSize ${limit}.`,
@@ -447,7 +447,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
       throw violation(`Message ${message.id} has more than the ${total} bytes it announced.`);
     }
     // [IC-9.5]
-    if (size > this.#host.limits.maxMessage) {
+    if (size > this.#context.limits.maxMessage) {
       this.#refuseTooLarge(message, size);
       return false;
     }
@@ -468,7 +468,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     this.#freeHeld(message);
     if (this.#onVacant === undefined) {
       // [IC-8.8]
-      if (this.#messages.free()) this.#host.creditDue(this);
+      if (this.#messages.free()) this.#context.creditDue(this);
     } else if (this.#running === 0) {
       this.#onVacant();
     }
@@ -476,12 +476,12 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
 
   #freeHeld(message: IncomingMessage): void {
     this.free(message.held, message.heldInSession);
-    this.#host.pinned -= message.pinned;
+    this.#context.pinned -= message.pinned;
     message.held = message.heldInSession = message.pinned = 0;
   }
 
   #freeInSession(octets: number): void {
-    if (octets > 0 && !this.#isOver && this.window.free(octets)) this.#host.creditDue(this);
+    if (octets > 0 && !this.#isOver && this.window.free(octets)) this.#context.creditDue(this);
   }
 }
 
@@ -493,7 +493,7 @@ function checkTotal({ id, total }: IncomingMessage, size: number): void {
 
 const REPLY_TOO_LARGE_META = encodeMeta({
   code: Code.REPLY_TOO_LARGE,
-  text: 'The answer is larger than the sender of the message takes.',
+  text: 'The response is larger than the sender of the message takes.',
 });
 
 const DEADLINE_META = encodeMeta({

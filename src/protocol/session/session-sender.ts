@@ -39,7 +39,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
   /** The items of this side's requests and of its responses wait in one lane. */
   readonly lane: ItemLane;
   readonly streams: SenderStreams;
-  readonly #host: HalfContext;
+  readonly #context: HalfContext;
   /** Called when fewer messages wait than before, so that an ending session can close. */
   readonly #progress: () => void;
   readonly #unwritten: UnwrittenMessages;
@@ -59,24 +59,24 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
   /** One-way messages that were written and not acknowledged when the connection ended. */
   #uncertain: OutgoingMessage[] = [];
 
-  constructor(host: HalfContext, progress: () => void) {
-    this.lane = new ItemLane(host, this);
-    this.#unwritten = new UnwrittenMessages(host, this.lane);
-    this.streams = new SenderStreams(host, this);
-    this.#host = host;
+  constructor(context: HalfContext, progress: () => void) {
+    this.lane = new ItemLane(context, this);
+    this.#unwritten = new UnwrittenMessages(context, this.lane);
+    this.streams = new SenderStreams(context, this);
+    this.#context = context;
     this.#progress = progress;
-    this.#lastId = host.lastId;
+    this.#lastId = context.lastId;
   }
 
   /** The hook for moves. */
   get watcher(): MoveEffects {
-    return this.#host;
+    return this.#context;
   }
 
   /** Sets the first credit that the peer gives the session. */
   allow({ messages, bytes }: NonNullable<Meta['sessionCredit']>): void {
-    this.window = new SendWindow(bytes, reserveOf(bytes, this.#host.peerLimits));
-    this.#limit = advanceId(this.#host.lastId, messages);
+    this.window = new SendWindow(bytes, reserveOf(bytes, this.#context.peerLimits));
+    this.#limit = advanceId(this.#context.lastId, messages);
   }
 
   /** Messages that have credit and that the peer has still to settle. */
@@ -87,7 +87,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
   /** Whether no message of this session was ever written, and none waits to be written. */
   get isUnused(): boolean {
     const { queued, ready } = this.#unwritten;
-    return this.#lastId === this.#host.lastId && queued + ready === 0;
+    return this.#lastId === this.#context.lastId && queued + ready === 0;
   }
 
   /** Whether no message, item or settlement waits to be written, so that END may follow. */
@@ -111,19 +111,19 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
   start(sessionId: number): void {
     this.#sessionId = sessionId;
     // The application may have sent some messages before this side knew the peer's limits.
-    this.giveUpUnwritten((message) => tooLargeFor(message, this.#host.peerLimits));
+    this.giveUpUnwritten((message) => tooLargeFor(message, this.#context.peerLimits));
   }
 
   /** Takes a message. The message hears of its outcome or failure itself, perhaps before this method returns. */
   send(message: OutgoingMessage): void {
-    const misfit = tooLargeFor(message, this.#host.peerLimits);
-    if (misfit !== undefined) return this.#settleLocally(message, misfit);
+    const failure = tooLargeFor(message, this.#context.peerLimits);
+    if (failure !== undefined) return this.#settleLocally(message, failure);
     if (message.deadline < this.#nextDeadline) {
       this.#nextDeadline = message.deadline;
-      this.#host.arm(message.deadline);
+      this.#context.arm(message.deadline);
     }
     if (this.#unwritten.queued === 0 && this.#admit(message)) return;
-    const full = this.#unwritten.enqueue(message);
+    const full = this.#unwritten.push(message);
     if (full !== undefined) this.#settleLocally(message, full);
   }
 
@@ -135,8 +135,8 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
   /** Writes a settlement as soon as there is byte credit for it. */
   settle(message: IncomingMessage): void {
     if (this.isLarge(message)) {
-      this.#host.output.pushLarge(message);
-      this.#host.wake();
+      this.#context.output.pushLarge(message);
+      this.#context.wake();
     } else if (this.#settlements.size > 0 || !this.emit(message, 0)) {
       this.#settlements.push(message);
     }
@@ -152,7 +152,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     const unwritten = this.#unwritten;
     for (let message = unwritten.peek(); message !== undefined; message = unwritten.peek()) {
       if (!this.#admit(message)) break;
-      unwritten.dequeue();
+      unwritten.shift();
     }
     this.#progress();
   }
@@ -171,7 +171,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     if (!moreMessages && !moreBytes) return false;
     this.pump();
     // The output charges each fragment of a large unit when it writes the fragment: it may have credit to go on now.
-    this.#host.wake();
+    this.#context.wake();
     return true;
   }
 
@@ -204,7 +204,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
       this.#stopLarge(message);
       this.pump();
     }
-    const { maxMessage } = this.#host.limits;
+    const { maxMessage } = this.#context.limits;
     if (!frame.has(Flag.MORE)) {
       const size = frame.payloadSize;
       checkTotal(id, meta.total, size);
@@ -292,15 +292,15 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
       const mayHaveRun = message.state === 'SENT' || hasStarted(message);
       return [message, mayHaveRun ? failure : unexecuted] as const;
     });
-    if (this.#unwritten.takeReady().length > 0) this.#host.output.discardRevoked();
+    if (this.#unwritten.takeReady().length > 0) this.#context.output.discardRevoked();
     this.#unwritten.takeQueued();
     // End all messages before the first caller is told: that caller may cancel another message.
     for (const [message] of failures) message.end(failure.kind);
-    for (const unit of this.#settlements.drain()) this.#host.output.remove(unit);
+    for (const unit of this.#settlements.drain()) this.#context.output.remove(unit);
     if (this.#large !== undefined) {
-      this.#host.output.remove(this.#large);
+      this.#context.output.remove(this.#large);
       // Large messages of other sessions may have waited for its room.
-      this.#host.wake();
+      this.#context.wake();
     }
     this.#large = undefined;
     this.lane.clear();
@@ -363,8 +363,8 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     message.sender = this;
     if (this.isLarge(message)) {
       this.#large = message;
-      this.#host.output.pushLarge(message);
-      this.#host.wake();
+      this.#context.output.pushLarge(message);
+      this.#context.wake();
     } else if (!this.emit(message, fieldsOf(message))) {
       return false;
     }
@@ -383,18 +383,18 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
   /** Charges a small unit and hands it to the output. Returns false if there is no credit for it. */
   emit(unit: Unit, fields: number): boolean {
     const size = unit.payload.length + unit.meta.length + fields;
-    const { sendWindow } = this.#host;
+    const { sendWindow } = this.#context;
     // [IC-8.1] [IC-8.2]
     const request = unit.leavesReserve;
     if ((request ? this.window.requestRoom : this.window.room) < size) return false;
     if ((request ? sendWindow.requestRoom : sendWindow.room) < size) {
-      this.#host.waitForBytes(this);
+      this.#context.waitForBytes(this);
       return false;
     }
     this.window.use(size);
     sendWindow.use(size);
-    this.#host.output.push(unit);
-    this.#host.wake();
+    this.#context.output.push(unit);
+    this.#context.wake();
     return true;
   }
 
@@ -402,7 +402,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     const reply = message.partialSettlement;
     if (reply === undefined) return;
     reply.arrived += frame.payloadSize;
-    const { maxMessage } = this.#host.limits;
+    const { maxMessage } = this.#context.limits;
     if (reply.arrived > (reply.meta.total ?? Infinity)) {
       throw violation(`A settlement has more than the ${reply.meta.total} bytes it announced.`);
     }
@@ -473,14 +473,14 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
   cancelOnWire(message: OutgoingMessage): void {
     if (message.isCancelled) return;
     message.isCancelled = true;
-    this.#host.output.push(
+    this.#context.output.push(
       new ControlUnit(FrameType.CANCEL, this.#sessionId, message.id, EMPTY, EMPTY),
     );
-    this.#host.wake();
+    this.#context.wake();
   }
 
   #stopLarge(message: OutgoingMessage): void {
-    this.#host.output.remove(message);
+    this.#context.output.remove(message);
     this.#large = undefined;
   }
 
@@ -493,7 +493,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
   /** Whether the unit is too large for one small frame: the output writes it in fragments as needed. */
   isLarge({ payload, meta }: Unit): boolean {
     if (payload.length > LARGEST_SMALL_PAYLOAD) return true;
-    return payload.length + meta.length + DEADLINE_LENGTH > this.#host.peerLimits.maxFrame;
+    return payload.length + meta.length + DEADLINE_LENGTH > this.#context.peerLimits.maxFrame;
   }
 
   /** All messages whose caller still waits. Messages without an id come last, in their order. */

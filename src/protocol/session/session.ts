@@ -292,7 +292,7 @@ export class SessionMachine implements ReceiverEffects {
     const code = meta.code ?? Code.OK;
     // [IC-6.23]
     if (code === Code.OK && this.receiver.hasOpenRequest) {
-      throw violation(`END of session ${this.#id} amid a request.`);
+      throw violation(`END of session ${this.#id} in the middle of a request.`);
     }
     switch (this.#state.endSeen(code)) {
       case 'ending':
@@ -338,7 +338,7 @@ export class SessionMachine implements ReceiverEffects {
   }
 
   #onSettlement(frame: FrameView): boolean {
-    // Answers to this side's own messages do not use the memory for handlers: their credit is given back at once.
+    // Responses to this side's own messages do not use the memory for handlers: their credit is given back at once.
     this.receiver.giveBack(frame.size);
     return this.sender.onSettlement(frame);
   }

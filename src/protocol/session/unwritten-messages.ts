@@ -10,7 +10,7 @@ import { RevocableQueue } from '../output/revocable-queue.js';
 import type { HalfContext } from './half-context.js';
 
 export class UnwrittenMessages {
-  readonly #host: HalfContext;
+  readonly #context: HalfContext;
   readonly #lane: ItemLane;
   /** Messages that wait for credit. */
   readonly #queue = new RevocableQueue<OutgoingMessage>();
@@ -21,8 +21,8 @@ export class UnwrittenMessages {
   /** The `order` of the newest message that ever waited for credit. */
   #newest = 0;
 
-  constructor(host: HalfContext, lane: ItemLane) {
-    this.#host = host;
+  constructor(context: HalfContext, lane: ItemLane) {
+    this.#context = context;
     this.#lane = lane;
   }
 
@@ -42,8 +42,8 @@ export class UnwrittenMessages {
   }
 
   /** Takes a message into the queue. Returns a failure if the queue is full. */
-  enqueue(message: OutgoingMessage): Failure | undefined {
-    const full = this.#host.chargeQueue(message);
+  push(message: OutgoingMessage): Failure | undefined {
+    const full = this.#context.chargeQueue(message);
     if (full !== undefined) return full;
     this.#queue.push(message);
     if (message.order >= this.#newest) this.#newest = message.order;
@@ -58,9 +58,9 @@ export class UnwrittenMessages {
   }
 
   /** The message that `peek` returned has credit now. */
-  dequeue(): void {
+  shift(): void {
     const message = this.#queue.shift();
-    if (message !== undefined) this.#host.releaseQueue(message);
+    if (message !== undefined) this.#context.releaseQueue(message);
   }
 
   /** The message has been charged, or is large, and is handed to the output. */
@@ -80,7 +80,7 @@ export class UnwrittenMessages {
   /** Takes one message back, from the output if it has credit. The caller of this method tells the application. */
   revoke(message: OutgoingMessage): void {
     if (!message.hasCredit) {
-      this.#host.releaseQueue(message);
+      this.#context.releaseQueue(message);
       message.isRevoked = true;
       this.#queue.onRevoked();
     } else {
@@ -100,7 +100,7 @@ export class UnwrittenMessages {
   /** Takes back all messages that wait for credit, in order. */
   takeQueued(): OutgoingMessage[] {
     const messages = this.#queue.drain();
-    for (const message of messages) this.#host.releaseQueue(message);
+    for (const message of messages) this.#context.releaseQueue(message);
     return messages;
   }
 
@@ -114,17 +114,17 @@ export class UnwrittenMessages {
   #unready(message: OutgoingMessage): void {
     if (!message.oneWay) this.#expected -= 1;
     if (isStream(message)) this.#lane.onUploadOver();
-    const { output } = this.#host;
+    const { output } = this.#context;
     if (output.isCleared) return;
     if (this.#lane.isLarge(message)) {
       output.remove(message);
       // Large messages of other sessions may have waited for its room.
-      return this.#host.wake();
+      return this.#context.wake();
     }
     output.revoke(message);
     const size = message.payload.length + message.meta.length + fieldsOf(message);
     this.#lane.window.use(-size);
-    this.#host.giveBack(size);
+    this.#context.giveBack(size);
   }
 }
 

@@ -21,7 +21,7 @@ type StateName = 'FLOWING' | 'ENDED' | 'DROPPED' | 'OVER';
 
 export class IncomingStreamState {
   readonly #message: { readonly sessionId: number; readonly id: number };
-  /** Whether the stream is the answer to a message of this side. */
+  /** Whether the stream is the response to a message of this side. */
   readonly #isResponse: boolean;
   readonly #effects: MoveEffects;
   #name: StateName = 'FLOWING';

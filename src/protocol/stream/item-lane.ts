@@ -1,5 +1,5 @@
 /**
- * The way of all items of one session into the output, of requests and of answers. As requests do, items leave the
+ * The way of all items of one session into the output, of requests and of responses. As requests do, items leave the
  * reserve of byte credit to settlements. Otherwise two sides whose items fill each other's memory could not even settle
  * their messages.
  */

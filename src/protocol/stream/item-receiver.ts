@@ -1,5 +1,5 @@
 /**
- * The receiving half of a stream, of a request or of an answer. It assembles items, keeps the whole ones until the
+ * The receiving half of a stream, of a request or of a response. It assembles items, keeps the whole ones until the
  * application takes them, and then grants the sender as many further items. So a fast sender is held back, and only in
  * this stream. `incoming-stream-state.ts` has the state.
  *
@@ -79,7 +79,7 @@ export class ItemReceiver {
   /** Items that were taken, and for which no further item is granted yet. */
   #taken = 0;
 
-  /** `flags`: REPLY for the items of a request of the other side, 0 for those of an answer. */
+  /** `flags`: REPLY for the items of a request of the other side, 0 for those of a response. */
   constructor(context: ItemContext, credit: CreditContext, id: number, flags: number) {
     this.sessionId = credit.sessionId;
     this.id = id;

@@ -1,5 +1,5 @@
 /**
- * The sending half of a stream: the items of one request, or of one answer. `outgoing-stream-state.ts` has the state.
+ * The sending half of a stream: the items of one request, or of one response. `outgoing-stream-state.ts` has the state.
  *
  * Items are pulled: at most one item waits here for credit, and the source is asked for the next item when that one has
  * left. So a source is ahead of its reader by at most the items that the reader allows, plus one.
@@ -34,7 +34,7 @@ export class ItemSender implements WaitingStream {
   /** Called when no item is half written any more. */
   #onClear: (() => void) | undefined;
 
-  /** `flags`: REPLY for the items of an answer, 0 for those of a request. */
+  /** `flags`: REPLY for the items of a response, 0 for those of a request. */
   constructor(lane: ItemLane, sessionId: number, id: number, flags: number) {
     this.#lane = lane;
     this.sessionId = sessionId;

@@ -1,4 +1,4 @@
-/** An ITEM as a unit of the output: one element of a request, or (with REPLY) of an answer. */
+/** An ITEM as a unit of the output: one element of a request, or (with REPLY) of a response. */
 import { FrameType, EMPTY } from '../../wire/index.js';
 import { Unit } from '../output/unit.js';
 import type { SendWindow } from '../flow/windows.js';

@@ -16,7 +16,7 @@ type StateName = 'HELD' | 'FLOWING' | 'ENDED' | 'STOPPED' | 'OVER';
 
 export class OutgoingStreamState {
   readonly #message: { readonly sessionId: number; readonly id: number };
-  /** Whether the stream is the answer to a message of the other side. */
+  /** Whether the stream is the response to a message of the other side. */
   readonly #isResponse: boolean;
   readonly #effects: MoveEffects;
   #name: StateName = 'HELD';
@@ -51,7 +51,7 @@ export class OutgoingStreamState {
     return this.#name === 'STOPPED' || this.#name === 'OVER';
   }
 
-  /** SEND with STREAM is whole, or the handler answers by a stream. Returns false if the stream was stopped before. */
+  /** SEND with STREAM is whole, or the handler responds with a stream. Returns false if the stream was stopped before. */
   begun(): boolean {
     switch (this.#name) {
       case 'HELD':

@@ -270,7 +270,7 @@ describe('two sides that do not agree', () => {
     );
 
     expect(error).toMatchObject({ code: 'IC_ERR_OPTION', executed: 'yes' });
-    expect(error.message).toContain('The answer of "bytes" cannot be decoded');
+    expect(error.message).toContain('The response of "bytes" cannot be decoded');
     await other.close();
   });
 

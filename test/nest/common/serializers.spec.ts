@@ -272,7 +272,7 @@ describe('a deserializer that fails', () => {
 
     await expect(client.request('echo', 1)).rejects.toMatchObject({
       executed: 'yes',
-      message: 'The answer of "echo" cannot be decoded: broken',
+      message: 'The response of "echo" cannot be decoded: broken',
     });
   });
 

@@ -212,7 +212,7 @@ describe('a handler that gives a stream', () => {
     const error = await failure(client.request('generator', bytes('1000')));
 
     expect(error).toMatchObject({ code: 'IC_ERR_UNEXPECTED_STREAM', executed: 'yes' });
-    expect(String(error)).toContain('The answer of "generator" has more than one value, and');
+    expect(String(error)).toContain('The response of "generator" has more than one value, and');
     expect(String(error)).toContain('Use send()');
     await until(() => controller.returned === 1);
     expect(controller.asked).toBeLessThan(100);
