@@ -15,6 +15,7 @@ export { Code, InterconnectError, isInterconnectError } from '../endpoint/index.
 export type { InterconnectClientEvents } from './common/interconnect.events.js';
 export type { InterconnectServerEvents } from './server/interconnect.server-events.js';
 export type { InterconnectEncoding } from './common/codec.js';
+export type { InterconnectJsonOptions } from './common/json.js';
 export type { InterconnectRequestOptions } from './client/call-options.js';
 export type {
   InterconnectContextArgs,

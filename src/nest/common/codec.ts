@@ -8,16 +8,18 @@
  * travel beside the payload.
  */
 import type { Deserializer, Serializer } from '@nestjs/microservices';
-import { EMPTY, inspectShort, optionError, tame } from '../../endpoint/index.js';
+import { EMPTY, inspectShort, optionError } from '../../endpoint/index.js';
 import type { Bytes } from '../../endpoint/index.js';
 import { describeType, isBytes } from './bytes.js';
+import { jsonLimitsOf, readJson } from './json.js';
+import type { InterconnectJsonOptions } from './json.js';
 import { isPromiseLike } from './promises.js';
 
 /** `'binary'`: unchanged bytes; `'json'`: any value that has a form in JSON, as with Nest's TCP transport. */
 export type InterconnectEncoding = 'binary' | 'json';
 
 /** The options of servers and clients that make a codec. */
-export interface CodecOptions {
+export interface CodecOptions extends InterconnectJsonOptions {
   readonly encoding?: InterconnectEncoding | undefined;
   readonly serializer?: Serializer | undefined;
   readonly deserializer?: Deserializer | undefined;
@@ -88,10 +90,14 @@ function createCodec(options: CodecOptions, out: Field, back: Field): Codec | un
   }
   checkMethod('serializer', serializer, 'serialize');
   checkMethod('deserializer', deserializer, 'deserialize');
+  const limits = jsonLimitsOf(options);
   const hasNone = serializer === undefined && deserializer === undefined;
   if (encoding === 'binary' && hasNone) return undefined;
 
   const toBytes = encoding === 'json' ? toJson : asBytes;
+  const fromJson = (payload: Buffer) =>
+    // JSON has no form for `undefined`.
+    payload.length === 0 ? undefined : readJson(payload, limits);
   const fromBytes = encoding === 'json' ? fromJson : (payload: Buffer) => payload;
   return {
     encode(value, pattern) {
@@ -152,17 +158,4 @@ function toJson(value: unknown): Bytes {
   const json: unknown = JSON.stringify(value);
   if (typeof json === 'string') return Buffer.from(json, 'utf8');
   throw new UnfitValue(value, 'JSON has no form for it.');
-}
-
-/** An empty payload is `undefined`, which has no form in JSON. */
-function fromJson(payload: Buffer): unknown {
-  if (payload.length === 0) return undefined;
-  try {
-    const value: unknown = JSON.parse(payload.toString('utf8'));
-    return value;
-  } catch (cause) {
-    // The message of that error quotes the payload.
-    tame(cause);
-    throw new TypeError('The payload is not JSON. Set the same encoding on both sides.', { cause });
-  }
 }

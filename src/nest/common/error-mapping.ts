@@ -17,6 +17,8 @@ import {
   isHandlerCode,
   isRejection,
 } from './interconnect.exception.js';
+import { checkedText } from './json.js';
+import type { JsonLimits } from './json.js';
 
 /** The arguments of `message.reject`. */
 export interface Rejection {
@@ -24,6 +26,8 @@ export interface Rejection {
   readonly reason: string;
   readonly data?: Buffer;
   readonly metadata?: Metadata;
+  /** Octets of the exception's details that do not travel, because they are too many; 0 = none. */
+  readonly leftOut?: number;
   /** The caller gets only "Internal server error", so the server's log must say more. */
   readonly isMasked: boolean;
 }
@@ -32,6 +36,12 @@ type RejectedOutcome = Extract<Outcome, { accepted: false }>;
 
 /** The metadata entry that marks a REJECT with the value of an `RpcException` as payload, and names its form. */
 const CARRIED = 'rpc-exception';
+/** The most octets of the value of an `RpcException` that travel. */
+export const MAX_DETAILS = 64 * 1024;
+/** The limits of that value as JSON. */
+const DETAILS: JsonLimits = { depth: 64, values: MAX_DETAILS };
+/** A text has neither values nor depth. */
+const NO_LIMITS: JsonLimits = { depth: Infinity, values: Infinity };
 /** Nest's text for an `RpcException` that has no message of its own. */
 const NAMELESS = 'Rpc Exception';
 
@@ -127,13 +137,7 @@ function masked(): Rejection {
 }
 
 function carryText(text: string): Rejection {
-  return {
-    code: Code.FAILED,
-    reason: cutText(text),
-    data: Buffer.from(text, 'utf8'),
-    metadata: { [CARRIED]: 'text' },
-    isMasked: false,
-  };
+  return carry('text', cutText(text), text);
 }
 
 function carryObject(value: object): Rejection {
@@ -141,18 +145,34 @@ function carryObject(value: object): Rejection {
   const reason = cutText(message === '' ? NAMELESS : message);
   const json = stringify(value);
   if (json === undefined) return { code: Code.FAILED, reason, isMasked: false };
+  return carry('json', reason, json);
+}
+
+/** A rejection with details, which are left out if they are too many. The reason then still arrives. */
+function carry(form: 'text' | 'json', reason: string, details: string): Rejection {
+  const length = Buffer.byteLength(details, 'utf8');
+  if (length > MAX_DETAILS) {
+    return { code: Code.FAILED, reason, leftOut: length, isMasked: false };
+  }
   return {
     code: Code.FAILED,
     reason,
-    data: Buffer.from(json, 'utf8'),
-    metadata: { [CARRIED]: 'json' },
+    data: Buffer.from(details, 'utf8'),
+    metadata: { [CARRIED]: form },
     isMasked: false,
   };
 }
 
+/** The other side chose these octets. What is malformed, or exceeds a limit, stays bytes: the exception's `data`. */
 function readCarried({ metadata, data }: RejectedOutcome): string | object | undefined {
-  if (metadata[CARRIED] === 'text') return data.toString('utf8');
-  return metadata[CARRIED] === 'json' ? parse(data.toString('utf8')) : undefined;
+  const form = metadata[CARRIED];
+  if ((form !== 'text' && form !== 'json') || data.length > MAX_DETAILS) return undefined;
+  try {
+    const text = checkedText(data, form === 'text' ? NO_LIMITS : DETAILS);
+    return form === 'text' ? text : parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** `undefined` for a value without a form in JSON, such as a circle. The reason still arrives. */
@@ -164,14 +184,9 @@ function stringify(value: object): string | undefined {
   }
 }
 
-/** The other side chose these bytes. Malformed bytes must not throw here. */
 function parse(json: string): object | undefined {
-  try {
-    const value: unknown = JSON.parse(json, decodeSpecial);
-    return typeof value === 'object' && value !== null ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const value: unknown = JSON.parse(json, decodeSpecial);
+  return typeof value === 'object' && value !== null ? value : undefined;
 }
 
 /** Reads from `this`, because `toJSON` has already made an array of numbers of a Buffer in `value`. */

@@ -9,10 +9,11 @@ import type {
 } from '../../endpoint/index.js';
 import type { Deserializer, Serializer } from '@nestjs/microservices';
 import type { InterconnectEncoding } from './codec.js';
+import type { InterconnectJsonOptions } from './json.js';
 import { DEFAULT_HOST, DEFAULT_PORT } from './interconnect.constants.js';
 
 /** How payloads are made. Both sides of a connection need the same options. */
-export interface InterconnectPayloadOptions {
+export interface InterconnectPayloadOptions extends InterconnectJsonOptions {
   /**
    * `'binary'` (the default): bytes are sent and received unchanged, and any other value is an error. `'json'`: any value that
    * has a form in JSON, as with Nest's TCP transport.
@@ -142,7 +143,8 @@ export interface InterconnectClientOptions extends EndpointOptions, Interconnect
 /** The options of the core's `Listener`, with the defaults that differ from the core's. */
 export function toListenerOptions(options: InterconnectServerOptions): ListenerOptions {
   const { tlsOptions, encoding: _, serializer: _1, deserializer: _2, ...rest } = options;
-  const { transportId: _3, connect: _4, shutdownTimeout: _5, ...core } = rest;
+  const { maxJsonDepth: _3, maxJsonValues: _4, ...others } = rest;
+  const { transportId: _5, connect: _6, shutdownTimeout: _7, ...core } = others;
 
   return {
     ...core,
@@ -157,7 +159,8 @@ const WHEN_OFFLINE = 5000;
 /** The options of the core's `createConnection`. */
 export function toConnectOptions(options: InterconnectClientOptions): ConnectOptions {
   const { tlsOptions, encoding: _, serializer: _1, deserializer: _2, ...rest } = options;
-  const { oneWay: _3, connectOnBootstrap: _4, metadata: _5, shutdownTimeout: _6, ...core } = rest;
+  const { maxJsonDepth: _3, maxJsonValues: _4, ...others } = rest;
+  const { oneWay: _5, connectOnBootstrap: _6, metadata: _7, shutdownTimeout: _8, ...core } = others;
 
   return {
     ...core,

@@ -2,13 +2,13 @@ import { AsyncResource } from 'node:async_hooks';
 import type { Connection, Peer } from '../../endpoint/index.js';
 import { lastValueFrom } from 'rxjs';
 import { InterconnectClient } from '../client/interconnect.client.js';
-import type { InterconnectClientOptions } from '../common/interconnect.options.js';
+import type {
+  InterconnectClientOptions,
+  InterconnectPayloadOptions,
+} from '../common/interconnect.options.js';
 
 /** The options of the clients by which a server calls back: those that concern the messages themselves. */
-export type PeerClientOptions = Pick<
-  InterconnectClientOptions,
-  'encoding' | 'serializer' | 'deserializer'
->;
+export type PeerClientOptions = Pick<InterconnectClientOptions, keyof InterconnectPayloadOptions>;
 
 /** A peer that is connected to a server, with a client to call it. */
 export class InterconnectPeer {

@@ -9,7 +9,7 @@ import {
 } from '../../endpoint/index.js';
 import type { ItemsRejection, Message } from '../../endpoint/index.js';
 import { UnfitValue } from '../common/codec.js';
-import { toRejection, toRejectionOfThrown } from '../common/error-mapping.js';
+import { MAX_DETAILS, toRejection, toRejectionOfThrown } from '../common/error-mapping.js';
 import type { Rejection } from '../common/error-mapping.js';
 import { UnfitItem } from '../common/item-stream.js';
 import { lineOf } from '../common/log-lines.js';
@@ -180,6 +180,15 @@ export class Rejections {
    * caller may ignore the failure.
    */
   private report(rejection: Rejection, error: unknown): void {
+    if (rejection.leftOut !== undefined) {
+      this.logger.warn(
+        lineOf(
+          `The handler of "${this.pattern}" failed with an exception whose details have ${rejection.leftOut} bytes. They were left ` +
+            `out, because at most ${MAX_DETAILS} travel: its caller was told the reason only. Give an InterconnectException ` +
+            'bytes, or carry less.',
+        ),
+      );
+    }
     if (error instanceof Error && rejection.isMasked) {
       this.logger.error(
         lineOf(`The handler of "${this.pattern}" failed: ${messageOf(error)}`),

@@ -36,6 +36,8 @@ import { createMicroservice, Loopback } from '../../support/nest/loopback.js';
 
 const PAYLOAD: Nothing<InterconnectPayloadOptions> = {
   encoding: undefined,
+  maxJsonDepth: undefined,
+  maxJsonValues: undefined,
   serializer: undefined,
   deserializer: undefined,
 };
