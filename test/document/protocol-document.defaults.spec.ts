@@ -1,6 +1,7 @@
 /** What chapter 14 of PROTOCOL.md says of this implementation's own choices, against what it does. */
 import { describe, expect, it } from '@jest/globals';
 import { resolveOptions } from '../../src/endpoint/common/options.js';
+import { FloodBudget } from '../../src/protocol/flow/flood-budget.js';
 import { DEFAULT_LIMITS } from '../../src/protocol/index.js';
 import { limitsToMeta } from '../../src/protocol/flow/limits.js';
 import { Capability, creditPayload, FrameType, type Meta } from '../../src/wire/index.js';
@@ -141,8 +142,11 @@ describe('The numbers of chapter 14 are those of the machines:', () => {
     const peer = greeted({ idle: 0 }, { ...greeting, idle: 1 });
 
     peer.advance(10 * pause);
+    expect(peer.lines()).toHaveLength(9);
+    // A third of a second is not a whole number of milliseconds.
+    peer.advance(10);
 
-    expect(peer.lines()).toHaveLength(10);
+    expect(peer.lines()).toHaveLength(1);
   });
 
   it('frames that are kept', () => {
@@ -194,7 +198,21 @@ describe('The numbers of chapter 14 are those of the machines:', () => {
     expect(peer.closeCode).toBe('CALM');
   });
 
+  it('the flood budget for frames of ended sessions', () => {
+    const [burst = 0, perSecond = 0] = row('flood budget for frames of ended sessions');
+    const budget = new FloodBudget(0);
+    const spend = (now: number): number => {
+      let count = 0;
+      while (count < 2 * burst && budget.spendLate(now)) count += 1;
+      return count;
+    };
+
+    expect(spend(0)).toBe(burst);
+    // The frame that found the budget empty has been charged too.
+    expect(spend(1000)).toBe(perSecond - 1);
+  });
+
   it('every row', () => {
-    expect(rows.size).toBe(13);
+    expect(rows.size).toBe(14);
   });
 });

@@ -149,11 +149,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** @internal Resolves when the last socket of the connection is gone. */
   readonly gone: Promise<void>;
   #resolveGone: () => void = () => undefined;
-  readonly #roundTrips = new RoundTrips((done) => {
-    const { driver } = this.continuity;
-    if (driver === undefined || this.isOver) throw this.#withoutSocket();
-    driver.machine.ping(done, this.#settings.clock.now());
-  });
+  readonly #roundTrips: RoundTrips;
 
   /** @internal `dialer`: given at the dialer's end only. */
   constructor(settings: Settings, principal: string, dialer?: DialerParts) {
@@ -162,6 +158,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.principal = principal;
     this.#settings = settings;
     this.#status = dialer === undefined ? 'open' : 'connecting';
+    this.#roundTrips = new RoundTrips((done) => {
+      const { driver } = this.continuity;
+      if (driver === undefined || this.isOver) throw this.#withoutSocket();
+      driver.machine.ping(done, settings.clock.now());
+    }, settings.clock);
     this.#outage = new OutageWatch(settings.clock, dialer?.patience ?? Infinity, {
       whom: dialer === undefined ? () => nameOfPeer(this.peer) : () => namesOf(dialer.addresses),
       giveUp: (patience, failure) => this.#giveUp(patience, failure),
@@ -276,7 +277,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /**
    * Measures the round trip to the other side, in milliseconds. The other side's library answers, not its application.
-   * One round trip is measured at a time: a call during a measurement gets the result of the next one.
+   * One round trip is measured at a time, and 50 in a second at most: a call during a measurement gets the result of the
+   * next one.
    * @throws IC_ERR_OFFLINE if there is no socket, IC_ERR_CLOSED.
    */
   ping(): Promise<number> {

@@ -1,8 +1,9 @@
 /**
  * Measures the round trips that an application asks for. One PING is under way at a time, for all callers who asked
- * before it was sent. Later callers wait for the next PING. The reason: each PING beside an unanswered one costs the
+ * before it was sent. Later callers wait for the next PING, which follows after a pause. The reason: each PING costs the
  * other side's flood budget, and the connection ends when that budget is used up.
  */
+import type { Clock } from '../common/clock.js';
 import type { InterconnectError } from '../common/errors.js';
 
 interface Waiter {
@@ -12,21 +13,27 @@ interface Waiter {
 
 export class RoundTrips {
   readonly #send: (done: (milliseconds: number) => void) => void;
+  readonly #clock: Clock;
+  /** When the next PING may be sent. */
+  #mayAskAt = -Infinity;
+  /** Ends the pause before the next PING, while there is one. */
+  #stopPause: (() => void) | undefined;
   /** The callers who wait for the PONG of the PING that is under way. */
   #asked: readonly Waiter[] = [];
   /** The callers who have asked since that PING was sent. */
   #waiting: Waiter[] = [];
 
   /** `send` sends a PING, and calls back with the time until its PONG; it throws if there is no socket. */
-  constructor(send: (done: (milliseconds: number) => void) => void) {
+  constructor(send: (done: (milliseconds: number) => void) => void, clock: Clock) {
     this.#send = send;
+    this.#clock = clock;
   }
 
   /** Resolves with the round trip in milliseconds. */
   ask(): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
-      if (this.#asked.length === 0) this.#begin();
+      if (this.#asked.length === 0) this.#beginInTime();
     });
   }
 
@@ -38,9 +45,20 @@ export class RoundTrips {
     this.#begin();
   }
 
+  /** Sends the next PING, now or after the pause. */
+  #beginInTime(): void {
+    if (this.#waiting.length === 0 || this.#stopPause !== undefined) return;
+    const pause = this.#mayAskAt - this.#clock.now();
+    if (pause <= 0) return this.#begin();
+    this.#stopPause = this.#clock.setAlarm(pause, () => this.#begin());
+  }
+
   #begin(): void {
+    this.#stopPause?.();
+    this.#stopPause = undefined;
     const asked = this.#waiting;
     if (asked.length === 0) return;
+    this.#mayAskAt = this.#clock.now() + PAUSE;
     this.#waiting = [];
     this.#asked = asked;
     try {
@@ -56,6 +74,9 @@ export class RoundTrips {
     if (this.#asked !== asked) return;
     this.#asked = [];
     for (const { resolve } of asked) resolve(milliseconds);
-    this.#begin();
+    this.#beginInTime();
   }
 }
+
+/** Milliseconds from one PING to the next: half as many as the other side allows for ever. */
+const PAUSE = 20;

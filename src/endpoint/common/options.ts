@@ -59,7 +59,7 @@ export interface EndpointOptions extends EndpointLimits {
    * Milliseconds until a message must be settled, or its streamed response must begin. Default 60,000; 0 = no limit.
    */
   messageTimeout?: number | undefined;
-  /** Milliseconds of silence after which the other side counts as lost. Default 30,000; 0 = never. */
+  /** Milliseconds of silence after which the other side counts as lost. Default 30,000; 0 = never; 1 to 999 count as 1000. */
   idleTimeout?: number | undefined;
   /** The name of this side, for the other side's logs; at most 128 bytes. */
   agent?: string | undefined;

@@ -203,9 +203,9 @@ export class ConnectionMachine implements SessionContext {
       case FrameType.OPEN:
         return this.#onOpen(frame, now);
       case FrameType.OPENED:
-        return this.#known(frame)?.onOpened(frame, now);
+        return this.#known(frame, now)?.onOpened(frame, now);
       case FrameType.END: {
-        const session = this.#known(frame);
+        const session = this.#known(frame, now);
         // An OPEN followed by END without a message is useless: it costs the flood budget.
         if (session?.isUnused === true) this.flood(now);
         return session?.onEnd(frame);
@@ -358,18 +358,24 @@ export class ConnectionMachine implements SessionContext {
     if (this.#sessions.vacate(session)) this.connectionCreditDue();
   }
 
-  /** Returns the session that a frame names; undefined if that session has ended. */
-  #known({ session: id, type }: FrameView): SessionMachine | undefined {
+  /**
+   * Returns the session that a frame names; undefined if that session has ended.
+   * @throws ProtocolError PROTOCOL if there was no such session; CALM if there are too many frames for ended sessions.
+   */
+  #known({ session: id, type }: FrameView, now: number): SessionMachine | undefined {
     const session = this.#sessions.get(id);
-    if (session === undefined) this.#sessions.checkKnown(id, type);
-    return session;
+    if (session !== undefined) return session;
+    this.#sessions.checkKnown(id, type);
+    // [IC-15.1]
+    if (this.#flood.spendLate(now)) return undefined;
+    throw new ProtocolError(Code.CALM, 'Too many frames for sessions that have ended.');
   }
 
   #onMessageFrame(frame: FrameView, now: number): void {
     const octets = frame.size;
     // [IC-8.1]
     if (this.receiveWindow.take(octets, 'connection')) this.connectionCreditDue();
-    const session = this.#known(frame);
+    const session = this.#known(frame, now);
     if (session === undefined) {
       // The frame was on its way when this side sent END: release its octets at once.
       if (this.receiveWindow.free(octets)) this.connectionCreditDue();
@@ -391,7 +397,7 @@ export class ConnectionMachine implements SessionContext {
 
   #onCredit(frame: FrameView, now: number): void {
     if (frame.session !== 0) {
-      const session = this.#known(frame);
+      const session = this.#known(frame, now);
       if (session?.onCredit(frame, now) === false) this.#uselessCredit(now);
       return;
     }

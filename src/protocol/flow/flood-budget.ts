@@ -1,24 +1,30 @@
 /**
- * A token bucket for frames that are legal but useless: PINGs in bursts, CREDIT that allows nothing new, CANCEL of
- * settled messages, unknown frames that may be ignored. One such frame costs almost nothing. A peer that sends many of
- * them makes this side work for nothing: the connection then ends with the code CALM.
+ * Token buckets for frames that are legal and change nothing. One such frame costs almost nothing. A peer that sends many
+ * of them makes this side work for nothing: the connection then ends with the code CALM.
+ *
+ * There are two buckets. Useless frames, such as PINGs in bursts, CREDIT that allows nothing new, CANCEL of settled
+ * messages, and unknown frames that may be ignored, are few at an honest peer. Late frames, whose session has ended, can
+ * be many: all that an honest peer had under way when this side ended the session.
  */
 export class FloodBudget {
-  #tokens = BURST;
-  #filledAt: number;
+  readonly #useless: Bucket;
+  readonly #late: Bucket;
   /** Number of useless CREDITs that will cost nothing. */
   #pardons = 0;
 
   constructor(now: number) {
-    this.#filledAt = now;
+    this.#useless = new Bucket(BURST, PER_SECOND, now);
+    this.#late = new Bucket(LATE_BURST, LATE_PER_SECOND, now);
   }
 
   /** Pays for one useless frame. Returns false if the budget is empty. */
   spend(now: number): boolean {
-    this.#tokens = Math.min(BURST, this.#tokens + ((now - this.#filledAt) / 1000) * PER_SECOND);
-    this.#filledAt = now;
-    this.#tokens -= 1;
-    return this.#tokens >= 0;
+    return this.#useless.take(now);
+  }
+
+  /** Pays for one frame of a session that has ended. Returns false if the budget is empty. */
+  spendLate(now: number): boolean {
+    return this.#late.take(now);
   }
 
   /** The connection is resumed: `count` CREDITs may repeat known limits and cost nothing. [IC-17.28] */
@@ -34,5 +40,30 @@ export class FloodBudget {
   }
 }
 
+/** Holds at most `size` tokens, and gets `perSecond` of them in a second. */
+class Bucket {
+  readonly #size: number;
+  readonly #perSecond: number;
+  #tokens: number;
+  #filledAt: number;
+
+  constructor(size: number, perSecond: number, now: number) {
+    this.#size = this.#tokens = size;
+    this.#perSecond = perSecond;
+    this.#filledAt = now;
+  }
+
+  /** Takes one token. Returns false if there is none. */
+  take(now: number): boolean {
+    const gained = ((now - this.#filledAt) / 1000) * this.#perSecond;
+    this.#tokens = Math.min(this.#size, this.#tokens + gained) - 1;
+    this.#filledAt = now;
+    return this.#tokens >= 0;
+  }
+}
+
 const BURST = 1000;
 const PER_SECOND = 100;
+/** As many empty messages as a peer may have under way by default: 256 in each of 1024 sessions. */
+const LATE_BURST = 262_144;
+const LATE_PER_SECOND = 10_000;

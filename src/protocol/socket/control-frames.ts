@@ -15,11 +15,9 @@ export class ControlFrames {
     this.#frames.push(frame);
   }
 
-  /** Answers a PING. Returns false if the answer replaces another one that is not written yet. */
-  pong(token: number): boolean {
-    const isFirst = this.#pongToken === undefined;
+  /** Answers a PING. The answer replaces one that is not written yet. */
+  pong(token: number): void {
     this.#pongToken = token;
-    return isFirst;
   }
 
   end(frame: Buffer): void {

@@ -1,6 +1,7 @@
 /**
  * Finds out that the other side is gone. Each side announces how long a silence it tolerates. The other side sends
  * something at least three times in that span: a PING, if there is nothing else to send. Every octet is a sign of life.
+ * No side can ask for more than that: a silence below one second counts as one second.
  */
 import { TimeBudget } from '../common/time-budget.js';
 
@@ -12,9 +13,9 @@ export class Keepalive {
 
   /** The silence that this side (`ownIdle`) and the other side (`peerIdle`) tolerates, in milliseconds; 0 = any. */
   constructor(ownIdle: number, peerIdle: number, now: number) {
-    this.#silence = new TimeBudget(ownIdle === 0 ? Infinity : ownIdle, now);
+    this.#silence = new TimeBudget(silenceOf(ownIdle), now);
     // [IC-11.1] [IC-11.4]
-    this.#speakEvery = peerIdle === 0 ? Infinity : Math.max(peerIdle / 3, SHORTEST_PAUSE);
+    this.#speakEvery = silenceOf(peerIdle) / 3;
     this.#spokeAt = now;
   }
 
@@ -41,5 +42,10 @@ export class Keepalive {
   }
 }
 
-/** The least pause between two PINGs, in milliseconds, even if the other side announces less patience. */
-const SHORTEST_PAUSE = 10;
+/** Returns the silence, in milliseconds, that an announced IDLE stands for. */
+export function silenceOf(idle: number): number {
+  return idle === 0 ? Infinity : Math.max(idle, SHORTEST_IDLE);
+}
+
+/** Milliseconds. Otherwise a silent peer could make this side write PINGs as fast as timers go. */
+const SHORTEST_IDLE = 1000;

@@ -30,7 +30,7 @@ import type { FrameWriter } from '../output/frame-writer.js';
 import { ControlFrames } from './control-frames.js';
 import { MAX_GREETING } from './greeting.js';
 import type { HandshakeContext } from './handshake.js';
-import { Keepalive } from './keepalive.js';
+import { Keepalive, silenceOf } from './keepalive.js';
 import { Pings } from './pings.js';
 import type { SocketEffects, SocketSettings } from './socket-effects.js';
 import {
@@ -258,8 +258,9 @@ export class SocketMachine implements FrameSink {
     const { type, id } = frame;
     switch (type) {
       case FrameType.PING:
-        // PINGs that arrive in one tick share one PONG; each further PING costs the flood budget.
-        if (!this.#control.pong(id)) connection.flood(this.#now);
+        // An answered PING costs as well: a peer that writes one after the other would keep this side busy.
+        connection.flood(this.#now);
+        this.#control.pong(id);
         return this.#effects.wake();
       case FrameType.PONG:
         if (!this.#pings.answer(id, this.#now)) connection.flood(this.#now);
@@ -338,7 +339,7 @@ export class SocketMachine implements FrameSink {
     }
     const verdict = keepalive.check(now);
     if (verdict === 'dead') {
-      const failure = silentFor(connection.limits.idle);
+      const failure = silentFor(silenceOf(connection.limits.idle));
       this.#closeWith(Code.IDLE, failure.message, EMPTY);
       this.#state.silence();
       return this.#endSocket(failure, connection);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { connected } from '../../support/peers/connected.js';
-import { failure, until } from '../../support/events.js';
+import { failure, turn, until } from '../../support/events.js';
 import { ManualClock } from '../../support/sim/manual-clock.js';
 import { frame, RawListener } from '../../support/peers/raw-peer.js';
 import { FrameType } from '../../../src/wire/index.js';
@@ -34,6 +34,34 @@ describe('a ping', () => {
     peer.write(frame({ type: FrameType.PONG, id }));
 
     expect(await ping).toBe(37.5);
+  });
+
+  it('waits for its turn: 20 ms lie between two, so that no loop uses up what the other side allows', async () => {
+    const clock = new ManualClock();
+    const raw = await RawListener.listen();
+    const connecting = connect({ ...raw.address, clock });
+    const peer = await raw.accepted();
+    await peer.welcome();
+    const connection = await connecting;
+    afterTest(() => connection.close());
+    const answered = async (): Promise<number> => {
+      const { id } = await peer.frame(FrameType.PING);
+      peer.write(frame({ type: FrameType.PONG, id }));
+      return id;
+    };
+    const first = connection.ping();
+    const token = await answered();
+    await first;
+    const second = connection.ping();
+    await turn();
+    clock.advance(19);
+    await turn();
+    expect(peer.frames.filter(({ type }) => type === FrameType.PING)).toEqual([]);
+
+    clock.advance(1);
+
+    expect(await answered()).toBe(token + 1);
+    expect(await second).toBe(0);
   });
 
   it('is answered however many there are at once', async () => {

@@ -93,7 +93,7 @@ describe('a peer that vanishes without a word', () => {
     const clock = new ManualClock();
     const { wire, dialer, acceptor, ran } = await wired(
       { idleTimeout: 0 },
-      { clock, idleTimeout: 900 },
+      { clock, idleTimeout: 1000 },
     );
     const session = await dialer.createSession('s');
     const strand = await wire.strand(0);
@@ -102,7 +102,7 @@ describe('a peer that vanishes without a word', () => {
     strand.silence();
     const sending = session.send(Buffer.from('x'), { timeout: 0 });
     const detached = next(dialer, 'detach');
-    clock.advance(900);
+    clock.advance(1000);
     expect((await detached)[0]).toMatchObject({ code: 'IC_ERR_IDLE_TIMEOUT' });
     clock.advance(1);
 
@@ -120,13 +120,13 @@ describe('a peer that vanishes without a word', () => {
     const patience = new ManualClock();
     const clock = new ManualClock();
     const { wire, dialer, acceptor } = await wired(
-      { clock: patience, idleTimeout: 900, resumeTimeout: 5000 },
+      { clock: patience, idleTimeout: 1000, resumeTimeout: 5000 },
       { clock, idleTimeout: 0 },
     );
     const strand = await wire.strand(0);
 
     strand.silence();
-    patience.advance(900);
+    patience.advance(1000);
     await until(() => acceptor.status === 'detached');
     strand.loseDialer();
     await until(() => dialer.status === 'detached');

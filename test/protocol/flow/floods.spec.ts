@@ -6,6 +6,8 @@ import { SimPeer } from '../../support/sim/sim-peer.js';
 
 /** How many useless frames are taken at once. */
 const BURST = 1000;
+/** How many frames for sessions that have ended. */
+const LATE_BURST = 262_144;
 
 /** A listener that has settled message 1 of session 1. */
 function listener(): SimPeer {
@@ -22,7 +24,7 @@ function listener(): SimPeer {
 
 describe('Useless frames', () => {
   it.each<[string, FrameInit]>([
-    ['PINGs in one chunk (M82)', { type: FrameType.PING, id: 1 }],
+    ['PINGs (M82)', { type: FrameType.PING, id: 1 }],
     ['PONGs that nobody asked for (M83)', { type: FrameType.PONG, id: 5 }],
     [
       'CREDIT for the connection without progress (M78)',
@@ -44,6 +46,39 @@ describe('Useless frames', () => {
     peer.burst(Array.from({ length: BURST }, () => frame));
     expect(peer.side.status).toBe('open');
     peer.burst(Array.from({ length: 5 }, () => frame));
+
+    peer.expectClose(Code.CALM);
+  });
+
+  it('are PINGs too that are answered one by one: a thousand, and a hundred in a second [IC-15.1]', () => {
+    const peer = SimPeer.greeted('listener', { limits: { idle: 0 } }, { idle: 0 });
+    const ask = (count: number): void => {
+      for (let id = 1; id <= count; id++) peer.send({ type: FrameType.PING, id });
+    };
+
+    ask(BURST);
+    for (let second = 0; second < 20; second++) {
+      peer.advance(1000);
+      ask(100);
+    }
+    expect(peer.side.status).toBe('open');
+    ask(5);
+
+    peer.expectClose(Code.CALM);
+  });
+
+  it.each<[string, FrameInit]>([
+    ['SEND', { type: FrameType.SEND, session: 1, id: 1 }],
+    ['CREDIT', { type: FrameType.CREDIT, session: 1, payload: creditPayload(1, 1) }],
+  ])('are %ss for a session that has ended, at some point [IC-15.1]', (_, frame) => {
+    const peer = SimPeer.greeted('listener');
+    peer.side.onSession = (session) => void session.reject(Code.REFUSED, '');
+    peer.send({ type: FrameType.OPEN, session: 1, meta: { name: 'a' } });
+    const some = Array.from({ length: LATE_BURST / 64 }, () => frame);
+
+    for (let part = 0; part < 64; part++) peer.burst(some);
+    expect(peer.side.status).toBe('open');
+    peer.burst([frame]);
 
     peer.expectClose(Code.CALM);
   });
@@ -97,7 +132,6 @@ describe('Useless frames', () => {
 
     for (let id = 2; id < 5000; id++) {
       peer.send({ type: FrameType.SEND, session: 1, id });
-      peer.send({ type: FrameType.PING, id });
       peer.send({
         type: FrameType.CREDIT,
         session: 1,

@@ -130,9 +130,9 @@ describe('The keepalive', () => {
   });
 
   it('speaks to who wants to hear, though it does not listen itself [IC-11.1]', () => {
-    const peer = SimPeer.greeted('listener', { limits: { idle: 0 } }, { idle: 300 });
+    const peer = SimPeer.greeted('listener', { limits: { idle: 0 } }, { idle: 1200 });
 
-    peer.advance(1000);
+    peer.advance(4000);
 
     // Answered or not.
     expect(peer.lines()).toHaveLength(10);
@@ -142,11 +142,22 @@ describe('The keepalive', () => {
     const peer = SimPeer.greeted('listener', { limits: { idle: 0 } }, { idle: 1 });
 
     for (let token = 1; token <= 5; token++) {
-      peer.advance(10);
+      peer.advance(334);
       peer.send({ type: FrameType.PONG, id: token });
     }
 
     expect(peer.lines()).toHaveLength(5);
+  });
+
+  it.each([1, 999])('takes an IDLE of its own of %d ms for a second [IC-11.1]', (idle) => {
+    const peer = SimPeer.greeted('listener', { limits: { idle } }, { idle: 0 });
+
+    peer.advance(999);
+    expect(peer.side.status).toBe('open');
+    peer.advance(1);
+
+    expect(peer.side.failure).toMatchObject({ kind: 'idle', code: Code.IDLE });
+    expect(peer.side.failure?.message).toContain('1000 ms');
   });
 });
 
