@@ -10,11 +10,12 @@ import {
   FrameType,
   type FrameView,
   isSequenced,
+  MIN_FRAGMENT,
   ProtocolError,
   readCredit,
   EMPTY,
 } from '../../wire/index.js';
-import { BlockedSenders } from './blocked-senders.js';
+import { type BlockedSender, BlockedSenders } from '../flow/blocked-senders.js';
 import { type ConnectionEffects, NO_OWNER } from './connection-effects.js';
 import { ConnectionState } from './connection-state.js';
 import type { ConnectionSettings, ResumeToken } from './connection-settings.js';
@@ -60,7 +61,11 @@ export class ConnectionMachine implements SessionContext {
   readonly #debt = new SettlementDebt();
   readonly #state: ConnectionState;
   readonly #receipts = new Receipts();
+  /** A session for which a drain still waits, if one was found. */
+  #undone: SessionMachine | undefined;
   readonly #roomToGoOn: number;
+  /** `makeRoom` looks at all messages when no more octets than this are free. */
+  #nextLook = Infinity;
 
   constructor(settings: ConnectionSettings, now: number) {
     const { role, limits, peer, lastId = 0 } = settings;
@@ -219,7 +224,7 @@ export class ConnectionMachine implements SessionContext {
   flush(writer: FrameWriter, room: number, now: number): void {
     // GOAWAY goes first: the peer must have read it to understand a refusal because of the drain.
     this.goaway.flush(writer);
-    this.#blocked.pump();
+    this.#blocked.pump(this.sendWindow);
     this.#sessions.startClocks(now);
     // The replay comes before credits: a CREDIT may name a session whose OPEN is replayed. [IC-17.27]
     if (!this.output.replay(writer, room, now)) return;
@@ -329,8 +334,8 @@ export class ConnectionMachine implements SessionContext {
     this.wake();
   }
 
-  waitForBytes(sender: { pump(): void }): void {
-    this.#blocked.add(sender);
+  waitForBytes(sender: BlockedSender, room: number): void {
+    this.#blocked.add(sender, room);
   }
 
   chargeQueue(message: Unit): Failure | undefined {
@@ -351,6 +356,7 @@ export class ConnectionMachine implements SessionContext {
   forget(session: SessionMachine): void {
     this.#grants.forgetSession(session.receiver);
     this.#blocked.delete(session.sender);
+    if (session === this.#undone) this.#undone = undefined;
     this.#sessions.delete(session);
   }
 
@@ -383,7 +389,7 @@ export class ConnectionMachine implements SessionContext {
     }
     if (session.receiver.window.take(octets, 'session')) this.creditDue(session.receiver);
     if (!session.onMessageFrame(frame, now)) this.flood(now);
-    if (isGrowing(frame.type)) this.#makeRoom();
+    if (isGrowing(frame.type)) this.#makeRoom(false);
   }
 
   #onOpen(frame: FrameView, now: number): void {
@@ -407,7 +413,7 @@ export class ConnectionMachine implements SessionContext {
     const moreBytes = this.sendWindow.raise(octets);
     if (moreBytes) {
       this.#blocked.onRoom();
-      this.#blocked.pump();
+      this.#blocked.pump(this.sendWindow);
       this.wake();
     }
     // [IC-8.3]
@@ -442,11 +448,10 @@ export class ConnectionMachine implements SessionContext {
     // This side must still refuse messages that cross its GOAWAY. [IC-12.4]
     if (this.hasBegun && !this.goaway.isRead) return false;
     if (!this.output.isEmpty || !this.output.sent.isEmpty) return false;
-    // Messages that this side has queued, and could not send yet, must be done as well.
-    const isOver = ({ unsettled, sender }: SessionMachine): boolean => {
-      return unsettled === 0 && sender.isFlushed;
-    };
-    return this.#sessions.all().every(isOver);
+    // Each settlement asks. So look first at the session that was not done before, and at all others only if it is now.
+    if (this.#undone !== undefined && !isDone(this.#undone)) return false;
+    this.#undone = this.#sessions.all().find((session) => !isDone(session));
+    return this.#undone === undefined;
   }
 
   #writeCredits(writer: FrameWriter): void {
@@ -465,14 +470,26 @@ export class ConnectionMachine implements SessionContext {
     const opens = this.#sessions.grant(mayRaise);
     this.#grants.writeConnection(writer, opens, this.receiveWindow.grant(), received);
     // Settlements since the last check may have left only incomplete messages in memory.
-    this.#makeRoom();
+    this.#makeRoom(true);
   }
 
-  /** Makes room if messages that are all incomplete have filled the memory. */
-  #makeRoom(): void {
+  /**
+   * Makes room if messages that are all incomplete have filled the memory. `hasFreed`: memory may have been freed. An
+   * arriving frame frees none, so that one look for each few KiB that arrive is enough.
+   */
+  #makeRoom(hasFreed: boolean): void {
+    if (hasFreed) this.#nextLook = Infinity;
     const { room, freed } = this.receiveWindow;
-    if (room + freed < this.#roomToGoOn) makeRoom(this.receiveWindow, this.#sessions);
+    const free = room + freed;
+    if (free >= this.#roomToGoOn || free > this.#nextLook) return;
+    this.#nextLook = free - MIN_FRAGMENT;
+    makeRoom(this.receiveWindow, this.#sessions);
   }
+}
+
+/** Whether a drain need not wait for the session: messages that this side has queued must be done as well. */
+function isDone({ unsettled, sender }: SessionMachine): boolean {
+  return unsettled === 0 && sender.isFlushed;
 }
 
 /** Whether frames of this type use byte credit: SEND, FRAG, ACCEPT, REJECT, ITEM and CANCEL. */

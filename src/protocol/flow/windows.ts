@@ -31,6 +31,11 @@ export class SendWindow {
     return this.room - this.#reserve;
   }
 
+  /** The `room` with which `bytes` octets can leave. `leavesReserve`: they belong to a request. */
+  roomFor(bytes: number, leavesReserve: boolean): number {
+    return leavesReserve ? bytes + this.#reserve : bytes;
+  }
+
   use(bytes: number): void {
     this.#used = addBytes(this.#used, bytes);
   }

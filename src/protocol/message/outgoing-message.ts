@@ -29,6 +29,8 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
   readonly oneWay: boolean;
   /** The place of the message in the order of sending, over all connections. */
   order = ++count;
+  /** Whether the message came back from a former connection, and waits for credit a second time. */
+  hasReturned = false;
   /** Whether the payload is a copy that only the connection holds: a one-way message is then done when written. */
   readonly copied: boolean;
   /** Whether the peer has acknowledged all of the message: its payload will not be written again. */

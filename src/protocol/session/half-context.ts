@@ -1,5 +1,6 @@
 /** The services of a connection for the two halves of each session. The connection implements them; tests may too. */
 import type { Failure } from '../common/failure.js';
+import type { BlockedSender } from '../flow/blocked-senders.js';
 import type { ItemContext } from '../stream/item-receiver.js';
 import type { Limits } from '../flow/limits.js';
 import type { Output } from '../output/output.js';
@@ -30,8 +31,8 @@ export interface HalfContext extends ItemContext {
   creditDue(receiver: CreditSource): void;
   /** Write the connection's CREDIT with the next output, if it changes something. */
   connectionCreditDue(): void;
-  /** The sender waits for byte credit of the connection. Call its `pump` when there is more. */
-  waitForBytes(sender: { pump(): void }): void;
+  /** The sender waits for byte credit of the connection. Its `pump` is called when the window has this `room`. */
+  waitForBytes(sender: BlockedSender, room: number): void;
   /** Counts a message that waits for credit. Returns a failure if too many wait already. */
   chargeQueue(message: Unit): Failure | undefined;
   releaseQueue(message: Unit): void;

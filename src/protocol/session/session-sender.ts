@@ -25,6 +25,7 @@ import { reserveOf } from '../flow/limits.js';
 import { CANCELLED, tooLargeFor, TIMED_OUT, tooLarge } from '../message/message-failures.js';
 import { MessageTable } from '../message/message-table.js';
 import type { OutgoingMessage } from '../message/outgoing-message.js';
+import type { BlockedSender } from '../flow/blocked-senders.js';
 import { keepPayload } from '../flow/payload.js';
 import { Queue } from '../common/queue.js';
 import { SenderStreams, type SenderStreamsContext } from './sender-streams.js';
@@ -34,8 +35,9 @@ import { ControlUnit, type Unit } from '../output/unit.js';
 import { advanceId, isAtMost, MAX_WINDOW, SendWindow } from '../flow/windows.js';
 import { fieldsOf, isStream, release, UnwrittenMessages } from './unwritten-messages.js';
 
-export class SessionSender implements ItemOutlet, SenderStreamsContext {
+export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedSender {
   window = new SendWindow(0);
+  waits: BlockedSender['waits'];
   /** The items of this side's requests and of its responses wait in one lane. */
   readonly lane: ItemLane;
   readonly streams: SenderStreams;
@@ -388,7 +390,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext {
     const request = unit.leavesReserve;
     if ((request ? this.window.requestRoom : this.window.room) < size) return false;
     if ((request ? sendWindow.requestRoom : sendWindow.room) < size) {
-      this.#context.waitForBytes(this);
+      this.#context.waitForBytes(this, sendWindow.roomFor(size, request));
       return false;
     }
     this.window.use(size);

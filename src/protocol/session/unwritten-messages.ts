@@ -12,8 +12,12 @@ import type { HalfContext } from './half-context.js';
 export class UnwrittenMessages {
   readonly #context: HalfContext;
   readonly #lane: ItemLane;
-  /** Messages that wait for credit. */
+  /** Messages that wait for credit, in the order of sending. */
   readonly #queue = new RevocableQueue<OutgoingMessage>();
+  /** Messages that wait for credit and came back from a former connection, in the order of sending. */
+  readonly #returned = new RevocableQueue<OutgoingMessage>();
+  /** The `order` of the newest message that ever came back. */
+  #newestReturned = 0;
   /** Messages that have credit, and wait in the output for their first frame. */
   readonly #ready = new RevocableQueue<OutgoingMessage>();
   /** Number of messages in `#ready` that are not one-way. */
@@ -28,7 +32,7 @@ export class UnwrittenMessages {
 
   /** Number of messages that wait for credit. */
   get queued(): number {
-    return this.#queue.size;
+    return this.#queue.size + this.#returned.size;
   }
 
   /** Number of messages that have credit. */
@@ -45,21 +49,23 @@ export class UnwrittenMessages {
   push(message: OutgoingMessage): Failure | undefined {
     const full = this.#context.chargeQueue(message);
     if (full !== undefined) return full;
-    this.#queue.push(message);
-    if (message.order >= this.#newest) this.#newest = message.order;
-    // A message that moved here from a former connection keeps its original position.
-    else for (const each of this.#queue.drain().sort(byOrder)) this.#queue.push(each);
+    if (message.order >= this.#newest) {
+      this.#newest = message.order;
+      this.#queue.push(message);
+    } else {
+      this.#pushReturned(message);
+    }
     return undefined;
   }
 
   /** Returns the message that gets credit next. */
   peek(): OutgoingMessage | undefined {
-    return this.#queue.peek();
+    return this.#next.peek();
   }
 
   /** The message that `peek` returned has credit now. */
   shift(): void {
-    const message = this.#queue.shift();
+    const message = this.#next.shift();
     if (message !== undefined) this.#context.releaseQueue(message);
   }
 
@@ -82,7 +88,7 @@ export class UnwrittenMessages {
     if (!message.hasCredit) {
       this.#context.releaseQueue(message);
       message.isRevoked = true;
-      this.#queue.onRevoked();
+      (message.hasReturned ? this.#returned : this.#queue).onRevoked();
     } else {
       this.#unready(message);
       message.isRevoked = true;
@@ -99,7 +105,9 @@ export class UnwrittenMessages {
 
   /** Takes back all messages that wait for credit, in order. */
   takeQueued(): OutgoingMessage[] {
-    const messages = this.#queue.drain();
+    const messages = [...this.#waiting()];
+    this.#queue.drain();
+    this.#returned.drain();
     for (const message of messages) this.#context.releaseQueue(message);
     return messages;
   }
@@ -107,7 +115,33 @@ export class UnwrittenMessages {
   /** The messages in the order in which they were sent. */
   *[Symbol.iterator](): IterableIterator<OutgoingMessage> {
     yield* this.#ready;
-    yield* this.#queue;
+    yield* this.#waiting();
+  }
+
+  /** The queue of the message that gets credit next. */
+  get #next(): RevocableQueue<OutgoingMessage> {
+    if (this.#returned.size === 0) return this.#queue;
+    const returned = this.#returned.peek()!;
+    const other = this.#queue.peek();
+    return other === undefined || returned.order < other.order ? this.#returned : this.#queue;
+  }
+
+  /**
+   * A message that came back from a former connection keeps its place in the order of sending. Such messages come back
+   * one after the other in that order, so that a queue of their own costs no search for the place.
+   */
+  #pushReturned(message: OutgoingMessage): void {
+    message.hasReturned = true;
+    this.#returned.push(message);
+    if (message.order >= this.#newestReturned) this.#newestReturned = message.order;
+    // Only messages of several former connections can come back out of order.
+    else for (const each of this.#returned.drain().sort(byOrder)) this.#returned.push(each);
+  }
+
+  /** The messages that wait for credit, in the order of sending. */
+  #waiting(): OutgoingMessage[] {
+    if (this.#returned.size === 0) return [...this.#queue];
+    return [...this.#queue, ...this.#returned].sort(byOrder);
   }
 
   /** Gives the credit of a message back. A large message has used none. */
