@@ -25,7 +25,7 @@ export type { Executed };
  * | `IC_ERR_SESSION_CLOSED` | the session has ended |
  * | `IC_ERR_TIMEOUT` | neither accepted nor rejected in time |
  * | `IC_ERR_CANCELLED` | this side's signal aborted it |
- * | `IC_ERR_QUEUE_FULL` | too much waits for the other side's credit already |
+ * | `IC_ERR_QUEUE_FULL` | too much waits for the other side already |
  * | `IC_ERR_TOO_LARGE` | a message is larger than its receiver takes |
  * | `IC_ERR_ALREADY_SETTLED` | accept, respond or reject was called a second time |
  * | `IC_ERR_REJECTED` | a stream ended with a rejection: see `status`, `reason`, `data` |

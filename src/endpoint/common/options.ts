@@ -38,11 +38,11 @@ export interface EndpointLimits {
    */
   connectionWindow?: number | undefined;
   /**
-   * Messages of this side that may wait for the other side's credit; beyond that, a send fails with
-   * `IC_ERR_QUEUE_FULL`. Default 16,384.
+   * Messages of this side that may wait, because the other side gives no credit, or because it does not read and 1 MiB
+   * waits for its socket already. Beyond that, a send fails with `IC_ERR_QUEUE_FULL`. Default 16,384.
    */
   maxQueuedMessages?: number | undefined;
-  /** Bytes of messages that may wait for the other side's credit. Default 64 MiB. */
+  /** Bytes of the messages that wait. Default 64 MiB. */
   maxQueuedBytes?: number | undefined;
 }
 

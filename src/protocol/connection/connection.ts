@@ -229,6 +229,7 @@ export class ConnectionMachine implements SessionContext {
     // The replay comes before credits: a CREDIT may name a session whose OPEN is replayed. [IC-17.27]
     if (!this.output.replay(writer, room, now)) return;
     this.output.flushSmall(writer, room, now);
+    this.output.letGoOn();
     // [IC-17.8]
     this.#writeCredits(writer);
     this.output.flushLarge(writer, room, now, this.sendWindow);
@@ -357,6 +358,7 @@ export class ConnectionMachine implements SessionContext {
     this.#grants.forgetSession(session.receiver);
     this.#blocked.delete(session.sender);
     if (session === this.#undone) this.#undone = undefined;
+    this.output.forget(session.sender);
     this.#sessions.delete(session);
   }
 

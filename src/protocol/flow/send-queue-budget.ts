@@ -1,4 +1,7 @@
-/** The limit on the messages that wait for credit on one connection, over all its sessions. */
+/**
+ * The limit on the messages of one connection, over all its sessions, that wait for credit or for room in the output. A
+ * peer that grants much and reads nothing does not evade this limit.
+ */
 import type { Failure } from '../common/failure.js';
 
 export interface QueueLimits {
@@ -38,7 +41,7 @@ export class SendQueueBudget {
       kind: 'queue-full',
       executed: 'no',
       message:
-        `${this.#messages} messages (${this.#bytes} bytes) already wait for the other side's credit; ` +
+        `${this.#messages} messages (${this.#bytes} bytes) already wait for the other side to give credit or to read; ` +
         `maxQueuedMessages is ${this.#limits.messages} and maxQueuedBytes ${this.#limits.bytes}. ` +
         `Wait for outcomes before sending more, or raise the limits.`,
     };

@@ -21,6 +21,12 @@ import { type Unit } from './unit.js';
 import { MAX_WINDOW, type SendWindow } from '../flow/windows.js';
 import { RevocableQueue } from './revocable-queue.js';
 
+/** A sender that is told when the output has room. */
+interface HeldBackSender {
+  /** Sends everything that has credit. */
+  pump(): void;
+}
+
 export class Output {
   /** Frames that are written and not acknowledged. */
   readonly sent = new ReplayQueue();
@@ -36,6 +42,10 @@ export class Output {
   /** Limit of `#begun`. A single larger request may still begin alone. */
   #maxBegun = 0;
   #isCleared = false;
+  /** Octets of `#small`, with the price of each unit. */
+  #unwritten = 0;
+  /** The senders of sessions that wait until the output has room. */
+  readonly #heldBack = new Set<HeldBackSender>();
 
   /** Sets the peer's limits: the largest body of a frame, and the octets that the peer holds for its handlers. */
   setLimits(maxFrame: number, connectionBytes: number): void {
@@ -63,8 +73,35 @@ export class Output {
     yield* this.#small;
   }
 
+  /**
+   * Whether another small request or item may be pushed. If not, it waits outside, whatever credit the peer gives, and
+   * `sender.pump` is called later. Other units do not wait: the peer's own messages and sessions bound them.
+   */
+  admits(sender: HeldBackSender): boolean {
+    if (this.#unwritten < MOST_UNWRITTEN) return true;
+    this.#heldBack.add(sender);
+    return false;
+  }
+
+  /** Lets the senders go on that were held back, in turn, if the output has drained since. */
+  letGoOn(): void {
+    if (this.#heldBack.size === 0 || this.#unwritten > ROOM_AGAIN) return;
+    // A sender that fills the output comes back to the end of the set: the others go on before it next time.
+    for (const sender of this.#heldBack) {
+      if (this.#unwritten >= MOST_UNWRITTEN) return;
+      this.#heldBack.delete(sender);
+      sender.pump();
+    }
+  }
+
+  /** The session of this sender is over. */
+  forget(sender: HeldBackSender): void {
+    this.#heldBack.delete(sender);
+  }
+
   /** Takes a unit whose credit is charged, and which fits into one frame. */
   push(unit: Unit): void {
+    this.#unwritten += priceOf(unit);
     this.#small.push(unit);
   }
 
@@ -77,6 +114,7 @@ export class Output {
   /** Revokes a small unit of which nothing is written. The caller gives its credit back. */
   revoke(unit: Unit): void {
     unit.isRevoked = true;
+    this.#unwritten -= priceOf(unit);
     this.#small.onRevoked();
   }
 
@@ -102,9 +140,11 @@ export class Output {
     this.#waiting.drain();
     this.#active = [];
     this.#begun = 0;
+    this.#unwritten = 0;
+    this.#heldBack.clear();
     if (leaving) {
       this.sent.clearWritten();
-      for (const unit of withoutBeginnings(small)) this.#small.push(unit);
+      for (const unit of withoutBeginnings(small)) this.push(unit);
     } else {
       this.sent.clear();
     }
@@ -126,6 +166,7 @@ export class Output {
     while (writer.bytes < room && !this.sent.isFull) {
       const unit = this.#small.shift();
       if (unit === undefined) return;
+      this.#unwritten -= priceOf(unit);
       unit.onStart(now, true);
       const { payload } = unit;
       const head = headOf(unit, now);
@@ -259,11 +300,25 @@ function headOf(unit: Unit, now: number): FrameHead {
 /** One head for all frames of a thread: the writer does not keep it. */
 const HEAD = new FrameHead();
 
+/** What a small unit counts while it waits: its octets, and the memory that it takes beside them. */
+function priceOf({ payload, meta }: Unit): number {
+  return payload.length + meta.length + UNIT_PRICE;
+}
+
 function roomFor(unit: Unit, window: SendWindow | undefined): number {
   if (window === undefined) return MAX_WINDOW;
   return unit.leavesReserve ? window.requestRoom : window.room;
 }
 
+/**
+ * Octets of small units that may wait to be written. A peer that grants much and reads nothing makes this side hold no
+ * more than this, and the frames of the replay queue.
+ */
+const MOST_UNWRITTEN = 1024 * 1024;
+/** When no more than this waits, what waited for room goes on: not for each unit that leaves, but for many at once. */
+const ROOM_AGAIN = MOST_UNWRITTEN / 2;
+/** Octets that a waiting unit counts beside its payload and its metadata. So units without payload are limited too. */
+const UNIT_PRICE = 256;
 /** A larger fragment would make the other units wait longer. */
 const LARGEST_FRAGMENT = 64 * 1024;
 /** Octets of the peer's memory that large requests leave to small ones. */

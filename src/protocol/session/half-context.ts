@@ -33,7 +33,7 @@ export interface HalfContext extends ItemContext {
   connectionCreditDue(): void;
   /** The sender waits for byte credit of the connection. Its `pump` is called when the window has this `room`. */
   waitForBytes(sender: BlockedSender, room: number): void;
-  /** Counts a message that waits for credit. Returns a failure if too many wait already. */
+  /** Counts a message that waits for credit or for room in the output. Returns a failure if too many wait already. */
   chargeQueue(message: Unit): Failure | undefined;
   releaseQueue(message: Unit): void;
   /** Octets were charged to the connection's byte credit, and are not sent after all. */

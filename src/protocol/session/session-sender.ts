@@ -382,7 +382,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
     release(message);
   }
 
-  /** Charges a small unit and hands it to the output. Returns false if there is no credit for it. */
+  /** Charges a small unit and hands it to the output. Returns false if it waits for credit, or for room in the output. */
   emit(unit: Unit, fields: number): boolean {
     const size = unit.payload.length + unit.meta.length + fields;
     const { sendWindow } = this.#context;
@@ -393,9 +393,11 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
       this.#context.waitForBytes(this, sendWindow.roomFor(size, request));
       return false;
     }
+    const { output } = this.#context;
+    if (request && !output.admits(this)) return false;
     this.window.use(size);
     sendWindow.use(size);
-    this.#context.output.push(unit);
+    output.push(unit);
     this.#context.wake();
     return true;
   }

@@ -1,6 +1,6 @@
 /**
- * This side's messages of one session of which nothing is written. A message first waits for credit, then for its
- * turn in the output. Until its first frame is written, it can be taken back as if it had never been sent.
+ * This side's messages of one session of which nothing is written. A message first waits for credit, and for room in
+ * the output, and then for its turn in the output. Until its first frame is written, it can be taken back as if it had never been sent.
  */
 import { DEADLINE_LENGTH, Flag, EMPTY } from '../../wire/index.js';
 import type { Failure } from '../common/failure.js';
@@ -12,9 +12,9 @@ import type { HalfContext } from './half-context.js';
 export class UnwrittenMessages {
   readonly #context: HalfContext;
   readonly #lane: ItemLane;
-  /** Messages that wait for credit, in the order of sending. */
+  /** Messages that wait for credit or for room in the output, in the order of sending. */
   readonly #queue = new RevocableQueue<OutgoingMessage>();
-  /** Messages that wait for credit and came back from a former connection, in the order of sending. */
+  /** Messages that wait too, and came back from a former connection, in the order of sending. */
   readonly #returned = new RevocableQueue<OutgoingMessage>();
   /** The `order` of the newest message that ever came back. */
   #newestReturned = 0;
@@ -30,7 +30,7 @@ export class UnwrittenMessages {
     this.#lane = lane;
   }
 
-  /** Number of messages that wait for credit. */
+  /** Number of messages that wait for credit or for room in the output. */
   get queued(): number {
     return this.#queue.size + this.#returned.size;
   }

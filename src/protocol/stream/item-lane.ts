@@ -13,7 +13,7 @@ import type { SendWindow } from '../flow/windows.js';
 /** How items leave a session: `SessionSender` charges them as it charges its other units. */
 export interface ItemOutlet {
   readonly window: SendWindow;
-  /** Charges a small unit and hands it to the output. Returns false if there is no credit for it. */
+  /** Charges a small unit and hands it to the output. Returns false if it waits for credit, or for room in the output. */
   emit(unit: Unit, fields: number): boolean;
   /** Whether the unit leaves in fragments. */
   isLarge(unit: Unit): boolean;
@@ -30,9 +30,9 @@ export interface LaneContext extends MoveEffects {
   wake(): void;
 }
 
-/** A stream whose next item waits for byte credit. */
+/** A stream whose next item waits for byte credit or for room in the output. */
 export interface WaitingStream {
-  /** Lets the waiting item go. Returns false if there is still no byte credit. */
+  /** Lets the waiting item go. Returns false if it must still wait. */
   retry(): boolean;
 }
 
@@ -40,7 +40,7 @@ export class ItemLane {
   /** The streams of this lane use it too. */
   readonly context: LaneContext;
   readonly #outlet: ItemOutlet;
-  /** Streams whose next item waits for byte credit. */
+  /** Streams whose next item waits for byte credit or for room in the output. */
   readonly #waiting = new Queue<WaitingStream>();
   /** The item limit that OPEN or OPENED gave. Undefined if the limit of the greeting counts. */
   #items: number | undefined;
@@ -89,7 +89,7 @@ export class ItemLane {
     this.#items = Math.max(this.items, items);
   }
 
-  /** Takes an item that has item credit. Returns false if it waits for byte credit: then `stream.retry` is called later. */
+  /** Takes an item that has item credit. Returns false if it must wait: then `stream.retry` is called later. */
   offer(stream: WaitingStream, item: OutgoingItem): boolean {
     if (this.#outlet.isLarge(item)) {
       this.context.output.pushLarge(item);
@@ -101,12 +101,12 @@ export class ItemLane {
     return false;
   }
 
-  /** Takes the item of the first waiting stream. Returns false if there is still no byte credit. */
+  /** Takes the item of the first waiting stream. Returns false if it must still wait. */
   retry(item: OutgoingItem): boolean {
     return this.#outlet.emit(item, 0);
   }
 
-  /** Lets waiting items go, one of each stream, as far as there is byte credit. */
+  /** Lets waiting items go, one of each stream, as far as there is credit and room. */
   pump(): void {
     for (let stream = this.#waiting.peek(); stream !== undefined; stream = this.#waiting.peek()) {
       if (!stream.retry()) return;

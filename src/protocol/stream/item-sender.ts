@@ -1,7 +1,7 @@
 /**
  * The sending half of a stream: the items of one request, or of one response. `outgoing-stream-state.ts` has the state.
  *
- * Items are pulled: at most one item waits here for credit, and the source is asked for the next item when that one has
+ * Items are pulled: at most one item waits here for credit or for room in the output, and the source is asked for the next item when that one has
  * left. So a source is ahead of its reader by at most the items that the reader allows, plus one.
  */
 import { addBytes, bytesBetween, Code, Flag, ProtocolError, EMPTY } from '../../wire/index.js';
@@ -93,7 +93,7 @@ export class ItemSender implements WaitingStream {
     return true;
   }
 
-  /** The lane lets the waiting item go. Returns false if there is still no byte credit. */
+  /** The lane lets the waiting item go. Returns false if the item must still wait. */
   retry(): boolean {
     if (this.#next === undefined) return true;
     if (!this.#lane.retry(this.#next)) return false;
