@@ -2,6 +2,7 @@
  * Sessions as an application holds them, and each session on one connection. The simulation keeps each event of the
  * protocol floor. If an event contradicts a promise, the life fails.
  */
+import { FeedTurns } from '../../src/endpoint/common/feed-turns.js';
 import type { Route } from '../../src/endpoint/api/route.js';
 import {
   type ConnectionMachine,
@@ -91,6 +92,7 @@ export class AppSession {
         now: () => world.now(),
         messageTimeout: 0,
         explained: (failure) => failure,
+        turns: new FeedTurns(world.time),
         refusal: (whenOffline) => outage.refusal(whenOffline),
         reportHandlerError: (error) => {
           world.time.guard(() => {

@@ -65,6 +65,11 @@ export class VirtualTime implements Clock {
     this.#ticks.push(callback);
   }
 
+  /** Sockets have no turn of their own here: the events of this instant come first. */
+  turn(callback: () => void): void {
+    this.#schedule(0, callback, false);
+  }
+
   random(): number {
     return this.#random.next();
   }

@@ -233,6 +233,7 @@ export class Message {
       {
         incoming,
         peerMaxMessageSize: context.peerMaxMessageSize,
+        turns: context.turns,
         settle: (type, fields, payload) => this.#end(type, fields, payload),
         report: (error) => context.reportHandlerError(error),
         rejectionOf: (error) => this.#rejectionOf(error, options.toRejection),

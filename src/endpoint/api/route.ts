@@ -1,5 +1,6 @@
 /** The way of a message of this side, and the services of the connection that its sending needs. */
 import type { Failure, SessionMachine } from '../../protocol/index.js';
+import type { FeedTurns } from '../common/feed-turns.js';
 import type { WhenOffline } from '../link/outage.js';
 
 /** @internal The way of a message: its session, on the connection that currently carries the session. */
@@ -19,6 +20,8 @@ export interface SendContext {
   explained(failure: Failure): Failure;
   /** Returns the failure of a call that must fail at once; see `WhenOffline`. @throws IC_ERR_OPTION */
   refusal(whenOffline: WhenOffline | undefined): Failure | undefined;
+  /** Makes the source of a request give way to the event loop. */
+  readonly turns: FeedTurns;
   /** Reports an error of the application that has no waiting caller. */
   reportHandlerError(error: unknown): void;
 }

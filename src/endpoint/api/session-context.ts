@@ -3,6 +3,7 @@ import type { Failure } from '../../protocol/index.js';
 import { deadlineOf, type Settings } from '../common/options.js';
 import { optionError } from '../common/errors.js';
 import type { Continuity } from '../link/continuity.js';
+import type { FeedTurns } from '../common/feed-turns.js';
 import type { OutageWatch, WhenOffline } from '../link/outage.js';
 import { report } from './report.js';
 import type { SendContext } from './route.js';
@@ -50,6 +51,10 @@ export class SessionContext implements SendContext {
   /** Bytes. */
   get peerMaxMessageSize(): number {
     return this.#connection.continuity.machine.peerLimits.maxMessage;
+  }
+
+  get turns(): FeedTurns {
+    return this.#settings.clock.feedTurns;
   }
 
   now(): number {

@@ -67,7 +67,9 @@ export class StreamingSend implements FedStream, DeliveredMessage {
     this.#route = route;
     this.#options = options;
     this.#message = this.#newMessage(payload, meta);
-    if (options.source !== undefined) this.#feeder = new Feeder(options.source, this);
+    if (options.source !== undefined) {
+      this.#feeder = new Feeder(options.source, this, route.context.turns);
+    }
   }
 
   /** The end of the message; undefined before. There may still be unread items. */

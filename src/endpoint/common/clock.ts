@@ -28,6 +28,8 @@ export interface Clock {
   microtask(callback: () => void): void;
   /** Calls `callback` at the next tick of Node. If this is called within a microtask, all microtasks run first. */
   tick(callback: () => void): void;
+  /** Calls `callback` once in the next turn of the event loop, after the sockets of this thread were served. */
+  turn(callback: () => void): void;
 }
 
 /** @internal */
@@ -38,6 +40,7 @@ export const systemClock: Clock = {
   random: () => Math.random(),
   microtask,
   tick: nextTick,
+  turn: (callback) => void setImmediate(callback),
 };
 
 /**

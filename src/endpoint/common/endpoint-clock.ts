@@ -1,8 +1,11 @@
 /** The clock of one endpoint: its timers run in the endpoint's scope, and its ticks have one instant each. */
 import type { Clock } from './clock.js';
+import { FeedTurns } from './feed-turns.js';
 import type { Scope } from './scope.js';
 
 export class EndpointClock implements Clock {
+  /** The turns of all streams that the endpoint writes. */
+  readonly feedTurns: FeedTurns = new FeedTurns(this);
   readonly #clock: Clock;
   readonly #scope: Scope;
   #tickBegan = 0;
@@ -54,6 +57,10 @@ export class EndpointClock implements Clock {
 
   tick(callback: () => void): void {
     this.#clock.tick(callback);
+  }
+
+  turn(callback: () => void): void {
+    this.#clock.turn(callback);
   }
 
   #within(callback: () => void): () => void {

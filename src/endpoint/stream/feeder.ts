@@ -1,7 +1,11 @@
-/** Moves the items of an application's source into a stream, one at a time, as fast as the stream accepts them. */
+/**
+ * Moves the items of an application's source into a stream, one at a time, as fast as the stream accepts them. After some
+ * items, the feeder gives way to everything else that waits for the event loop.
+ */
 import { AsyncResource } from 'node:async_hooks';
 import { type Bytes, toBuffer } from '../common/bytes.js';
 import { InterconnectError } from '../common/errors.js';
+import type { FeedTurns } from '../common/feed-turns.js';
 import type { ItemSource } from './item-source.js';
 import { messageOf } from '../common/words.js';
 
@@ -21,6 +25,7 @@ export interface FedStream {
 export class Feeder {
   readonly #source: ItemSource<Bytes>;
   readonly #stream: FedStream;
+  readonly #turns: FeedTurns;
   /**
    * The source runs in the scope of the caller who gave it, and not in the scope of the event that lets it continue.
    */
@@ -30,9 +35,10 @@ export class Feeder {
   #resume: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor(source: ItemSource<Bytes>, stream: FedStream) {
+  constructor(source: ItemSource<Bytes>, stream: FedStream, turns: FeedTurns) {
     this.#source = source;
     this.#stream = stream;
+    this.#turns = turns;
   }
 
   /** Whether the source has been asked for an item. */
@@ -68,6 +74,11 @@ export class Feeder {
         if (!this.#stream.isReady) {
           await new Promise<void>((resolve) => (this.#resume = resolve));
           continue;
+        }
+        if (!this.#turns.take()) {
+          await this.#turns.next();
+          // The stream may have ended since, or lost its room.
+          if (!this.#isFeeding() || !this.#stream.isReady) continue;
         }
         const result = await this.#source.next();
         if (!this.#isFeeding()) return;

@@ -2,6 +2,7 @@
 import { type IncomingMessage, type ItemSender } from '../../protocol/index.js';
 import { Code, FrameType, type Meta, EMPTY } from '../../wire/index.js';
 import { InterconnectError } from '../common/errors.js';
+import type { FeedTurns } from '../common/feed-turns.js';
 import { type FedStream, Feeder } from './feeder.js';
 import type { Bytes } from '../common/bytes.js';
 import type { ItemSource } from './item-source.js';
@@ -11,6 +12,8 @@ import { whenAborted } from '../common/abort.js';
 export interface RepliedMessage {
   readonly incoming: IncomingMessage;
   readonly peerMaxMessageSize: number;
+  /** Makes the source give way to the event loop. */
+  readonly turns: FeedTurns;
   settle(type: number, meta: Meta, payload: Buffer): void;
   report(error: unknown): void;
   /** Returns the rejection of the message when the source has failed. */
@@ -37,7 +40,7 @@ export class ReplyStream implements FedStream {
   ) {
     this.#message = message;
     this.#meta = meta;
-    this.#feeder = new Feeder(source, this);
+    this.#feeder = new Feeder(source, this, message.turns);
     this.done = new Promise((resolve) => (this.#resolve = resolve));
     const onAbort = (): void => void this.#abort(signal?.reason);
     this.#unlisten = signal && whenAborted(signal, onAbort);

@@ -2,8 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import type { Route } from '../../../src/endpoint/api/route.js';
 import { StreamingSend } from '../../../src/endpoint/api/streaming-send.js';
 import { ItemSource } from '../../../src/endpoint/stream/item-source.js';
+import { FeedTurns } from '../../../src/endpoint/common/feed-turns.js';
 import type { Failure, OutgoingMessage, SessionMachine } from '../../../src/protocol/index.js';
 import { EMPTY, Flag } from '../../../src/wire/index.js';
+import { ManualClock } from '../../support/sim/manual-clock.js';
 
 const LOST: Failure = { kind: 'connection-lost', executed: 'no', message: 'The socket is gone.' };
 
@@ -26,6 +28,7 @@ function underWay() {
       messageTimeout: 0,
       explained: (failure) => failure,
       refusal: () => undefined,
+      turns: new FeedTurns(new ManualClock()),
       reportHandlerError: () => undefined,
     },
   };

@@ -37,6 +37,10 @@ export class ManualClock {
     process.nextTick(callback);
   }
 
+  turn(callback: () => void): void {
+    setImmediate(callback);
+  }
+
   /** The test controls chance too. */
   random(): number {
     return this.chance;
