@@ -30,7 +30,10 @@ export function parseListenTarget(text: string): { host: string; port: number } 
   return { host: host.replace(/^\[(.*)\]$/, '$1'), port: parsePort(port, 0) };
 }
 
-/** @throws UsageError */
+/**
+ * A decimal port number from `from` to 65535.
+ * @throws UsageError
+ */
 export function parsePort(text: string, from: number): number {
   const port = Number(text);
   if (/^\d{1,5}$/.test(text) && port >= from && port <= 65_535) return port;

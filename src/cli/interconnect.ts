@@ -9,14 +9,14 @@ import { USAGE } from './usage.js';
 import { UsageError } from './usage-error.js';
 import { packageVersion } from './version.js';
 
-/** The environment of the command: its output, and the signal that interrupts it. */
+/** What the command gets from the process: its outputs, the environment variables, and a signal for interruption. */
 export interface Surroundings extends Output {
   readonly env: NodeJS.ProcessEnv;
-  /** Aborts when the user interrupts it. */
+  /** Aborts when the user interrupts the command. */
   readonly end: AbortSignal;
 }
 
-/** Resolves with the exit code: 0 for success, 1 if a case failed, 2 if the run was not possible. */
+/** Runs the command. Resolves with the exit code: 0 for success, 1 if a case failed, 2 if the run was not possible. */
 export async function interconnect(
   args: readonly string[],
   surroundings: Surroundings,
@@ -101,7 +101,7 @@ function runFixture(args: string[], around: Surroundings): Promise<number> {
   return fixture(values, around, around.env, around.end);
 }
 
-/** The first sentence of Node's message says what is wrong. The rest is left out. */
+/** Turns an error of `parseArgs` into a UsageError with the first sentence of Node's message, which names the fault. */
 function parsed<T>(parse: () => T): T {
   try {
     return parse();

@@ -1,7 +1,7 @@
-/** The outputs of a command. A test passes its own. */
+/** The outputs of a command. A test passes functions of its own. */
 export interface Output {
-  /** Results, in whole lines. */
+  /** Prints results: one or several whole lines, without the last line feed. */
   readonly out: (text: string) => void;
-  /** Error messages, in whole lines. */
+  /** Prints error messages: one or several whole lines, without the last line feed. */
   readonly error: (text: string) => void;
 }

@@ -1,6 +1,6 @@
-// Big-endian integers in a Buffer. Buffer's own readUInt32BE and writeUInt32BE check their arguments on every call and take
-// several times as long. The functions here do not check the length: the caller has checked it. An octet beyond the end
-// would read as zero.
+// Reads and writes big-endian integers in a Buffer. Buffer's own readUInt32BE and writeUInt32BE check their arguments on
+// every call, and are several times slower. The functions here check nothing: the caller has checked the length. An octet
+// beyond the end would read as zero.
 
 /** Two octets as an integer from 0 to 65 535. */
 export function readU16(bytes: Buffer, at: number): number {

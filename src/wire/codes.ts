@@ -10,7 +10,7 @@
  * - 0400 to 047f: the message was not processed, and another try can help
  * - 0480 to 04ff: the message was not processed, and another try is hopeless
  * - 05xx: the message was processed, perhaps in part
- * - 06xx: never on the wire
+ * - 06xx: for a library's own use; such a code is never sent
  * - 8000 to bfff: the application's own; the message was processed
  * - c000 to ffff: the application's own; the message was not processed
  */
@@ -36,7 +36,7 @@ export const Code = {
   /** Too many useless frames. */
   CALM: 0x0109,
 
-  /** The peer did not show who it is, or was not believed. */
+  /** The peer sent no proof of its identity, or a wrong one. */
   UNAUTHENTICATED: 0x0201,
   /** The peer is known and not allowed to connect. */
   FORBIDDEN: 0x0202,
@@ -44,13 +44,13 @@ export const Code = {
   OVERLOADED: 0x0203,
   /** The process is shutting down. */
   DRAINING: 0x0204,
-  /** The connection to resume is not known, or not any more. */
+  /** The connection to resume is unknown: it never existed, or it has ended. */
   RESUME_UNKNOWN: 0x0205,
   /** The connection to resume is known, but frames that have to be repeated are lost. */
   RESUME_GAP: 0x0206,
   /** Another socket has resumed this connection. */
   SUPERSEDED: 0x0207,
-  /** No octets came for the idle time. */
+  /** No octets arrived within the idle time. */
   IDLE: 0x0209,
   /** The peer does not read. */
   STALLED: 0x020a,
@@ -61,7 +61,7 @@ export const Code = {
 
   /** No application serves sessions of this name. */
   NO_SUCH_SESSION: 0x0301,
-  /** The session exists; the peer may not open it. */
+  /** The application serves this session, but this peer is not allowed to open it. */
   SESSION_FORBIDDEN: 0x0302,
   /** Too many sessions are open. */
   SESSION_LIMIT: 0x0303,
@@ -88,7 +88,7 @@ export const Code = {
   NO_HANDLER: 0x0481,
   /** The sender may not send this message. */
   MESSAGE_FORBIDDEN: 0x0482,
-  /** The message is larger than the receiver takes. */
+  /** The message exceeds the receiver's size limit. */
   TOO_LARGE: 0x0483,
   /** The receiver cannot read the content of the message, or does not take content of its kind. */
   INVALID: 0x0484,
@@ -103,7 +103,7 @@ export const Code = {
   CANCELLED_RUNNING: 0x0503,
   /** A fault of the receiver's library while the message was handled. */
   MESSAGE_INTERNAL: 0x0504,
-  /** The response is larger than the sender takes. */
+  /** The response exceeds the size limit of the message's sender. */
   REPLY_TOO_LARGE: 0x0505,
 } as const;
 
@@ -116,11 +116,11 @@ export function isApplicationCode(code: number): boolean {
 }
 
 /**
- * Whether a message was processed, as far as the code of its REJECT says. REFUSED and the codes from 0xc000 on are the
- * handler's own word that it did nothing.
+ * Returns whether a message was processed, judged by the code of its REJECT. With REFUSED, and with a code from 0xc000
+ * on, the handler itself states that it did nothing.
  */
 export function executedBy(code: number): 'no' | 'yes' | 'maybe' {
-  // The message can have waited in a queue of the application's own, whose length the protocol does not know.
+  // The application may have kept the message in a queue of its own. The protocol cannot see whether its work had begun.
   if (code === Code.DEADLINE || code === Code.CANCELLED_RUNNING) return 'maybe';
   const group = code >>> 8;
   if (group === 0x04 || group >= 0xc0) return 'no';
@@ -137,7 +137,7 @@ export function endsConnection(code: number): boolean {
   );
 }
 
-/** Whether REJECT may bear this code. OK, the classes of the connection, and class 06 are not allowed. */
+/** Whether REJECT may bear this code. OK, the codes of the connection (classes 01 and 02) and class 06 are not allowed. */
 export function canReject(code: number): boolean {
   const group = code >>> 8;
   return group > 0x02 && group !== 0x06;

@@ -1,8 +1,8 @@
-// The numbers of the wire protocol: every identifier and every hard limit, without the arithmetic with them.
+// The numbers of the wire protocol: every identifier and every hard limit.
 
-/** Octets of the preface each side sends once per socket. */
+/** Octets of the preface. Each side sends one preface per socket. */
 export const PREFACE_LENGTH = 8;
-/** The protocol version this code speaks; the last octet of the preface. */
+/** The protocol version that this code speaks. It is the last octet of the preface. */
 export const VERSION = 1;
 
 /** Octets of every frame header. */
@@ -13,16 +13,16 @@ export const MAX_BODY_LENGTH = 0xffffff;
 export const MAX_META_LENGTH = 0xffff;
 /** The largest session or message id; 31 bits, so that ids stay small integers in V8. */
 export const MAX_ID = 0x7fffffff;
-/** The least payload octets of a frame with MORE, so that a peer cannot send a message octet by octet. */
+/** The least payload of a frame with MORE, in octets. Without this rule a peer could send a message octet by octet. */
 export const MIN_FRAGMENT = 4096;
 
-/** Range of MAX_FRAME, the largest body a peer may announce to accept. */
+/** The least value of the field MAX_FRAME, in which a peer announces the largest frame body that it accepts. */
 export const MIN_FRAME_SIZE = 16_384;
-/** See {@link MIN_FRAME_SIZE}. */
+/** The greatest value of the field MAX_FRAME. */
 export const MAX_FRAME_SIZE = 0xffffff;
-/** The smallest MAX_META a peer may announce. A name or a text always fits, with the fields that stand beside it. */
+/** The least value of the field MAX_META. The longest name or text fits, together with the other fields of its frame. */
 export const MIN_META_SIZE = 2048;
-/** The limit for a peer that announces no MAX_META. */
+/** The largest meta that a peer accepts if it announces no MAX_META. */
 export const DEFAULT_META_SIZE = 8192;
 
 /** The most octets of a session name. The least is one. */
@@ -46,15 +46,15 @@ export const NEVER_RETRY = 0xffffffff;
 export const FrameType = {
   /** The dialer's limits and connect data. */
   HELLO: 0x01,
-  /** The listener's limits and accept data; a token, or the answer to a resume. */
+  /** The listener's limits and accept data, and either a token or the answer to a resume. */
   WELCOME: 0x02,
   /** Asks for a PONG with the same id. */
   PING: 0x03,
   /** Answers a PING. */
   PONG: 0x04,
-  /** Raises an absolute limit; the connection's form also acknowledges sequenced frames. */
+  /** Raises limits, which are absolute numbers. The form for the connection also acknowledges sequenced frames. */
   CREDIT: 0x05,
-  /** Start of a drain: send nothing new. */
+  /** Begins a drain: the peer must not send new messages. */
   GOAWAY: 0x06,
   /** The last frame of a socket. */
   CLOSE: 0x07,
@@ -66,7 +66,7 @@ export const FrameType = {
   END: 0x12,
   /** A new message. */
   SEND: 0x20,
-  /** The next piece of the unit in progress for its (session, id, REPLY). */
+  /** The next piece of a fragmented SEND, ITEM, ACCEPT or REJECT that has the same session, id and REPLY flag. */
   FRAG: 0x21,
   /** One element of a streamed request or response. */
   ITEM: 0x22,
@@ -78,12 +78,12 @@ export const FrameType = {
   CANCEL: 0x25,
 } as const;
 
-/** A receiver ignores unknown types from here on. An unknown type below is an error. */
+/** A receiver ignores an unknown type from this number on. An unknown type below this number is an error. */
 export const FIRST_IGNORABLE_TYPE = 0x80;
 
 /** Header flags. The bits above END are reserved and must be zero. */
 export const Flag = {
-  /** The unit continues in FRAG frames. */
+  /** The payload continues in FRAG frames. */
   MORE: 0x01,
   /** The receiver of this frame chose the message id. */
   REPLY: 0x02,
@@ -99,8 +99,8 @@ export const Flag = {
 export const DEFINED_FLAGS = 0x1f;
 
 /**
- * Tags of the fields. `Meta` says what each field means, and `FIELD_RULES` has its kind and its range. 0x00 is no field;
- * 0x04 to 0x06, 0x0c, 0x17 and 0x1b are reserved.
+ * Tags of the fields. `Meta` describes the meaning of each field, and `FIELD_RULES` its kind and its range. The tag 0x00
+ * is illegal. The tags 0x04 to 0x06, 0x0c, 0x17 and 0x1b are reserved.
  */
 export const Tag = {
   /** Always the first field, so that a replay can overwrite it in place. */
@@ -126,10 +126,10 @@ export const Tag = {
   MAX_META: 0x1c,
 } as const;
 
-/** A receiver skips unknown tags from here on. An unknown tag below is an error. */
+/** A receiver skips an unknown tag from this number on. An unknown tag below this number is an error. */
 export const FIRST_IGNORABLE_TAG = 0x80;
 
-/** Bits of CAPS. A capability is in force if both sides set its bit. Bits 1 and 2 are reserved, unknown bits are ignored. */
+/** Bits of CAPS. A capability is in force if both sides set its bit. Bits 1 and 2 are reserved. Unknown bits are ignored. */
 export const Capability = {
   /** The connection survives its socket. */
   RESUME: 0x01,
@@ -140,5 +140,5 @@ export function isSequenced(type: number): boolean {
   return type >= 0x10 && type <= 0x7f;
 }
 
-/** The one buffer without octets, shared by all values that have none. */
+/** An empty buffer. All values without octets share it. */
 export const EMPTY = Buffer.alloc(0);

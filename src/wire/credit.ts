@@ -1,10 +1,13 @@
 import { readI32, writeU32 } from './bytes.js';
 
-/** The numbers of a CREDIT frame. Both are absolute limits, and not increments. */
+/**
+ * The numbers of a CREDIT frame. Both are absolute limits, and not increments. The frame has three forms: for the
+ * connection, for one session, and for the items of one message.
+ */
 export interface Credit {
-  /** The number of sessions, the highest message id, or the number of items, by the frame's form; unsigned. */
+  /** Connection: the number of sessions. Session: the highest message id. Items: the number of items. Unsigned. */
   readonly count: number;
-  /** Bytes, as a signed counter that wraps; 0 in the form for items, which has none. */
+  /** The byte limit, as a signed counter that wraps at 2³². The form for items has no byte limit: 0. */
   readonly bytes: number;
 }
 
@@ -20,7 +23,7 @@ export function creditPayload(count: number, bytes?: number): Buffer {
 }
 
 /**
- * Reads a CREDIT frame's payload, `bytes[start … end)`. The header check has checked its length.
+ * Reads a CREDIT frame's payload, `bytes[start … end)`. `checkHeader` has already checked the payload's length.
  */
 export function readCredit(bytes: Buffer, start: number, end: number): Credit {
   return {

@@ -1,5 +1,5 @@
-// A frame as one line, for traces, tools and test failures. Payload octets, keys, tokens and metadata values never appear.
-// Text from the peer is escaped.
+// Describes a frame in one line, for traces, tools and test failures. The line never contains payload octets, keys, tokens
+// or metadata values. Text from the peer is escaped.
 
 import { Flag, FrameType } from './constants.js';
 import { readCredit } from './credit.js';

@@ -1,4 +1,4 @@
-// Encodes whole frames that are values. The hot paths write headers in place instead.
+// Encodes a frame object into octets. The hot paths do not use this function: they write headers in place.
 
 import {
   EMPTY,
@@ -16,9 +16,10 @@ import { encodeMeta } from './meta.js';
 export type FrameInit = Pick<Frame, 'type'> & Partial<Frame>;
 
 /**
- * The frame's octets in a buffer of their own. Only the decoder checks which fields the meta may have.
+ * Returns the frame's octets in a new buffer. The function does not check whether the fields of the meta are allowed on
+ * this frame; only the decoder does.
  *
- * @throws ProtocolError for a header that the other side would refuse, and for a value that cannot be sent.
+ * @throws ProtocolError if the other side would refuse the header, or if a value cannot be sent.
  */
 export function encodeFrame(frame: FrameInit): Buffer {
   const { type, flags = 0, session = 0, id = 0 } = frame;

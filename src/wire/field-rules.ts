@@ -1,5 +1,5 @@
-// The fields of the meta as one table: for each field its tag, its kind and its range. `FRAME_RULES` says on which frame a
-// field may stand, and `meta.ts` checks that.
+// The table of the meta's fields: the tag, the kind and the range of each field. `FRAME_RULES` lists the fields that each
+// frame may have, and `meta.ts` checks that.
 
 import { codeName } from './codes.js';
 import {
@@ -21,7 +21,7 @@ import { tagName } from './tag-name.js';
 import type { FieldRange, TlvReader } from './tlv-reader.js';
 import type { TlvWriter } from './tlv-writer.js';
 
-/** How a value of this type can look on the wire. */
+/** The wire forms that a value of this type can have. */
 type KindOf<Value> = Value extends number
   ? 'u16' | 'u32' | 'u64'
   : Value extends string
@@ -33,12 +33,12 @@ type KindOf<Value> = Value extends number
         : 'u32s' | 'tokenAndU32';
 
 /**
- * One field. The range is that of a number, of the octets of a text or key, of the number of entries, or of each number
- * in a credit and beside a token.
+ * One field. The range limits a number itself; of a text or a key, the length in octets; of METADATA, the number of
+ * entries; of a credit and of a token, each number in the field.
  */
 export interface FieldRule<Value> extends FieldRange {
   readonly kind: KindOf<Value>;
-  /** The field in a trace. No secrets: neither keys and tokens, nor the contents of metadata. */
+  /** Returns the field as a word of a trace. The word never contains a key, a token, or the contents of metadata. */
   show(value: Value): string;
 }
 
@@ -168,10 +168,10 @@ export const FIELD_RULES: FieldRules = {
   },
 };
 
-// Writing and reading name each field, and do not go through the rows: to get and to set a field by a computed name, and to
-// call the function of its kind, made the decoder slower by a quarter, and the encoder by a half, for the fields of a
-// message [Node 20.20]. The ranges are those of the rows, and `test/wire/field-rules.spec.ts` checks that both functions
-// agree with each row.
+// `writeFields` and `readField` name each field, instead of walking over the rows. We measured a walk that gets and sets
+// fields by a computed name and calls the function of their kind: for the fields of a message, the decoder was slower by a
+// quarter and the encoder by a half [Node 20.20]. Both functions take the ranges from the rows.
+// `test/wire/field-rules.spec.ts` checks that both functions agree with each row.
 
 /** Writes all fields in the order of their tags. */
 export function writeFields(out: TlvWriter, meta: Meta): void {
@@ -208,7 +208,8 @@ export function writeFields(out: TlvWriter, meta: Meta): void {
 /**
  * Reads the field at which `reader` stands into `meta`.
  *
- * @throws Error for a tag without a row: the caller has to check that first.
+ * @throws ProtocolError if the field is malformed.
+ * @throws Error if no row has this tag. The caller must check the tag first.
  */
 export function readField(reader: TlvReader, meta: MetaDraft): void {
   const rules = FIELD_RULES;
@@ -285,7 +286,7 @@ export function readField(reader: TlvReader, meta: MetaDraft): void {
   }
 }
 
-/** Each field that there is as a word of a trace, in the order of the tags. */
+/** Yields a word of a trace for each field that the meta has, in the order of the tags. */
 export function* describeFields(meta: Meta): Generator<string> {
   for (const [name, rule] of Object.entries<{ show(value: unknown): string }>(FIELD_RULES)) {
     const value: unknown = Reflect.get(meta, name);
@@ -293,7 +294,7 @@ export function* describeFields(meta: Meta): Generator<string> {
   }
 }
 
-/** `RESUME`, or with bits that have no name `RESUME+0x80000000`. */
+/** `RESUME`, `none` if no bit is set, or `RESUME+0x80000000` if bits without a name are set. */
 function capsName(caps: number): string {
   const names = (caps & Capability.RESUME) !== 0 ? ['RESUME'] : [];
   const others = (caps & ~Capability.RESUME) >>> 0;

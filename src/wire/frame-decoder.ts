@@ -1,4 +1,4 @@
-// Finds the frames in the chunks of a socket, which are cut anywhere.
+// The frame decoder: finds the frames in the chunks that a socket delivers. A chunk can begin and end within a frame.
 
 import { readI32, readU16 } from './bytes.js';
 import { EMPTY, FIRST_IGNORABLE_TYPE, HEADER_LENGTH, MAX_BODY_LENGTH } from './constants.js';
@@ -9,8 +9,8 @@ import { checkHeader, checkLengths } from './header.js';
 /** Takes the frames that a {@link FrameDecoder} finds. */
 export interface FrameSink {
   /**
-   * One whole frame. The view is valid during this call only. The header is legal for its type; of an ignorable type
-   * only the lengths were checked. The metadata fields are not decoded yet.
+   * Takes one whole frame. The view is valid during this call only. The decoder has checked the header against the rules
+   * of its type; for an ignorable type, it has checked only the lengths. The metadata fields are not decoded yet.
    */
   onFrame(frame: FrameView): void;
 }
@@ -45,23 +45,23 @@ export class FrameDecoder {
     this.setLimits(limits);
   }
 
-  /** Octets that are held because their frame is not whole yet. */
+  /** Octets of a frame that is not whole yet. The decoder keeps them until the rest has arrived. */
   get pending(): number {
     return this.#headerLength + (this.#body?.length ?? 0);
   }
 
-  /** Octets of memory for the body of that frame: at most four times the octets that have arrived, or 4 KiB. */
+  /** Octets of memory for that frame's body: at most 4 KiB, or four times the octets that have arrived if that is more. */
   get capacity(): number {
     return this.#body?.capacity ?? 0;
   }
 
-  /** Changes the limits from the next header on; the sink may do so from inside `onFrame`. */
+  /** Changes the limits from the next header on. The sink may call this method from within `onFrame`. */
   setLimits(limits: FrameLimits): void {
     this.#maxFrame = Math.min(limits.maxFrame, MAX_BODY_LENGTH);
     this.#maxMeta = limits.maxMeta;
   }
 
-  /** Ends decoding for good. Called from inside `onFrame`, it drops the rest of the chunk. */
+  /** Ends decoding for good. If the sink calls this method from within `onFrame`, the rest of the chunk is dropped. */
   stop(): void {
     this.#stopped = true;
     this.#headerLength = 0;
@@ -94,7 +94,7 @@ export class FrameDecoder {
     if (at < chunk.length && !this.#stopped) this.#holdHeader(chunk, at, chunk.length);
   }
 
-  /** Continues the frame of which octets are held, and returns the place where the next frame starts. */
+  /** Continues the frame whose first octets are held, and returns the offset in the chunk at which the next frame starts. */
   #finishHeld(chunk: Buffer): number {
     if (this.#body !== undefined) return this.#finishBody(this.#body, chunk);
 
@@ -122,8 +122,9 @@ export class FrameDecoder {
   }
 
   /**
-   * Checks the header at `headerStart` of `header`, which is the chunk or the held header. If the whole body is in the chunk,
-   * hands the frame to the sink; if not, holds the octets. Returns the place in the chunk where the next frame starts.
+   * Checks the header at `headerStart` of `header`, which is the chunk or the held header. If the whole body is in the
+   * chunk, hands the frame to the sink. Otherwise keeps the octets. Returns the offset in the chunk at which the next
+   * frame starts.
    */
   #frame(header: Buffer, headerStart: number, chunk: Buffer, bodyStart: number): number {
     const view = this.#view;

@@ -1,9 +1,9 @@
-// The legal forms of each frame type, as one table. The header check, the meta decoder, the trace and the tests all read
-// it, so a rule is written down once.
+// The table of frame types: the legal forms of each. The header check, the meta decoder, the trace and the tests all read
+// this table, so each rule is written down once.
 
 import { Flag, FrameType, Tag } from './constants.js';
 
-/** Which numbers are legal in the session or id of a header. */
+/** The numbers that are legal in the session field or the id field of a header. */
 export type NumberRule = 'zero' | 'nonzero' | 'any';
 
 /** The shape of one frame type. Rules that tie several fields together are in `checkHeader`. */
@@ -15,9 +15,9 @@ export interface FrameRule {
   readonly requiredFlags: number;
   readonly session: NumberRule;
   readonly id: NumberRule;
-  /** Fields that may stand in the meta. If the list is empty, the frame has no meta, and no ignorable fields either. */
+  /** Fields that the meta may contain. If the list is empty, the frame has no meta, and no ignorable fields either. */
   readonly tags: readonly number[];
-  /** Fields that must stand in the meta. */
+  /** Fields that the meta must contain. */
   readonly requiredTags: readonly number[];
   /** `credit`: four octets in the form for items, and eight in the other forms. */
   readonly payload: 'none' | 'any' | 'credit';
@@ -33,7 +33,7 @@ const LIMITS = [Tag.MAX_FRAME, Tag.CONNECTION_CREDIT, Tag.SESSION_CREDIT] as con
 const GREETING = [...LIMITS, Tag.MAX_MESSAGE, Tag.IDLE, Tag.CAPS, Tag.AGENT, Tag.MAX_META] as const;
 const REASON = [Tag.CODE, Tag.TEXT, Tag.RETRY_AFTER] as const;
 
-/** One row per frame type this version knows. */
+/** One row for each frame type of this version. */
 export const FRAME_RULES: ReadonlyMap<number, FrameRule> = new Map<number, FrameRule>([
   [
     FrameType.HELLO,

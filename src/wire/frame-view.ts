@@ -1,4 +1,4 @@
-// An arriving frame, as a view of the memory in which it lies.
+// The view of an arriving frame: its header fields, and where its body lies in memory.
 
 import { EMPTY, FIRST_IGNORABLE_TYPE } from './constants.js';
 import type { Frame } from './frame.js';
@@ -8,26 +8,27 @@ import { EMPTY_META, type Meta } from './meta-fields.js';
 /**
  * A frame as a {@link FrameDecoder} hands it on: the fields of its header, and the place of its body.
  *
- * A decoder has one view and fills it anew for each frame, so that no object is made per frame. The view is valid
- * during the call that it is given to; `copy()` makes one that stays. `bytes` is the chunk in which the frame came, or
- * memory of its own if the frame came in several chunks. To keep a part of the payload, copy it, because a view of the
- * chunk can pin far more memory than it shows.
+ * A decoder has one view and fills it anew for each frame, so that no object is made per frame. A function that is given
+ * the view may use it until that function returns; `copy()` makes a view that lasts. `bytes` is the chunk in which the
+ * frame arrived. If the frame arrived in several chunks, `bytes` is memory of its own. Copy each part of the payload that
+ * you keep, because a view of the chunk can pin far more memory than it shows.
  */
 export class FrameView {
   /** The frame type, 0–255. */
   type = 0;
+  /** Bits of `Flag`. */
   flags = 0;
   /** The session number; 0 = the frame belongs to no session. */
   session = 0;
-  /** The message id, or the number that stands in its place. */
+  /** The message id. PING, PONG and the connection's CREDIT have another number in this field. */
   id = 0;
   /** The memory in which the body lies. */
   bytes: Buffer = EMPTY;
-  /** The body begins here, with its metadata fields. */
+  /** The offset of the body in `bytes`. The body begins with the metadata fields. */
   start = 0;
   /** Octets of the metadata fields. */
   metaLength = 0;
-  /** The body ends in front of this octet. */
+  /** The offset behind the last octet of the body. */
   end = 0;
 
   /** Octets of the body: fields and payload. */
@@ -49,7 +50,7 @@ export class FrameView {
   }
 
   /**
-   * The metadata fields. Those of an ignorable type are not read.
+   * Decodes the metadata fields. A frame of an ignorable type has none: its fields are not read.
    *
    * @throws ProtocolError if the fields are malformed.
    */

@@ -1,16 +1,16 @@
-// Memory for an announced number of octets, of which not all have come. A peer that announces 16 MiB and sends one octet
-// must not occupy 16 MiB: the memory grows with the octets that have arrived. [IC-4.3]
+// A buffer for an announced number of octets that have not all arrived yet. A peer that announces 16 MiB and sends one
+// octet must not occupy 16 MiB: the memory grows with the octets that have arrived. [IC-4.3]
 
 import { EMPTY } from './constants.js';
 
-/** The least octets of memory, unless the limit is lower. */
+/** Octets of the first piece of memory, unless the limit is lower. */
 const FIRST_CAPACITY = 4096;
-/** New memory is four times as large as needed. A body that comes in small chunks is then copied 1⅓ times in all. */
+/** New memory is four times as large as needed. Each octet of a body in small chunks is then copied 1⅓ times on average. */
 const GROWTH = 4;
 
 /**
- * Gathers octets up to `limit` in one piece of memory. The memory is at most four times as large as the octets that have
- * arrived, or 4 KiB.
+ * Gathers up to `limit` octets in one piece of memory. The memory has at most 4 KiB, or four times the octets that have
+ * arrived if that is more.
  */
 export class GrowingBuffer {
   readonly #limit: number;
@@ -34,7 +34,7 @@ export class GrowingBuffer {
   /**
    * Copies `bytes[start … end)` to the end.
    *
-   * @throws RangeError beyond the limit. The caller must not exceed it.
+   * @throws RangeError if the octets exceed the limit. The caller prevents that.
    */
   append(bytes: Buffer, start: number, end: number): void {
     const needed = this.#length + end - start;

@@ -27,8 +27,8 @@ export interface FrameHeader {
 }
 
 /**
- * Writes a header's 16 octets into `target` at `offset`. Checks nothing: the sending side builds
- * only legal headers.
+ * Writes a header's 16 octets into `target` at `offset`. The function checks nothing, because the sending side builds only
+ * legal headers.
  */
 export function writeHeader(
   target: Buffer,
@@ -46,8 +46,10 @@ export function writeHeader(
 }
 
 /**
- * Checks a header's lengths against the receiver's limits, for every type, also for ignorable types. `bodyLength` may be
- * signed.
+ * Checks a header's lengths against the receiver's limits. This check concerns every type, also ignorable types.
+ * `bodyLength` may be given as a signed number.
+ *
+ * @throws ProtocolError if a length exceeds its limit.
  */
 export function checkLengths(
   metaLength: number,
@@ -76,9 +78,11 @@ export function checkLengths(
 }
 
 /**
- * Checks the other parts of a header: type, flags, session, id, and the length of the payload. A frame that passes is legal
- * for its type, though perhaps not in the connection's current state. The caller has checked the lengths by
- * {@link checkLengths}, and the type is not an ignorable one.
+ * Checks the other parts of a header: type, flags, session, id, and the length of the payload. A header that passes is
+ * legal for its type, but it may still be illegal in the connection's current state. The caller has checked the lengths
+ * with {@link checkLengths}. The caller does not call this function for an ignorable type.
+ *
+ * @throws ProtocolError if the header is not legal for its type.
  */
 export function checkHeader(frame: FrameView): void {
   const { type, flags, metaLength, session, id } = frame;
@@ -112,7 +116,7 @@ export function checkHeader(frame: FrameView): void {
   if (shape & Shape.SPECIAL) checkSpecial(frame);
 }
 
-/** The rules that concern several parts of a header together. */
+/** Checks the rules that concern several parts of a header together. */
 function checkSpecial(frame: FrameView): void {
   const { type, flags } = frame;
   switch (type) {
@@ -153,7 +157,7 @@ function checkCredit({ flags, payloadSize, session, id }: FrameView): void {
 const ONEWAY_STREAM = Flag.ONEWAY | Flag.STREAM;
 const REPLY_END = Flag.REPLY | Flag.END;
 
-/** The bits of a row of `FRAME_RULES`; 0 is an unknown type. */
+/** A row of `FRAME_RULES` as bits. An unknown type has no bits. */
 const Shape = {
   KNOWN: 0x01,
   SESSION_ZERO: 0x02,
@@ -172,7 +176,7 @@ const SPECIAL_TYPES: readonly number[] = [
   FrameType.ITEM,
 ];
 
-// Flat arrays instead of the table's objects, because every frame needs a look-up.
+// Every frame needs a look-up, and an array is faster than the Map of `FRAME_RULES`.
 const SHAPES = new Uint8Array(256);
 const FORBIDDEN_FLAGS = new Uint8Array(256);
 const REQUIRED_FLAGS = new Uint8Array(256);
@@ -198,7 +202,7 @@ function fieldBits(rule: NumberRule, zero: number, nonzero: number): number {
   return rule === 'zero' ? zero : nonzero;
 }
 
-// Functions of their own make the errors, so that the checks stay small enough to be inlined.
+// Separate functions make the errors. So the checks stay small enough for V8 to inline them.
 
 function broken(type: number, what: string): ProtocolError {
   return new ProtocolError(Code.PROTOCOL, `${frameName(type)} ${what}`);

@@ -1,4 +1,4 @@
-// The meta: the fields at the start of a frame's body. Each field is a u8 tag, a u16 length and a value.
+// Encodes and decodes the meta: the fields at the start of a frame's body. Each field is a u8 tag, a u16 length and a value.
 //
 // The encoder writes the fields in the order of their tags. The decoder takes any order, but DEADLINE must come first.
 
@@ -21,12 +21,12 @@ import { tagName } from './tag-name.js';
 import { TlvReader } from './tlv-reader.js';
 import { TlvWriter } from './tlv-writer.js';
 
-/** Octets of a DEADLINE field. Most messages have this field alone. */
+/** Octets of a DEADLINE field. Most messages have no other field. */
 export const DEADLINE_LENGTH = 7;
 
 /**
- * Writes a DEADLINE field, {@link DEADLINE_LENGTH} octets, at `offset`. When a frame is sent again, it overwrites the
- * earlier one. Does not check that `milliseconds` is 1 … 2³² − 1.
+ * Writes a DEADLINE field, {@link DEADLINE_LENGTH} octets, at `offset`. When a frame is sent again, this overwrites the
+ * former field. The caller makes sure that `milliseconds` is 1 … 2³² − 1.
  */
 export function writeDeadline(target: Buffer, offset: number, milliseconds: number): void {
   target[offset] = Tag.DEADLINE;
@@ -37,7 +37,9 @@ export function writeDeadline(target: Buffer, offset: number, milliseconds: numb
 /** Octets of a TOTAL field. */
 export const TOTAL_LENGTH = 11;
 
-/** Writes a TOTAL field, {@link TOTAL_LENGTH} octets, at `offset`. Does not check that `octets` is 0 … 2⁵³ − 1. */
+/**
+ * Writes a TOTAL field, {@link TOTAL_LENGTH} octets, at `offset`. The caller makes sure that `octets` is 0 … 2⁵³ − 1.
+ */
 export function writeTotal(target: Buffer, offset: number, octets: number): void {
   target[offset] = Tag.TOTAL;
   writeU16(target, offset + 1, 8);
@@ -46,8 +48,8 @@ export function writeTotal(target: Buffer, offset: number, octets: number): void
 }
 
 /**
- * The meta's octets; none if there are no fields. Does not know the frame, so it does not check whether the fields may
- * stand on it.
+ * Returns the meta's octets; none if there are no fields. The function does not know the frame, so it cannot check whether
+ * the frame may have these fields.
  *
  * @throws ProtocolError for a value that cannot be sent.
  */
@@ -59,10 +61,10 @@ export function encodeMeta(meta: Meta): Buffer {
 }
 
 /**
- * Reads the meta of a frame of this type from `bytes[start … end)`. Skips ignorable fields. The result shares no memory
- * with `bytes`.
+ * Reads the meta of a frame of this type from `bytes[start … end)`. Ignorable fields are skipped. The result shares no
+ * memory with `bytes`.
  *
- * @throws ProtocolError if a field is malformed, repeated, missing, or has no place on this frame.
+ * @throws ProtocolError if a field is malformed, repeated, missing, or not allowed on this frame.
  */
 export function decodeMeta(type: number, bytes: Buffer, start: number, end: number): Meta {
   const required = REQUIRED_TAGS[type]!;
@@ -90,14 +92,14 @@ export function decodeMeta(type: number, bytes: Buffer, start: number, end: numb
   return meta;
 }
 
-/** The value of a DEADLINE field at `at`, or 0 if there is none or it is malformed. */
+/** Returns the value of the DEADLINE field at `at`; 0 if another field stands there, or if the field is malformed. */
 function readDeadline(bytes: Buffer, at: number): number {
   return bytes[at] === Tag.DEADLINE && readU16(bytes, at + 1) === 4
     ? readI32(bytes, at + 3) >>> 0
     : 0;
 }
 
-/** Throws unless a field of this tag may stand on the frame, after the fields that `seen` names. */
+/** Throws if the frame may not have a field of this tag after the fields in the set `seen`. */
 function checkPlace(type: number, tag: number, seen: number, isFirst: boolean): void {
   const bit = tag > 31 ? 0 : 1 << tag;
   // [IC-5.3]
@@ -130,7 +132,7 @@ function checkRejectCode(code: number | undefined): void {
   throw new ProtocolError(Code.PROTOCOL, `REJECT has ${reason}.`);
 }
 
-/** The rules that concern several fields together. */
+/** Checks the rules that concern several fields together. */
 function checkValues(meta: Meta): void {
   const entries = meta.metadata?.length ?? 0;
   // [IC-5.8]

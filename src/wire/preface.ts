@@ -1,7 +1,7 @@
-// The first eight octets each way on every socket: F1 "INTC" CR LF version.
+// The preface: the first eight octets that each side sends on a socket. They are F1 "INTC" CR LF version.
 //
-// F1 starts neither text nor TLS nor another protocol that is known here. CR LF does not survive a relay that translates
-// line ends. So the first octets already show that a peer does not speak this protocol.
+// Neither text nor TLS nor any protocol that `speaker.ts` knows starts with F1. A relay that translates line ends changes
+// CR LF. So the first octets already reveal a peer that does not speak this protocol.
 
 import { Code } from './codes.js';
 import { EMPTY, PREFACE_LENGTH, VERSION } from './constants.js';
@@ -11,32 +11,34 @@ import { type Speaker, speakerOf } from './speaker.js';
 /** The preface without its last octet, the version. */
 const MAGIC = Buffer.from([0xf1, 0x49, 0x4e, 0x54, 0x43, 0x0d, 0x0a]);
 
-/** The octets that a side sends first on a socket. [IC-3.1] */
+/** Returns the preface, in a new buffer. [IC-3.1] */
 export function encodePreface(version: number = VERSION): Buffer {
   return Buffer.from([...MAGIC, version]);
 }
 
-/** Recognises the preface, however it is cut. */
+/** Recognises the other side's preface, even if it arrives in several chunks. */
 export class PrefaceDecoder {
   #length = 0;
   #version: number | undefined;
 
   /**
-   * The last octet of the other side's preface, legal or not; `undefined` until the preface is whole.
+   * The version in the other side's preface. The decoder does not check whether this side speaks that version. `undefined`
+   * until the preface is whole.
    */
   get version(): number | undefined {
     return this.#version;
   }
 
-  /** The number of octets taken so far. */
+  /** The number of octets of the preface that have arrived. */
   get length(): number {
     return this.#length;
   }
 
   /**
-   * Takes the octets of the preface from the start of `chunk`, and returns their number.
-   * @throws StrangerError at the first wrong octet. Its message is for this side's log, because a peer of another protocol
-   * gets no answer.
+   * Takes octets of the preface from the start of `chunk`, and returns their number.
+   *
+   * @throws StrangerError at the first wrong octet. The message of this error is for the log of this side: a peer that
+   * speaks another protocol gets no answer.
    */
   push(chunk: Buffer): number {
     let at = 0;

@@ -1,28 +1,27 @@
 /**
- * Makes the other side's words fit for a log line, an error's message and a terminal. Every place that shows such words
- * calls one of the two functions here. Fields that programs read keep the words unchanged.
+ * Makes text from the peer safe to show in a log line, an error's message or a terminal. All code that shows such text
+ * calls one of the two functions here. Fields that programs read keep the text unchanged.
  */
 
 /**
- * The text on one line, without anything that is invisible or steers a terminal. Each character of these kinds is
- * replaced by its escape, such as `\n`, `\u001b` or `\u{e0041}`:
+ * Returns the text on one line, without characters that are invisible or that steer a terminal. An escape such as `\n`,
+ * `\u001b` or `\u{e0041}` replaces each character of these kinds:
  *
- * - controls, C0 and C1, with line feed, carriage return, tab and DEL;
+ * - the controls C0 and C1, which include line feed, carriage return, tab and DEL;
  * - line and paragraph separators;
- * - marks of direction, characters of no width, fillers and all others that are invisible by definition;
+ * - marks of direction, characters of no width, fillers and all others that Unicode defines as invisible;
  * - halves of surrogate pairs, private and unassigned characters.
  *
- * All other characters stay as they are, the backslash too: a text that went through this function twice is the same
- * as after the first time. The result has at most `limit` characters (UTF-16 units); `…` follows if something was left
- * out.
+ * All other characters stay as they are. The backslash stays too, so that a second pass through this function changes
+ * nothing. The result has at most `limit` characters (UTF-16 units). If the text was longer, `…` follows.
  */
 export function printable(text: string, limit = MAX_PRINTABLE): string {
   return escaped(text, limit, UNPRINTABLE);
 }
 
 /**
- * The same between quotation marks, which are not counted. Within them a quotation mark and a backslash are escaped
- * too, so that the reader sees where the other side's words end.
+ * Does the same as {@link printable}, and puts the text between quotation marks. The limit does not count these marks.
+ * Quotation marks and backslashes of the text are escaped too, so that a reader sees where the peer's text ends.
  */
 export function quote(text: string, limit = 64): string {
   return `"${escaped(text, limit, UNQUOTABLE)}"`;
@@ -38,7 +37,7 @@ function escaped(text: string, limit: number, pattern: RegExp): string {
   return head.length < text.length || shown.length < whole.length ? `${shown}…` : shown;
 }
 
-/** The first `length` units, or one less if the last would be the first half of a surrogate pair. */
+/** Returns the first `length` UTF-16 units. If that would cut a surrogate pair in half, returns one unit less. */
 function cut(text: string, length: number): string {
   if (text.length <= length) return text;
   const last = text.charCodeAt(length - 1);
@@ -52,12 +51,12 @@ function escapeOf(character: string): string {
   return hex.length > 4 ? `\\u{${hex}}` : `\\u${hex.padStart(4, '0')}`;
 }
 
-/** Text that every pattern below leaves alone. */
+/** Matches a text in which both patterns below find nothing. */
 const PLAIN = /^[ !#-[\]-~]*$/;
-/** `C`: controls, formats, surrogates, private, unassigned. `Zl`, `Zp`: separators. The last: invisible by definition. */
+/** `C`: controls, formats, surrogates, private, unassigned. `Zl`, `Zp`: separators. The last class: invisible characters. */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 const UNQUOTABLE = /["\\\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
-/** The beginning of an escape at the end of a text. */
+/** Matches an incomplete escape at the end of a text. */
 const BROKEN_ESCAPE = /\\(?:u[0-9a-f]{0,3}|u\{[0-9a-f]*)?$/;
 const SHORT_ESCAPES: ReadonlyMap<string, string> = new Map([
   ['\n', '\\n'],

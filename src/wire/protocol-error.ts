@@ -1,8 +1,8 @@
 /**
- * The peer broke the wire protocol, or this side was about to.
+ * The peer broke the wire protocol, or this side was about to break it.
  *
- * `message` is a full sentence with the numbers. The peer may see it, and it may be logged, so it never contains payload
- * octets or tokens. Words from the peer go through `quote`.
+ * `message` is a full sentence with the numbers. The peer and the logs may show the message, so it never contains payload
+ * octets or tokens. Text from the peer goes through `quote`.
  */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';

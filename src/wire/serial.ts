@@ -9,8 +9,8 @@ export function nextId(id: number): number {
 }
 
 /**
- * The number of {@link nextId} steps from one id to the other: 0 … MAX_ID − 1. A 0 ("none yet") counts as MAX_ID, because it
- * comes before 1.
+ * The number of {@link nextId} steps from one id to the other: 0 … MAX_ID − 1. The id 0 ("none yet") counts as MAX_ID,
+ * because both come before 1.
  */
 export function idsAhead(from: number, to: number): number {
   const distance = to - from;
@@ -18,13 +18,14 @@ export function idsAhead(from: number, to: number): number {
   return distance < 0 ? distance + MAX_ID : distance;
 }
 
-/** A byte counter after `count` more bytes. */
+/** Returns the value of a byte counter after `count` more bytes. */
 export function addBytes(counter: number, count: number): number {
   return (counter + count) | 0;
 }
 
 /**
- * The bytes left until the limit; negative if it was exceeded. Right for windows below 2³¹.
+ * Returns the number of bytes that are left until the limit; negative if the counter has exceeded it. The result is right
+ * only if the two differ by less than 2³¹.
  */
 export function bytesBetween(used: number, limit: number): number {
   return (limit - used) | 0;

@@ -1,9 +1,9 @@
 /**
- * Guesses the protocol of a stream that is not Interconnect from its first octets. The protocol does not need this: it helps
- * an operator who has mixed up two ports.
+ * Guesses which protocol a peer speaks, from the first octets of a stream that is not Interconnect. The protocol does not
+ * need this guess. It helps an operator who has mixed up two ports.
  */
 
-/** The protocol of the first octets. `unknown`: no protocol that is known here. */
+/** A protocol that the first octets reveal. `unknown`: they fit none of the protocols below. */
 export type SpeakerKind =
   | 'proxy-v1'
   | 'proxy-v2'
@@ -21,7 +21,7 @@ export type SpeakerKind =
   | 'interconnect'
   | 'unknown';
 
-/** The other side, by its protocol. */
+/** The peer, described by its protocol. */
 export interface Speaker {
   readonly kind: SpeakerKind;
   /** With an article, for a sentence: `an HTTP client`. */
@@ -29,8 +29,8 @@ export interface Speaker {
 }
 
 /**
- * Judges by the octets that have come, at most 16 of them. If they are fewer than an opening has, the result is the speaker
- * of all openings that begin with them, or `unknown` if these openings differ.
+ * Judges by the first octets of a stream. 16 octets are enough; further ones are ignored. If there are too few octets to
+ * tell several protocols apart, the result is `unknown`.
  */
 export function speakerOf(octets: Buffer): Speaker {
   const head = octets.subarray(0, LONGEST);
@@ -52,7 +52,7 @@ const MAIL_SERVER: Speaker = { kind: 'mail', name: 'a mail or FTP server' };
 const TLS_SERVER: Speaker = { kind: 'tls', name: 'a TLS server' };
 const REDIS_SERVER: Speaker = { kind: 'redis', name: 'a Redis server' };
 
-/** The first octets of other protocols, on either side. No opening is the beginning of another. */
+/** The first octets that the clients and servers of other protocols send. No entry is the beginning of another entry. */
 const OPENINGS: readonly (readonly [start: string, speaker: Speaker])[] = [
   ['PROXY ', { kind: 'proxy-v1', name: 'the PROXY protocol, version 1' }],
   ['\r\n\r\n\0\r\nQUIT\n', { kind: 'proxy-v2', name: 'the PROXY protocol, version 2' }],
@@ -78,30 +78,30 @@ const OPENINGS: readonly (readonly [start: string, speaker: Speaker])[] = [
   ['\xf1INTC\r\n', { kind: 'interconnect', name: 'an Interconnect peer' }],
 ];
 
-/** Openings that contain a length or a number. */
+/** Protocols whose first octets contain a length or another number that varies. */
 const BY_SHAPE: readonly (readonly [isSo: (octets: Buffer) => boolean, speaker: Speaker])[] = [
-  // An array of bulk strings, as in every command of Redis.
+  // Every command of Redis is an array of bulk strings.
   [byPattern(/^\*\d+\r\n\$/), { kind: 'redis', name: 'a Redis client' }],
   [byPattern(/^(?:(?:220|554)[ -]|\* OK)/), MAIL_SERVER],
-  // Length, "#", JSON.
+  // The length, "#", and JSON.
   [byPattern(/^\d{1,9}#[[{]/), { kind: 'nest-tcp', name: "Nest's TCP transport" }],
-  // CONNECT: its type, the length of the rest, the length of the protocol's name, the name.
+  // The packet CONNECT: its type, the length of the rest, the length of the protocol's name, and the name.
   [
     (octets) => octets[0] === 0x10 && octets.includes('\0\x04MQTT'),
     { kind: 'mqtt', name: 'an MQTT client' },
   ],
-  // Length, number 0, version 10 of the protocol, and of the server, as text.
+  // The length, the packet number 0, the protocol version 10, and the server's version as text.
   [
     (octets) => octets.length > 5 && octets.readUIntBE(1, 4) === 10 && isDigit(octets[5]),
     { kind: 'mysql', name: 'a MySQL server' },
   ],
-  // Length, version 3.0.
+  // The length, and the protocol version 3.0.
   [
     (octets) =>
       octets.length > 7 && octets.readUInt16BE(0) === 0 && octets.readUInt32BE(4) === 0x30000,
     { kind: 'postgres', name: 'a PostgreSQL client' },
   ],
-  // Length, SETTINGS, flags, stream 0: the first frame of an HTTP/2 server.
+  // The first frame of an HTTP/2 server: its length, the type SETTINGS, the flags, and stream 0.
   [
     (octets) =>
       octets.length > 8 &&

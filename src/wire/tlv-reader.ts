@@ -1,4 +1,5 @@
-// Reads the octets of a meta: tag, u16 length and value of each field. It knows the form of values, and not their meaning.
+// Reads the octets of a meta: the tag, the u16 length and the value of each field. The reader knows the form of a value,
+// and not its meaning.
 
 import { readI32, readU16 } from './bytes.js';
 import { Code } from './codes.js';
@@ -6,10 +7,10 @@ import { MAX_METADATA_NAME, TOKEN_LENGTH } from './constants.js';
 import { ProtocolError } from './protocol-error.js';
 import { tagName } from './tag-name.js';
 
-/** A field's tag and length. */
+/** Octets of a field's tag and length. */
 const FIELD_HEADER = 3;
 
-/** What values of a field are legal. The range is that of a number, or of a length in octets. */
+/** The legal values of a field. The range limits the value of a number, and the length in octets of other values. */
 export interface FieldRange {
   readonly tag: number;
   readonly min: number;
@@ -17,9 +18,10 @@ export interface FieldRange {
 }
 
 /**
- * Walks over the fields in `bytes[start … end)`: {@link next} steps to a field, the other methods
- * read its value. Every method throws a {@link ProtocolError} if the field is malformed. The
+ * Walks over the fields in `bytes[start … end)`: {@link next} steps to a field, and the other methods read its value. The
  * values that the methods return share no memory with `bytes`.
+ *
+ * @throws ProtocolError Every method throws this error if the field is malformed.
  */
 export class TlvReader {
   readonly #bytes: Buffer;
@@ -35,12 +37,12 @@ export class TlvReader {
     this.#to = start;
   }
 
-  /** The tag of the field {@link next} stepped to. */
+  /** The tag of the current field. */
   get tag(): number {
     return this.#tag;
   }
 
-  /** Steps to the next field; false at the end of the meta. */
+  /** Steps to the next field. Returns false at the end of the meta. */
   next(): boolean {
     const at = this.#to;
     if (at === this.#end) return false;
@@ -67,7 +69,7 @@ export class TlvReader {
     return this.#expectRange(this.u32At(0), min, max);
   }
 
-  /** A u64 that fits a JavaScript number. */
+  /** A u64. A value above 2⁵³ − 1 is malformed, because a JavaScript number cannot represent it. */
   u64(): number {
     this.expectLength(8);
     const high = this.u32At(0);
@@ -96,7 +98,7 @@ export class TlvReader {
   /** A METADATA entry: u8 length of the name, name, value. */
   entry(): [name: string, value: string] {
     const nameStart = this.#from + 1;
-    // An empty field lacks even the length: its name would start after its end.
+    // An empty field has no octet for the length of the name. `nameEnd` is then behind the end of the field.
     const nameEnd = nameStart + (this.#from < this.#to ? this.#bytes[this.#from]! : 0);
     if (nameEnd > this.#to) throw this.#malformed('is too short for its name');
     return [
@@ -121,8 +123,8 @@ export class TlvReader {
     this.#expectRange(end - start, min, max, ' octets long');
     // [IC-5.9]
     const text = this.#bytes.toString('utf8', start, end);
-    // toString() puts U+FFFD in place of octets that are not UTF-8. If encoding the text gives other octets, the peer did
-    // not send that character.
+    // toString() replaces octets that are not UTF-8 by U+FFFD. The peer can also have sent this character itself. The octets
+    // were valid if encoding the text gives the same octets.
     if (text.includes('\ufffd') && !Buffer.from(text).equals(this.#bytes.subarray(start, end))) {
       throw this.#malformed('is not valid UTF-8');
     }

@@ -1,5 +1,5 @@
-// Writes the octets of a meta: tag, u16 length and value of each field. The writer refuses each value that the reader would
-// refuse, so that the side that makes a mistake sees it, and not the peer.
+// Writes the octets of a meta: the tag, the u16 length and the value of each field. The writer refuses each value that the
+// reader would refuse. So the side that makes a mistake gets the error, and not its peer.
 
 import { writeU16, writeU32 } from './bytes.js';
 import { Code } from './codes.js';
@@ -8,14 +8,15 @@ import { ProtocolError } from './protocol-error.js';
 import { tagName } from './tag-name.js';
 import type { FieldRange } from './tlv-reader.js';
 
-/** A field's tag and length. */
+/** Octets of a field's tag and length. */
 const FIELD_HEADER = 3;
-/** Larger than most metas. Those with long texts or many entries make the writer grow. */
+/** Octets of memory at first. Most metas are smaller. The memory grows for a meta with long texts or many entries. */
 const FIRST_CAPACITY = 128;
 
 /**
- * Collects fields in the order they are written. Every method throws a {@link ProtocolError} for
- * a value that cannot be sent.
+ * Collects fields in the order of the calls.
+ *
+ * @throws ProtocolError Every method throws this error if the value cannot be sent.
  */
 export class TlvWriter {
   #bytes = Buffer.allocUnsafe(FIRST_CAPACITY);
@@ -38,7 +39,7 @@ export class TlvWriter {
     writeU32(this.#bytes, at, value);
   }
 
-  /** Several u32, each within the range. */
+  /** Several u32 in one field. The range limits each of them. */
   u32s(range: FieldRange, ...values: number[]): void {
     let at = this.#field(range.tag, values.length * 4);
     for (const value of values) {
@@ -89,7 +90,7 @@ export class TlvWriter {
   }
 
   /**
-   * Makes room for a field, writes its tag and length, and returns the place of its value. May replace
+   * Makes room for a field, writes its tag and length, and returns the offset of its value. The method may replace
    * `#bytes`.
    */
   #field(tag: number, length: number): number {
@@ -122,7 +123,7 @@ function checkInteger({ tag, min, max }: FieldRange, value: number): void {
 function checkText(tag: number, text: string, min: number, max: number): number {
   const length = Buffer.byteLength(text);
   checkLength(tag, length, min, max);
-  // A lone surrogate has no UTF-8 form: it would silently arrive as U+FFFD.
+  // A lone surrogate has no UTF-8 form. Without this check it would silently arrive as U+FFFD.
   if (/\p{Cs}/u.test(text)) throw unwritable(tag, 'has half of a surrogate pair in it');
   if (text.includes('\0')) throw unwritable(tag, 'contains U+0000');
   return length;
