@@ -28,9 +28,9 @@ import type { InterconnectClientEvents } from '../common/interconnect.events.js'
 import { toConnectOptions } from '../common/interconnect.options.js';
 import type { InterconnectClientOptions } from '../common/interconnect.options.js';
 import type { InterconnectData, InterconnectRecord } from '../common/interconnect.record.js';
-import { lineOf, logError } from '../common/log-lines.js';
 import { Notifier } from '../common/notifier.js';
 import { shutdownTimeoutOf } from '../common/shutdown-timeout.js';
+import { SparingLog } from '../common/sparing-log.js';
 import { OutageLog } from './outage-log.js';
 import { transmit } from './transmit.js';
 
@@ -55,7 +55,10 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   implements OnApplicationBootstrap, OnApplicationShutdown
 {
   private readonly logger = new Logger(InterconnectClient.name);
-  private readonly notifier = new Notifier<InterconnectClientEvents>(this.logger);
+  private readonly log: SparingLog;
+  /** Clients of a server's peers share the log of the server. */
+  private readonly ownsLog: boolean;
+  private readonly notifier: Notifier<InterconnectClientEvents>;
   /** The connection belongs to the client, and not to the first request that needs it. */
   private readonly scope = new AsyncResource('InterconnectClient');
   private readonly isOneWay: boolean;
@@ -67,9 +70,12 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 
   constructor(options?: InterconnectClientOptions);
   /** @internal */
-  constructor(options: InterconnectClientOptions, paths: PathSource);
-  constructor(options: InterconnectClientOptions = {}, paths?: PathSource) {
+  constructor(options: InterconnectClientOptions, paths: PathSource, log?: SparingLog);
+  constructor(options: InterconnectClientOptions = {}, paths?: PathSource, log?: SparingLog) {
     super();
+    this.ownsLog = log === undefined;
+    this.log = log ?? new SparingLog(this.logger, options.clock ?? systemClock);
+    this.notifier = new Notifier(this.log);
     this.isOneWay = options.oneWay ?? false;
     this.connectsOnBootstrap = options.connectOnBootstrap ?? false;
     this.metadata = options.metadata;
@@ -83,9 +89,9 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     this.paths = paths ?? this.createSlot(options);
   }
 
-  /** @internal A client over a connection that either side has opened. */
-  static over(connection: Connection, options: CodecOptions): InterconnectClient {
-    const client = new InterconnectClient(options, new GivenConnection(connection));
+  /** @internal A client over a connection that either side has opened. `log`: that of the server which has many of them. */
+  static over(connection: Connection, options: CodecOptions, log?: SparingLog): InterconnectClient {
+    const client = new InterconnectClient(options, new GivenConnection(connection), log);
     client.changeStatus(statusOf(connection.status));
     connection.on('status', (status) => client.onConnectionStatus(connection, status));
     connection.on('offline', (error) => client.onOffline(error));
@@ -124,8 +130,9 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
    * fail with `IC_ERR_CLOSED`. Idempotent; `connect()` or the next call opens a new connection. Ignores the name of the signal
    * that Nest passes at shutdown.
    */
-  override close(): Promise<void> {
-    return this.paths.close();
+  override async close(): Promise<void> {
+    await this.paths.close();
+    if (this.ownsLog) this.log.flush();
   }
 
   /** Nest calls this for a client that is a provider. With `connectOnBootstrap` the application does not start without a connection. */
@@ -248,7 +255,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
       try {
         callback(outcome);
       } catch (error) {
-        logError(this.logger, error);
+        this.log.error('callback', error);
       }
     };
     return this.transmitCancellable(packet, {
@@ -381,13 +388,13 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     this.changeStatus(InterconnectStatus.DISCONNECTED);
     // For a connection that never was open, an 'error' event has given the reason.
     if (!wasOpen) return;
-    if (error !== undefined) this.logger.warn(messageOf(error));
+    if (error !== undefined) this.log.warn('closed', messageOf(error));
     this.notifier.notify('close', error);
   }
 
   private logUnobserved(pattern: unknown, error: unknown): void {
     const what = `The event ${describePattern(pattern)} failed and nobody looks`;
-    this.logger.error(lineOf(`${what}: ${messageOf(error)}`));
+    this.log.fail('unobserved', `${what}: ${messageOf(error)}`);
   }
 }
 

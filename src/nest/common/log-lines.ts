@@ -13,9 +13,15 @@ export function lineOf(text: string): string {
  * unchanged. Line breaks and escape sequences in its message would then look like lines of the log.
  */
 export function logError(logger: LoggerService, error: unknown): void {
+  const { message, stack } = partsOf(error);
+  if (stack === undefined) logger.error(lineOf(message));
+  else logger.error(lineOf(message), stack);
+}
+
+/** The line for an error, and its stack, if there is one. */
+export function partsOf(error: unknown): { message: string; stack: string | undefined } {
   const stack = stackOf(error);
-  if (stack === undefined) logger.error(lineOf(describe(error)));
-  else logger.error(messageOf(error), stack);
+  return { message: stack === undefined ? describe(error) : messageOf(error), stack };
 }
 
 /** The text for a value that has no stack. */

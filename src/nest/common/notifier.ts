@@ -1,6 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
-import type { LoggerService } from '@nestjs/common';
-import { logError } from './log-lines.js';
+import type { SparingLog } from './sparing-log.js';
 
 type Callback = (...args: never[]) => unknown;
 
@@ -10,12 +9,12 @@ type Callback = (...args: never[]) => unknown;
  */
 export class Notifier<Events extends Record<string, Callback>> {
   private readonly callbacks = new Map<keyof Events, Callback[]>();
-  private readonly logger: LoggerService;
+  private readonly log: SparingLog;
   /** Listeners run in the async scope in which the client or server was made, whatever caused the event. */
   private readonly scope = new AsyncResource('InterconnectEvents');
 
-  constructor(logger: LoggerService) {
-    this.logger = logger;
+  constructor(log: SparingLog) {
+    this.log = log;
   }
 
   on<Event extends keyof Events>(event: Event, callback: Events[Event]): void {
@@ -27,7 +26,7 @@ export class Notifier<Events extends Record<string, Callback>> {
       try {
         this.scope.runInAsyncScope(() => callback(...(args as never[])));
       } catch (error) {
-        logError(this.logger, error);
+        this.log.error(`callback ${String(event)}`, error);
       }
     }
   }

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Connection, Peer } from '../../endpoint/index.js';
 import { lastValueFrom } from 'rxjs';
+import type { SparingLog } from '../common/sparing-log.js';
 import { InterconnectClient } from '../client/interconnect.client.js';
 import type {
   InterconnectClientOptions,
@@ -24,10 +25,27 @@ export class InterconnectPeer {
   private readonly scope = new AsyncResource('InterconnectPeer');
   private ownClient: InterconnectClient | undefined;
 
-  constructor(connection: Connection, identity: string, options: PeerClientOptions = {}) {
+  /** The log of the server, which all of its peers share. */
+  private readonly log: SparingLog | undefined;
+
+  constructor(connection: Connection, identity: string, options?: PeerClientOptions);
+  /** @internal */
+  constructor(
+    connection: Connection,
+    identity: string,
+    options: PeerClientOptions | undefined,
+    log: SparingLog,
+  );
+  constructor(
+    connection: Connection,
+    identity: string,
+    options: PeerClientOptions = {},
+    log?: SparingLog,
+  ) {
     this.connection = connection;
     this.identity = identity;
     this.options = options;
+    this.log = log;
   }
 
   /** The id of the connection, unique in this process. A new socket does not change it. */
@@ -46,7 +64,7 @@ export class InterconnectPeer {
    */
   get client(): InterconnectClient {
     return (this.ownClient ??= this.scope.runInAsyncScope(() =>
-      InterconnectClient.over(this.connection, this.options),
+      InterconnectClient.over(this.connection, this.options, this.log),
     ));
   }
 }

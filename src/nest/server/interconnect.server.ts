@@ -74,8 +74,8 @@ export class InterconnectServer
   private readonly options: InterconnectServerOptions;
   private readonly timers: Timers;
   private readonly environment: HandlerEnvironment;
-  private readonly warnings: SparingLog;
-  private readonly notifier = new Notifier<InterconnectServerEvents>(this.logger);
+  private readonly log: SparingLog;
+  private readonly notifier: Notifier<InterconnectServerEvents>;
   /** The base class's own hook. While it is in place, the application has not set one. */
   private readonly defaultStartHook = this.onProcessingStartHook;
   /** One runner for each pattern that was called, for all connections together. */
@@ -91,10 +91,11 @@ export class InterconnectServer
     this.transportId = options.transportId ?? INTERCONNECT_TRANSPORT;
     this.initializeSerializer(serializersOf(options));
     this.initializeDeserializer(serializersOf(options));
-    this.warnings = new SparingLog(this.logger, this.timers);
+    this.log = new SparingLog(this.logger, this.timers);
+    this.notifier = new Notifier(this.log);
     this.environment = {
       codec: serverCodec(options),
-      logger: this.logger,
+      log: this.log,
       timers: this.timers,
       budgets: new ValueBudgets(options),
     };
@@ -218,7 +219,7 @@ export class InterconnectServer
       onConnection: (connection, identity) => this.serve(connection, identity),
       onStatus: (status) => this.changeStatus(status),
       onError: (error) => this.onError(error),
-      onWarning: (kind, message) => this.warnings.warn(kind, message),
+      onWarning: (kind, message) => this.log.warn(kind, message),
       onStranger: (stranger) => this.onStranger(stranger),
       onDrop: (dropped) => this.onDrop(dropped),
     };
@@ -237,25 +238,25 @@ export class InterconnectServer
     } catch (error) {
       logError(this.logger, error);
     }
-    this.warnings.flush();
+    this.log.flush();
     this.changeStatus(InterconnectStatus.DISCONNECTED);
     this.notifier.notify('close');
   }
 
   /** An error that no caller gets: `authenticate` or a listener of the application threw, or the bound socket failed. */
   private onError(error: unknown): void {
-    logError(this.logger, error);
+    this.log.error('error', error);
     this.notifier.notify('error', error);
   }
 
   private onStranger(stranger: Stranger): void {
     const { kind, message } = stranger;
-    this.warnings.warn(kind, `A socket of ${placeOf(stranger)} was ended. ${message}`);
+    this.log.warn(kind, `A socket of ${placeOf(stranger)} was ended. ${message}`);
     this.notifier.notify('stranger', stranger);
   }
 
   private onDrop(dropped: DroppedSocket): void {
-    this.warnings.warn(
+    this.log.warn(
       'drop',
       `A socket of ${placeOf(dropped)} was dropped, because as many are open as maxConnections allows. Raise it, or ` +
         'find out who holds them.',
@@ -264,7 +265,7 @@ export class InterconnectServer
   }
 
   private serve(connection: Connection, identity: string): void {
-    const peer = new InterconnectPeer(connection, identity, this.options);
+    const peer = new InterconnectPeer(connection, identity, this.options, this.log);
     this.peers.add(peer);
     connection.once('close', (error) => {
       this.peers.delete(peer);
@@ -285,8 +286,9 @@ export class InterconnectServer
     const isEmitted = isEventSession(session);
     session.on('message', (message) => this.receive(runner, message, peer, isEmitted));
     session.on('timeout', () =>
-      this.logger.warn(
-        lineOf(`The handler of "${runner.pattern}" did not settle a message in time.`),
+      this.log.notice(
+        `late ${runner.pattern}`,
+        `The handler of "${runner.pattern}" did not settle a message in time.`,
       ),
     );
     session.accept();
@@ -303,9 +305,11 @@ export class InterconnectServer
   }
 
   private refuseSession(session: Session): void {
-    this.logger.warn(lineOf(`No handler for the pattern ${quote(session.name, 256)}.`));
-    const known = [...this.messageHandlers.keys()].join(', ') || 'none';
-    this.logger.debug(lineOf(`Known patterns: ${known}.`));
+    const line = `No handler for the pattern ${quote(session.name, 256)}.`;
+    if (this.log.notice('unknown pattern', line)) {
+      const known = [...this.messageHandlers.keys()].join(', ') || 'none';
+      this.logger.debug(lineOf(`Known patterns: ${known}.`));
+    }
     session.reject(Code.NO_SUCH_SESSION, NO_HANDLER_MESSAGE);
   }
 
@@ -358,7 +362,7 @@ export class InterconnectServer
       if (this.hasProcessingEndHook()) this.onProcessingEndHook(this.transportId, run.context);
     } catch (error) {
       // The message is settled, so the hook's mistake must not change its outcome.
-      logError(this.logger, error);
+      this.log.error('end hook', error);
     }
   }
 

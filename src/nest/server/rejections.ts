@@ -1,4 +1,3 @@
-import type { Logger } from '@nestjs/common';
 import {
   Code,
   UnreadableSource,
@@ -12,7 +11,7 @@ import { UnfitValue } from '../common/codec.js';
 import { MAX_DETAILS, toRejection, toRejectionOfThrown } from '../common/error-mapping.js';
 import type { Rejection } from '../common/error-mapping.js';
 import { UnfitItem } from '../common/item-stream.js';
-import { lineOf } from '../common/log-lines.js';
+import type { SparingLog } from '../common/sparing-log.js';
 import type { HandlerLimit } from './handler-limit.js';
 import { QueueOverflow } from './value-queue.js';
 
@@ -52,13 +51,13 @@ export interface RejectedStream {
  */
 export class Rejections {
   private readonly pattern: string;
-  private readonly logger: Logger;
+  private readonly log: SparingLog;
   /** A message whose caller may ignore its failure, so that each failure is logged here. */
   private readonly isEvent: boolean;
 
-  constructor(pattern: string, logger: Logger, isEvent: boolean) {
+  constructor(pattern: string, log: SparingLog, isEvent: boolean) {
     this.pattern = pattern;
-    this.logger = logger;
+    this.log = log;
     this.isEvent = isEvent;
   }
 
@@ -140,22 +139,27 @@ export class Rejections {
 
   /** Rejects a message whose handler has not run, and does not run. */
   private refuse(message: Message, reason: string): void {
-    this.logger.warn(lineOf(reason));
+    this.log.notice(this.kind('refused'), reason);
     message.refuse(Code.INVALID, cutText(reason));
   }
 
   /** The handler's mistake, which both sides are told. */
   private faulty(what: string): Rejection {
     const reason = `The handler of "${this.pattern}" ${what}`;
-    this.logger.error(lineOf(reason));
+    this.log.fail(this.kind('faulty'), reason);
     return { code: Code.FAILED, reason: cutText(reason), isMasked: false };
   }
 
   /** The caller sees a timeout, as if the message itself had timed out. */
   private expired(what: string): Rejection {
     const reason = `The handler of "${this.pattern}" ${what}`;
-    this.logger.warn(lineOf(reason));
+    this.log.notice(this.kind('expired'), reason);
     return { code: Code.DEADLINE, reason: cutText(reason), isMasked: false };
+  }
+
+  /** The kind of a line: each pattern has its own, so that one pattern does not hide the failures of another. */
+  private kind(what: string): string {
+    return `${what} ${this.pattern}`;
   }
 
   private rejectWith(message: Message, rejection: Rejection, error: unknown): void {
@@ -168,8 +172,9 @@ export class Rejections {
     try {
       message.reject(code, reason, data, metadata && { metadata });
     } catch (error) {
-      this.logger.error(
-        lineOf(`The rejection of "${this.pattern}" cannot be sent: ${messageOf(error)}`),
+      this.log.fail(
+        this.kind('unsendable'),
+        `The rejection of "${this.pattern}" cannot be sent: ${messageOf(error)}`,
       );
       message.reject(Code.FAILED, reason);
     }
@@ -181,30 +186,30 @@ export class Rejections {
    */
   private report(rejection: Rejection, error: unknown): void {
     if (rejection.leftOut !== undefined) {
-      this.logger.warn(
-        lineOf(
-          `The handler of "${this.pattern}" failed with an exception whose details have ${rejection.leftOut} bytes. They were left ` +
-            `out, because at most ${MAX_DETAILS} travel: its caller was told the reason only. Give an InterconnectException ` +
-            'bytes, or carry less.',
-        ),
+      this.log.notice(
+        this.kind('details'),
+        `The handler of "${this.pattern}" failed with an exception whose details have ${rejection.leftOut} bytes. They were left ` +
+          `out, because at most ${MAX_DETAILS} travel: its caller was told the reason only. Give an InterconnectException ` +
+          'bytes, or carry less.',
       );
     }
     if (error instanceof Error && rejection.isMasked) {
-      this.logger.error(
-        lineOf(`The handler of "${this.pattern}" failed: ${messageOf(error)}`),
+      this.log.fail(
+        this.kind('failed'),
+        `The handler of "${this.pattern}" failed: ${messageOf(error)}`,
         stackOf(error),
       );
     } else if (this.isEvent) {
-      this.logger.error(
-        lineOf(`The event handler of "${this.pattern}" failed: ${rejection.reason}`),
+      this.log.fail(
+        this.kind('event failed'),
+        `The event handler of "${this.pattern}" failed: ${rejection.reason}`,
       );
     } else if (rejection.isMasked) {
       // Nest has logged the error itself, unless it was an HttpException. Then this line is the only one.
-      this.logger.warn(
-        lineOf(
-          `The handler of "${this.pattern}" failed with no RpcException: its caller was told ` +
-            `${quote(rejection.reason, 256)} only.`,
-        ),
+      this.log.notice(
+        this.kind('masked'),
+        `The handler of "${this.pattern}" failed with no RpcException: its caller was told ` +
+          `${quote(rejection.reason, 256)} only.`,
       );
     }
   }

@@ -1,4 +1,3 @@
-import type { Logger } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
 import { EMPTY } from '../../endpoint/index.js';
 import type { Bytes, Message, Metadata } from '../../endpoint/index.js';
@@ -9,8 +8,8 @@ import { isInterconnectRecord } from '../common/interconnect.record.js';
 import type { InterconnectRecord } from '../common/interconnect.record.js';
 import { EncodedItems, exhaust, isStream } from '../common/item-stream.js';
 import type { EncodeItem } from '../common/item-stream.js';
-import { logError } from '../common/log-lines.js';
 import { isPromiseLike } from '../common/promises.js';
+import type { SparingLog } from '../common/sparing-log.js';
 import { hasSeveral, isNothing, pairOf, streamsOf } from './event-results.js';
 import type { HandlerLimit } from './handler-limit.js';
 import { Rejections } from './rejections.js';
@@ -31,7 +30,7 @@ export interface StreamedResult extends RejectedStream {
 /** The parts that all settlers of a server share. */
 export interface SettlerEnvironment {
   readonly codec: Codec | undefined;
-  readonly logger: Logger;
+  readonly log: SparingLog;
   readonly budgets: ValueBudgets;
 }
 
@@ -58,23 +57,23 @@ export class Settler {
   private readonly pattern: string;
   private readonly handler: MessageHandler;
   private readonly codec: Codec | undefined;
-  private readonly logger: Logger;
+  private readonly log: SparingLog;
   private readonly budgets: ValueBudgets;
 
   constructor(
     pattern: string,
     handler: MessageHandler,
     isEmitted: boolean,
-    { codec, logger, budgets }: SettlerEnvironment,
+    { codec, log, budgets }: SettlerEnvironment,
   ) {
     this.pattern = pattern;
     this.handler = handler;
     this.isEmitted = isEmitted;
     this.codec = codec;
-    this.logger = logger;
+    this.log = log;
     this.budgets = budgets;
     const isEvent = isEmitted || handler.isEventHandler === true;
-    this.rejections = new Rejections(pattern, logger, isEvent);
+    this.rejections = new Rejections(pattern, log, isEvent);
   }
 
   /**
@@ -182,7 +181,7 @@ export class Settler {
   /** Ends a stream that has no reader, so that its source closes what it holds open. */
   private discard(items: AsyncIterator<Bytes>, done: () => void): void {
     Promise.resolve(items.return?.())
-      .catch((error: unknown) => logError(this.logger, error))
+      .catch((error: unknown) => this.log.error(`source ${this.pattern}`, error))
       .finally(done);
   }
 

@@ -131,11 +131,12 @@ describe("the server's log has the words of others on one line [IC-5.12]", () =>
   it('of what is no error at all', async () => {
     const loopback = await serve();
     const strange: unknown[] = [HOSTILE, Object.assign(Object.create(null), { words: HOSTILE })];
-    for (const each of strange) {
-      loopback.server.on('peer', () => {
-        throw each;
-      });
-    }
+    loopback.server.on('connection', () => {
+      throw strange[0];
+    });
+    loopback.server.on('peer', () => {
+      throw strange[1];
+    });
 
     await peerOf(loopback);
 

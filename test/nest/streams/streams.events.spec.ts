@@ -9,6 +9,7 @@ import { EVENT_SESSION } from '../../../src/nest/common/event-session.js';
 import { InterconnectClient, InterconnectRecordBuilder } from '../../../src/nest/index.js';
 import { all, failure, until } from '../../support/nest/async.js';
 import { Loopback } from '../../support/nest/loopback.js';
+import { ManualClock } from '../../support/sim/manual-clock.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
 let seen: string[];
@@ -122,12 +123,14 @@ class ThirdController {
 }
 
 let loopback: Loopback;
+const clock = new ManualClock();
 let client: InterconnectClient;
 
 beforeAll(async () => {
   loopback = await Loopback.start({
     controllers: [FirstController, SecondController, ThirdController],
     providers: [OfRequest],
+    server: { clock },
   });
 });
 afterAll(() => loopback.close());
@@ -168,6 +171,8 @@ describe('event handlers that give streams', () => {
     expect(await failure(client.emit('two fail', bytes('')))).toMatchObject({
       message: 'first fails',
     });
+    clock.advance(1000);
+
     for (const name of ['first', 'second']) {
       const text = `The event handler of "two fail" failed: ${name} fails`;
       expect(loopback.log.find('error', text)).toHaveLength(1);
