@@ -1,4 +1,4 @@
-// The protocol floor's door: what the floor above may use.
+// The exports of the protocol floor: everything that the floor above may use.
 
 export { ConnectionMachine } from './connection/connection.js';
 export type { ResumeToken } from './connection/connection-settings.js';

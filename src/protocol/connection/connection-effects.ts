@@ -6,7 +6,7 @@ import type { MoveEffects } from '../common/moves.js';
 import type { SessionMachine } from '../session/session.js';
 
 export interface ConnectionEffects extends MoveEffects {
-  /** A frame waits to be written: flush the socket machine before this tick ends. May be called several times. */
+  /** A frame waits to be written: flush the socket machine before this tick ends. One tick may bring several calls. */
   wake(): void;
   /** Call `onTime` at `at`, unless an earlier call is planned. */
   arm(at: number): void;
@@ -14,7 +14,7 @@ export interface ConnectionEffects extends MoveEffects {
   session(session: SessionMachine): void;
   /** The peer drains. After this call, each session and message of which nothing is written fails as not executed. */
   draining(): void;
-  /** This side drains, and no message is left to be settled, and no frame to be written or acknowledged. */
+  /** The drain of this side is done: all messages are settled, and all frames are written and acknowledged. */
   drained(): void;
 }
 

@@ -9,13 +9,13 @@ export interface ConnectionSettings {
   /** The limits that this side assumes for the peer until the handshake tells them. */
   readonly peer: Limits;
   readonly queue: QueueLimits;
-  /** The id before that of a session's first message. Only tests of the wrap use another value than 0. */
+  /** The first message of a session gets the id after this one. Only tests of the wrap use another value than 0. */
   readonly lastId?: number;
 }
 
-/** The listener gives this to the dialer, which resumes the connection by it on another socket. */
+/** The listener gives the token to the dialer. With the token, the dialer resumes the connection on another socket. */
 export interface ResumeToken {
   readonly token: Buffer;
-  /** Milliseconds that the listener keeps the connection without a socket. */
+  /** For this number of milliseconds, the listener keeps a connection that has no socket. */
   readonly ttl: number;
 }

@@ -6,8 +6,8 @@
  *      │                  │ └─┘                                        │
  *      └──given up──────► ENDED ◄──closed, given up, too late──────────┘
  *
- * NEW is the state – of the table: a connection is NEW before its first WELCOME, while only this side knows it. Sessions
- * and messages can wait in a NEW connection. It ends without a word on the wire if the application gives it up.
+ * The table writes NEW as "–". A connection is NEW before its first WELCOME, while only this side knows it. Sessions and
+ * messages can wait in a NEW connection. If the application gives up a NEW connection, no frame is written.
  */
 import type { Failure } from '../common/failure.js';
 import { type MoveEffects, noSuchMove } from '../common/moves.js';
@@ -58,9 +58,9 @@ export class ConnectionState {
     this.#move(ATTACHED, 'WELCOME without RESUMED');
   }
 
-  /** WELCOME with RESUMED is written or read, and its count is possible. */
+  /** WELCOME with RESUMED is written or read, and its count of received frames is possible. */
   resume(): void {
-    // The listener need not know yet that the former socket is lost. The dialer does: it dials only then.
+    // The dialer resumes only after it has lost the former socket. The listener may not have noticed the loss yet.
     const mayBeAttached = this.#role === 'listener' && this.#current === ATTACHED;
     if (!mayBeAttached && this.#current !== DETACHED) {
       throw this.#refusal('WELCOME with RESUMED');
@@ -68,7 +68,7 @@ export class ConnectionState {
     this.#move(ATTACHED, 'WELCOME with RESUMED');
   }
 
-  /** The socket is lost, and TOKEN was given. */
+  /** The socket is lost, and the dialer has a TOKEN with which it can resume. */
   detach(why: string): void {
     if (this.#current !== ATTACHED) throw this.#refusal('the loss of the socket');
     this.#move(DETACHED, why);

@@ -1,8 +1,8 @@
 /**
- * A connection: its sessions, their credit, and the frames that wait to be written. One socket after the other
- * can carry it. The current socket machine feeds it frames and takes its output. Both sides count the sequenced
- * frames, and the connection's CREDIT acknowledges them. If a socket is lost, the frames that were lost with it
- * are written again on the next socket.
+ * A connection: its sessions, their credit, and the frames that wait to be written. Several sockets can carry a
+ * connection, one after the other. The machine of the current socket gives frames to the connection, and takes its
+ * output. Both sides count the sequenced frames, and the connection's CREDIT acknowledges them. If a socket is lost,
+ * the frames that were lost with it are written again on the next socket.
  */
 import {
   Code,
@@ -61,10 +61,10 @@ export class ConnectionMachine implements SessionContext {
   readonly #debt = new SettlementDebt();
   readonly #state: ConnectionState;
   readonly #receipts = new Receipts();
-  /** A session for which a drain still waits, if one was found. */
+  /** A session for which the drain had to wait at the last look, if there was one. */
   #undone: SessionMachine | undefined;
   readonly #roomToGoOn: number;
-  /** `makeRoom` looks at all messages when no more octets than this are free. */
+  /** `makeRoom` looks at the messages again when no more than this number of octets is free. */
   #nextLook = Infinity;
 
   constructor(settings: ConnectionSettings, now: number) {
@@ -80,7 +80,7 @@ export class ConnectionMachine implements SessionContext {
     this.#roomToGoOn = roomToGoOn(limits);
   }
 
-  /** The first handshake is done, and the peer has told its limits: sessions that waited for them may open. */
+  /** The first handshake is done, and the peer has told its limits: sessions that waited for this may open. */
   begin(peer: Limits, token: ResumeToken | undefined): void {
     this.#state.begin();
     this.peerLimits = peer;
@@ -104,7 +104,10 @@ export class ConnectionMachine implements SessionContext {
     return this.effects.onMove;
   }
 
-  /** Opens a session. It gets a number as soon as the peer allows one more session. */
+  /**
+   * Opens a session. It gets a number as soon as the peer allows one more session. If the connection is over, or the
+   * peer drains, the session fails at once.
+   */
   openSession(opening: SessionOpening): SessionMachine {
     const session = SessionMachine.opening(this, opening);
     const failure = this.#state.failure ?? (this.goaway.theirs ? DRAINING : undefined);
@@ -118,8 +121,9 @@ export class ConnectionMachine implements SessionContext {
   }
 
   /**
-   * Gives up sessions and messages as if they had never been sent: each session of this side whose OPEN is not
-   * written, and each message of which nothing is written, if the function returns a failure for it.
+   * Gives up sessions and messages that the peer does not know. The first function is called for each session of this
+   * side whose OPEN is not written, the second for each message of which nothing is written. A function returns the
+   * failure, or undefined to keep the session or the message.
    */
   giveUpUnwritten(
     ofSession: (session: SessionMachine) => Failure | undefined,
@@ -180,7 +184,7 @@ export class ConnectionMachine implements SessionContext {
     this.progressed();
   }
 
-  /** GOAWAY. */
+  /** The peer's GOAWAY has arrived. */
   onGoaway(now: number): void {
     const heard = this.goaway.hear();
     if (heard === 'before') return this.flood(now);
@@ -222,7 +226,7 @@ export class ConnectionMachine implements SessionContext {
 
   /** Writes waiting frames, until `room` octets are written or no frame has credit. */
   flush(writer: FrameWriter, room: number, now: number): void {
-    // GOAWAY goes first: the peer must have read it to understand a refusal because of the drain.
+    // GOAWAY goes first: a peer that has read GOAWAY understands why its messages are refused.
     this.goaway.flush(writer);
     this.#blocked.pump(this.sendWindow);
     this.#sessions.startClocks(now);
@@ -250,7 +254,7 @@ export class ConnectionMachine implements SessionContext {
 
   /**
    * The connection is over: all pending sessions and messages fail. A message of which nothing was written has not
-   * run. `leaving`: waiting frames other than OPEN and SEND are still written, before CLOSE.
+   * run. If `leaving`, waiting frames other than OPEN and SEND are still written before CLOSE.
    */
   fail(failure: Failure, leaving: boolean): void {
     this.#state.end(failure);
@@ -263,7 +267,7 @@ export class ConnectionMachine implements SessionContext {
     const tellings = this.#sessions.all().map((session) => session.fail(failure));
     // End all sessions before the first is told: its application must not start work in another one.
     for (const tell of tellings) tell();
-    // One-way messages whose session had ended before fail here.
+    // The session of a one-way message may have ended earlier. Such a message fails here.
     for (const message of oneWays) {
       if (!message.isAwaited && !message.hasCredit) continue;
       message.fail(message.started ? failure : withExecuted(failure, 'no'));
@@ -292,7 +296,7 @@ export class ConnectionMachine implements SessionContext {
   }
 
   progressed(): void {
-    // CLOSE does not acknowledge frames. A peer that drains too may wait only for this acknowledgement. [IC-12.6]
+    // CLOSE does not acknowledge frames. A peer that drains too may wait for nothing but this acknowledgement. [IC-12.6]
     if (this.goaway.own && this.#receipts.isOwing && this.#isDone()) this.connectionCreditDue();
     if (this.goaway.becameDone(this.isDrained)) this.effects.drained();
   }
@@ -309,7 +313,7 @@ export class ConnectionMachine implements SessionContext {
     this.effects.arm(at);
   }
 
-  /** Pays for a useless frame. @throws ProtocolError CALM when there are too many. */
+  /** Charges a useless frame to the flood budget. @throws ProtocolError CALM if there were too many such frames. */
   flood(now: number): void {
     // [IC-15.1]
     if (this.#flood.spend(now)) return;
@@ -450,7 +454,8 @@ export class ConnectionMachine implements SessionContext {
     // This side must still refuse messages that cross its GOAWAY. [IC-12.4]
     if (this.hasBegun && !this.goaway.isRead) return false;
     if (!this.output.isEmpty || !this.output.sent.isEmpty) return false;
-    // Each settlement asks. So look first at the session that was not done before, and at all others only if it is now.
+    // Each settlement calls this method. So the method remembers a session that is not done, and looks at the others only
+    // when that session is done.
     if (this.#undone !== undefined && !isDone(this.#undone)) return false;
     this.#undone = this.#sessions.all().find((session) => !isDone(session));
     return this.#undone === undefined;
@@ -465,7 +470,8 @@ export class ConnectionMachine implements SessionContext {
       this.#receipts.isOwing ||
       this.receiveWindow.freed > 0 ||
       (mayRaise && this.#sessions.hasFreed);
-    // A CREDIT without effect costs this side's budget at the peer, except just after a resume. [IC-8.13]
+    // A CREDIT that changes nothing costs the flood budget that the peer keeps for this side, except just after a
+    // resume. [IC-8.13]
     if (!this.#grants.takeConnection(isNews)) return;
     // [IC-6.12]
     const received = this.#receipts.acknowledge();
@@ -477,7 +483,7 @@ export class ConnectionMachine implements SessionContext {
 
   /**
    * Makes room if messages that are all incomplete have filled the memory. `hasFreed`: memory may have been freed. An
-   * arriving frame frees none, so that one look for each few KiB that arrive is enough.
+   * arriving frame frees no memory. So while frames arrive, one look for every 4 KiB is enough.
    */
   #makeRoom(hasFreed: boolean): void {
     if (hasFreed) this.#nextLook = Infinity;
@@ -489,7 +495,7 @@ export class ConnectionMachine implements SessionContext {
   }
 }
 
-/** Whether a drain need not wait for the session: messages that this side has queued must be done as well. */
+/** Whether a drain need not wait for the session: no message is unsettled, and this side has queued no message. */
 function isDone({ unsettled, sender }: SessionMachine): boolean {
   return unsettled === 0 && sender.isFlushed;
 }

@@ -1,8 +1,8 @@
 /**
  * The drain of a connection: whether each side has announced by GOAWAY that it takes no new work.
  *
- * A side that drains writes GOAWAY on every socket, and then a PING. All frames that the peer wrote before it had read
- * GOAWAY arrive before the PONG: the drain cannot be done earlier.
+ * A side that drains writes GOAWAY on every socket, and then a PING. The PONG follows all frames that the peer wrote
+ * before it read GOAWAY. So the drain cannot be done before the PONG.
  */
 import { Code, encodeFrame, FrameType } from '../../wire/index.js';
 import type { FrameWriter } from '../output/frame-writer.js';
@@ -32,6 +32,7 @@ export class Drain {
     return this.#theirs;
   }
 
+  /** This side starts to drain. */
   begin(): void {
     this.#own = true;
   }

@@ -1,6 +1,6 @@
 /**
  * The CREDITs that are due and not written: for the connection, for sessions, and for streams. A CREDIT bears
- * absolute limits, so one frame is enough if a CREDIT became due twice.
+ * absolute limits. So one frame is enough, however often the CREDIT became due.
  */
 import { creditPayload, FrameType, EMPTY } from '../../wire/index.js';
 import { FrameHead, type FrameWriter } from '../output/frame-writer.js';
@@ -8,7 +8,7 @@ import type { ItemReceiver } from '../stream/item-receiver.js';
 import type { CreditSource } from '../session/half-context.js';
 
 export class Grants {
-  /** Whether the connection's CREDIT is due. It bears sessions and octets, and acknowledges the arrived frames. */
+  /** Whether the connection's CREDIT is due. It limits sessions and octets, and it acknowledges the frames that arrived. */
   isConnectionDue = false;
   /** Whether the connection's CREDIT must be written even if it says nothing new. */
   #isAnnounced = false;
@@ -36,7 +36,10 @@ export class Grants {
     this.isConnectionDue = this.#isAnnounced = true;
   }
 
-  /** Clears the due CREDIT of the connection. Returns false if it may be left out. `isNews`: it changes something. */
+  /**
+   * Returns whether to write the connection's CREDIT, which is no longer due then. `isNews`: the CREDIT would change
+   * something.
+   */
   takeConnection(isNews: boolean): boolean {
     const isWorthIt = isNews || this.#isAnnounced;
     this.isConnectionDue = this.#isAnnounced = false;
@@ -67,8 +70,8 @@ export class Grants {
 }
 
 /**
- * Whose CREDIT is due, each once. A flag instead of a `Set`: `add` is called for most frames, and a set that is emptied
- * makes a new table each time.
+ * The sessions or streams whose CREDIT is due, each once. A flag of each one says whether it is in the list. A `Set`
+ * would be slower: `add` is called for most frames, and a set makes a new table each time it is emptied.
  */
 class DueList<T extends { isCreditDue: boolean }> {
   #all: T[] = [];
@@ -85,7 +88,7 @@ class DueList<T extends { isCreditDue: boolean }> {
     this.#all.splice(this.#all.indexOf(source), 1);
   }
 
-  /** Takes all out. */
+  /** Empties the list, and returns what was in it. */
   take(): readonly T[] {
     const all = this.#all;
     if (all.length === 0) return all;

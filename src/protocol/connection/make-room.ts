@@ -1,7 +1,7 @@
 /**
- * Makes room if requests and items that are all unfinished have filled the memory: none of them could ever become
- * whole. `makeRoom` rejects the peer's unfinished message that holds the fewest octets. If its handler has not
- * started, the peer may send the message again. The sender of this library never fills the memory like this, but
+ * Makes room if unfinished requests and items have filled the memory. Without free memory, none of them could ever
+ * become whole. `makeRoom` rejects the peer's unfinished message that holds the fewest octets. If its handler has not
+ * started, the peer may send the message again. This library never fills the memory of its peer like this, but
  * another sender may.
  */
 import { MIN_FRAGMENT } from '../../wire/index.js';
@@ -10,12 +10,15 @@ import { connectionReserveOf, type Limits } from '../flow/limits.js';
 import type { SessionMachine } from '../session/session.js';
 import type { ReceiveWindow } from '../flow/windows.js';
 
-/** While at least this number of octets is free, a sender can still go on with its unfinished messages. */
+/** While at least this number of octets is free, the peer can still go on with its unfinished messages. */
 export function roomToGoOn(limits: Limits): number {
   return connectionReserveOf(limits) + MIN_FRAGMENT;
 }
 
-/** Call it only if fewer octets are free than `roomToGoOn`. */
+/**
+ * Rejects one unfinished message if there are several and nothing else holds memory. Call this function only if fewer
+ * octets are free than `roomToGoOn`.
+ */
 export function makeRoom(
   { held }: ReceiveWindow,
   sessions: { all(): readonly SessionMachine[] },

@@ -10,9 +10,9 @@ export class SessionTable {
   readonly #sessions = new Map<number, SessionMachine>();
   /** Sessions of this side that wait until the peer allows one more. */
   readonly #waiting = new RevocableQueue<SessionMachine>();
-  /** Whether a session in `#waiting` may have a clock that has not started. */
+  /** False if the clocks of all sessions in `#waiting` have started. */
   #hasUnclocked = false;
-  /** Whether no session of this side gets a number any more. */
+  /** Whether this side opens no further sessions: the connection is over, or the peer drains. */
   #isStopped = false;
   /** The parity of this side's numbers. */
   readonly #own: 0 | 1;
@@ -53,7 +53,7 @@ export class SessionTable {
     this.#start();
   }
 
-  /** Adds a session of the peer. Returns true if the peer should hear by CREDIT that it may open more. */
+  /** Adds a session of the peer. Returns true if a CREDIT should tell the peer that it may open more sessions. */
   addTheirs(session: SessionMachine): boolean {
     this.#sessions.set(session.id, session);
     this.#lastTheirs = session.id;
@@ -83,14 +83,14 @@ export class SessionTable {
     this.#isStopped = true;
   }
 
-  /** The place of a session is free. Returns true if the peer should hear by CREDIT that it may open more. [IC-8.12] */
+  /** Frees the place of a session. Returns true if a CREDIT should tell the peer that it may open more. [IC-8.12] */
   vacate(session: SessionMachine): boolean {
     if (session.id === 0 || this.#isOwn(session.id)) return false;
     this.#freed += 1;
     return this.#isDue;
   }
 
-  /** Whether the peer may open more sessions than this side has told it. */
+  /** Whether places are free that this side has not granted to the peer yet. */
   get hasFreed(): boolean {
     return this.#freed > 0;
   }
@@ -103,7 +103,7 @@ export class SessionTable {
     return true;
   }
 
-  /** Returns how many sessions the peer may open in all. `raise` false: the number stays as it was. */
+  /** Returns how many sessions the peer may open in all. If `raise`, this grants the free places first. */
   grant(raise: boolean): number {
     if (!raise) return this.#granted;
     this.#granted += this.#freed;
@@ -113,8 +113,10 @@ export class SessionTable {
 
   /** @throws ProtocolError if the peer may not open a session with this number. */
   checkOpen(id: number): void {
-    if (this.#isOwn(id))
-      throw new ProtocolError(Code.PROTOCOL, `Session ${id} is not theirs to open.`);
+    if (this.#isOwn(id)) {
+      const rule = this.#own === 1 ? 'a listener opens even numbers' : 'a dialer opens odd numbers';
+      throw new ProtocolError(Code.PROTOCOL, `Session ${id} has a wrong number: ${rule}.`);
+    }
     // [IC-4.5]
     if (id <= this.#lastTheirs) {
       throw new ProtocolError(Code.PROTOCOL, `Session ${id} follows session ${this.#lastTheirs}.`);
@@ -127,7 +129,7 @@ export class SessionTable {
     }
   }
 
-  /** @throws ProtocolError if no session ever had this number. A frame for a session that has ended is only late. */
+  /** @throws ProtocolError if no session ever had this number. A frame for a session that has ended is late, but legal. */
   checkKnown(id: number, type: number): void {
     const last = this.#isOwn(id) ? this.#nextOwn - 2 : this.#lastTheirs;
     if (id > last) {

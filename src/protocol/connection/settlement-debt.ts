@@ -1,6 +1,6 @@
 /**
- * Octets of settlements that wait to be written, because the peer does not read. Beyond a limit no handler starts:
- * its settlement would only wait behind the others.
+ * The settlement debt: how many octets of settlements wait to be written, because the peer does not read. Beyond a
+ * limit no handler starts, because its settlement would only wait behind the others.
  */
 export class SettlementDebt {
   #octets = 0;
@@ -11,13 +11,13 @@ export class SettlementDebt {
     return !this.#isTooLarge;
   }
 
-  /** `octets` more wait to be written, or fewer if the number is negative. */
+  /** Adds `octets` that wait to be written. A negative number takes away octets that were written. */
   add(octets: number): void {
     this.#octets += octets;
     if (this.#octets > LARGEST_DEBT) this.#isTooLarge = true;
   }
 
-  /** Whether handlers may start again that had to wait. Returns true once for each time that they had to wait. */
+  /** Returns true if handlers had to wait and may start again: once for each time that they had to wait. */
   isRelieved(): boolean {
     if (!this.#isTooLarge || this.#octets > LARGEST_DEBT / 2) return false;
     this.#isTooLarge = false;

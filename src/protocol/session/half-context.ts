@@ -8,9 +8,9 @@ import type { Unit } from '../output/unit.js';
 import type { ReceiveWindow, SendWindow } from '../flow/windows.js';
 
 export interface HalfContext extends ItemContext {
-  /** The limits that the peer has told. */
+  /** The limits that the peer has announced. */
   readonly peerLimits: Limits;
-  /** The id before that of a session's first message. Only tests of the wrap use another value than 0. */
+  /** The first message of a session gets the id after this one. Only tests of the wrap use another value than 0. */
   readonly lastId: number;
   readonly output: Output;
   readonly sendWindow: SendWindow;
@@ -35,11 +35,13 @@ export interface HalfContext extends ItemContext {
   waitForBytes(sender: BlockedSender, room: number): void;
   /** Counts a message that waits for credit or for room in the output. Returns a failure if too many wait already. */
   chargeQueue(message: Unit): Failure | undefined;
+  /** The message waits no longer: takes it out of the count of `chargeQueue`. */
   releaseQueue(message: Unit): void;
-  /** Octets were charged to the connection's byte credit, and are not sent after all. */
+  /** Gives octets back that were charged to the connection's byte credit and are not sent after all. */
   giveBack(octets: number): void;
 }
 
+/** The receiving half of a session, as the connection sees it: the source of the session's CREDIT. */
 export interface CreditSource {
   readonly sessionId: number;
   /** Whether the CREDIT waits to be written. The connection sets it. */

@@ -124,7 +124,7 @@ export class ReceiverStreams {
     return this.#late.get(id)?.responseItems?.onCredit(limit) ?? false;
   }
 
-  /** The message is settled, or its sender has given up: both of its streams stop. */
+  /** The message is settled, or its sender has given it up: both of its streams stop. */
   stop(message: IncomingMessage): void {
     this.#drop(message);
     message.responseItems?.stop(false);
@@ -136,6 +136,7 @@ export class ReceiverStreams {
     message.responseItems?.stop(true);
   }
 
+  /** Messages that have an incomplete item. */
   unfinished(): IncomingMessage[] {
     return [...this.#unfinished];
   }
@@ -146,7 +147,7 @@ export class ReceiverStreams {
    */
   retire({ id, requestItems, responseItems }: IncomingMessage): void {
     const isComplete = requestItems === undefined || requestItems.isComplete;
-    // If no item was sent, no CREDIT for items of the response is late.
+    // If no item was sent, no CREDIT for items of the response can arrive late.
     const response = responseItems?.hasBegun === true ? responseItems : undefined;
     if (isComplete && response === undefined) return;
     this.#late.delete(id);

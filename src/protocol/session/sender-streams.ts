@@ -21,14 +21,14 @@ export interface SenderStreamsContext {
   readonly lastId: number;
   /** Gives a message up, and writes CANCEL if the peer has begun to receive it. */
   cancel(message: OutgoingMessage, failure: Failure): void;
-  /** Writes CANCEL for a message, unless a CANCEL was written before. */
+  /** Writes CANCEL for a message, unless this side has already written one. */
   cancelOnWire(message: OutgoingMessage): void;
 }
 
 export class SenderStreams {
   readonly #context: HalfContext;
   readonly #sender: SenderStreamsContext;
-  /** Counts the octets that items of responses hold. The receiving half of the session sets itself here. */
+  /** Counts the octets that items of responses hold. The receiving half of the session assigns itself here. */
   holder: CreditContext | undefined;
   /** Responses that have an incomplete item. */
   readonly #unfinished = new Set<ItemReceiver>();

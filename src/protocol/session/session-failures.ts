@@ -10,7 +10,7 @@ export const ENDED: Failure = {
   message: 'The session was closed.',
 };
 
-/** The time of a session was over before OPEN was written, because the other side allows `limit` sessions at once. */
+/** The session's time was over before OPEN was written: the other side allows `limit` sessions, and all were in use. */
 export function noPlace(name: string, limit: number): Failure {
   return {
     kind: 'session-timeout',

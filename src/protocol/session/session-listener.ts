@@ -1,4 +1,4 @@
-/** How a session tells the floor above what happens to it. */
+/** The callbacks with which a session tells the floor above what has happened. */
 import type { Meta } from '../../wire/index.js';
 import type { Failure } from '../common/failure.js';
 import type { ReceiverEffects } from './session-receiver.js';

@@ -59,9 +59,9 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
   #accepting = false;
   /** Number of handlers that have not ended, including those of settled messages. */
   #running = 0;
-  /** Number of messages for which no CANCEL came: one CANCEL for each may cross the settlement, and costs nothing. */
+  /** Number of messages for which no CANCEL came. For each of them, one CANCEL may cross the settlement free of charge. */
   #cancellable = 0;
-  /** Whether the session is over: it grants no credit of its own any more. */
+  /** Whether the session is over, and therefore grants no credit any more. */
   #isOver = false;
   /** Called when the session is over and its last handler has ended. */
   #onVacant: (() => void) | undefined;
@@ -79,7 +79,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     this.#messages = new MessageWindow(context.limits.messages, context.lastId);
   }
 
-  /** The hook for moves. */
+  /** Receives the changes of state, for a trace. */
   get watcher(): MoveEffects {
     return this.#context;
   }
@@ -129,7 +129,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     this.pump(now);
   }
 
-  /** Starts the handlers of waiting messages, as many as may start. */
+  /** Starts handlers of waiting messages, until no further one may start. */
   pump(now: number): void {
     // [IC-6.34]
     while (this.#accepting && this.#context.mayDispatch) {
@@ -230,18 +230,18 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     this.#complete(message, now);
   }
 
-  /** Octets arrived in this session and are not kept: both credits get them back. [IC-8.11] */
+  /** This side does not keep these octets of a frame: returns them to both credits. [IC-8.11] */
   giveBack(octets: number): void {
     this.free(octets, octets);
   }
 
-  /** `octets` of the connection's credit, and `inSession` of the session's, are held no longer. */
+  /** Returns `octets` to the connection's credit, and `inSession` octets to the session's credit. */
   free(octets: number, inSession: number): void {
     if (octets > 0 && this.#context.receiveWindow.free(octets)) this.#context.connectionCreditDue();
     this.#freeInSession(inSession);
   }
 
-  /** CANCEL. Returns false if no settlement that crossed it can explain it: then it costs the flood budget. */
+  /** CANCEL. Returns false if it cannot have crossed a settlement: the frame is useless, and costs the flood budget. */
   onCancel(id: number): boolean {
     const crossed = this.#cancellable > 0;
     if (crossed) this.#cancellable -= 1;
@@ -300,7 +300,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     message.meta = fits ? meta : REPLY_TOO_LARGE_META;
     message.payload = fits ? payload : EMPTY;
     this.#context.addUnread(message.payload.length);
-    // First the rest of a half-written item: else its FRAGs could not be told from those of the settlement.
+    // A half-written item must end first: otherwise the peer could not tell its FRAGs from those of the settlement.
     if (message.responseItems === undefined) this.#sender.settle(message);
     else message.responseItems.whenClear(() => this.#sender.settle(message));
     return true;
@@ -362,7 +362,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     if (this.#running === 0) onVacant();
   }
 
-  /** Messages of which a part has arrived, or a part of an item: `makeRoom` may refuse them. */
+  /** Messages that have arrived in part, or that have an item that arrived in part. `makeRoom` may refuse them. */
   unfinished(): readonly IncomingMessage[] {
     const messages = this.streams.unfinished();
     if (this.#partial !== undefined) messages.push(this.#partial);
@@ -371,13 +371,13 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
 
   /** Rejects an unfinished message. If its handler has not started, the peer may send the message again. */
   refuseUnfinished(message: IncomingMessage): void {
-    this.#fail(message, Code.BUSY, 'No memory to receive it now.');
+    this.#fail(message, Code.BUSY, 'There is no memory to receive the message now.');
   }
 
   /** Settles a message that has an item larger than this side takes. */
   refuseItem(message: IncomingMessage): void {
     const limit = this.#context.limits.maxMessage;
-    this.#fail(message, Code.TOO_LARGE, `An item of it exceeds maxMessageSize ${limit}.`);
+    this.#fail(message, Code.TOO_LARGE, `An item of the message exceeds maxMessageSize ${limit}.`);
   }
 
   /** Settles a message whose response has an item that the peer does not take. */
@@ -412,7 +412,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     if (message.state !== 'RUNNING') {
       this.#refuse(message, {
         code: Code.EXPIRED,
-        text: 'Its time was over before it was started.',
+        text: 'The time of the message was over before its handler started.',
       });
       if (message.oneWay) this.#effects.onMessageTimeout(message);
       return;
@@ -436,7 +436,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     });
   }
 
-  /** Adds a fragment. Returns false if this refused the message for its size. */
+  /** Adds a fragment. Returns false if the message is now too large, and was refused. */
   #append(message: IncomingMessage, frame: FrameView): boolean {
     const { body, total } = message;
     const size = (body?.length ?? 0) + frame.payloadSize;

@@ -70,7 +70,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
     this.#lastId = context.lastId;
   }
 
-  /** The hook for moves. */
+  /** Receives the changes of state, for a trace. */
   get watcher(): MoveEffects {
     return this.#context;
   }
@@ -116,7 +116,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
     this.giveUpUnwritten((message) => tooLargeFor(message, this.#context.peerLimits));
   }
 
-  /** Takes a message. The message hears of its outcome or failure itself, perhaps before this method returns. */
+  /** Sends a message. The message itself is told of its outcome or failure, perhaps before this method returns. */
   send(message: OutgoingMessage): void {
     const failure = tooLargeFor(message, this.#context.peerLimits);
     if (failure !== undefined) return this.#settleLocally(message, failure);
@@ -129,7 +129,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
     if (full !== undefined) this.#settleLocally(message, full);
   }
 
-  /** The caller no longer wants the outcome: it gets `failure`. */
+  /** Gives the message up: its caller no longer wants the outcome, and is told the failure. */
   cancel(message: OutgoingMessage, failure = CANCELLED): void {
     this.#giveUp(message, failure);
   }
@@ -177,7 +177,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
     return true;
   }
 
-  /** OPENED bears a new item credit. It holds for each stream, also for those that have begun. */
+  /** OPENED has raised the item credit. The new credit holds for each stream, also for streams that have begun. */
   raiseItems(items: number): void {
     this.lane.raise(items);
     for (const { requestItems } of this.#sent.values()) requestItems?.onCredit(items);
@@ -187,7 +187,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
     this.#progress();
   }
 
-  /** ACCEPT or REJECT. Returns false if the message is settled already. */
+  /** ACCEPT or REJECT has arrived. Returns false if the message was settled before. */
   onSettlement(frame: FrameView): boolean {
     const { type, id } = frame;
     const meta = frame.meta();
@@ -201,7 +201,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
     if (message.partialSettlement !== undefined)
       throw violationOf('Message', id, ' is settled twice.');
     this.streams.onSettlement(message, frame);
-    // The peer settles the message before it has all of it: drop the rest, and send the messages behind it. [IC-9.6]
+    // The peer settles the message before all of it was sent: drop the rest, and send the messages behind it. [IC-9.6]
     if (message === this.#large) {
       this.#stopLarge(message);
       this.pump();
@@ -264,7 +264,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
     else if (message.state === 'WITHDRAWN') message.payload = EMPTY;
   }
 
-  /** The output still held this one-way message when the connection ended: `fail` fails it with the others. */
+  /** The connection ends, and the output still holds this one-way message: `fail` will fail it with the others. */
   onMessageUncertain(message: OutgoingMessage): void {
     if (message.isAwaited) this.#uncertain.push(message);
   }
@@ -281,12 +281,12 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
   }
 
   /**
-   * The session has failed. A message that the peer never had whole did not run, unless the peer has begun to
-   * respond to it. For other messages, `failure.executed` holds. The returned function tells the callers.
+   * The session has failed. A message did not run if the peer never received all of it and has not begun to
+   * respond. For other messages, `failure.executed` holds. The returned function tells the callers.
    */
   fail(failure: Failure): () => void {
     const unexecuted = withExecuted(failure, 'no');
-    // In the order in which they were sent: the endpoint may send some of them again.
+    // The callers are told in the order of sending: the endpoint may send some of the messages again.
     const undecided = this.#undecided();
     undecided.sort((one, other) => this.#age(other) - this.#age(one));
     const failures = undecided.map((message) => {
@@ -473,7 +473,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
     message.fail(failure);
   }
 
-  /** Writes CANCEL for the message, unless a CANCEL was written before. */
+  /** Writes CANCEL for the message, unless this side has already written one. */
   cancelOnWire(message: OutgoingMessage): void {
     if (message.isCancelled) return;
     message.isCancelled = true;
@@ -507,13 +507,13 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
     return [...[...begun].filter(({ isAwaited }) => isAwaited), ...this.#unwritten];
   }
 
-  /** How many ids came after that of the message; -1 if it has none. */
+  /** How many ids this side has given since the message got its id; -1 if the message has no id. */
   #age({ isAwaited, id }: OutgoingMessage): number {
     return isAwaited ? idsAhead(id, this.#lastId) : -1;
   }
 }
 
-/** Whether the peer has begun to respond to a message before it has all of it, so that its handler may have run. */
+/** Whether the peer began to respond before it had all of the message. Its handler may have run then. */
 function hasStarted({ state, partialSettlement, responseItems }: OutgoingMessage): boolean {
   return state === 'SENDING' && (partialSettlement !== undefined || responseItems !== undefined);
 }

@@ -7,8 +7,8 @@
  *     acceptor:  PENDING ──accepted──► OPEN
  *                   └──accepted after END(0)──► ENDING
  *
- * A refusal, a timeout, an abort, and the end of the connection lead from every state to CLOSED. OPENING and UNANSWERED
- * begin before OPEN is written: a session that waits for its number is given up without a word. The row "the application
+ * A refusal, a timeout, an abort, and the end of the connection lead from every state to CLOSED. A session can be OPENING
+ * or UNANSWERED before OPEN is written. If such a session is given up, no frame is written. The row "the application
  * aborts" has no method, because this library never aborts a session that it has accepted.
  */
 import { Code, quote } from '../../wire/index.js';
@@ -60,14 +60,14 @@ export class SessionState {
     return this.#isEndSeen;
   }
 
-  /** Whether this side opened the session and has no answer yet. */
+  /** Whether this side opened the session, and the other side has not answered OPEN yet. */
   get isUnanswered(): boolean {
     return this.#name === 'OPENING' || this.#name === 'UNANSWERED';
   }
 
   /** Whether the session ends if the acceptor does not decide in time. */
   get isTimed(): boolean {
-    // After END(0) of the opener, only the acceptor's clock counts: the acceptor may have accepted meanwhile.
+    // When the opener has sent END(0), only the acceptor's clock counts: the acceptor may have accepted meanwhile.
     return this.#name === 'PENDING' || (this.isUnanswered && !this.#isEndSent);
   }
 
@@ -132,7 +132,7 @@ export class SessionState {
     this.#move('CLOSED', 'given up before OPEN is written');
   }
 
-  /** No message of either direction is unsettled. Returns whether that has closed the session. */
+  /** All messages of both directions are settled. Returns whether that has closed the session. */
   allSettled(): boolean {
     switch (this.#name) {
       case 'PENDING':
@@ -160,14 +160,14 @@ export class SessionState {
   }
 
   /**
-   * A frame that the acceptor may write only after OPENED: it accepts only what a handler gave, and no handler starts
-   * before. [IC-6.39] [IC-6.53]
+   * Throws if the frame `what` came before OPENED. Such a frame bears the result of a handler, and no handler of the
+   * acceptor starts before OPENED. [IC-6.39] [IC-6.53]
    */
   checkAnswered(what: string): void {
     if (this.isUnanswered) throw violation(`${what} on session ${this.#session.id} before OPENED.`);
   }
 
-  /** A frame that is part of a request: it is illegal before OPENED, and after its writer's END(0). [IC-6.24] */
+  /** Throws if the frame `what`, a part of a request, came before OPENED or after the peer's END(0). [IC-6.24] */
   checkOpen(what: string): void {
     this.checkAnswered(what);
     if (this.#isEndSeen) throw violation(`${what} on session ${this.#session.id} after its END.`);

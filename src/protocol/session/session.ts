@@ -1,6 +1,6 @@
 /**
  * A session: a named, ordered channel of a connection. This class turns frames, commands of the application and time
- * into events of the session's state (`session-state.ts`), and does what each event asks for. Its two halves,
+ * into events of the session's state (`session-state.ts`), and carries out each change of that state. Its two halves,
  * `SessionSender` and `SessionReceiver`, keep the messages.
  *
  * An opener sends messages at once, without waiting for OPENED. The acceptor holds those messages until its application
@@ -73,7 +73,7 @@ export class SessionMachine implements ReceiverEffects {
   readonly #state: SessionState;
   /** The acceptor's time to decide, in milliseconds; `Infinity` = no limit. */
   readonly #timeout: number;
-  /** See `deadline`. */
+  /** The value of `deadline`. */
   #deadline = Infinity;
 
   private constructor(
@@ -131,7 +131,7 @@ export class SessionMachine implements ReceiverEffects {
     return this.#state.name === 'PENDING' && this.receiver.isUnused;
   }
 
-  /** Whether the session is CLOSED. The queue of sessions that wait for a place skips it then. */
+  /** Whether the session is CLOSED. The queue of sessions that wait for a place skips closed sessions. */
   get isRevoked(): boolean {
     return this.#state.name === 'CLOSED';
   }
@@ -151,7 +151,7 @@ export class SessionMachine implements ReceiverEffects {
     return this.#deadline === Infinity ? this.#timeout : this.#deadline - now;
   }
 
-  /** Starts the acceptor's time, if it has not started: OPEN is written, or only a place is missing. */
+  /** Starts the acceptor's time unless it has started: when OPEN is written, or when the session only lacks a place. */
   startClock(now: number): void {
     if (this.#deadline !== Infinity || this.#timeout === Infinity) return;
     this.#setDeadline(now + this.#timeout);
@@ -163,7 +163,7 @@ export class SessionMachine implements ReceiverEffects {
     return itself + this.sender.unsettled + this.receiver.unsettled;
   }
 
-  /** Writes OPEN under the number that the connection gives. */
+  /** The connection gives the session its number: OPEN is written. */
   start(id: number): void {
     this.sender.allow(creditOf(this.#context.peerLimits));
     this.#setId(id);
@@ -185,7 +185,7 @@ export class SessionMachine implements ReceiverEffects {
 
   // Commands of the application.
 
-  /** Returns false if the session no longer waits for this side's decision. [IC-6.18] */
+  /** Writes OPENED. Returns false, and does nothing, if the session no longer waits for this decision. [IC-6.18] */
   accept(meta: Meta, data: Buffer, now: number): boolean {
     if (this.#state.name !== 'PENDING') return false;
     this.#push(FrameType.OPENED, meta, data);
@@ -195,7 +195,7 @@ export class SessionMachine implements ReceiverEffects {
     return true;
   }
 
-  /** Returns false if the session no longer waits for this side's decision. */
+  /** Writes END. Returns false, and does nothing, if the session no longer waits for this decision. */
   reject(code: number, reason: string, data: Buffer): boolean {
     if (this.#state.name !== 'PENDING') return false;
     this.#push(FrameType.END, { code, text: reason }, data);
@@ -204,6 +204,7 @@ export class SessionMachine implements ReceiverEffects {
     return true;
   }
 
+  /** Sends a message. The message itself is told of its outcome or failure, perhaps before this method returns. */
   send(message: OutgoingMessage): void {
     switch (this.#state.name) {
       case 'OPENING':
@@ -223,7 +224,7 @@ export class SessionMachine implements ReceiverEffects {
     message.fail(DRAINING);
   }
 
-  /** Grants all credit again on a new socket: no CREDIT is replayed, so the last one may be lost. */
+  /** Grants all credit again on a new socket: the last CREDITs may be lost, because CREDIT is not replayed. */
   announce(): void {
     // If OPEN is not written yet, the other side does not know the session.
     if (this.isUnwritten) return;
@@ -233,8 +234,8 @@ export class SessionMachine implements ReceiverEffects {
   }
 
   /**
-   * The peer drains: the session fails if OPEN is not written, else its unwritten messages fail. The
-   * returned function tells the application. Call it after the output has discarded its revoked units.
+   * The peer drains. If OPEN is not written, the session fails. Otherwise its unwritten messages fail. The returned
+   * function tells the application. Call that function after the output has discarded its revoked units.
    */
   refuseUnwritten(): () => void {
     if (this.isUnwritten) return () => this.#giveUp(DRAINING);
@@ -254,7 +255,7 @@ export class SessionMachine implements ReceiverEffects {
     if (failure !== undefined && this.isUnwritten) this.#giveUp(failure);
   }
 
-  /** Ends the session in order: messages that were sent are still settled, and no message is sent any more. */
+  /** Ends the session in order: it takes no new message from the application, and all earlier messages are settled. */
   end(): void {
     switch (this.#state.name) {
       case 'OPENING':
@@ -371,14 +372,14 @@ export class SessionMachine implements ReceiverEffects {
     return this.sender.onCredit(count, bytes);
   }
 
-  /** CREDIT for the items of a stream: REPLY says that this side gave the id. Returns false if it allows nothing new. */
+  /** CREDIT for items. With REPLY, they belong to a message of this side. Returns false if it allows nothing new. */
   #onItemCredit(frame: FrameView, limit: number, now: number): boolean {
     const { id } = frame;
     if (frame.has(Flag.REPLY)) return this.sender.streams.onCredit(id, limit, now);
     return this.receiver.streams.onCredit(id, limit);
   }
 
-  /** Returns the next deadline. */
+  /** Ends the messages, or the session, whose time is over. Returns the next deadline. */
   onTime(now: number): number {
     const next = Math.min(this.sender.onTime(now), this.receiver.onTime(now));
     if (!this.#state.isTimed) return next;
@@ -395,7 +396,7 @@ export class SessionMachine implements ReceiverEffects {
   }
 
   #giveUp(failure: Failure | undefined): void {
-    // The application may have closed the session meanwhile, when it was told of the end of another one.
+    // The application may have closed this session when it was told of the end of another session.
     if (this.#state.name === 'CLOSED') return;
     this.#state.givenUp();
     this.#close(failure);
@@ -403,7 +404,7 @@ export class SessionMachine implements ReceiverEffects {
 
   #expire(): void {
     const { isUnwritten } = this;
-    // Without the name: a TEXT has room for little more than the longest name.
+    // The text does not contain the session's name: the longest name would leave hardly any room in a TEXT.
     const text = 'The session was neither accepted nor rejected in time.';
     // [IC-10.4]
     if (!isUnwritten) this.#push(FrameType.END, { code: Code.SESSION_TIMEOUT, text }, EMPTY);
@@ -412,7 +413,7 @@ export class SessionMachine implements ReceiverEffects {
     this.#close(isUnwritten ? noPlace(name, this.#context.peerLimits.sessions) : undecided(name));
   }
 
-  /** Made apart from `fail`: a closure of that function would keep all messages that failed, with their payloads. */
+  /** A method of its own: a closure made in `#leave` would keep all failed messages, with their payloads, in memory. */
   #vacating(): () => void {
     return () => this.#context.vacate(this);
   }
@@ -443,7 +444,7 @@ export class SessionMachine implements ReceiverEffects {
     const isEnding = state.name === 'ENDING' || state.name === 'UNANSWERED';
     // [IC-6.23]
     if (isEnding && !state.isEndSent && this.sender.isFlushed) {
-      // The other side need not hear of a session that carried nothing.
+      // The other side need not know of a session that carried nothing.
       if (this.isUnwritten && this.sender.isUnused) return this.#giveUp(undefined);
       this.#end = this.#push(FrameType.END, {}, EMPTY);
       state.endSent();
@@ -475,7 +476,7 @@ export class SessionMachine implements ReceiverEffects {
     };
   }
 
-  /** OPEN is not written: takes the frames of this session back, so that the other side never hears of it. */
+  /** OPEN is not written: takes the frames of this session back. The other side then never knows of the session. */
   #revokeFrames(): void {
     const { output } = this.#context;
     if (output.isCleared) return;

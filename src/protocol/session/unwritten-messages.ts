@@ -14,7 +14,7 @@ export class UnwrittenMessages {
   readonly #lane: ItemLane;
   /** Messages that wait for credit or for room in the output, in the order of sending. */
   readonly #queue = new RevocableQueue<OutgoingMessage>();
-  /** Messages that wait too, and came back from a former connection, in the order of sending. */
+  /** Messages that came back from a former connection, and that wait as well, in the order of sending. */
   readonly #returned = new RevocableQueue<OutgoingMessage>();
   /** The `order` of the newest message that ever came back. */
   #newestReturned = 0;

@@ -420,7 +420,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     peer.send(...frames);
 
     expect(peer.lines().filter((line) => line.startsWith('REJECT'))).toEqual([
-      'REJECT s=1 id=1 REPLY code=FAILED text="An item of it exceeds maxMessageSize 20000."',
+      'REJECT s=1 id=1 REPLY code=FAILED text="An item of the message exceeds maxMessageSize 20000."',
     ]);
     expect(theirs.aborted).toBe('too-large');
     expect(theirs.accept()).toBe(false);
@@ -481,7 +481,7 @@ describe('Streams with a peer that does not keep to the rules', () => {
     peer.send({ type: FRAG, session: 1, id: 1, flags: MORE, payload: payload.subarray(0, 20_000) });
 
     expect(peer.lines().filter((line) => line.startsWith('REJECT'))).toEqual([
-      'REJECT s=1 id=3 REPLY code=FAILED text="No memory to receive it now."',
+      'REJECT s=1 id=3 REPLY code=FAILED text="There is no memory to receive the message now."',
     ]);
     expect(peer.side.last.messages.map(({ aborted }) => aborted)).toEqual([
       undefined,
