@@ -62,5 +62,6 @@ export type { Outcome } from './api/outcome.js';
 export type { ProxyProtocol } from './socket/proxy-trust.js';
 export type { ReconnectOptions } from './link/reconnector.js';
 export type { DroppedSocket, Stranger, StrangerKind } from './socket/stranger.js';
+export type { AlpnOptions, DialerTlsOptions, ListenerTlsOptions } from './socket/tls-options.js';
 export type { SpeakerKind } from '../wire/index.js';
 export type { SendOptions, SessionEvents, SessionStatus, StreamOptions } from './api/session.js';

@@ -106,8 +106,8 @@ describe('Results', () => {
       '<?xml version="1.0" encoding="UTF-8"?>',
       '<testsuites name="interconnect conformance" tests="2" failures="0" skipped="1" time="T">',
       '  <testsuite name="handshake" tests="1" failures="0" skipped="1" time="T">',
-      '    <testcase classname="handshake" name="handshake/alpn: on TLS, a listener that answers ALPN ' +
-        'selects intc/1" time="T"><skipped message="the port is a plaintext one: there is no ALPN"/></testcase>',
+      '    <testcase classname="handshake" name="handshake/alpn: on TLS, a listener selects intc/1 ' +
+        'by ALPN" time="T"><skipped message="the port is a plaintext one: there is no ALPN"/></testcase>',
       '  </testsuite>',
       '  <testsuite name="malformed" tests="1" failures="0" skipped="0" time="T">',
       '    <testcase classname="malformed" name="malformed/M24: metaLen above bodyLen: CLOSE(META)" time="T"/>',

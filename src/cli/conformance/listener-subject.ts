@@ -23,8 +23,8 @@ export function listenerSubject(options: ListenerOptions): Subject {
     timeout: options.timeout,
     patience: options.patience,
     isEncrypted: options.tls,
-    connect: async () => {
-      const socket = dial(options);
+    connect: async (alpn) => {
+      const socket = dial(options, alpn);
       sockets.push(socket);
       await established(socket, options).catch((error: Error) => {
         throw new Mismatch('a socket', error.message);
@@ -52,10 +52,10 @@ export async function checkReachable(options: ListenerOptions): Promise<void> {
   }
 }
 
-function dial({ target, tls }: ListenerOptions): Socket {
+function dial({ target, tls }: ListenerOptions, alpn: readonly string[] = ['intc/1']): Socket {
   const common = { ...target, allowHalfOpen: true, noDelay: true };
   return tls
-    ? connectTls({ ...common, ALPNProtocols: ['intc/1'], rejectUnauthorized: false })
+    ? connectTls({ ...common, ALPNProtocols: [...alpn], rejectUnauthorized: false })
     : connectTcp(common);
 }
 

@@ -12,9 +12,9 @@ export interface Subject extends Waits {
   readonly isEncrypted: boolean;
   /**
    * A new socket, on which the suite has written nothing. Each call gives the next socket that a dialer under test
-   * has opened.
+   * has opened. `alpn`: the identifiers that the suite offers to a listener on TLS.
    */
-  connect(): Promise<Peer>;
+  connect(alpn?: readonly string[]): Promise<Peer>;
   /** Ends everything that the case has started. */
   dispose(): Promise<void>;
 }

@@ -1,6 +1,5 @@
 /** Opens connections: the dialer's side. */
 import { EMPTY } from '../../wire/index.js';
-import type { ConnectionOptions as TlsConnectOptions } from 'node:tls';
 import { MAX_CONNECT_DATA } from '../../protocol/index.js';
 import { delaysOf } from '../common/backoff.js';
 import { checkTarget } from '../socket/bind.js';
@@ -16,6 +15,7 @@ import {
   optionError,
 } from '../common/errors.js';
 import { type EndpointOptions, resolveOptions, type Settings } from '../common/options.js';
+import { type DialerTlsOptions, dialerTlsOf } from '../socket/tls-options.js';
 import { patienceOf, type WhenOffline } from '../link/outage.js';
 import { type ReconnectOptions, type ReconnectSettings, Reconnector } from '../link/reconnector.js';
 import { microtask } from '../common/runtime.js';
@@ -27,12 +27,12 @@ export interface ConnectOptions extends EndpointOptions, Address {
   /** Several addresses of the same service, instead of one. The dialer tries them in turn. */
   addresses?: readonly Address[] | undefined;
   /**
-   * Encrypts the connection: Node's `tls.connect` options, or `true` for the defaults of Node. The certificate is
-   * verified. A function is called for each attempt and may return a promise, so that a certificate can be replaced
+   * Encrypts the connection: Node's `tls.connect` options with other defaults, or `true` for the defaults. The
+   * certificate is verified. A function is called for each attempt and may return a promise, so that a certificate can be replaced
    * while the connection lives. The function's time counts within `handshakeTimeout`. If the function throws, that
    * attempt has failed.
    */
-  tls?: TlsConnectOptions | true | (() => TlsSetup | PromiseLike<TlsSetup>) | undefined;
+  tls?: DialerTlsOptions | true | (() => TlsSetup | PromiseLike<TlsSetup>) | undefined;
   /**
    * Bytes for the other side's application, which sees them before it accepts the connection; at most 15 KiB. A
    * function is called for each attempt, like the function of `tls`: use one for a token that expires.
@@ -58,7 +58,7 @@ export interface ConnectOptions extends EndpointOptions, Address {
 }
 
 /** The value that a function given as `tls` returns. */
-export type TlsSetup = TlsConnectOptions | true;
+export type TlsSetup = DialerTlsOptions | true;
 
 /**
  * Connects, and resolves when the other side has accepted the connection. Each address is tried once. From then on the
@@ -187,25 +187,22 @@ function provider(
   tls: ConnectOptions['tls'],
   data: ConnectOptions['data'],
 ): () => Provided | Promise<Provided> {
-  const fixedTls = typeof tls === 'function' || tls === undefined ? undefined : tlsOf(tls);
+  // The options are read again for each attempt: an application may replace a certificate in them.
+  const fixedTls = typeof tls === 'function' || tls === undefined ? undefined : tls;
+  if (fixedTls !== undefined) dialerTlsOf(fixedTls);
   const fixedData = typeof data === 'function' ? undefined : dataOf(data);
   if (typeof tls !== 'function' && fixedData !== undefined) {
-    const provided = { tls: fixedTls, data: fixedData };
-    return () => provided;
+    return () => ({ tls: fixedTls && dialerTlsOf(fixedTls), data: fixedData });
   }
   return async () => {
     const [setup, bytes] = await Promise.all([
-      typeof tls === 'function' ? (async () => tlsOf(await tls()))() : fixedTls,
+      typeof tls === 'function'
+        ? (async () => dialerTlsOf(await tls()))()
+        : fixedTls && dialerTlsOf(fixedTls),
       typeof data === 'function' ? (async () => dataOf(await data()))() : fixedData,
     ]);
     return { tls: setup, data: bytes ?? EMPTY };
   };
-}
-
-function tlsOf(tls: TlsSetup): TlsConnectOptions {
-  if (tls === true) return {};
-  checkObject('tls', tls);
-  return tls;
 }
 
 function dataOf(bytes: Bytes | undefined): Buffer {

@@ -1,6 +1,5 @@
 /** The options of a listener. They are checked once, before a socket exists, and each error names the option. */
-import type { TlsOptions } from 'node:tls';
-import { checkInteger, checkObject } from '../common/checks.js';
+import { checkInteger } from '../common/checks.js';
 import { optionError } from '../common/errors.js';
 import { type EndpointOptions, resolveOptions, type Settings } from '../common/options.js';
 import { scopeOfNow } from '../common/scope.js';
@@ -11,6 +10,7 @@ import {
   type ProxyProtocol,
   proxyTrustOf,
 } from '../socket/proxy-trust.js';
+import { type ListenerTlsOptions, listenerTlsOf } from '../socket/tls-options.js';
 import type { Handshake } from './handshake.js';
 
 /** The address to listen on, the dialers to accept, and the limits. */
@@ -23,8 +23,11 @@ export interface ListenerOptions extends EndpointOptions {
    * A Unix socket, instead of host and port. A stale file is replaced; if another server listens there, `listen` fails.
    */
   path?: string | undefined;
-  /** Encrypts the connections: Node's `tls.createServer` options. With `requestCert`, dialers need a certificate. */
-  tls?: TlsOptions | undefined;
+  /**
+   * Encrypts the connections: Node's `tls.createServer` options, with other defaults. With `requestCert`, dialers need a
+   * certificate.
+   */
+  tls?: ListenerTlsOptions | undefined;
   /** TCP connections that the kernel holds until this process accepts them. Default 511. */
   backlog?: number | undefined;
   /**
@@ -57,7 +60,7 @@ export interface ListenerOptions extends EndpointOptions {
 /** @internal Options of a listener with every default filled in. */
 export interface ListenerSettings extends Settings {
   readonly target: ListenTarget;
-  readonly tls: TlsOptions | undefined;
+  readonly tls: ListenerTlsOptions | undefined;
   readonly maxConnections: number;
   /** `undefined`: no socket begins with a PROXY header. */
   readonly expectsHeader: ExpectsProxyHeader | undefined;
@@ -71,7 +74,7 @@ export interface ListenerSettings extends Settings {
 export function resolveListenerOptions(options: ListenerOptions): ListenerSettings {
   const settings = resolveOptions(options, scopeOfNow());
   const { network, tls, authenticate, proxyProtocol, path } = options;
-  if (tls !== undefined) checkObject('tls', tls);
+  if (tls !== undefined) listenerTlsOf(tls);
   const target = listenTargetOf(
     network === undefined ? options : { ...options, path: network.address },
   );

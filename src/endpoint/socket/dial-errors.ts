@@ -62,6 +62,13 @@ export function noSocket(
   return failed(error, reason, isTlsFault(cause));
 }
 
+/** @internal TLS is established, and its result is not acceptable. `fault`: the end of a sentence. */
+export function badTls(address: Address, fault: string): DialFailure {
+  const reason = `the socket ${fault}`;
+  const message = `No connection to ${nameOf(address)}: ${reason}.`;
+  return failed(new InterconnectError('IC_ERR_CONNECT', message), reason, true);
+}
+
 /** @internal An option that is a function threw, or its promise rejected. */
 export function optionFailed(address: Address, cause: unknown): DialFailure {
   // The function's value is invalid, and would be invalid at the next attempt too.
@@ -155,6 +162,9 @@ function isTlsFault(cause: Error): boolean {
 /** Returns sentences on how a client certificate may be the cause. */
 function explanationOf(cause: Error, stage: 'plain' | 'encrypting' | 'encrypted'): string {
   const code = String(systemCodeOf(cause));
+  if (process.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0' && isTlsFault(cause)) {
+    return ' NODE_TLS_REJECT_UNAUTHORIZED=0 has no effect here: set tls.rejectUnauthorized to false if you must.';
+  }
   if (/ALERT_(CERTIFICATE_REQUIRED|NO_CERTIFICATE)/u.test(code)) {
     return ' The server wants a client certificate.';
   }

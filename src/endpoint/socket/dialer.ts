@@ -1,6 +1,10 @@
 /** Opens sockets to the addresses of one other side, and introduces this side on them. */
 import { connect as connectTcp, type NetConnectOpts, type Socket } from 'node:net';
-import { connect as connectTls, type ConnectionOptions as TlsConnectOptions } from 'node:tls';
+import {
+  connect as connectTls,
+  type ConnectionOptions as TlsConnectOptions,
+  TLSSocket,
+} from 'node:tls';
 import {
   type ConnectionMachine,
   type DialerEffects,
@@ -12,6 +16,7 @@ import {
 import { whenUsedUp } from '../common/clock.js';
 import {
   type Address,
+  badTls,
   type DialFailure,
   noSocket,
   noWelcome,
@@ -24,6 +29,7 @@ import { Driver, type IntroductionEffects } from './driver.js';
 import { tlsError } from '../common/errors.js';
 import type { Settings } from '../common/options.js';
 import { type Peer, peerOf, serverName } from '../common/peer.js';
+import { type CheckedTls, tlsFaultOf } from './tls-options.js';
 
 /** The results of a dialer's sockets. */
 export interface DialEffects {
@@ -52,7 +58,7 @@ export interface DialTarget {
 
 /** The values that one attempt gets from the application. */
 export interface Provided {
-  readonly tls: TlsConnectOptions | undefined;
+  readonly tls: CheckedTls<TlsConnectOptions> | undefined;
   /** The connect data of HELLO. */
   readonly data: Buffer;
 }
@@ -133,7 +139,8 @@ export class Dialer {
       const given = this.#target.provide();
       provided = 'then' in given ? await this.#provided(attempt, given) : given;
       if (provided === undefined || 'error' in provided) return provided;
-      socket = network?.connect() ?? open(address, provided.tls, this.#target.attemptTimeout);
+      socket =
+        network?.connect() ?? open(address, provided.tls?.options, this.#target.attemptTimeout);
     } catch (error) {
       return optionFailed(address, error);
     }
@@ -144,6 +151,12 @@ export class Dialer {
     try {
       const failure = await this.#established(attempt, socket);
       if (failure !== undefined) return failure;
+      const fault =
+        provided.tls && socket instanceof TLSSocket && tlsFaultOf(socket, provided.tls.policy);
+      if (typeof fault === 'string') {
+        socket.destroy();
+        return badTls(address, fault);
+      }
       if (socket.destroyed)
         return noSocket(address, socket.errored ?? socketClosed(), this.#stage('encrypted'));
       return await this.#introduce(attempt, socket, provided.data);
@@ -259,8 +272,6 @@ function open(
   const servername = serverName(host);
   try {
     return connectTls({
-      // [IC-2.2]
-      ALPNProtocols: ['intc/1'],
       ...(servername === undefined || path !== undefined ? {} : { servername }),
       ...tls,
       ...common,

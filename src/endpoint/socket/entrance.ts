@@ -8,7 +8,7 @@ import {
   type Server,
   type Socket,
 } from 'node:net';
-import { createServer as createTlsServer, type TlsOptions, type TLSSocket } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import type { TimeBudget } from '../../protocol/index.js';
 import { Arrival, type ArrivalEffects } from './arrival.js';
 import { tlsError } from '../common/errors.js';
@@ -16,11 +16,17 @@ import type { Settings } from '../common/options.js';
 import type { PeerSource } from '../common/peer.js';
 import type { ExpectsProxyHeader } from './proxy-trust.js';
 import type { DroppedSocket, Stranger } from './stranger.js';
+import {
+  type ListenerTlsOptions,
+  listenerTlsOf,
+  tlsFaultOf,
+  type TlsPolicy,
+} from './tls-options.js';
 import { tame } from '../common/words.js';
 
 /** The settings of an entrance. */
 export interface EntranceSettings extends Settings {
-  readonly tls: TlsOptions | undefined;
+  readonly tls: ListenerTlsOptions | undefined;
   /** `undefined`: no socket begins with a PROXY header. */
   readonly expectsHeader: ExpectsProxyHeader | undefined;
   readonly maxConnections: number;
@@ -40,7 +46,7 @@ export interface EntranceEffects {
   onSocket(entrant: Entrant): void;
   onStranger(stranger: Stranger): void;
   onDrop(dropped: DroppedSocket): void;
-  /** A TLS handshake failed. */
+  /** A TLS handshake failed, or its result is not acceptable. */
   onTlsError(error: Error, address: string | undefined): void;
 }
 
@@ -95,16 +101,15 @@ export class Entrance implements ArrivalEffects {
     return createTcpServer({ allowHalfOpen: true, noDelay: true }, onSocket);
   }
 
-  #createTlsServer(tls: TlsOptions): Server {
+  #createTlsServer(tls: ListenerTlsOptions): Server {
+    const { options, policy } = listenerTlsOf(tls);
     // The arrival keeps the time: Node's own timer would fire before the input of the same moment is read.
     const unlimited = { handshakeTimeout: 2 ** 31 - 1 };
     // If sockets were half open, a socket whose dialer gives up during the TLS handshake would stay until the timeout.
     const fixed = { allowHalfOpen: false, noDelay: true };
     try {
-      const server = createTlsServer(
-        // [IC-2.2]
-        { ALPNProtocols: ['intc/1'], ...unlimited, ...tls, ...fixed },
-        (socket) => this.#onSecured(socket),
+      const server = createTlsServer({ ...unlimited, ...options, ...fixed }, (socket) =>
+        this.#onSecured(socket, policy),
       );
       server.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));
       // The arrival inspects the first octets before TLS gets them.
@@ -131,11 +136,21 @@ export class Entrance implements ArrivalEffects {
     this.#arrivals.set(socket, new Arrival(socket, settings, this));
   }
 
-  #onSecured(socket: TLSSocket): void {
+  #onSecured(socket: TLSSocket, policy: TlsPolicy): void {
     const arrival = this.#arrivalOf(socket);
     // The arrival ended and destroyed the socket.
     if (arrival === undefined) return void socket.destroy();
     const { source, patience } = arrival;
+    const fault = tlsFaultOf(socket, policy);
+    if (fault !== undefined) {
+      const error = new Error(`the socket ${fault}`);
+      return this.#onTlsError(error, socket);
+    }
+    // Another TLS handshake on the same socket (TLS 1.2) would change what was judged, and costs work. Node reports an
+    // error, and would still answer.
+    socket.disableRenegotiation();
+    const { socket: underneath } = arrival;
+    socket.once('error', () => underneath.destroy());
     arrival.secured();
     this.#effects.onSocket({ socket, source, patience });
   }

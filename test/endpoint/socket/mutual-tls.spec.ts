@@ -44,9 +44,12 @@ describe('mutual TLS', () => {
     async (version, words) => {
       const { ca } = await certificates();
       const { tls } = await demanding();
-      const listener = await listening({ tls: { ...tls, maxVersion: version } });
+      const versions = { minVersion: version, maxVersion: version };
+      const listener = await listening({ tls: { ...tls, ...versions } });
 
-      const error = await failure(connect({ ...addressOf(listener), tls: { ca } }));
+      const error = await failure(
+        connect({ ...addressOf(listener), tls: { ca, minVersion: version } }),
+      );
 
       expect(error).toMatchObject({ code: 'IC_ERR_CONNECT', executed: 'no' });
       expect(error.message).toMatch(words);
@@ -59,10 +62,11 @@ describe('mutual TLS', () => {
     async (version) => {
       const { ca, strangeClient } = await certificates();
       const { tls } = await demanding();
-      const listener = await listening({ tls: { ...tls, maxVersion: version } });
+      const versions = { minVersion: version, maxVersion: version };
+      const listener = await listening({ tls: { ...tls, ...versions } });
 
       const error = await failure(
-        connect({ ...addressOf(listener), tls: { ca, ...strangeClient } }),
+        connect({ ...addressOf(listener), tls: { ca, minVersion: version, ...strangeClient } }),
       );
 
       expect(error).toMatchObject({ code: 'IC_ERR_CONNECT', executed: 'no' });

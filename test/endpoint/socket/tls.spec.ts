@@ -46,9 +46,10 @@ describe('a connection over TLS', () => {
 
   it('speaks TLS 1.2 where it is asked to', async () => {
     const { ca, server } = await certificates();
-    const tls = { ...server, maxVersion: 'TLSv1.2' as const };
+    const versions = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } as const;
+    const tls = { ...server, ...versions };
 
-    const { acceptor, dialer } = await connected({ tls }, { tls: { ca } });
+    const { acceptor, dialer } = await connected({ tls }, { tls: { ca, minVersion: 'TLSv1.2' } });
     echo(acceptor);
     const session = await dialer.createSession('echo');
 
@@ -160,7 +161,8 @@ describe('a connection over TLS', () => {
 
   it('does not come to be with a server of another protocol', async () => {
     const { ca, server } = await certificates();
-    const listener = await listening({ tls: { ...server, ALPNProtocols: ['h2'] } });
+    const alpn = { ALPNProtocols: ['h2'], requireAlpn: false };
+    const listener = await listening({ tls: { ...server, ...alpn } });
 
     expect(await failure(connect({ ...addressOf(listener), tls: { ca } }))).toMatchObject({
       code: 'IC_ERR_CONNECT',
@@ -253,7 +255,7 @@ describe('a connection over TLS', () => {
 describe('the tls options', () => {
   it.each([
     ['a key that is none', { key: 'no key', cert: 'no certificate' }],
-    ['a version that is none', { minVersion: 'TLSv9' as never }],
+    ['a curve that is none', { ecdhCurve: 'no curve' }],
   ])('are judged before a socket exists: %s', async (_what, tls) => {
     const listenError = await failure(new Listener({ tls }).listen());
     const connectError = await failure(connect({ port: 1, tls }));

@@ -280,14 +280,25 @@ export const handshakeCases: readonly ConformanceCase[] = [
   {
     id: 'handshake/alpn',
     clauses: ['2.2'],
-    sentence: 'on TLS, a listener that answers ALPN selects intc/1',
+    sentence: 'on TLS, a listener selects intc/1 by ALPN',
     role: 'listener',
     run: async (subject) => {
       if (!subject.isEncrypted) throw new Skip('the port is a plaintext one: there is no ALPN');
       const { socket } = await subject.connect();
       const alpnProtocol = socket instanceof TLSSocket ? socket.alpnProtocol : false;
-      if (alpnProtocol === false) throw new Skip('the listener does not answer ALPN');
       demand(alpnProtocol === 'intc/1', 'intc/1', String(alpnProtocol));
+    },
+  },
+  {
+    id: 'handshake/alpn-missing',
+    clauses: ['2.2'],
+    sentence: 'on TLS, a dialer that offers no ALPN: the socket is destroyed without an octet',
+    role: 'listener',
+    run: async (subject) => {
+      if (!subject.isEncrypted) throw new Skip('the port is a plaintext one: there is no ALPN');
+      const peer = await subject.connect([]);
+      peer.write(encodePreface(), frame(HELLO, { meta: GENEROUS }));
+      await peer.drops();
     },
   },
 ];
