@@ -4,7 +4,10 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Fingerprint } from './messages.js';
 
-/** If a link has taken the place of the file, open fails. If a pipe has, open does not block. */
+/**
+ * If a link has taken the place of the file, open fails. If a pipe has taken the place, open does
+ * not block.
+ */
 const READ_ONLY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const READ_SIZE = 256 * 1024;
 

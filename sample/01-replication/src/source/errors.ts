@@ -44,7 +44,7 @@ export function endsTheRun(error: unknown): boolean {
   return isInterconnectError(error) && !OF_ONE_MESSAGE.has(error.code);
 }
 
-/** Half a sentence that follows the name of the entry. */
+/** The description of a failure. The report prints it after the name of the entry. */
 export function explain(error: unknown): string {
   if (error instanceof InterconnectException) return `rejected by the replica: ${error.reason}`;
   if (!isSystemError(error)) return error instanceof Error ? error.message : String(error);
