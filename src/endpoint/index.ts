@@ -5,6 +5,8 @@ export { connect, createConnection } from './api/connect.js';
 export { Connection } from './api/connection.js';
 export { InterconnectError, isInterconnectError } from './common/errors.js';
 export { Handshake } from './api/handshake.js';
+/** @internal For the names of peers in the Nest adapter. */
+export { commonNameOf } from './api/identity.js';
 export { Listener } from './api/listener.js';
 export { MemoryNetwork } from './socket/memory-network.js';
 export { Message } from './api/message.js';
@@ -50,6 +52,7 @@ export type {
   SessionOptions,
 } from './api/connection.js';
 export type { ErrorCode, Executed, InterconnectErrorDetails } from './common/errors.js';
+export type { Identify } from './api/identity.js';
 export type { Items } from './stream/items.js';
 export type { ListenerEvents } from './api/listener.js';
 export type { ListenerOptions } from './api/listener-options.js';

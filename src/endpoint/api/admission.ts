@@ -18,6 +18,7 @@ import type { Entrant } from '../socket/entrance.js';
 import type { Stranger } from '../socket/stranger.js';
 import { Connection } from './connection.js';
 import { Handshake } from './handshake.js';
+import type { Identity } from './identity.js';
 import type { ListenerSettings } from './listener-options.js';
 import { identityOf, type Resumables } from './resumables.js';
 
@@ -27,6 +28,8 @@ export interface AdmissionContext {
   readonly resumables: Resumables;
   /** Whether the listener takes no new connections. */
   isDraining(): boolean;
+  /** Returns the name in the dialer's certificate. It is empty if the application wants none. */
+  identityOf(peer: Peer): Identity;
   /** Asks the application to judge the dialer. */
   judge(handshake: Handshake): void;
 }
@@ -93,12 +96,14 @@ export class Admission implements ListenerEffects, IntroductionEffects {
       this.#source,
     );
     this.#peer = peer;
+    const { name: identity = '', fault } = this.#context.identityOf(peer);
+    const asking = { peer, identity };
+    const handshake = new Handshake(hello.data, asking, this.#handshake, (data, principal) => {
+      this.#admit(hello, peer, data, principal);
+    });
+    if (fault !== undefined) return handshake.refuse(`The certificate ${fault}.`);
     // [IC-17.17]
-    this.#context.judge(
-      new Handshake(hello.data, peer, this.#handshake, (data, principal) => {
-        this.#admit(hello, peer, data, principal);
-      }),
-    );
+    this.#context.judge(handshake);
   }
 
   begin(): ConnectionMachine {

@@ -1,5 +1,5 @@
 /** A dialer that asks for a connection, as the listener's application sees it. */
-import { MAX_CONNECT_DATA, type ListenerHandshake } from '../../protocol/index.js';
+import { cutText, MAX_CONNECT_DATA, type ListenerHandshake } from '../../protocol/index.js';
 import { Code, MAX_TEXT, EMPTY } from '../../wire/index.js';
 import { type Bytes, toBufferOrEmpty } from '../common/bytes.js';
 import { checkCode, checkReason } from '../common/codes.js';
@@ -9,32 +9,46 @@ import { inspectShort } from '../common/words.js';
 
 /** Call `accept` or `reject`; if neither is called within `handshakeTimeout`, the dialer is refused. */
 export class Handshake {
-  /** The bytes that the dialer provided: credentials, a name, or anything else that the two applications agreed on. */
-  readonly data: Buffer;
   /** The dialer: its address, and its certificate if TLS asked for one. */
   readonly peer: Peer;
+  /**
+   * The name in the dialer's verified certificate, as the listener's option `identify` says. Empty without the option,
+   * and for a dialer without a verified certificate.
+   */
+  readonly identity: string;
+  // Not visible in inspection: the data may be credentials.
+  readonly #data: Buffer;
   readonly #handshake: ListenerHandshake;
   readonly #admit: (data: Buffer, principal: string) => void;
 
   /** @internal */
   constructor(
     data: Buffer,
-    peer: Peer,
+    { peer, identity }: { readonly peer: Peer; readonly identity: string },
     handshake: ListenerHandshake,
     admit: (data: Buffer, principal: string) => void,
   ) {
-    this.data = data;
+    this.#data = data;
     this.peer = peer;
+    this.identity = identity;
     this.#handshake = handshake;
     this.#admit = admit;
   }
 
   /**
+   * The bytes that the dialer provided: credentials, a name, or anything else that the two applications agreed on.
+   * Inspection of a handshake does not show them.
+   */
+  get data(): Buffer {
+    return this.#data;
+  }
+
+  /**
    * Accepts the dialer. `data` (at most 15 KiB) becomes the dialer's `connection.data`. `principal` names the dialer,
-   * as this judgement found: only a dialer with the same principal may resume the connection on another socket. That
+   * as this judgement found (default: `identity`): only a dialer with the same principal may resume the connection on another socket. That
    * dialer is judged as well. A certificate counts in any case. A second call does nothing.
    */
-  accept(data?: Bytes, principal = ''): void {
+  accept(data?: Bytes, principal = this.identity): void {
     if (typeof principal !== 'string') {
       throw optionError(
         `The principal of a handshake must be a string, and is ${inspectShort(principal)}.`,
@@ -51,6 +65,11 @@ export class Handshake {
     checkCode(code, CODES, 'handshake.reject');
     const room = MAX_CONNECT_DATA - Buffer.byteLength(checkReason(reason, MAX_TEXT));
     this.#handshake.refuse(code, reason, checkData(data, room));
+  }
+
+  /** @internal The listener itself refuses the dialer because of its certificate. */
+  refuse(reason: string): void {
+    this.#handshake.refuse(Code.UNAUTHENTICATED, cutText(reason), EMPTY);
   }
 
   /** @internal The application's `authenticate` threw an error. */

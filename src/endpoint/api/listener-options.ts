@@ -12,6 +12,7 @@ import {
 } from '../socket/proxy-trust.js';
 import { type ListenerTlsOptions, listenerTlsOf } from '../socket/tls-options.js';
 import type { Handshake } from './handshake.js';
+import { checkIdentify, type Identify } from './identity.js';
 
 /** The address to listen on, the dialers to accept, and the limits. */
 export interface ListenerOptions extends EndpointOptions {
@@ -55,6 +56,12 @@ export interface ListenerOptions extends EndpointOptions {
    * its promise rejects, the dialer is refused. Default: every dialer is accepted.
    */
   authenticate?: ((handshake: Handshake) => unknown) | undefined;
+  /**
+   * Which name of a dialer's verified certificate is its principal: `connection.principal`, and `handshake.identity` for
+   * `authenticate`. Needs `tls` with `requestCert`. A dialer whose verified certificate has no clear name of this kind is
+   * refused, and so is, without `authenticate`, a dialer without a verified certificate. Default: none.
+   */
+  identify?: Identify | undefined;
 }
 
 /** @internal Options of a listener with every default filled in. */
@@ -68,12 +75,14 @@ export interface ListenerSettings extends Settings {
   readonly resumeTimeout: number;
   /** `undefined`: every dialer is accepted. */
   readonly authenticate: ((handshake: Handshake) => unknown) | undefined;
+  /** `undefined`: no name of a certificate counts. */
+  readonly identify: Identify | undefined;
 }
 
 /** @internal @throws IC_ERR_OPTION naming the option, its value and its range. */
 export function resolveListenerOptions(options: ListenerOptions): ListenerSettings {
   const settings = resolveOptions(options, scopeOfNow());
-  const { network, tls, authenticate, proxyProtocol, path } = options;
+  const { network, tls, authenticate, identify, proxyProtocol, path } = options;
   if (tls !== undefined) listenerTlsOf(tls);
   const target = listenTargetOf(
     network === undefined ? options : { ...options, path: network.address },
@@ -86,5 +95,7 @@ export function resolveListenerOptions(options: ListenerOptions): ListenerSettin
   if (authenticate !== undefined && typeof authenticate !== 'function') {
     throw optionError(`authenticate must be a function, and is ${inspectShort(authenticate)}.`);
   }
-  return { ...settings, target, tls, maxConnections, expectsHeader, resumeTimeout, authenticate };
+  if (identify !== undefined) checkIdentify(identify, tls?.requestCert === true);
+  const judges = { authenticate, identify };
+  return { ...settings, target, tls, maxConnections, expectsHeader, resumeTimeout, ...judges };
 }

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { Server } from 'node:net';
 import type { Failure } from '../../protocol/index.js';
 import { InterconnectError } from '../common/errors.js';
+import type { Peer } from '../common/peer.js';
 import { bind, type ListenAddress } from '../socket/bind.js';
 import { Entrance, type Entrant } from '../socket/entrance.js';
 import type { DroppedSocket, Stranger } from '../socket/stranger.js';
@@ -14,6 +15,7 @@ import {
 } from './admission.js';
 import type { Connection, DrainOptions } from './connection.js';
 import type { Handshake } from './handshake.js';
+import { type Identity, identityOfPeer } from './identity.js';
 import {
   type ListenerOptions,
   type ListenerSettings,
@@ -28,7 +30,10 @@ export interface ListenerEvents {
   connection: [connection: Connection];
   /** The listener is bound, and accepts sockets. */
   listening: [address: ListenAddress];
-  /** A socket's TLS handshake failed, for example because of its certificate. The socket is destroyed. */
+  /**
+   * A socket's TLS handshake failed, for example because of its certificate, or the certificate has no clear name
+   * (`identify`). The socket is destroyed, or the dialer refused.
+   */
   tlsError: [error: Error, address: string | undefined];
   /**
    * A socket was destroyed because its peer does not speak Interconnect, or stopped during the handshake. Not emitted
@@ -80,6 +85,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
       settings: this.#settings,
       resumables: this.#resumables,
       isDraining: () => this.#isDraining,
+      identityOf: (peer) => this.#identityOf(peer),
       judge: (handshake) => this.#judge(handshake),
     };
   }
@@ -211,6 +217,23 @@ export class Listener extends EventEmitter<ListenerEvents> {
       if (token !== undefined) this.#resumables.delete(token.token);
     });
     this.#guard(() => this.emit('connection', connection));
+  }
+
+  #identityOf(peer: Peer): Identity {
+    const { identify, authenticate } = this.#settings;
+    const isJudged = authenticate !== undefined && !peer.authorized;
+    if (identify === undefined || isJudged) return { name: '' };
+    try {
+      const identity = identityOfPeer(peer, identify);
+      if (identity.fault !== undefined) {
+        const error = new Error(`the certificate ${identity.fault}`);
+        this.#guard(() => this.emit('tlsError', error, peer.address));
+      }
+      return identity;
+    } catch (error) {
+      this.#report(error);
+      return { fault: 'could not be judged' };
+    }
   }
 
   #judge(handshake: Handshake): void {

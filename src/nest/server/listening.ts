@@ -1,4 +1,4 @@
-import { Listener } from '../../endpoint/index.js';
+import { commonNameOf, Listener } from '../../endpoint/index.js';
 import type { Connection, ListenAddress } from '../../endpoint/index.js';
 import type { ConnectionSource, SourceEffects } from './connection-source.js';
 import { toListenerOptions } from '../common/interconnect.options.js';
@@ -38,6 +38,5 @@ export class Listening implements ConnectionSource {
 
 function identityOf({ principal, peer }: Connection): string {
   if (principal !== '' || !peer.authorized) return principal;
-  // A list, if the certificate has several common names.
-  return [peer.certificate?.subject.CN ?? ''].flat()[0] ?? '';
+  return (peer.certificate && commonNameOf(peer.certificate).name) ?? '';
 }

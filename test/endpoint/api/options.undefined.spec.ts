@@ -41,6 +41,7 @@ const LISTENER: Nothing<ListenerOptions> = {
   maxConnections: undefined,
   resumeTimeout: undefined,
   authenticate: undefined,
+  identify: undefined,
 };
 const ADDRESS: Nothing<Address> = { host: undefined, port: undefined, path: undefined };
 const CONNECT: Nothing<ConnectOptions> = {

@@ -75,6 +75,7 @@ const SERVER: Nothing<InterconnectServerOptions> = {
   maxConnections: undefined,
   resumeTimeout: undefined,
   authenticate: undefined,
+  identify: undefined,
   transportId: undefined,
   connect: undefined,
   shutdownTimeout: undefined,
