@@ -21,7 +21,7 @@ export type FailureKind =
   | 'handshake-timeout'
   | 'idle'
   | 'protocol'
-  /** Only the endpoint uses the kinds from here on: it knows about sockets and options. */
+  /** Only the endpoint uses this kind and the next ones, because only the endpoint knows sockets and options. */
   | 'offline'
   | 'no-socket'
   | 'bad-option';
@@ -31,22 +31,24 @@ export interface Failure {
   readonly executed: Executed;
   /** A sentence for people. It contains the values and limits that matter. */
   readonly message: string;
-  /** If the peer gave a reason: its code, text and data on the wire. */
+  /** If the peer gave a reason: the code, the text and the data that it sent. */
   readonly code?: number;
   readonly reason?: string;
   readonly data?: Buffer;
   /** The error that caused the failure, if the endpoint knows one. */
   readonly cause?: unknown;
-  /** The program at the other end, as far as its octets show, if it does not speak this protocol. */
+  /** If the other side does not speak this protocol: the program that its octets suggest. */
   readonly speaker?: Speaker;
   /** The event for which a handshake waited when its time was over. */
   readonly awaited?: 'first octet' | 'rest' | 'judgement';
 }
 
+/** The failure with another value of `executed`. */
 export function withExecuted(failure: Failure, executed: Executed): Failure {
   return failure.executed === executed ? failure : { ...failure, executed };
 }
 
+/** The peer drains: it has written GOAWAY. */
 export const DRAINING: Failure = {
   kind: 'draining',
   executed: 'no',

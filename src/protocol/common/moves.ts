@@ -1,6 +1,7 @@
 /**
- * How a machine reports its moves from state to state. PROTOCOL.md chapter 7 has a table for each kind of machine, and
- * one file of this floor holds each table: it alone writes the state, and it calls the hook once for each move.
+ * The hook for moves: a machine reports each move from one state to another. PROTOCOL.md chapter 7 has a table of states
+ * for each kind of machine. One file of this floor holds each table: only this file writes the state, and it calls the
+ * hook once for each move.
  */
 
 /**
@@ -11,7 +12,7 @@ export type MoveSink = (what: string, from: string, to: string, why: string) => 
 
 /** The hook for moves: a part of the effects or of the context that a machine gets. */
 export interface MoveEffects {
-  /** Undefined if nothing watches. Check this before you build a string for it: most moves have no watcher. */
+  /** Undefined if there is no watcher, which is usual. Check this before you build the strings of a call. */
   readonly onMove?: MoveSink | undefined;
 }
 
@@ -21,7 +22,7 @@ export function noSuchMove(what: string, state: string, event: string): Error {
 }
 
 /**
- * Whether the moves of messages are watched. Each message moves several times, and looking for the hook of a message
- * costs more than the move itself: so a message looks at this switch first. Code that sets a hook turns the switch on.
+ * The switch for the moves of messages. Each message moves several times, and finding the hook of a message costs more
+ * than the move itself. So a message looks at this switch first. Code that sets a hook must turn the switch on.
  */
 export const watch = { isOn: false };

@@ -37,7 +37,7 @@ export class Queue<T> {
     return item;
   }
 
-  /** Takes everything out, in order. */
+  /** Empties the queue, and returns its items in order. */
   drain(): T[] {
     const items = [...this];
     this.#reset();

@@ -1,4 +1,4 @@
-/** Texts for the peer, and texts of the peer. */
+/** Two helpers for texts: to cut a text for the peer, and to show a text of the peer. */
 import { codeName, MAX_TEXT, printable } from '../../wire/index.js';
 
 /** The longest beginning of a text that fits into TEXT. It has only whole and allowed characters. [IC-5.11] */

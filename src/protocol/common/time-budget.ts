@@ -1,9 +1,9 @@
-/** How long this side waits for the peer. Time in which this thread stood still does not count. */
+/** A time limit on waiting for the peer. Time in which this thread stood still does not count. */
 
 /**
- * A time limit. Each look spends the time since the last look. If a look comes late, this thread stood still: the peer
- * may have sent something that this thread has not read. So a look spends at most one step of the limit, and nothing
- * if it comes a whole step late.
+ * A time limit that is spent in looks, four in the whole limit. Each look spends the time since the last look. If a look
+ * comes late, this thread stood still: the peer may have sent something that this thread has not read. So a look spends
+ * at most one step (a quarter of the limit), and nothing if the look comes a whole step late.
  */
 export class TimeBudget {
   readonly #limit: number;
@@ -41,5 +41,5 @@ export class TimeBudget {
 
 /** Number of looks within a limit. */
 const STEPS = 4;
-/** In milliseconds. A smaller rest counts as used up: it comes from rounding, and must not cost another look. */
+/** In milliseconds. A smaller rest comes from rounding, and counts as used up: it is not worth another look. */
 const LEAST = 0.001;

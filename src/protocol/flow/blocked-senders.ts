@@ -1,5 +1,5 @@
 /**
- * The senders of sessions that wait for byte credit of their connection, each with the credit that it needs to go on.
+ * The blocked senders: the sending halves that wait for byte credit of their connection, each with the credit it needs.
  *
  * A peer can raise its limit octet by octet. So a CREDIT must not look at each sender that waits: the senders are in a
  * binary heap, and only those that can go on are touched.
@@ -14,10 +14,10 @@ export interface BlockedSender {
 }
 
 interface Wait {
-  /** Undefined if the sender no longer waits: the entry is dropped when its turn comes. */
+  /** Undefined if the sender no longer waits. Such an entry is dropped when its turn comes. */
   sender: BlockedSender | undefined;
   readonly room: number;
-  /** The entries have numbers in the order in which they came: the oldest goes first among equals. */
+  /** The entries are numbered as they come. Among entries with the same `room`, the oldest goes first. */
   readonly number: number;
 }
 
@@ -26,7 +26,7 @@ export class BlockedSenders {
   #count = 0;
   #hasRoom = false;
 
-  /** `room`: the room of the connection's window with which the sender can go on. */
+  /** Calls `sender.pump` later, when the connection's window has this `room`. */
   add(sender: BlockedSender, room: number): void {
     if (sender.waits !== undefined) {
       if (sender.waits.room <= room) return;
@@ -42,12 +42,12 @@ export class BlockedSenders {
     sender.waits = undefined;
   }
 
-  /** There is more credit: the next `pump` lets the senders go on. */
+  /** There is more credit: the next `pump` looks at the waiting senders. */
   onRoom(): void {
     this.#hasRoom = true;
   }
 
-  /** Lets those senders go on that have enough credit. */
+  /** Calls `pump` of each sender that has enough credit. */
   pump(window: SendWindow): void {
     if (!this.#hasRoom) return;
     this.#hasRoom = false;

@@ -1,9 +1,9 @@
-/** The fields of OPEN, OPENED and END, checked against the limits of the peer. */
+/** Encodes the fields of OPEN, OPENED and END, and checks the frame against the limits of the peer. */
 import { Code, encodeMeta, type Meta, ProtocolError } from '../../wire/index.js';
 import type { Limits } from './limits.js';
 
 /**
- * Encodes the fields of a frame that also has `data` and `reserved` octets of fields that are written later.
+ * Encodes the fields of a frame. The frame also has `data`, and `reserved` octets of fields that are written later.
  *
  * @throws ProtocolError FRAME_SIZE if the peer would end the connection because of the frame.
  */

@@ -17,12 +17,12 @@ export class FloodBudget {
     this.#late = new Bucket(LATE_BURST, LATE_PER_SECOND, now);
   }
 
-  /** Pays for one useless frame. Returns false if the budget is empty. */
+  /** Charges one useless frame. Returns false if the budget is empty. */
   spend(now: number): boolean {
     return this.#useless.take(now);
   }
 
-  /** Pays for one frame of a session that has ended. Returns false if the budget is empty. */
+  /** Charges one frame of a session that has ended. Returns false if the budget is empty. */
   spendLate(now: number): boolean {
     return this.#late.take(now);
   }
@@ -32,7 +32,7 @@ export class FloodBudget {
     this.#pardons = count;
   }
 
-  /** Whether a useless CREDIT costs nothing. Counts it. */
+  /** Returns whether a useless CREDIT costs nothing, and uses up one pardon. */
   isPardoned(): boolean {
     if (this.#pardons === 0) return false;
     this.#pardons -= 1;

@@ -1,4 +1,4 @@
-/** The limits of one side. HELLO or WELCOME tells them once, and they hold for the whole connection. */
+/** The limits of one side. HELLO or WELCOME announces them once, and they hold for the whole connection. */
 import { Code, DEADLINE_LENGTH, type Meta, ProtocolError, TOTAL_LENGTH } from '../../wire/index.js';
 import { MAX_WINDOW } from './windows.js';
 
@@ -56,7 +56,7 @@ export function limitsToMeta(limits: Limits): Meta {
   };
 }
 
-/** Reads the peer's limits. A limit that the peer leaves out has its default. */
+/** Reads the peer's limits. A limit that the peer leaves out has its default. @throws ProtocolError META */
 export function limitsFromMeta(meta: Meta): Limits {
   const { connectionCredit, sessionCredit, maxFrame } = meta;
   if (connectionCredit === undefined || sessionCredit === undefined || maxFrame === undefined) {
@@ -71,7 +71,7 @@ export function limitsFromMeta(meta: Meta): Limits {
   return {
     maxFrame,
     maxMeta,
-    // The receiver holds a message until it is whole, and the reserve beside it: a larger message must not begin.
+    // The receiver holds a message until it is whole. A message that does not fit beside the reserve must not begin.
     maxMessage: Math.min(maxMessage, connectionCredit.bytes - largestSmall(frame) - fields),
     idle: meta.idle ?? 0,
     sessions: connectionCredit.opens,

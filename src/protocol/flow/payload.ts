@@ -1,14 +1,14 @@
 /**
- * Received payloads that are safe to keep.
+ * Decides whether a received payload is copied or stays a view of its chunk.
  *
- * A view of a chunk keeps the whole chunk in memory, which has up to 64 KiB. An application that keeps one message of
+ * A view of a chunk keeps the whole chunk, of up to 64 KiB, in memory. An application that keeps one message of
  * 32 bytes from each chunk would hold two thousand times the memory of its messages. So small payloads are copied out
  * of large chunks. Larger payloads stay views, because the copy costs more than it saves. The bytes that views keep in
  * memory are counted, and beyond a budget each such payload is copied.
  */
 import { EMPTY, type FrameView, type Meta } from '../../wire/index.js';
 
-/** The payload of a frame. `mayPin`: whether a view may keep a much larger chunk in memory. */
+/** Returns the payload of a frame, which the caller may keep. `mayPin`: a view may keep a much larger chunk in memory. */
 export function keepPayload(frame: FrameView, mayPin = true): Buffer {
   const { bytes, end: to } = frame;
   const from = frame.payloadStart;
@@ -23,7 +23,7 @@ export function keepPayload(frame: FrameView, mayPin = true): Buffer {
   return copy;
 }
 
-/** The fields of a frame, and a copy of its payload, which the application may keep. */
+/** Returns the fields of a frame, and a copy of its payload. The application may keep both. */
 export function ownedPartsOf(frame: FrameView): { meta: Meta; data: Buffer } {
   const { meta, payload } = frame.decode();
   return { meta, data: Buffer.from(payload) };

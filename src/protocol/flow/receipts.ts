@@ -1,6 +1,6 @@
 /**
- * Counts the sequenced frames of the peer, and decides when to acknowledge them. The peer keeps each frame until it
- * is acknowledged. If it has kept too much, it waits with new frames.
+ * The receipts: counts the frames of the peer, and decides when to acknowledge them. The peer keeps a frame until it
+ * is acknowledged. A peer that has kept too much writes no new frames.
  */
 import { MAX_ID } from '../../wire/index.js';
 
@@ -21,7 +21,7 @@ export class Receipts {
     return this.#received;
   }
 
-  /** Whether frames have arrived that are not acknowledged. */
+  /** Whether some of the arrived frames are not acknowledged. */
   get isOwing(): boolean {
     return this.#dueAt !== Infinity;
   }

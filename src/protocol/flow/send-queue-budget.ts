@@ -1,6 +1,6 @@
 /**
- * The limit on the messages of one connection, over all its sessions, that wait for credit or for room in the output. A
- * peer that grants much and reads nothing does not evade this limit.
+ * The limit on waiting messages: how many messages of one connection, over all its sessions, may wait for credit or for
+ * room in the output. The limit also holds if a peer grants much credit and reads nothing.
  */
 import type { Failure } from '../common/failure.js';
 
@@ -22,7 +22,7 @@ export class SendQueueBudget {
 
   /** Counts one waiting message. Returns a failure if there is no room for it. */
   take(bytes: number): Failure | undefined {
-    // A single message may have any size that the peer takes.
+    // A single message may wait alone, whatever its size.
     const fits = this.#messages === 0 || this.#bytes + bytes <= this.#limits.bytes;
     if (this.#messages >= this.#limits.messages || !fits) return this.#full();
     this.#messages += 1;

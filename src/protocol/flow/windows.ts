@@ -7,7 +7,7 @@
  */
 import { addBytes, bytesBetween, Code, idsAhead, MAX_ID, ProtocolError } from '../../wire/index.js';
 
-/** A limit may be at most this far ahead of its counter: serial arithmetic would take a larger step for a step back. */
+/** A limit may be at most this far ahead of its counter. Serial arithmetic would read a larger step as a step back. */
 export const MAX_WINDOW = 2 ** 30;
 
 /** Bytes that this side may still send. */
@@ -31,7 +31,7 @@ export class SendWindow {
     return this.room - this.#reserve;
   }
 
-  /** The `room` with which `bytes` octets can leave. `leavesReserve`: they belong to a request. */
+  /** Returns the `room` that `bytes` octets need. `leavesReserve`: they belong to a request, which leaves the reserve. */
   roomFor(bytes: number, leavesReserve: boolean): number {
     return leavesReserve ? bytes + this.#reserve : bytes;
   }
@@ -56,7 +56,7 @@ export class SendWindow {
 /** Bytes that the peer may still send. This side grants bytes again when it no longer holds them. */
 export class ReceiveWindow {
   readonly #size: number;
-  /** With less room than this, the peer may have a frame that does not fit. */
+  /** With less room than this, a frame of the peer may not fit. */
   readonly #low: number;
   #used = 0;
   #limit: number;
@@ -64,17 +64,17 @@ export class ReceiveWindow {
 
   constructor(size: number, maxFrame: number) {
     this.#size = size;
-    // One frame for a request, and one for the reserve that requests leave to settlements.
+    // There must be room for one frame of a request, and for the reserve, which requests leave to settlements.
     this.#low = 2 * maxFrame;
     this.#limit = size | 0;
   }
 
-  /** Octets that the peer may still send when it has read every CREDIT. */
+  /** Octets that the peer may still send, once it has read every CREDIT that is written. */
   get room(): number {
     return bytesBetween(this.#used, this.#limit);
   }
 
-  /** Octets that are freed and not granted again yet. */
+  /** Octets that are freed, and that this side has not granted again yet. */
   get freed(): number {
     return this.#freed;
   }
@@ -114,7 +114,7 @@ export class ReceiveWindow {
 
   /**
    * Whether a CREDIT is due: it would at least double the room, or the peer may wait for room. The rule compares with
-   * the room, not with the window, so that octets that are held for long do not delay the CREDIT. [IC-8.13]
+   * the room, and not with the window. So octets that are held for long do not delay the CREDIT. [IC-8.13]
    */
   get #isDue(): boolean {
     const { room } = this;

@@ -20,7 +20,7 @@ export interface IncomingContext {
   readonly settlementWindow: SendWindow;
   settle(message: IncomingMessage, type: number, meta: Buffer, payload: Buffer): boolean;
   onSettlementWritten(message: IncomingMessage): void;
-  /** The hook for moves. */
+  /** Receives the changes of state, for a trace. */
   readonly watcher: MoveEffects;
   readonly streams: {
     reply(message: IncomingMessage, source: ItemSource): ItemSender;
@@ -46,13 +46,13 @@ export class IncomingMessage extends IncomingState {
   heldInSession = 0;
   /** The items of the request, if it is a stream. */
   requestItems: ItemReceiver | undefined;
-  /** The items of the response. A CREDIT for them creates this before it is known whether the response is a stream. */
+  /** The items of the response. CREDIT for items can create this before the handler has decided to stream. */
   responseItems: ItemSender | undefined;
   /** Whether the response is a stream, which may have no items. */
   isStreamed = false;
   /** Set once the message is no longer wanted; its handler may still run. */
   abortReason: AbortReason | undefined;
-  /** Told at most once: if the message is aborted while its handler runs. */
+  /** Called at most once: when the message is aborted while its handler runs. */
   abortListener: { onAbort(reason: AbortReason): void } | undefined;
   readonly #receiver: IncomingContext;
   readonly #deadline: number;
@@ -105,7 +105,7 @@ export class IncomingMessage extends IncomingState {
 
   onWritten(): void {
     this.#receiver.onSettlementWritten(this);
-    // The message cannot be aborted any more. The listener would keep the request in memory as long as the settlement.
+    // The message cannot be aborted any more. The settlement is kept for a while, and the listener would keep the request.
     this.abortListener = undefined;
   }
 

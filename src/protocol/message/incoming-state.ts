@@ -7,11 +7,11 @@
  *         └──────► CUT ──────► SETTLED ◄─────────────────────────┘
  *            last FRAG, next SEND
  *
- * From each of these states the message is GONE if its session or connection ends: the table shows that as a dash.
- * A FORGOTTEN message has no object any more.
+ * If the session or the connection ends, the message is GONE, whatever its state was. The table writes GONE as a dash.
+ * A message that the table calls FORGOTTEN has no object any more.
  *
  * Two facts stand beside the state. The settlement can still wait to be written (`isReleased` is false), and the handler
- * of a settled message can still run (`hasHandler`). The place of the message is free when neither is so.
+ * of a settled message can still run (`hasHandler`). The place of the message is free when neither is the case.
  *
  * The message itself extends this class, so that a message and its state are one object.
  */
@@ -41,17 +41,17 @@ export abstract class IncomingState extends Unit {
     return this.#state === 'SETTLED' || this.#state === 'CUT' || this.#state === 'GONE';
   }
 
-  /** Whether nothing of the message waits to be written any more. */
+  /** Whether the settlement is written, or never will be: the message is one-way, or its session is over. */
   get isReleased(): boolean {
     return this.#isReleased;
   }
 
-  /** Whether the handler has started, and has not ended: the message keeps its place as long as that. */
+  /** Whether the handler has started, and has not ended. So long, the message keeps its place. */
   get hasHandler(): boolean {
     return this.#hasHandler;
   }
 
-  /** The hook for moves. */
+  /** Receives the changes of state, for a trace. */
   protected abstract get watcher(): MoveEffects | undefined;
 
   /** The last frame of the request has arrived. */
@@ -85,7 +85,7 @@ export abstract class IncomingState extends Unit {
     }
   }
 
-  /** No FRAG of a message that was settled early can come any more. */
+  /** The message was settled before its last FRAG, and no further FRAG of it can arrive now. */
   onRestOver(why: 'last FRAG' | 'the next SEND'): void {
     // The session may have ended meanwhile.
     if (this.#state === 'GONE') return;

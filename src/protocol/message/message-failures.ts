@@ -4,7 +4,7 @@ import type { Failure } from '../common/failure.js';
 import type { Limits } from '../flow/limits.js';
 import type { Unit } from '../output/unit.js';
 
-/** Returns a failure if the message is larger than the peer takes. [IC-6.35] */
+/** Returns a failure if the message exceeds the limits of the peer. [IC-6.35] */
 export function tooLargeFor(
   { meta, payload }: Unit,
   { maxMessage, maxMeta }: Limits,
@@ -23,7 +23,7 @@ export function tooLargeFor(
   return { kind, executed, message };
 }
 
-/** The failure for a settlement that is too large. A handler has run if it is an ACCEPT, and may have run if not. */
+/** The failure for a settlement that is too large. An ACCEPT shows that a handler has run. A REJECT leaves it open. */
 export function tooLarge(type: number, size: number, limit: number): Failure {
   return {
     kind: 'too-large',

@@ -1,9 +1,9 @@
 /**
- * Messages by id, for consecutive ids.
+ * A table of messages by id, fast if the ids are consecutive.
  *
- * The low bits of an id are its index in a ring. In the usual case, a message settles before the ring comes round, and
- * a look-up takes two array accesses. A `Map` would cost thirty times as much. If a message stays longer, it moves to a
- * map, so that one slow message does not slow down the fast ones.
+ * The low bits of an id are its index in a ring. Usually a message is settled before another message needs its entry, and
+ * a look-up takes two array accesses. A `Map` would cost thirty times as much. If another message needs the entry, the
+ * older message moves to a map. So one slow message does not slow down the fast ones.
  */
 export class MessageTable<T extends { readonly id: number }> {
   #ring: (T | undefined)[] = [];
@@ -20,7 +20,7 @@ export class MessageTable<T extends { readonly id: number }> {
     return this.#overflow?.get(id);
   }
 
-  /** The id must not be in the table. */
+  /** Adds a message. Its id must not be in the table. */
   add(item: T): void {
     if (this.#ring.length === 0) this.#ring = emptyRing<T>(SMALLEST_RING);
     this.#size++;
@@ -46,7 +46,7 @@ export class MessageTable<T extends { readonly id: number }> {
     return true;
   }
 
-  /** Returns a copy in no particular order, since entries may be deleted while the caller walks it. */
+  /** Returns a copy in no particular order: the caller may delete entries while it walks over the copy. */
   values(): T[] {
     const items: T[] = this.#overflow === undefined ? [] : [...this.#overflow.values()];
     for (const item of this.#ring) if (item !== undefined) items.push(item);

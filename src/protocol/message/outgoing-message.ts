@@ -1,9 +1,9 @@
 /**
  * A message of this side, from `send` to its one outcome. Its states are in `outgoing-state.ts`.
  *
- * The first frame gives the message its id. Before that, the message can be given up as if `send` had never been
- * called: its credit goes to others, and the peer never hears of it. A WITHDRAWN message has told its caller; its id
- * stays in use until the peer settles it.
+ * The message gets its id when its first frame is written. Before that, the message can be given up as if `send` had
+ * never been called: its credit goes to others, and the peer never knows of it. The caller of a WITHDRAWN message has
+ * been told a failure, and the id stays in use until the peer settles the message.
  *
  * The endpoint derives from this class, so that a message is one object: this floor makes no listener, closure or
  * promise for it.
@@ -16,6 +16,7 @@ import type { MoveEffects } from '../common/moves.js';
 import { remainingUntil, type Unit } from '../output/unit.js';
 import { OutgoingState } from './outgoing-state.js';
 
+/** A settlement of which not all fragments have arrived. `arrived`: octets of its payload so far. */
 export interface PartialSettlement {
   readonly type: number;
   readonly meta: Meta;
@@ -24,14 +25,14 @@ export interface PartialSettlement {
 }
 
 export abstract class OutgoingMessage extends OutgoingState implements ItemSource, ItemSink {
-  /** The instant at which this side stops waiting; `patience` moves it. */
+  /** The instant at which this side stops waiting. With `patience`, progress moves the instant. */
   deadline: number;
   readonly oneWay: boolean;
   /** The place of the message in the order of sending, over all connections. */
   order = ++count;
   /** Whether the message came back from a former connection, and waits for credit a second time. */
   hasReturned = false;
-  /** Whether the payload is a copy that only the connection holds: a one-way message is then done when written. */
+  /** Whether only the connection holds the payload. A one-way message with such a payload is done when it is written. */
   readonly copied: boolean;
   /** Whether the peer has acknowledged all of the message: its payload will not be written again. */
   acknowledged = false;
@@ -42,7 +43,7 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
    * the request is no stream, the first progress is the first item of the response.
    */
   patience = 0;
-  /** Whether the response may be a stream. If not, and it is one, the message is cancelled. */
+  /** Whether the response may be a stream. If it may not, and an item arrives, the message is cancelled. */
   takesItems = false;
   /** Whether CANCEL was written for the message. */
   isCancelled = false;
@@ -61,7 +62,7 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
         onMessageWritten(message: OutgoingMessage): void;
         onMessageAcknowledged(message: OutgoingMessage): void;
         onMessageUncertain(message: OutgoingMessage): void;
-        /** The hook for moves. */
+        /** Receives the changes of state, for a trace. */
         readonly watcher: MoveEffects;
       }
     | undefined;
@@ -78,8 +79,8 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
   }
 
   /**
-   * Whether the message bears a DEADLINE. It does not if items of the request may move the deadline: the peer would not
-   * hear of the move. Items of the response may move it, because they stop the peer's clock.
+   * Whether the message bears a DEADLINE. A request stream with patience bears none: its items move the deadline of this
+   * side, and the peer would not know. Items of the response may move the deadline, because they stop the peer's clock.
    */
   get hasDeadline(): boolean {
     const isPatient = this.patience > 0 && (this.flags & Flag.STREAM) !== 0;
@@ -103,8 +104,8 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
   }
 
   /**
-   * Whether the message may wait longer although its deadline has passed. It may if a part of its request stream has
-   * left since, or if the application has not read an item that has arrived: the peer is not to blame then.
+   * Whether the message may wait longer although its deadline has passed. It may if a part of its request stream has left
+   * since the last progress, or if an item has arrived that the application has not read: the delay is then not the peer's.
    */
   isPatient(now: number): boolean {
     if (this.patience === 0) return false;
@@ -155,12 +156,12 @@ export abstract class OutgoingMessage extends OutgoingState implements ItemSourc
 
   /** An item of the response can be taken. Whole items may still be taken after `onOutcome`. */
   onItem(): void {
-    // Only streams have any.
+    // Only a message whose response is a stream needs this.
   }
 
   /** The next item of the request may be given. */
   onReady(): void {
-    // Only streams have any.
+    // Only a request stream needs this.
   }
 
   /** The payload of a one-way message is no longer needed. */

@@ -33,7 +33,7 @@ export abstract class OutgoingState extends Unit {
     return this.#state === 'SENT' || this.#state === 'SENDING';
   }
 
-  /** The hook for moves, once a session has taken the message. */
+  /** Receives the changes of state, for a trace. Undefined until a session has taken the message. */
   protected abstract get watcher(): MoveEffects | undefined;
 
   /** The message is charged to the credit of the peer, or is large, and waits in the output. */
@@ -42,7 +42,7 @@ export abstract class OutgoingState extends Unit {
     this.#hasCredit = true;
   }
 
-  /** The first frame is written next. `isWhole`: no other follows. */
+  /** The first frame is written next. `isWhole`: no other frame follows. */
   onFirstFrame(isWhole: boolean): void {
     if (this.#state !== 'QUEUED') throw this.#refusal('the first frame');
     this.#hasCredit = false;
@@ -63,13 +63,13 @@ export abstract class OutgoingState extends Unit {
     }
   }
 
-  /** The caller gives up, or is told a failure, and the peer is still to settle the message. */
+  /** The caller has given up or been told a failure, and the peer has not settled the message yet. */
   withdraw(why: string): void {
     if (!this.isAwaited) throw this.#refusal(why);
     this.#move('WITHDRAWN', why);
   }
 
-  /** The message is settled, or its session or connection ends, or nothing of it was written and it is given up. */
+  /** The message is settled, its session or connection ends, or it is given up before its first frame. */
   end(why: string): void {
     if (this.#state === 'DONE') throw this.#refusal(why);
     this.#hasCredit = false;

@@ -1,5 +1,5 @@
 /**
- * Writes frames into slabs of memory. A slab is used again as soon as the kernel has taken its octets.
+ * The frame writer: writes frames into slabs of memory. A slab is used again when the kernel has taken its octets.
  *
  * The frames of one tick gather in one slab and leave in one write. With 256 messages in flight, this has five times
  * the throughput of one write for each frame. Small payloads are copied, which is cheaper than a second buffer in
@@ -18,7 +18,7 @@ import {
 } from '../../wire/index.js';
 import { LARGEST_SMALL_PAYLOAD } from '../flow/limits.js';
 
-/** The header of a frame, and its fields DEADLINE and TOTAL. The caller fills one object anew for each frame. */
+/** The head of a frame: its header, DEADLINE and TOTAL. A caller has one such object, and fills it for each frame. */
 export class FrameHead implements FrameHeader {
   type = 0;
   flags = 0;
@@ -49,6 +49,7 @@ export class FrameWriter {
     return this.#bytes;
   }
 
+  /** Begins a flush. `write` gets each chunk for the socket. The memory of the chunks is used again after `release(true)`. */
   begin(write: (chunk: Buffer) => void): void {
     this.#write = write;
     this.#from = this.#at = this.#base;
@@ -107,13 +108,13 @@ export class FrameWriter {
     this.#bytes += bytes.length;
   }
 
-  /** Hands the gathered octets to the socket. Call `release` when it is known whether the kernel took them. */
+  /** Ends the flush: hands the gathered octets to `write`. Call `release` when the kernel has taken them, or has not. */
   finish(): void {
     this.#emit();
     this.#write = unbegun;
   }
 
-  /** `taken`: the kernel has taken all octets of this flush, so that their memory may be used again. */
+  /** Call this once after `finish`. `taken`: the kernel has taken all octets, so that their memory may be used again. */
   release(taken: boolean): void {
     if (taken) {
       for (const slab of this.#filled) {

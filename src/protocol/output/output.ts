@@ -1,5 +1,5 @@
 /**
- * The units that wait to be written on one connection, and their order. A written frame is kept until the peer
+ * The output of one connection: the units that wait to be written, and their order. A written frame is kept until the peer
  * acknowledges it. If it did not arrive, it is written again on the next socket.
  *
  * Small units leave in the order in which they came. Large units follow the small ones, and take turns, one
@@ -42,7 +42,7 @@ export class Output {
   /** Limit of `#begun`. A single larger request may still begin alone. */
   #maxBegun = 0;
   #isCleared = false;
-  /** Octets of `#small`, with the price of each unit. */
+  /** The sum of the prices of the units in `#small`; see `priceOf`. */
   #unwritten = 0;
   /** The senders of sessions that wait until the output has room. */
   readonly #heldBack = new Set<HeldBackSender>();
@@ -62,12 +62,12 @@ export class Output {
     return this.sent.next !== undefined;
   }
 
-  /** Whether the connection is over, and each unit that would begin something was thrown away. */
+  /** Whether the connection is over, and the units that would begin a session or a message were dropped. */
   get isCleared(): boolean {
     return this.#isCleared;
   }
 
-  /** The units that wait to be acknowledged, then the small ones that wait to be written. */
+  /** The units that wait to be acknowledged, and then the small units that wait to be written. */
   *units(): Iterable<Unit> {
     yield* this.sent.units();
     yield* this.#small;
@@ -83,7 +83,7 @@ export class Output {
     return false;
   }
 
-  /** Lets the senders go on that were held back, in turn, if the output has drained since. */
+  /** If the output has room again, calls `pump` of the senders that were held back, in turn. */
   letGoOn(): void {
     if (this.#heldBack.size === 0 || this.#unwritten > ROOM_AGAIN) return;
     // A sender that fills the output comes back to the end of the set: the others go on before it next time.
@@ -105,7 +105,7 @@ export class Output {
     this.#small.push(unit);
   }
 
-  /** Takes a larger unit. The output charges its credit when it writes it. */
+  /** Takes a larger unit. The output charges the credit of each fragment when it writes the fragment. */
   pushLarge(unit: Unit): void {
     if (!unit.leavesReserve) this.#active.push(unit);
     else if (!this.#begin(unit)) this.#waiting.push(unit);
@@ -288,7 +288,7 @@ function withoutBeginnings(units: readonly Unit[]): Unit[] {
   });
 }
 
-/** The head of the unit's first frame, but for `flags` and `total`. */
+/** Returns the head of the unit's first frame. The caller sets `flags` and `total`. */
 function headOf(unit: Unit, now: number): FrameHead {
   HEAD.type = unit.type;
   HEAD.session = unit.sessionId;
@@ -300,7 +300,7 @@ function headOf(unit: Unit, now: number): FrameHead {
 /** One head for all frames of a thread: the writer does not keep it. */
 const HEAD = new FrameHead();
 
-/** What a small unit counts while it waits: its octets, and the memory that it takes beside them. */
+/** The price of a small unit that waits: its octets, and the memory that the unit takes beside them. */
 function priceOf({ payload, meta }: Unit): number {
   return payload.length + meta.length + UNIT_PRICE;
 }
@@ -315,11 +315,11 @@ function roomFor(unit: Unit, window: SendWindow | undefined): number {
  * more than this, and the frames of the replay queue.
  */
 const MOST_UNWRITTEN = 1024 * 1024;
-/** When no more than this waits, what waited for room goes on: not for each unit that leaves, but for many at once. */
+/** The senders that wait for room go on when no more than this waits: seldom, and then for many units at once. */
 const ROOM_AGAIN = MOST_UNWRITTEN / 2;
 /** Octets that a waiting unit counts beside its payload and its metadata. So units without payload are limited too. */
 const UNIT_PRICE = 256;
-/** A larger fragment would make the other units wait longer. */
+/** Octets of the largest fragment. Larger fragments would make the other units wait longer. */
 const LARGEST_FRAGMENT = 64 * 1024;
 /** Octets of the peer's memory that large requests leave to small ones. */
 const SMALL_SHARE = 1024 * 1024;

@@ -44,7 +44,7 @@ export class ReplayQueue {
     return this.#frames.size === 0;
   }
 
-  /** Whether the kept frames are so large together that no new frame may be written. */
+  /** Whether the kept frames reach the limit of memory, so that no new frame may be written. */
   get isFull(): boolean {
     return this.#octets >= MAX_KEPT;
   }
@@ -80,12 +80,12 @@ export class ReplayQueue {
     return this.#trim(count, this.#written);
   }
 
-  /** Whether the peer can have received `count` frames in all, so that the rest can be replayed. */
+  /** Whether the peer can have received `count` frames in all. If so, the queue has all frames that follow. */
   reaches(count: number): boolean {
     return count <= MAX_ID && this.#newsOf(count) <= this.#frames.size;
   }
 
-  /** A new socket carries the connection, and the peer has `count` frames: the others are to be written again. */
+  /** A new socket carries the connection, and the peer has received `count` frames: `next` returns the others again. */
   rewind(count: number): void {
     this.#trim(count, this.#frames.size);
     this.#written = 0;
@@ -134,7 +134,7 @@ function sizeOf(frame: Unit | Piece): number {
     : frame.payload.length + frame.meta.length + OVERHEAD;
 }
 
-/** Octets kept for a peer that acknowledges nothing. A peer that keeps to the rules acknowledges every 64 KiB. */
+/** The limit of the kept octets. A peer that keeps to the rules acknowledges every 64 KiB, and never comes near it. */
 const MAX_KEPT = 16 * 1024 * 1024;
 /** Memory that a kept frame costs beside its octets: it also limits the number of small frames. */
 const OVERHEAD = 256;

@@ -42,13 +42,13 @@ export class RevocableQueue<T extends Revocable> {
     if (this.#revoked > MOST_REVOKED && this.#revoked > this.size) this.discardRevoked();
   }
 
-  /** Takes the revoked items out. After this, they may be used again. */
+  /** Takes the revoked items out. After this, they may be put into a queue again. */
   discardRevoked(): void {
     if (this.#revoked === 0) return;
     for (const item of this.drain()) this.#items.push(item);
   }
 
-  /** Takes everything out, and returns the items that are not revoked, in order. */
+  /** Empties the queue, and returns the items that are not revoked, in order. */
   drain(): T[] {
     this.#revoked = 0;
     return this.#items.drain().filter(({ isRevoked }) => !isRevoked);

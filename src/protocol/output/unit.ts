@@ -43,9 +43,9 @@ export abstract class Unit {
     return 0;
   }
 
-  /** The first frame is written next, for the first time. `isWhole`: no other frame follows. */
+  /** The first frame is about to be written, for the first time. `isWhole`: no other frame follows. */
   onStart(_now: number, _isWhole: boolean): void {
-    // Only some units need this.
+    // Most units have nothing to do here.
   }
 
   /** The last octet has been handed to the socket, for the first time. */

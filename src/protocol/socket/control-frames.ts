@@ -1,4 +1,4 @@
-/** Frames that concern only the socket. They are written before all other frames, except PONG and the last frame. */
+/** The frames that concern only the socket. They leave before all other frames, apart from PONG and the last frame. */
 import { encodeFrame, FrameType } from '../../wire/index.js';
 import type { ConnectionMachine } from '../connection/connection.js';
 import type { FrameWriter } from '../output/frame-writer.js';
@@ -10,16 +10,17 @@ export class ControlFrames {
   /** CLOSE, after which nothing is written. [IC-12.8] */
   #last: Buffer | undefined;
 
-  /** A whole frame, or the preface. */
+  /** Takes a whole frame, or the preface. */
   push(frame: Buffer): void {
     this.#frames.push(frame);
   }
 
-  /** Answers a PING. The answer replaces one that is not written yet. */
+  /** Answers a PING. This answer replaces an earlier answer that is not written yet. */
   pong(token: number): void {
     this.#pongToken = token;
   }
 
+  /** Takes the last frame of the socket. */
   end(frame: Buffer): void {
     this.#last = frame;
   }
@@ -30,8 +31,8 @@ export class ControlFrames {
   }
 
   /**
-   * To a peer that drains, PONG says that all earlier frames of this side have come before: while frames are written
-   * again, PONG waits for them. [IC-12.5]
+   * Writes the PONG that is due. A peer that drains understands PONG as the end of this side's earlier frames. So while
+   * frames are written again, PONG waits for them. [IC-12.5]
    */
   flushPong(writer: FrameWriter, { goaway, output }: ConnectionMachine): void {
     if (this.#pongToken === undefined || (goaway.theirs && output.isReplaying)) return;

@@ -1,5 +1,5 @@
 /**
- * The greetings, HELLO and WELCOME: each side tells the other its limits, and shows data of its application.
+ * The greetings, HELLO and WELCOME: each side tells the other its limits and sends data of its application.
  */
 import {
   Capability,
@@ -10,10 +10,10 @@ import {
 } from '../../wire/index.js';
 import { type Limits, limitsFromMeta, limitsToMeta } from '../flow/limits.js';
 
-/** What one side tells the other at the start. */
+/** The contents of one side's HELLO or WELCOME. */
 export interface Greeting {
   readonly limits: Limits;
-  /** Who is speaking, for logs. */
+  /** The software of the side that sends the greeting, for logs. */
   readonly agent: string;
   /** Connect data (HELLO) or accept data (WELCOME). */
   readonly data: Buffer;
@@ -21,7 +21,7 @@ export interface Greeting {
   readonly canResume: boolean;
   /** HELLO: the connection to continue, and how many frames of the listener have arrived on it. */
   readonly resume?: Meta['resume'];
-  /** WELCOME: what the dialer needs to continue this connection later. */
+  /** WELCOME: the token with which the dialer can continue this connection on a later socket. */
   readonly token?: Meta['token'];
   /** WELCOME: the connection continues, and this number of the dialer's frames has arrived on it. */
   readonly resumed?: Meta['resumed'];
@@ -29,9 +29,9 @@ export interface Greeting {
   readonly code?: Meta['code'];
 }
 
-/** The largest body of HELLO and WELCOME, in octets: a peer that is not known yet can make this side hold no more. */
+/** The largest body of HELLO and WELCOME, in octets. So an unknown peer cannot make this side hold much memory. */
 export const MAX_GREETING = 16 * 1024;
-/** The part of it that is reserved for the fields. */
+/** The octets of that body that are reserved for the fields. */
 const GREETING_FIELDS = 1024;
 /** The largest connect data and accept data, in octets. */
 export const MAX_CONNECT_DATA = MAX_GREETING - GREETING_FIELDS;
@@ -67,7 +67,7 @@ export function readGreeting({ meta, payload }: Frame): Greeting {
   };
 }
 
-/** The RESUME of HELLO, for the connection that the dialer wants to continue. Undefined if it has no token. */
+/** The RESUME of HELLO, for the connection that the dialer wants to continue. Undefined if that has no token. */
 export function resumptionOf(
   connection: { readonly token: Meta['token']; readonly received: number } | undefined,
 ): Meta['resume'] {
@@ -75,7 +75,7 @@ export function resumptionOf(
   return { token: connection.token.token, received: connection.received };
 }
 
-/** The token of WELCOME, if both sides can resume and the listener waits for some time. [IC-16.1] [IC-17.3] */
+/** The token of WELCOME if both sides can resume and the token has a lifetime above 0. [IC-16.1] [IC-17.3] */
 export function tokenInForce(own: Greeting, welcome: Greeting): Meta['token'] {
   const isInForce = own.canResume && welcome.canResume && (welcome.token?.ttl ?? 0) > 0;
   return isInForce ? welcome.token : undefined;

@@ -1,4 +1,4 @@
-/** The dialer's handshake: it speaks first, by preface and HELLO, and awaits WELCOME. */
+/** The dialer's handshake: the dialer writes preface and HELLO first, and waits for WELCOME. */
 import {
   Code,
   encodePreface,
@@ -26,7 +26,7 @@ export class DialerHandshake implements Handshake {
   readonly #greeting: Greeting;
   readonly #former: ConnectionMachine | undefined;
 
-  /** `greeting`: what HELLO says. `former`: the connection that this socket is to continue. */
+  /** `greeting`: the contents of HELLO. `former`: the connection that this socket is to continue. */
   constructor(effects: DialerEffects, greeting: Greeting, former?: ConnectionMachine) {
     this.#effects = effects;
     this.#greeting = greeting;
@@ -57,7 +57,7 @@ export class DialerHandshake implements Handshake {
 
   #begin(socket: HandshakeContext, welcome: Greeting, now: number): void {
     const connection = this.#effects.begin(welcome);
-    // The connection takes the place of a former one, whose end made the application close both.
+    // The new connection replaces a former one. At the end of the former one, the application has closed both.
     if (connection.isEnded) return socket.close(now);
     connection.begin(welcome.limits, tokenInForce(this.#greeting, welcome));
     socket.state.welcome(connection, socket.attach(connection, now));
@@ -70,7 +70,7 @@ export class DialerHandshake implements Handshake {
     if (former?.canResume(received) !== true) {
       // The counts of the two sides will never agree again.
       if (former !== undefined) this.#effects.unresumable(UNRESUMABLE);
-      throw violation(`WELCOME resumes a connection at frame ${received}, which it has not.`);
+      throw violation(`WELCOME resumes a connection at frame ${received}, which was never sent.`);
     }
     socket.state.welcome(former, socket.attach(former, now));
     former.resume(received);

@@ -1,6 +1,6 @@
 /**
- * The listener's handshake: it writes nothing before it has seen a valid preface, and its application judges the dialer
- * by HELLO.
+ * The listener's handshake: the listener writes nothing before it has read a valid preface. Then it reads HELLO, and its
+ * application decides whether to take the dialer in.
  */
 import {
   Code,
@@ -19,10 +19,10 @@ export class ListenerHandshake implements Handshake {
   readonly role = 'listener';
   readonly #effects: ListenerEffects;
   readonly #greeting: Greeting;
-  /** For the judgement of the application, which may come at any time. */
+  /** The socket, for the decision of the application, which may come at any time. */
   #socket: HandshakeContext | undefined;
 
-  /** `greeting`: what WELCOME says, but for the data of the acceptance. */
+  /** `greeting`: the contents of WELCOME, without the accept data. */
   constructor(effects: ListenerEffects, greeting: Greeting) {
     this.#effects = effects;
     this.#greeting = greeting;
@@ -39,7 +39,7 @@ export class ListenerHandshake implements Handshake {
 
   onPreface(version: number, socket: HandshakeContext): void {
     // [IC-2.4] [IC-3.4]
-    // A dialer of a later version is answered with ours, and decides itself.
+    // A dialer of a later version gets the version of this side, and decides itself whether to go on.
     socket.write(encodePreface(VERSION));
     // [IC-3.5]
     if (version === 0) throw new ProtocolError(Code.VERSION, 'There is no version 0.');
@@ -53,9 +53,9 @@ export class ListenerHandshake implements Handshake {
   }
 
   /**
-   * The application takes the dialer in, for a new connection. `token`: what the dialer needs to resume the connection,
-   * given to it if it can do that. `code`: why the connection that the dialer asked for is not resumed. Does nothing if
-   * the dialer has gone meanwhile.
+   * The application takes the dialer in, for a new connection. `token`: resumes the connection later; a dialer that cannot
+   * resume does not get it. `code`: why the connection that the dialer asked for is not resumed. This method does nothing
+   * if the dialer has gone meanwhile.
    */
   accept(data: Buffer, token: Greeting['token'], code: number | undefined, now: number): void {
     const judging = this.#judging();
@@ -72,7 +72,7 @@ export class ListenerHandshake implements Handshake {
     this.#effects.open(connection, hello);
   }
 
-  /** The application takes the dialer in, to go on with `former`: its `canResume` has said yes. */
+  /** The application takes the dialer in, to go on with `former`. Call this only if `former.canResume` returned true. */
   resume(former: ConnectionMachine, data: Buffer, now: number): void {
     const judging = this.#judging();
     if (judging === undefined) return;

@@ -1,7 +1,7 @@
 /**
- * Finds out that the other side is gone. Each side announces how long a silence it tolerates. The other side sends
- * something at least three times in that span: a PING, if there is nothing else to send. Every octet is a sign of life.
- * No side can ask for more than that: a silence below one second counts as one second.
+ * The keepalive of a socket: finds out that the other side is gone. Each side announces how long a silence it tolerates.
+ * The other side sends something at least three times in that span, and a PING if it has nothing else to send. Every
+ * octet is a sign of life. A silence of less than one second counts as one second.
  */
 import { TimeBudget } from '../common/time-budget.js';
 
@@ -11,7 +11,7 @@ export class Keepalive {
   readonly #speakEvery: number;
   #spokeAt: number;
 
-  /** The silence that this side (`ownIdle`) and the other side (`peerIdle`) tolerates, in milliseconds; 0 = any. */
+  /** The silence that this side (`ownIdle`) and the other side (`peerIdle`) tolerate, in milliseconds; 0 = no limit. */
   constructor(ownIdle: number, peerIdle: number, now: number) {
     this.#silence = new TimeBudget(silenceOf(ownIdle), now);
     // [IC-11.1] [IC-11.4]
@@ -28,7 +28,10 @@ export class Keepalive {
     this.#spokeAt = now;
   }
 
-  /** Call this only after all octets that have arrived are read. */
+  /**
+   * Returns 'dead' if the other side was silent for too long, and 'speak' if this side must send something now. Call this
+   * method only after all octets that have arrived are read.
+   */
   check(now: number): 'dead' | 'speak' | 'alive' {
     // [IC-11.3]
     if (this.#silence.spend(now)) return 'dead';
@@ -36,7 +39,7 @@ export class Keepalive {
     return now >= this.#spokeAt + this.#speakEvery ? 'speak' : 'alive';
   }
 
-  /** When to look again. */
+  /** The instant of the next call of `check`. */
   get nextCheck(): number {
     return Math.min(this.#silence.nextLook, this.#spokeAt + this.#speakEvery);
   }
@@ -47,5 +50,5 @@ export function silenceOf(idle: number): number {
   return idle === 0 ? Infinity : Math.max(idle, SHORTEST_IDLE);
 }
 
-/** Milliseconds. Otherwise a silent peer could make this side write PINGs as fast as timers go. */
+/** Milliseconds. With a shorter time, a peer could make this side write PINGs as fast as its timers fire. */
 const SHORTEST_IDLE = 1000;

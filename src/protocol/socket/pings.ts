@@ -10,7 +10,7 @@ export class Pings {
   readonly #keepalives: number[] = [];
   #token = 0;
 
-  /** The token of a new PING; `done` is told how long the round trip took. */
+  /** Returns the token of a new PING. `done` is called at its PONG, with the time of the round trip. */
   ask(done: ((milliseconds: number) => void) | undefined, now: number): number {
     this.#token = nextId(this.#token);
     this.#asked.set(this.#token, { at: now, done });
@@ -22,8 +22,8 @@ export class Pings {
   }
 
   /**
-   * A PONG. The peer answers only the newest of several PINGs: that PONG answers all PINGs before it too. Returns false
-   * if no PING has this token.
+   * A PONG has arrived. The peer answers only the newest of several PINGs, so that a PONG also answers all earlier PINGs.
+   * Returns false if no PING has this token.
    */
   answer(token: number, now: number): boolean {
     if (!this.#asked.has(token)) return false;

@@ -1,4 +1,4 @@
-/** Why a socket, a handshake or a connection ended, in words. */
+/** The failures that tell the application why a socket, a handshake or a connection has ended. */
 import {
   Code,
   printable,
@@ -63,7 +63,7 @@ export function violated({ code, message }: ProtocolError, open: boolean): Failu
   return { kind: 'protocol', executed: open ? 'maybe' : 'no', message, code, reason: message };
 }
 
-/** The other side does not speak this protocol. `role`: that of this side. */
+/** The other side does not speak this protocol. `role`: the role of this side. */
 export function estranged(
   { message, speaker }: StrangerError,
   role: 'dialer' | 'listener',

@@ -17,7 +17,7 @@ import type { Keepalive } from './keepalive.js';
 type State =
   | { readonly name: 'PREFACE' }
   | { readonly name: 'GREETING' }
-  /** `hello`: what the application judges. */
+  /** `hello`: the greeting by which the application judges the dialer. */
   | { readonly name: 'JUDGING'; readonly hello: Greeting }
   | {
       readonly name: 'OPEN';
@@ -50,7 +50,7 @@ export class SocketState {
     return this.#current.name === 'OPEN' ? this.#current.connection : undefined;
   }
 
-  /** Whether the machine has ended: it takes no frame any more, and at most writes what it has. */
+  /** Whether the machine has ended: it ignores further frames, and at most writes its last ones. */
   get isOver(): boolean {
     return this.#current === CLOSING || this.#current === CLOSED;
   }
@@ -111,7 +111,7 @@ export class SocketState {
     }
   }
 
-  /** The other side broke the rule that `why` tells. */
+  /** The other side broke a rule, which `why` names. */
   violation(why: string): void {
     if (this.isOver) throw this.#refusal('a violation');
     this.#move(CLOSING, why);
@@ -136,7 +136,7 @@ export class SocketState {
 
   applicationCloses(): void {
     if (this.isOver) throw this.#refusal('the application closes');
-    // Nothing can be said to a stranger.
+    // Before the preface, the other side may be a stranger, who must get no octet.
     this.#move(this.#current === PREFACE ? CLOSED : CLOSING, 'the application closes');
   }
 
@@ -161,10 +161,10 @@ export class SocketState {
     this.#move(CLOSING, 'a frame stays incomplete');
   }
 
-  /** The end of the stream, or its loss. `why` tells of the loss. */
+  /** The stream has ended, or the socket is lost. `why`: the reason, in the words of a loss. */
   streamEnded(why: string): void {
     if (this.#current === CLOSED) return;
-    // After this side's CLOSE, the end of the stream is the end in order, and `why` would tell of a loss.
+    // After this side's CLOSE, the stream ends in order. Then `why` would be wrong.
     this.#move(CLOSED, this.#current === CLOSING ? 'end of the stream' : why);
   }
 

@@ -1,10 +1,10 @@
 /**
- * What one socket does from its first octet to its last: it reads frames, keeps the peer alive and watches it, and ends so
- * that the peer can read why.
+ * The machine of one socket, from its first octet to its last. It reads frames, sends signs of life, watches that the
+ * peer lives, and tells the peer in its last frame why the socket ends.
  *
- * The handshake of the role (`Handshake`) brings the socket to a connection. The connection is a `ConnectionMachine` and
- * outlives the socket: this machine hands frames to it and takes output from it. If the socket ends and the connection
- * does not, this machine gives the connection back (`lost`).
+ * The handshake of the role (`Handshake`) brings the socket to a connection, a `ConnectionMachine`. This machine hands
+ * frames to the connection and takes output from it. The connection can outlive the socket: in that case, this machine
+ * calls `lost` when the socket ends.
  */
 import {
   Code,
@@ -57,12 +57,12 @@ export class SocketMachine implements FrameSink {
   readonly #state: SocketState;
   #now: number;
   readonly #pings = new Pings();
-  /** The connection that this side has closed in order: its finished output is written in front of CLOSE. */
+  /** The connection that this side has closed in order. The output that it still has is written before CLOSE. */
   #leaving: ConnectionMachine | undefined;
   /** Copies of the frames that arrived since `hold`, until `release`. */
   #held: FrameView[] | undefined;
   readonly #stalls = new StallWatch();
-  /** What the handshake is given. */
+  /** The services of this socket for the handshake. */
   readonly #handshake: HandshakeContext;
   /** How long the handshake may take. */
   readonly #patience: TimeBudget;
@@ -86,7 +86,7 @@ export class SocketMachine implements FrameSink {
     settings.handshake.start(this.#handshake);
   }
 
-  /** Octets from the socket. Octets that break the protocol do not make it throw: they end the connection. */
+  /** Takes octets from the socket. Octets that break the protocol end the connection; this method does not throw. */
   onBytes(chunk: Buffer, now: number): void {
     this.#now = now;
     try {
@@ -104,6 +104,7 @@ export class SocketMachine implements FrameSink {
     this.#held ??= [];
   }
 
+  /** Takes the frames that were kept since `hold`. */
   release(now: number): void {
     this.#now = now;
     const frames = this.#held ?? [];
@@ -134,7 +135,7 @@ export class SocketMachine implements FrameSink {
     else this.#effects.arm(this.#patience.nextLook);
   }
 
-  /** Another socket carries the connection from here on. Frames that still arrive on this one are discarded. */
+  /** Another socket carries the connection from now on. Frames that still arrive on this socket are discarded. */
   supersede(now: number): void {
     const { connection } = this.#state;
     if (connection === undefined) return;
@@ -144,7 +145,7 @@ export class SocketMachine implements FrameSink {
     this.#endSocket(SUPERSEDED, connection);
   }
 
-  /** Ends the connection in order: all pending work fails, and the peer can still read all that was written. */
+  /** Ends the connection in order: pending work fails, and the peer can still read all frames before CLOSE. */
   close(code: number, reason: string, data: Buffer, now: number): void {
     if (this.#state.isOver) return;
     this.#now = now;
@@ -156,13 +157,13 @@ export class SocketMachine implements FrameSink {
     this.#endInOrder(CLOSED_HERE, connection);
   }
 
-  /** Sends a PING. `done` is told how long the round trip took; undefined if nobody asks. */
+  /** Sends a PING. If `done` is given, it is called at the PONG with the time of the round trip. */
   ping(done: ((milliseconds: number) => void) | undefined, now: number): void {
     if (this.#state.current.name !== 'OPEN') return;
     this.#write(encodeFrame({ type: FrameType.PING, id: this.#pings.ask(done, now) }));
   }
 
-  /** The socket takes no octets now: it still holds those that were written before. */
+  /** The socket takes no octets now: it still holds octets that were written before. */
   onBlocked(now: number): void {
     this.#now = now;
     this.#stalls.onBlocked(now);
@@ -188,6 +189,7 @@ export class SocketMachine implements FrameSink {
     if (this.#control.flushLast(writer)) this.#effects.end();
   }
 
+  /** Takes one frame: from the decoder, or in `release`. */
   onFrame(frame: FrameView): void {
     this.#stalls.onFrame();
     if (this.#held !== undefined) {
@@ -303,7 +305,7 @@ export class SocketMachine implements FrameSink {
       this.#state.wrongOctet();
       return this.#endConnection(estranged(error, this.#settings.handshake.role), undefined);
     }
-    // Handling the frame made the application close the connection: that CLOSE stands.
+    // While the frame was handled, the application has closed the connection: the CLOSE of the application stands.
     if (this.#state.isOver) return;
     // [IC-1.2]
     this.#closeWith(error.code, error.message, EMPTY);
@@ -365,7 +367,7 @@ export class SocketMachine implements FrameSink {
     this.#effects.lost(failure);
   }
 
-  /** The connection is over together with the socket, or the attempt to get one is. */
+  /** The socket is over, and so is its connection, or the attempt to get one. */
   #endConnection(failure: Failure, connection: ConnectionMachine | undefined): void {
     this.#stop();
     connection?.fail(failure, false);

@@ -1,14 +1,14 @@
 /**
- * Watches that both directions of a socket make progress. A peer that reads nothing, or that sends a frame octet by
- * octet, passes for alive by the keepalive, but would hold memory of this side for as long as it likes.
+ * Watches that both directions of a socket make progress. A peer can read nothing, or send a frame octet by octet. The
+ * keepalive finds such a peer alive, but the peer would hold memory of this side for as long as it likes.
  */
 import { TimeBudget } from '../common/time-budget.js';
 
 export class StallWatch {
-  /** How long the socket may take nothing although output waits. */
+  /** How long the socket may take no octets while output waits. */
   readonly #output = new TimeBudget(STALL_TIMEOUT, 0);
   #isBlocked = false;
-  /** How long the same frame may be incomplete. */
+  /** How long one frame may be incomplete. */
   readonly #input = new TimeBudget(STALL_TIMEOUT, 0);
   #isPartial = false;
   #frames = 0;
@@ -42,7 +42,7 @@ export class StallWatch {
     return undefined;
   }
 
-  /** When to look again. */
+  /** The instant of the next call of `check`; `Infinity` = no direction waits. */
   get nextCheck(): number {
     const output = this.#isBlocked ? this.#output.nextLook : Infinity;
     return this.#isPartial ? Math.min(output, this.#input.nextLook) : output;

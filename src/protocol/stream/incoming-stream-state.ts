@@ -7,12 +7,12 @@
  *     response stream:    FLOWING ──given up, item too large──► DROPPED ──settled──► OVER
  *                            └──settled──────────────────────────────────────────────▲
  *
- * Two things belong to a state. One is whether an item with END has begun: this also counts in DROPPED, where items that
- * still arrive are judged before they are ignored. The other one is whether the application still takes elements: in
- * OVER it takes those that came before the settlement, unless they were dropped.
+ * Two facts stand beside the state. One is whether an item with END has begun. In DROPPED this fact still counts, because
+ * late items are checked before they are ignored. The other one is whether the application still takes elements. In OVER
+ * it takes the elements that came before the settlement, unless they were dropped.
  *
- * The end of the session drops a response stream, and its message is forgotten with it. So no event can follow, and this
- * side need not move the stream to OVER as well.
+ * When the session ends, a response stream becomes DROPPED, and its message is forgotten. No event can follow. So the
+ * stream need not become OVER as well.
  */
 import { type MoveEffects, noSuchMove } from '../common/moves.js';
 import { violation } from '../common/violation.js';
@@ -43,7 +43,7 @@ export class IncomingStreamState {
     return this.#name;
   }
 
-  /** Whether more is to come, and the application wants it. */
+  /** Whether further items can come, and the application wants them. */
   get isFlowing(): boolean {
     return this.#name === 'FLOWING';
   }
@@ -58,12 +58,12 @@ export class IncomingStreamState {
     return this.#isWanted;
   }
 
-  /** Whether credit for further items is of use. */
+  /** Whether the sender can use credit for further items. */
   get takesMore(): boolean {
     return this.#name === 'FLOWING' && !this.#isEndSeen;
   }
 
-  /** ITEM has arrived. `hasEnd`: it has END. */
+  /** ITEM has arrived. `hasEnd`: the ITEM has the flag END. */
   itemBegun(hasEnd: boolean): void {
     switch (this.#name) {
       case 'FLOWING':
@@ -79,7 +79,7 @@ export class IncomingStreamState {
     }
   }
 
-  /** The item that began last is whole. */
+  /** The newest item is whole. */
   itemWhole(): void {
     switch (this.#name) {
       case 'FLOWING':
@@ -92,7 +92,7 @@ export class IncomingStreamState {
     }
   }
 
-  /** ACCEPT or REJECT of this side's message has begun. What is whole may still be taken. */
+  /** ACCEPT or REJECT of this side's message has begun. The application may still take whole items. */
   settled(): void {
     const isPossible = this.#isResponse && this.#name !== 'OVER';
     if (!isPossible) throw this.#refusal('ACCEPT or REJECT');

@@ -1,7 +1,7 @@
 /**
- * The way of all items of one session into the output, of requests and of responses. As requests do, items leave the
- * reserve of byte credit to settlements. Otherwise two sides whose items fill each other's memory could not even settle
- * their messages.
+ * The lane of a session: its items, of requests and of responses, on their way into the output. Like requests, items leave
+ * the reserve of byte credit to settlements. Otherwise two sides whose items fill each other's memory could not even
+ * settle their messages.
  */
 import type { OutgoingItem } from './outgoing-item.js';
 import type { Limits } from '../flow/limits.js';
@@ -10,20 +10,20 @@ import { Queue } from '../common/queue.js';
 import type { Unit } from '../output/unit.js';
 import type { SendWindow } from '../flow/windows.js';
 
-/** How items leave a session: `SessionSender` charges them as it charges its other units. */
+/** The way of items out of a session. `SessionSender` implements it, and charges items like its other units. */
 export interface ItemOutlet {
   readonly window: SendWindow;
   /** Charges a small unit and hands it to the output. Returns false if it waits for credit, or for room in the output. */
   emit(unit: Unit, fields: number): boolean;
   /** Whether the unit leaves in fragments. */
   isLarge(unit: Unit): boolean;
-  /** A request stream is over: a session that ends may go on. */
+  /** A request stream is over. A session that ends may have waited for this. */
   onUploadOver(): void;
 }
 
-/** What a connection does for the streams that it writes. */
+/** The services of a connection for the streams that it writes. */
 export interface LaneContext extends MoveEffects {
-  /** What the other side allows this side. */
+  /** The limits that the other side has announced. */
   readonly peerLimits: Limits;
   readonly output: { pushLarge(unit: Unit): void; remove(unit: Unit): void };
   /** There is output to write. */
@@ -32,12 +32,12 @@ export interface LaneContext extends MoveEffects {
 
 /** A stream whose next item waits for byte credit or for room in the output. */
 export interface WaitingStream {
-  /** Lets the waiting item go. Returns false if it must still wait. */
+  /** Hands the waiting item to the output. Returns false if the item must still wait. */
   retry(): boolean;
 }
 
 export class ItemLane {
-  /** The streams of this lane use it too. */
+  /** The streams of this lane use the context too. */
   readonly context: LaneContext;
   readonly #outlet: ItemOutlet;
   /** Streams whose next item waits for byte credit or for room in the output. */
@@ -61,7 +61,7 @@ export class ItemLane {
     return this.#items ?? this.context.peerLimits.items;
   }
 
-  /** Request streams whose message has credit, and whose last item has not left. */
+  /** The number of request streams whose message has credit, and whose last item has not left. */
   get uploads(): number {
     return this.#uploads;
   }
@@ -84,12 +84,12 @@ export class ItemLane {
     this.#items = items;
   }
 
-  /** OPENED gives an item limit. It can only raise the limit: the opener may have used the former one already. */
+  /** OPENED gives an item limit. A lower limit has no effect, because the opener may have used the former one already. */
   raise(items: number): void {
     this.#items = Math.max(this.items, items);
   }
 
-  /** Takes an item that has item credit. Returns false if it must wait: then `stream.retry` is called later. */
+  /** Takes an item that has item credit. If the item must wait, returns false, and calls `stream.retry` later. */
   offer(stream: WaitingStream, item: OutgoingItem): boolean {
     if (this.#outlet.isLarge(item)) {
       this.context.output.pushLarge(item);
@@ -106,7 +106,7 @@ export class ItemLane {
     return this.#outlet.emit(item, 0);
   }
 
-  /** Lets waiting items go, one of each stream, as far as there is credit and room. */
+  /** Hands waiting items to the output, one of each stream, as far as there is credit and room. */
   pump(): void {
     for (let stream = this.#waiting.peek(); stream !== undefined; stream = this.#waiting.peek()) {
       if (!stream.retry()) return;

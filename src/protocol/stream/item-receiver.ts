@@ -1,6 +1,6 @@
 /**
  * The receiving half of a stream, of a request or of a response. It assembles items, keeps the whole ones until the
- * application takes them, and then grants the sender as many further items. So a fast sender is held back, and only in
+ * application takes them, and then grants the sender the same number again. So a fast sender is held back, but only in
  * this stream. `incoming-stream-state.ts` has the state.
  *
  * An item holds byte credit of the connection and of its session until the application takes the item, so that unread
@@ -21,22 +21,22 @@ export interface ItemSink {
   onItem(): void;
 }
 
-/** What a connection does for the streams that it reads. */
+/** The services of a connection for the streams that it reads. */
 export interface ItemContext extends MoveEffects {
-  /** What this side allows the other side. */
+  /** The limits that this side has announced. */
   readonly limits: Limits;
-  /** Bytes of received chunks that unsettled messages and unread items keep in memory beside their own. */
+  /** Bytes of received chunks that unsettled messages and unread items keep in memory, as `pinnedBy` counts them. */
   pinned: number;
   /** CREDIT for this stream should leave with the next output. */
   itemCreditDue(items: ItemReceiver): void;
-  /** CREDIT for this stream is of no use any more. */
+  /** The stream needs no further CREDIT. */
   itemCreditOver(items: ItemReceiver): void;
 }
 
-/** What a session does for the streams that it reads: it takes back the credit of bytes that are held no longer. */
+/** The service of a session for the streams that it reads: they return the credit of bytes that they no longer hold. */
 export interface CreditContext {
   readonly sessionId: number;
-  /** Takes back `octets` of the connection's credit, and `inSession` octets of the session's. */
+  /** Returns `octets` to the connection's credit, and `inSession` octets to the session's credit. */
   free(octets: number, inSession: number): void;
 }
 
@@ -53,7 +53,7 @@ interface WholeItem extends Held {
 }
 
 interface PartialItem extends Held {
-  /** What TOTAL announced, or -1. */
+  /** Octets that TOTAL announced; -1 = the item has no TOTAL. */
   readonly total: number;
   arrived: number;
   /** Undefined if the item is dropped. */
@@ -63,7 +63,7 @@ interface PartialItem extends Held {
 export class ItemReceiver {
   readonly sessionId: number;
   readonly id: number;
-  /** The flags of its CREDIT: REPLY if the other side gave the id. */
+  /** The flags of this stream's CREDIT: REPLY if the other side gave the message its id. */
   readonly flags: number;
   /** Whether the CREDIT for the stream waits to be written. The connection sets it. */
   isCreditDue = false;
@@ -73,7 +73,7 @@ export class ItemReceiver {
   #sink: ItemSink | undefined;
   readonly #items = new Queue<WholeItem>();
   #partial: PartialItem | undefined;
-  /** Items that have begun, and how many may begin. Both counters wrap. */
+  /** The number of items that have begun, and the number that may begin in all. Both counters wrap. */
   #received = 0;
   #granted: number;
   /** Items that were taken, and for which no further item is granted yet. */
@@ -90,7 +90,7 @@ export class ItemReceiver {
     this.#state = new IncomingStreamState(this, (flags & Flag.REPLY) === 0, context);
   }
 
-  /** Sets the reader. It is told at once if there is something to take. */
+  /** Sets the reader. If there is something to take, the reader is told at once. */
   set sink(sink: ItemSink | undefined) {
     this.#sink = sink;
     if (this.hasUnread || this.isAtEnd) sink?.onItem();
@@ -110,7 +110,7 @@ export class ItemReceiver {
     return this.isComplete && this.#items.size === 0 && this.#state.isWanted;
   }
 
-  /** Whether more is to come, and the application wants it. */
+  /** Whether further items can come, and the application wants them. */
   get isOpen(): boolean {
     return this.#state.isFlowing;
   }
@@ -146,7 +146,7 @@ export class ItemReceiver {
     const octets = frame.size;
     this.#checkTotal(total, frame.payloadSize);
     this.#state.itemWhole();
-    // An empty ITEM with END is the end alone and no element, even if it has fields that this side does not know. [IC-6.54]
+    // An empty ITEM with END is no element, but only the end. Fields that this side does not know change nothing. [IC-6.54]
     const isBare = frame.payloadSize === 0 && total < 0 && metadata === undefined;
     if (this.#state.isWanted && !(this.#state.isEndSeen && isBare)) return this.#keep(frame);
     this.#credit.free(octets, octets);
@@ -170,7 +170,7 @@ export class ItemReceiver {
     return true;
   }
 
-  /** Takes the next whole item. Its bytes belong to the application from then on. */
+  /** Takes the next whole item; undefined = there is none. The application owns the returned bytes. */
   take(): Buffer | undefined {
     // [IC-6.56]
     const item = this.#items.shift();
@@ -198,7 +198,7 @@ export class ItemReceiver {
     return this.#granted >>> 0;
   }
 
-  /** Has the newest grant written again: the socket is lost that carried it, and perhaps the CREDIT with it. */
+  /** Has the newest grant written again: its CREDIT may be lost with the former socket. */
   announce(): void {
     const hasGranted = this.#granted !== (this.#context.limits.items | 0);
     if (hasGranted && this.#state.takesMore) this.#context.itemCreditDue(this);
@@ -210,7 +210,7 @@ export class ItemReceiver {
     this.#context.itemCreditOver(this);
   }
 
-  /** The application takes no further item: drops the items that are there, and ignores those that still arrive. [IC-8.20] */
+  /** The application takes no further item: drops the waiting items, and ignores those that still arrive. [IC-8.20] */
   drop(): void {
     this.#state.dropped();
     this.#context.itemCreditOver(this);
@@ -260,7 +260,7 @@ export class ItemReceiver {
     return true;
   }
 
-  /** Octets of the item have arrived: it holds their credit. */
+  /** Octets of the item have arrived: the item holds their credit. */
   #hold(item: PartialItem, octets: number): void {
     if (item.body === undefined) return this.#credit.free(octets, octets);
     item.held += octets;

@@ -1,8 +1,8 @@
 /**
  * The sending half of a stream: the items of one request, or of one response. `outgoing-stream-state.ts` has the state.
  *
- * Items are pulled: at most one item waits here for credit or for room in the output, and the source is asked for the next item when that one has
- * left. So a source is ahead of its reader by at most the items that the reader allows, plus one.
+ * Items are pulled: at most one item waits here for credit or for room in the output. When this item has left, the source
+ * is asked for the next one. So a source is ahead of its reader by at most the items that the reader allows, plus one.
  */
 import { addBytes, bytesBetween, Code, Flag, ProtocolError, EMPTY } from '../../wire/index.js';
 import type { ItemLane, WaitingStream } from './item-lane.js';
@@ -10,7 +10,7 @@ import { OutgoingItem } from './outgoing-item.js';
 import { OutgoingStreamState } from './outgoing-stream-state.js';
 import { MAX_WINDOW } from '../flow/windows.js';
 
-/** The writer of the items. */
+/** The source of the items. */
 export interface ItemSource {
   /** The next item may be given. This is called each time `isReady` becomes true. */
   onReady(): void;
@@ -23,7 +23,7 @@ export class ItemSender implements WaitingStream {
   readonly #flags: number;
   #source: ItemSource | undefined;
   readonly #state: OutgoingStreamState;
-  /** Items that have begun, and how many may begin. Both counters wrap. */
+  /** The number of items that have begun, and the number that may begin in all. Both counters wrap. */
   #sent = 0;
   #limit: number;
   /** The item that waits for credit. */
@@ -31,7 +31,7 @@ export class ItemSender implements WaitingStream {
   /** The large item that the output has not written whole. */
   #leaving: OutgoingItem | undefined;
   #hasBegun = false;
-  /** Called when no item is half written any more. */
+  /** Called when the half-written item is whole. */
   #onClear: (() => void) | undefined;
 
   /** `flags`: REPLY for the items of a response, 0 for those of a request. */
@@ -54,7 +54,7 @@ export class ItemSender implements WaitingStream {
     return this.#state.isOver;
   }
 
-  /** Whether the other side takes no items at all: its limit is 0, and only items that it takes could raise the limit. */
+  /** Whether the other side takes no items at all: its limit is 0, and the limit rises only after items were taken. */
   get mayNeverSend(): boolean {
     return this.#limit === 0 && this.#sent === 0;
   }
@@ -64,19 +64,19 @@ export class ItemSender implements WaitingStream {
     return this.#state.isCut;
   }
 
-  /** The message itself is on its way, or its handler streams: items may follow, and `source` is told so. */
+  /** Items may leave now: the message itself has left, or its handler streams. Calls `source.onReady`. */
   start(source: ItemSource): void {
     if (!this.#state.begun()) return;
     this.#source = source;
     this.#tell();
   }
 
-  /** Takes one item, only while `isReady`. The payload belongs to the connection from then on. */
+  /** Takes one item. Call this only while `isReady`. The connection owns the payload from then on. */
   send(payload: Buffer): void {
     this.#give(payload, this.#flags);
   }
 
-  /** The last item was given: an ITEM with END follows it. Only while `isReady`. [IC-6.55] */
+  /** Ends the stream by an ITEM with END. Call this only while `isReady`. [IC-6.55] */
   end(): void {
     this.#give(EMPTY, this.#flags | Flag.END);
   }
@@ -93,7 +93,7 @@ export class ItemSender implements WaitingStream {
     return true;
   }
 
-  /** The lane lets the waiting item go. Returns false if the item must still wait. */
+  /** The lane has credit or room again. Returns false if the item must still wait. */
   retry(): boolean {
     if (this.#next === undefined) return true;
     if (!this.#lane.retry(this.#next)) return false;
@@ -102,7 +102,7 @@ export class ItemSender implements WaitingStream {
     return true;
   }
 
-  /** Whether the first ITEM is on its way: it no longer waits for credit. */
+  /** Whether the first ITEM is on its way, and no longer waits for credit. */
   get hasBegun(): boolean {
     return this.#hasBegun || this.#leaving?.started === true;
   }
@@ -131,13 +131,13 @@ export class ItemSender implements WaitingStream {
     if (this.#state.stopped()) this.#finish();
   }
 
-  /** Calls `onClear` when no item is half written, perhaps at once: then the settlement may follow. */
+  /** Calls `onClear` as soon as no item is half written, perhaps at once. Then the settlement may follow. */
   whenClear(onClear: () => void): void {
     if (this.#leaving === undefined) onClear();
     else this.#onClear = onClear;
   }
 
-  /** A measure of progress: it changes whenever more of the stream has left. */
+  /** A measure of progress: the number changes whenever more of the stream has left. */
   get moved(): number {
     return this.#sent + (this.#leaving?.written ?? 0);
   }
@@ -153,7 +153,7 @@ export class ItemSender implements WaitingStream {
     return bytesBetween(this.#sent, this.#limit) > 0;
   }
 
-  /** Lets the waiting item go, if it has credit. Returns whether it has gone. */
+  /** Hands the waiting item to the output, if the item has credit. Returns whether the item has left. */
   #advance(): boolean {
     const item = this.#next;
     if (item === undefined || !this.#mayGo || !this.#lane.offer(this, item)) return false;
@@ -176,7 +176,7 @@ export class ItemSender implements WaitingStream {
     if (this.isReady) this.#source?.onReady();
   }
 
-  /** The stream is over, and was not before. */
+  /** The stream has just ended or stopped. */
   #finish(): void {
     this.#source = undefined;
     if ((this.#flags & Flag.REPLY) === 0) this.#lane.onUploadOver();

@@ -7,8 +7,8 @@
  *     response stream:    HELD ──the handler streams──► FLOWING ──settled, the session ends──► OVER
  *                           └──────────────────────────────────────────────────────────────────▲
  *
- * HELD has no row in the tables, which begin when the first item may be written: a stream is HELD while CREDIT may
- * arrive for it, and no item may leave. CREDIT moves no state.
+ * The tables begin when the first item may be written. So HELD has no row: it is the time before that, in which CREDIT
+ * for the stream may arrive. CREDIT changes no state.
  */
 import { type MoveEffects, noSuchMove } from '../common/moves.js';
 
@@ -46,12 +46,12 @@ export class OutgoingStreamState {
     return this.#name !== 'HELD' && this.#name !== 'FLOWING';
   }
 
-  /** Whether the stream is over, and its ITEM with END was never on its way. */
+  /** Whether the stream is over, and no ITEM with END was sent. */
   get isCut(): boolean {
     return this.#name === 'STOPPED' || this.#name === 'OVER';
   }
 
-  /** SEND with STREAM is whole, or the handler responds with a stream. Returns false if the stream was stopped before. */
+  /** All of SEND has left, or the handler responds with a stream. Returns false if the stream was stopped before. */
   begun(): boolean {
     switch (this.#name) {
       case 'HELD':
@@ -65,7 +65,7 @@ export class OutgoingStreamState {
     }
   }
 
-  /** ITEM with END is on its way. */
+  /** ITEM with END is sent. */
   ended(): void {
     if (this.#name !== 'FLOWING' || this.#isResponse) throw this.#refusal('ITEM with END');
     this.#move('ENDED', 'ITEM with END');
