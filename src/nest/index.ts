@@ -38,7 +38,11 @@ export type {
   InterconnectServerConnectOptions,
   InterconnectServerOptions,
 } from './common/interconnect.options.js';
-export type { BroadcastOutcome, PeerClientOptions } from './server/interconnect.peers.js';
+export type {
+  BroadcastOptions,
+  BroadcastOutcome,
+  PeerClientOptions,
+} from './server/interconnect.peers.js';
 export type { InterconnectData, InterconnectRecordOptions } from './common/interconnect.record.js';
 export type {
   Bytes,

@@ -189,6 +189,18 @@ export class Message {
     return this.#abortError;
   }
 
+  /**
+   * @internal Whether the handler of this message still waits for its turn. If the time of the message is over meanwhile, the
+   * sender learns that no handler ran.
+   */
+  get waitsForTurn(): boolean {
+    return this.#incoming.isKeptForLater;
+  }
+
+  set waitsForTurn(waits: boolean) {
+    this.#incoming.isKeptForLater = waits;
+  }
+
   /** @internal */
   onAbort(): void {
     this.#controller?.abort(this.abortError);

@@ -1,7 +1,10 @@
 import { AsyncResource } from 'node:async_hooks';
+import { InterconnectError, messageOf } from '../../endpoint/index.js';
 import type { Connection, Peer } from '../../endpoint/index.js';
 import { lastValueFrom } from 'rxjs';
+import { isInterconnectRecord } from '../common/interconnect.record.js';
 import type { SparingLog } from '../common/sparing-log.js';
+import { withOptions } from '../client/call-options.js';
 import { InterconnectClient } from '../client/interconnect.client.js';
 import type {
   InterconnectClientOptions,
@@ -76,6 +79,15 @@ export interface BroadcastOutcome {
   readonly error: unknown;
 }
 
+/** The options of a broadcast. */
+export interface BroadcastOptions {
+  /**
+   * Milliseconds: a peer that has not accepted the event by then has failed. Default 5,000, or the timeout of a record; 0 = no
+   * limit.
+   */
+  timeout?: number | undefined;
+}
+
 /** All peers of a server, in the order in which they connected: `for (const peer of server.peers)`. */
 export class InterconnectPeers implements Iterable<InterconnectPeer> {
   private readonly byId = new Map<string, InterconnectPeer>();
@@ -102,18 +114,22 @@ export class InterconnectPeers implements Iterable<InterconnectPeer> {
   }
 
   /**
-   * Emits an event to each peer at the same time, and waits for all of them. Never rejects: a peer that has no handler, or
-   * cannot be reached, must not hide the outcomes of the others.
+   * Emits an event to each peer at the same time, and waits for all of them, at most `timeout` milliseconds. Never rejects: a
+   * peer that has no handler, or cannot be reached, must not hide the outcomes of the others. A peer that has no socket now
+   * fails at once with `IC_ERR_OFFLINE` and does not get the event.
    */
   broadcast(
     pattern: unknown,
     data: unknown,
     to: Iterable<InterconnectPeer> = this,
+    options: BroadcastOptions = {},
   ): Promise<BroadcastOutcome[]> {
+    const event = withTimeout(data, options.timeout);
     return Promise.all(
       [...to].map(async (peer) => {
         try {
-          await lastValueFrom(peer.client.emit(pattern, data));
+          if (peer.connection.status === 'detached') throw absent(peer);
+          await lastValueFrom(peer.client.emit(pattern, event));
           return { peer, error: undefined };
         } catch (error) {
           return { peer, error };
@@ -135,4 +151,24 @@ export class InterconnectPeers implements Iterable<InterconnectPeer> {
   delete(peer: InterconnectPeer): void {
     this.byId.delete(peer.id);
   }
+}
+
+/** The time that each peer of a broadcast has, in milliseconds. */
+const BROADCAST_TIMEOUT = 5000;
+
+/** The data with the timeout of the broadcast. The call itself refuses data that is missing. */
+function withTimeout(data: unknown, timeout: number | undefined): unknown {
+  if (data === null || data === undefined) return data;
+  const own = isInterconnectRecord(data) ? data.timeout : undefined;
+  return withOptions(data, { timeout: timeout ?? own ?? BROADCAST_TIMEOUT });
+}
+
+function absent({ connection }: InterconnectPeer): InterconnectError {
+  const cause = connection.outage?.error;
+  const why = cause === undefined ? '.' : `: ${messageOf(cause)}`;
+  return new InterconnectError(
+    'IC_ERR_OFFLINE',
+    `The peer has no socket now, so that the event was not sent to it${why}`,
+    { executed: 'no', cause },
+  );
 }

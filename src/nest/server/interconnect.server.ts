@@ -285,13 +285,22 @@ export class InterconnectServer
     }
     const isEmitted = isEventSession(session);
     session.on('message', (message) => this.receive(runner, message, peer, isEmitted));
-    session.on('timeout', () =>
-      this.log.notice(
-        `late ${runner.pattern}`,
-        `The handler of "${runner.pattern}" did not settle a message in time.`,
-      ),
-    );
+    session.on('timeout', ({ waitsForTurn }) => this.onTimeout(runner, waitsForTurn));
     session.accept();
+  }
+
+  private onTimeout({ pattern }: HandlerRunner, waitedForTurn: boolean): void {
+    if (!waitedForTurn) {
+      this.log.notice(
+        `late ${pattern}`,
+        `The handler of "${pattern}" did not settle a message in time.`,
+      );
+      return;
+    }
+    this.log.notice(
+      `unbegun ${pattern}`,
+      `A message for "${pattern}" was not begun in time, because as many handlers ran as its concurrency allows.`,
+    );
   }
 
   private runnerFor(pattern: string): HandlerRunner | undefined {

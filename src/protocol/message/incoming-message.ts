@@ -52,6 +52,8 @@ export class IncomingMessage extends IncomingState {
   isStreamed = false;
   /** Set once the message is no longer wanted; its handler may still run. */
   abortReason: AbortReason | undefined;
+  /** Whether the application keeps the message for later: its handler has not begun, although the state is RUNNING. */
+  isKeptForLater = false;
   /** Called at most once: when the message is aborted while its handler runs. */
   abortListener: { onAbort(reason: AbortReason): void } | undefined;
   readonly #receiver: IncomingContext;

@@ -417,7 +417,8 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
       if (message.oneWay) this.#effects.onMessageTimeout(message);
       return;
     }
-    this.#settle(message, FrameType.REJECT, DEADLINE_META, EMPTY);
+    const meta = message.isKeptForLater ? EXPIRED_META : DEADLINE_META;
+    this.#settle(message, FrameType.REJECT, meta, EMPTY);
     message.abort('timeout');
     this.#effects.onMessageTimeout(message);
   }
@@ -494,6 +495,11 @@ function checkTotal({ id, total }: IncomingMessage, size: number): void {
 const REPLY_TOO_LARGE_META = encodeMeta({
   code: Code.REPLY_TOO_LARGE,
   text: 'The response is larger than the sender of the message takes.',
+});
+
+const EXPIRED_META = encodeMeta({
+  code: Code.EXPIRED,
+  text: 'Its time was over before its turn came.',
 });
 
 const DEADLINE_META = encodeMeta({

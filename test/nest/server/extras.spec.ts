@@ -114,6 +114,56 @@ describe('the extra concurrency', () => {
     expect(await Promise.all(calls)).toEqual(['a', 'b', 'c'].map((text) => Buffer.from(text)));
   });
 
+  it('never begins a message whose time is over before its turn, and says so [IC-10.3]', async () => {
+    const first = call('one at a time', 'a');
+    await until(() => controller.begun.length > 0);
+    const session = (await client.connect()).openSession('one at a time');
+    const late = failureOf(InterconnectError, session.send(Buffer.from('b'), { timeout: 20_000 }));
+    const begun = failureOf(InterconnectError, session.send(Buffer.from('c'), { timeout: 50_000 }));
+    await settled();
+
+    clock.advance(20_000);
+    expect(await late).toMatchObject({
+      code: 'IC_ERR_TIMEOUT',
+      executed: 'no',
+      status: Code.EXPIRED,
+    });
+    expect(loopback.log.find('warn', 'was not begun in time')).toHaveLength(1);
+
+    controller.gates[0]?.();
+    await first;
+    await until(() => controller.begun.length > 1);
+    clock.advance(30_000);
+    expect(await begun).toMatchObject({ executed: 'maybe', status: Code.DEADLINE });
+    expect(controller.begun).toEqual(['a', 'c']);
+  });
+
+  it('frees the places of messages whose time was over before their turn', async () => {
+    const own = { clock, maxUnsettled: 4 };
+    const small = await Loopback.start({ controllers: [ExtrasController], server: own });
+    try {
+      const caller = small.client();
+      const session = (await caller.connect()).openSession('one at a time');
+      const send = (timeout: number) =>
+        session.send(Buffer.from('x'), { timeout }).catch((error: unknown) => error);
+      const { begun, gates } = small.app.get(ExtrasController);
+      const first = send(0);
+      await until(() => begun.length > 0);
+      for (let round = 0; round < 3; round += 1) {
+        const rest = [send(10_000), send(10_000), send(10_000)];
+        await failure(caller.request('nobody handles this', Buffer.alloc(0)));
+        await new Promise((resolve) => setImmediate(resolve));
+        clock.advance(10_000);
+        await Promise.all(rest);
+      }
+      gates[0]?.();
+      expect(await first).toMatchObject({ accepted: true });
+      expect(begun).toHaveLength(1);
+    } finally {
+      await small.close();
+    }
+  });
+
   it('lets as many run as it says', async () => {
     const calls = ['a', 'b', 'c'].map((text) => call('two at a time', text));
     await until(() => controller.begun.length > 1);

@@ -4,9 +4,11 @@ import type { Message } from '../../../src/endpoint/index.js';
 import { HandlerGate } from '../../../src/nest/server/handler-gate.js';
 
 /** As much of a message as a gate looks at. */
-function messageWith(signal = new AbortController().signal): Message {
-  return { oneWay: false, signal } as Message;
+function messageWith(signal = new AbortController().signal, connection: object = HOME): Message {
+  return { oneWay: false, signal, session: { connection } } as unknown as Message;
 }
+
+const HOME = {};
 
 const told: string[] = [];
 let gate: HandlerGate;
@@ -56,7 +58,7 @@ describe('HandlerGate', () => {
       );
 
     for (const name of ['a', 'b']) enterIn(name, messageWith());
-    enterIn('c', { oneWay: true } as Message);
+    enterIn('c', { oneWay: true, session: { connection: HOME } } as Message);
     scope.run('of another', () => gate.leave());
     scope.run('of another', () => gate.leave());
 
@@ -94,6 +96,59 @@ describe('HandlerGate', () => {
     abort.abort();
 
     expect(told).toEqual(['a', 'b']);
+  });
+
+  it('gives connections their turns, and keeps the order of each', () => {
+    const [one, two, three] = [{}, {}, {}];
+    const enterFrom = (connection: object, names: string) => {
+      for (const name of names) {
+        gate.enter(
+          messageWith(undefined, connection),
+          () => told.push(name),
+          () => told.push(`${name} gives up`),
+        );
+      }
+    };
+    enterFrom(one, '0abcd');
+    enterFrom(two, 'pq');
+    enterFrom(three, 'x');
+
+    for (let count = 0; count < 7; count += 1) gate.leave();
+
+    expect(told.join('')).toBe('0apxbqcd');
+  });
+
+  it('forgets a connection whose last message gives up', () => {
+    const abort = new AbortController();
+    enter('a');
+    gate.enter(
+      messageWith(abort.signal, {}),
+      () => told.push('b'),
+      () => told.push('b gives up'),
+    );
+    enter('c');
+
+    abort.abort();
+    gate.leave();
+    gate.leave();
+    enter('d');
+
+    expect(told).toEqual(['a', 'b gives up', 'c', 'd']);
+  });
+
+  it('marks a message as long as it waits', () => {
+    const message = messageWith();
+    enter('a');
+    gate.enter(
+      message,
+      () => told.push(`b waits: ${message.waitsForTurn}`),
+      () => {},
+    );
+    expect(message.waitsForTurn).toBe(true);
+
+    gate.leave();
+
+    expect(told).toEqual(['a', 'b waits: false']);
   });
 
   it('starts any number in turn that end at once', () => {

@@ -10,9 +10,14 @@ import {
   InterconnectException,
   InterconnectModule,
   InterconnectPeer,
+  InterconnectRecordBuilder,
   InterconnectServer,
 } from '../../../src/nest/index.js';
-import type { InterconnectServerOptions, InterconnectStatus } from '../../../src/nest/index.js';
+import type {
+  BroadcastOutcome,
+  InterconnectServerOptions,
+  InterconnectStatus,
+} from '../../../src/nest/index.js';
 import { certificates } from '../../support/peers/certificates.js';
 import { ManualClock } from '../../support/sim/manual-clock.js';
 import { deferred, failureOf, until } from '../../support/nest/async.js';
@@ -311,6 +316,58 @@ describe('the peers of a server', () => {
     open.push(caller);
 
     expect((await caller.request('who', Buffer.alloc(0))).toString()).toBe('');
+  });
+
+  it('have five seconds for a broadcast, or as many as it says', async () => {
+    const clock = new ManualClock();
+    await startHub({ clock });
+    const device = await startDevice({ connect: { ...toHub(), clock } });
+    const { promise, resolve } = deferred();
+    const controller = devices.get(device);
+    if (controller !== undefined) controller.gate = promise;
+    const [peer] = hub.server.peers;
+    const outcomeOf = async (data: unknown, timeout?: number) => {
+      const broadcast = hub.server.peers.broadcast('slow', data, undefined, { timeout });
+      const started = clock.now();
+      let outcomes: readonly BroadcastOutcome[] | undefined;
+      void broadcast.then((all) => (outcomes = all));
+      await until(() => {
+        if (outcomes === undefined) clock.advance(250);
+        return outcomes !== undefined;
+      });
+      return { outcomes, took: clock.now() - started };
+    };
+
+    for (const [data, timeout, took] of [
+      [Buffer.from('x'), undefined, 5000],
+      [Buffer.from('x'), 500, 500],
+      [new InterconnectRecordBuilder(Buffer.from('x')).setTimeout(1000).build(), undefined, 1000],
+    ] as const) {
+      const result = await outcomeOf(data, timeout);
+      expect(result.took).toBeGreaterThanOrEqual(took);
+      expect(result.took).toBeLessThanOrEqual(took + 500);
+      expect(result.outcomes).toMatchObject([{ peer, error: { code: 'IC_ERR_TIMEOUT' } }]);
+    }
+    resolve();
+  });
+
+  it('have failed at once in a broadcast if they have no socket', async () => {
+    await startHub();
+    await startDevice({
+      connect: { ...toHub(), reconnect: { minDelay: 60_000, maxDelay: 60_000 } },
+    });
+    const here = await startDevice({ connect: toHub() });
+    const [absent] = hub.server.peers;
+    absent?.connection.socket.destroy();
+    await until(() => absent?.connection.status === 'detached');
+
+    const outcomes = await hub.server.peers.broadcast('progress', Buffer.from('x'));
+
+    expect(outcomes).toMatchObject([
+      { peer: absent, error: { code: 'IC_ERR_OFFLINE', executed: 'no' } },
+      { error: undefined },
+    ]);
+    expect(devices.get(here)?.seen).toEqual(['x']);
   });
 
   it('get a broadcast, each outcome by itself', async () => {
