@@ -14,6 +14,11 @@ export { Code, InterconnectError, isInterconnectError } from '../endpoint/index.
 
 export type { InterconnectClientEvents } from './common/interconnect.events.js';
 export type { InterconnectServerEvents } from './server/interconnect.server-events.js';
+export type {
+  InterconnectAccess,
+  InterconnectAccessDecision,
+  InterconnectAuthorize,
+} from './common/access.js';
 export type { InterconnectEncoding } from './common/codec.js';
 export type { InterconnectJsonOptions } from './common/json.js';
 export type { InterconnectRequestOptions } from './client/call-options.js';

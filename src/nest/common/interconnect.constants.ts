@@ -16,6 +16,8 @@ export const DEFAULT_PORT = 3000;
 /** Nest's own sentences, word for word, because users search for them. */
 export const NO_HANDLER_MESSAGE =
   'There is no matching message handler defined in the remote service.';
+/** For a peer that the option `authorize` refuses openly. */
+export const FORBIDDEN_MESSAGE = 'This peer is not allowed to call the pattern.';
 export const INTERNAL_ERROR_MESSAGE = 'Internal server error';
 export const NOT_LISTENING_MESSAGE =
   'Not initialized. Please call the "listen"/"startAllMicroservices" method before accessing the server.';

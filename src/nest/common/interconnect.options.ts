@@ -8,6 +8,7 @@ import type {
   WhenOffline,
 } from '../../endpoint/index.js';
 import type { Deserializer, Serializer } from '@nestjs/microservices';
+import type { InterconnectAuthorize } from './access.js';
 import type { InterconnectEncoding } from './codec.js';
 import type { InterconnectJsonOptions } from './json.js';
 import { DEFAULT_HOST, DEFAULT_PORT } from './interconnect.constants.js';
@@ -64,6 +65,11 @@ export interface InterconnectServerOptions
   port?: number | undefined;
   /** With this option, every connection uses TLS. `requestCert` and `ca` ask for client certificates. */
   tlsOptions?: NonNullable<ListenerOptions['tls']> | undefined;
+  /**
+   * Decides whether a peer may call a pattern, once for each session that the peer opens: before guards, and before a handler sees
+   * a message. Messages wait meanwhile, within their own time and `sessionTimeout`. Default: every peer may call every pattern.
+   */
+  authorize?: InterconnectAuthorize | undefined;
   /**
    * Tells several Interconnect servers of one application apart: each serves the handlers whose
    * decorator names its id, or none. Default `INTERCONNECT_TRANSPORT`.
@@ -144,7 +150,7 @@ export interface InterconnectClientOptions extends EndpointOptions, Interconnect
 export function toListenerOptions(options: InterconnectServerOptions): ListenerOptions {
   const { tlsOptions, encoding: _, serializer: _1, deserializer: _2, ...rest } = options;
   const { maxJsonDepth: _3, maxJsonValues: _4, ...others } = rest;
-  const { transportId: _5, connect: _6, shutdownTimeout: _7, ...core } = others;
+  const { transportId: _5, connect: _6, shutdownTimeout: _7, authorize: _8, ...core } = others;
 
   return {
     ...core,

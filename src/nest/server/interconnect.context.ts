@@ -26,7 +26,7 @@ export type InterconnectContextArgs = [
  * `host.switchToRpc().getContext()`. Each message has its own, which does not change.
  */
 export class InterconnectContext extends BaseRpcContext<InterconnectContextArgs> {
-  /** The registered pattern that serves the message. The caller may have spelled the pattern in another way. */
+  /** The registered pattern that serves the message. */
   getPattern(): string {
     return this.args[1];
   }
@@ -47,7 +47,7 @@ export class InterconnectContext extends BaseRpcContext<InterconnectContextArgs>
     return this.args[0].body;
   }
 
-  /** The session of the message. Its name is the pattern as the caller spelled it. */
+  /** The session of the message. Its name is the pattern. */
   getSession(): Session {
     return this.args[0].session;
   }
@@ -63,6 +63,14 @@ export class InterconnectContext extends BaseRpcContext<InterconnectContextArgs>
   /** The sender, as in `server.peers`. May be kept, to call the sender later. */
   getCaller(): InterconnectPeer {
     return this.args[3];
+  }
+
+  /**
+   * Who the sender is: the principal that `authenticate` gave to `handshake.accept`, or the name of a verified certificate, or
+   * empty. For guards.
+   */
+  getIdentity(): string {
+    return this.args[3].identity;
   }
 
   /** The connection to the caller. `getClient()` is the easier way to call back over it. */

@@ -8,7 +8,14 @@ import type {
   MsPattern,
   Transport,
 } from '@nestjs/microservices';
-import { Code, InterconnectError, quote, systemClock } from '../../endpoint/index.js';
+import {
+  Code,
+  inspectShort,
+  InterconnectError,
+  optionError,
+  quote,
+  systemClock,
+} from '../../endpoint/index.js';
 import type {
   Connection,
   DroppedSocket,
@@ -19,12 +26,14 @@ import type {
 } from '../../endpoint/index.js';
 import { serverCodec, serializersOf } from '../common/codec.js';
 import type { ConnectionSource, SourceEffects } from './connection-source.js';
+import { allExtrasOf, authorize } from './authorization.js';
 import { Dialing } from './dialing.js';
 import { readExtras } from './handler-extras.js';
 import type { HandlerNames } from './handler-names.js';
 import { HandlerRunner, NOTHING } from './handler-runner.js';
 import type { HandlerEnvironment, Run } from './handler-runner.js';
 import {
+  FORBIDDEN_MESSAGE,
   INTERCONNECT_TRANSPORT,
   NO_HANDLER_MESSAGE,
   NOT_LISTENING_MESSAGE,
@@ -87,6 +96,7 @@ export class InterconnectServer
   constructor(options: InterconnectServerOptions = {}) {
     super();
     this.options = options;
+    checkAuthorize(options.authorize);
     this.timers = options.clock ?? systemClock;
     this.transportId = options.transportId ?? INTERCONNECT_TRANSPORT;
     this.initializeSerializer(serializersOf(options));
@@ -278,11 +288,30 @@ export class InterconnectServer
   }
 
   private acceptSession(session: Session, peer: InterconnectPeer): void {
-    const runner = this.runnerFor(this.resolveRoute(session.name));
+    const runner = this.runnerFor(session.name);
     if (runner === undefined) {
       this.refuseSession(session);
       return;
     }
+    const { authorize: ask } = this.options;
+    if (ask === undefined) return this.serveSession(session, runner, peer);
+    const { pattern, handler } = runner;
+    const refuse = (decision: unknown): void => this.forbidSession(session, pattern, decision);
+    authorize(
+      ask,
+      { pattern, extras: allExtrasOf(handler), identity: peer.identity, session },
+      (decision) => {
+        if (decision === true) this.serveSession(session, runner, peer);
+        else refuse(decision);
+      },
+      (error) => {
+        refuse(false);
+        this.onError(error);
+      },
+    );
+  }
+
+  private serveSession(session: Session, runner: HandlerRunner, peer: InterconnectPeer): void {
     const isEmitted = isEventSession(session);
     session.on('message', (message) => this.receive(runner, message, peer, isEmitted));
     session.on('timeout', ({ waitsForTurn }) => this.onTimeout(runner, waitsForTurn));
@@ -314,12 +343,25 @@ export class InterconnectServer
   }
 
   private refuseSession(session: Session): void {
-    const line = `No handler for the pattern ${quote(session.name, 256)}.`;
+    const known = this.resolveRoute(session.name);
+    const hint = this.messageHandlers.has(known)
+      ? ` It is another spelling of ${quote(known, 256)}, and only that one is served.`
+      : '';
+    const line = `No handler for the pattern ${quote(session.name, 256)}.${hint}`;
     if (this.log.notice('unknown pattern', line)) {
-      const known = [...this.messageHandlers.keys()].join(', ') || 'none';
-      this.logger.debug(lineOf(`Known patterns: ${known}.`));
+      const all = [...this.messageHandlers.keys()].join(', ') || 'none';
+      this.logger.debug(lineOf(`Known patterns: ${all}.`));
     }
     session.reject(Code.NO_SUCH_SESSION, NO_HANDLER_MESSAGE);
+  }
+
+  private forbidSession(session: Session, pattern: string, decision: unknown): void {
+    this.log.notice(
+      `forbidden ${pattern}`,
+      `A peer was not allowed to call the pattern "${pattern}".`,
+    );
+    if (decision === 'forbidden') session.reject(Code.SESSION_FORBIDDEN, FORBIDDEN_MESSAGE);
+    else session.reject(Code.NO_SUCH_SESSION, NO_HANDLER_MESSAGE);
   }
 
   private receive(
@@ -393,6 +435,11 @@ export class InterconnectServer
   private resolveRoute(name: string): string {
     return this.messageHandlers.has(name) ? name : this.getRouteFromPattern(name);
   }
+}
+
+function checkAuthorize(authorize: unknown): void {
+  if (authorize === undefined || typeof authorize === 'function') return;
+  throw optionError(`authorize must be a function, and is ${inspectShort(authorize)}.`);
 }
 
 function placeOf({ address, port }: DroppedSocket): string {

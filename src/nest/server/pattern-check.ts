@@ -25,6 +25,9 @@ export function checkPattern(
   );
 }
 
+/** Nest's marks for the parts of an object that it has left out. Within a text they are in quotes. */
+const CUT = /(^|:)\[(MAX_DEPTH_REACHED|TOO_MANY_KEYS)\]/;
+
 function flawOf(pattern: unknown, route: unknown): string | undefined {
   // Nest makes "{}" of each RegExp, so that two of them would be one pattern.
   if (types.isRegExp(pattern)) {
@@ -32,6 +35,9 @@ function flawOf(pattern: unknown, route: unknown): string | undefined {
   }
   // A client that sends the pattern `true` opens the session "true".
   const name = typeof route === 'boolean' || typeof route === 'bigint' ? String(route) : route;
+  if (typeof name === 'string' && CUT.test(name)) {
+    return 'Nest cuts objects that are more than 5 deep or have more than 20 keys, so that several patterns would be one.';
+  }
   if (typeof name !== 'string') return 'A pattern is a string, a number or an object.';
   try {
     checkName(name);

@@ -77,6 +77,7 @@ const SERVER: Nothing<InterconnectServerOptions> = {
   authenticate: undefined,
   identify: undefined,
   transportId: undefined,
+  authorize: undefined,
   connect: undefined,
   shutdownTimeout: undefined,
 };

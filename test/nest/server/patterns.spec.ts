@@ -101,9 +101,18 @@ describe('a pattern', () => {
     expect(await call(pattern)).toBe(answer);
   });
 
-  it('that is the JSON of a registered one is that one for guards too', async () => {
-    expect(await call('"plain"')).toBe('plain as plain');
-    expect(await call('{"version":2,"cmd":"sum"}')).toBe('object');
+  it.each([
+    ['"plain"', 'plain'],
+    ['"\\u0070lain"', 'plain'],
+    ['{"version":2,"cmd":"sum"}', '{\\"cmd\\":\\"sum\\",\\"version\\":2}'],
+    ['7.0', '7'],
+    [' 7', '7'],
+  ])('has one spelling, and %s is not it', async (spelling, registered) => {
+    const error = await failureOf(InterconnectException, call(spelling));
+
+    expect(error).toMatchObject({ code: Code.NO_SUCH_SESSION, executed: 'no' });
+    const hint = `It is another spelling of "${registered}"`;
+    expect(loopback?.log.find('warn', hint)).toHaveLength(1);
   });
 
   it.each([
