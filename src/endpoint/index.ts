@@ -1,4 +1,4 @@
-// `nestjs-interconnect/core`: the standalone API, usable without Nest.
+// The exports of `nestjs-interconnect/core`: the standalone API, which does not need Nest.
 
 export { Code } from '../wire/index.js';
 export { connect, createConnection } from './api/connect.js';
@@ -19,7 +19,7 @@ export { cutText } from '../protocol/index.js';
 export { messageOf, stackOf, tame } from './common/words.js';
 /** @internal For the classes of codes. */
 export { executedBy, FIRST_APPLICATION_CODE, isApplicationCode } from '../wire/index.js';
-/** @internal For what a rejection says of the handler. */
+/** @internal To learn from a rejection whether the handler ran. */
 export { executedOf } from './api/outcome.js';
 /** @internal For values that have no bytes. */
 export { EMPTY } from '../wire/index.js';

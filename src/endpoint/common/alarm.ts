@@ -1,4 +1,4 @@
-/** One timer for many instants: the timer fires at the earliest of them. */
+/** An alarm: one timer for many instants, which fires at the earliest of them. */
 import type { Clock } from './clock.js';
 
 export class Alarm {
@@ -21,7 +21,7 @@ export class Alarm {
     this.#onDue = onDue;
   }
 
-  /** Calls back at `at`. Does nothing if the alarm is due earlier already, or has ended. */
+  /** Calls back at the instant `at`. Does nothing if the alarm is already due earlier, or has ended. */
   set(at: number): void {
     if (at >= this.#at || this.#state === 'ended') return;
     this.#stopTimer?.();
@@ -35,7 +35,7 @@ export class Alarm {
     if (this.#state === 'set') this.#to('unset');
   }
 
-  /** Never calls back again. */
+  /** Cancels the pending call for good: `set` has no effect any more. */
   end(): void {
     this.#to('ended');
   }

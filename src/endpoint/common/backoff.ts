@@ -23,10 +23,10 @@ export function delaysOf(
   return { minDelay, maxDelay };
 }
 
-/** @internal Milliseconds that a connection must have stood to count as a success, even if nothing was sent over it. */
+/** @internal Milliseconds. A connection that has lasted this long is a success, even if nothing was sent over it. */
 export const HEALTHY = 10_000;
 
-/** @internal */
+/** @internal The pauses of one dialer. */
 export class Backoff {
   readonly #delays: Delays;
   readonly #clock: Pick<Clock, 'now' | 'random'>;

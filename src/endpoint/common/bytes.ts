@@ -1,4 +1,4 @@
-/** Payloads and metadata on their way in and out of the public API. */
+/** Converts payloads and metadata between the forms of the public API and the forms of the protocol. */
 import { types } from 'node:util';
 import {
   MAX_METADATA_ENTRIES,
@@ -14,12 +14,13 @@ import { checkObject } from './checks.js';
 export type Bytes = Uint8Array | ArrayBuffer | DataView;
 
 /**
- * String entries beside a payload: at most 64, a name of at most 255 bytes, all together at most 7,000 bytes of UTF-8.
- * Received entries have no prototype, so that every name is an ordinary name.
+ * String entries beside a payload. There are at most 64, and a name has 1 to 255 bytes. All entries together have at most
+ * 7,000 bytes: each entry counts its name and its value in UTF-8, and 4 bytes more. Received entries have no prototype,
+ * so that `__proto__` is a name like any other.
  */
 export type Metadata = Readonly<Record<string, string>>;
 
-/** Returns a view of the same memory, without a copy. */
+/** Returns a view of the same memory, without a copy. `what` names the data in an error. @throws IC_ERR_OPTION */
 export function toBuffer(data: Bytes, what: string): Buffer;
 export function toBuffer(data: unknown, what: string): Buffer {
   if (Buffer.isBuffer(data)) return data;
@@ -34,6 +35,7 @@ export function toBuffer(data: unknown, what: string): Buffer {
   );
 }
 
+/** As `toBuffer`; empty if there is no data. @throws IC_ERR_OPTION */
 export function toBufferOrEmpty(data: Bytes | undefined, what: string): Buffer {
   return data === undefined ? EMPTY : toBuffer(data, what);
 }
@@ -77,12 +79,13 @@ export function toEntries(metadata: Metadata): [string, string][] {
   return entries;
 }
 
-/** Returns the part of a text that the wire format cannot carry, if there is one. The check comes before any effect. */
+/** If the wire format cannot carry the text, returns the reason, for a sentence. Otherwise returns undefined. */
 export function unsendableIn(text: string): string | undefined {
   if (text.includes('\0')) return 'U+0000';
   return /\p{Cs}/u.test(text) ? 'half of a surrogate pair' : undefined;
 }
 
+/** Returns received entries as an object. If a name occurs several times, the last entry counts. */
 export function toMetadata(entries: Meta['metadata']): Metadata {
   if (entries === undefined) return NO_METADATA;
   const metadata: Record<string, string> = Object.create(null);
@@ -91,7 +94,7 @@ export function toMetadata(entries: Meta['metadata']): Metadata {
 }
 
 const NO_METADATA: Metadata = Object.freeze(Object.create(null));
-/** The size of the tag, the length, and the length of the name. */
+/** Octets of an entry beside its name and its value: the tag, the length, and the length of the name. */
 const ENTRY_OVERHEAD = 4;
-/** The largest metadata. With a name, a reason and every other field, a frame stays below its 8 KiB of fields. */
+/** The largest metadata, in bytes. All other fields of a frame fit beside it into the 8 KiB for fields. */
 const MAX_METADATA_SIZE = 7000;

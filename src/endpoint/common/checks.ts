@@ -1,8 +1,8 @@
-/** Checks options and arguments. A wrong one is an IC_ERR_OPTION that names the value and the limit. */
+/** Checks of options and arguments. A wrong value leads to an IC_ERR_OPTION that names the value and the limit. */
 import { optionError } from './errors.js';
 import { inspectShort, isObject } from './words.js';
 
-/** @internal Refuses a Map, an array or a string, which would be taken for an object without entries. */
+/** @internal @throws IC_ERR_OPTION if the value is no plain object. Code would read no entries from a Map or a string. */
 export function checkObject(name: string, value: unknown): void {
   const entries = isObject(value) && !Array.isArray(value) && !(value instanceof Map);
   if (!entries) throw optionError(`${name} must be an object, and is ${inspectShort(value)}.`);

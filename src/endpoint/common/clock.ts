@@ -1,4 +1,4 @@
-/** Time, chance and the order of events in the endpoint. The time is monotonic. A test can replace all three. */
+/** The clock of the endpoint: time, random numbers, and the order of callbacks. A test can replace the clock. */
 import type { TimeBudget } from '../../protocol/index.js';
 import {
   clearImmediate,
@@ -11,13 +11,14 @@ import {
 } from './runtime.js';
 import { traffic } from './traffic.js';
 
+/** Time, random numbers, and the order of callbacks. */
 export interface Clock {
-  /** Milliseconds since some fixed instant; never goes back. */
+  /** Milliseconds since some fixed instant. The value never goes back. */
   now(): number;
   /**
-   * Calls `callback` once, `delay` milliseconds from now or later, unless the returned function was called before. The
-   * event loop first takes in all data that has arrived on the sockets of this thread. So a response that has arrived
-   * in time beats its timeout, even if this thread was busy.
+   * Calls `callback` once, `delay` milliseconds from now or later. The returned function cancels the call. Before the
+   * call, all data that has arrived on the sockets of this thread is read. So a response that has arrived in time counts,
+   * even if this thread was busy and its timeout is over.
    */
   setTimer(delay: number, callback: () => void): () => void;
   /** Like `setTimer`, and keeps the process alive until then. */
@@ -32,7 +33,7 @@ export interface Clock {
   turn(callback: () => void): void;
 }
 
-/** @internal */
+/** @internal The clock of the system. */
 export const systemClock: Clock = {
   now,
   setTimer: (delay, callback) => wait(delay, callback, false),
@@ -44,10 +45,10 @@ export const systemClock: Clock = {
 };
 
 /**
- * Node serves timers before sockets. If this thread was blocked, Node therefore serves a deadline before a response
- * that already lies in the kernel. So a timer that is due waits until the sockets are at rest, and only then calls
- * back. One look at the sockets is not enough: Node reads a socket in portions, and the response may lie behind some
- * MiB of other data.
+ * One timer of the system clock. Node serves timers before sockets. If this thread was blocked, a deadline would come
+ * before a response that already lies in the kernel. So a timer that is due waits until no socket has anything to read,
+ * and only then calls back. One look at the sockets is not enough: Node reads a socket in portions, and the response may
+ * lie behind some MiB of other data.
  */
 class Wait {
   readonly #due: number;
@@ -56,7 +57,7 @@ class Wait {
   /** The count of `traffic` at the last look. */
   #seen = 0;
   #looks = 0;
-  /** How long senders may take to continue after this thread has delayed them. */
+  /** Milliseconds that senders have to continue, after this thread has delayed them. */
   #grace = 0;
   /** The instant at which that time ends. */
   #graceEnd = 0;
@@ -110,7 +111,7 @@ class Wait {
   }
 }
 
-/** Calls `callback` once when the budget is used up, unless the returned function was called before. */
+/** Calls `callback` once when the budget is used up. The returned function cancels the call. */
 export function whenUsedUp(budget: TimeBudget, clock: Clock, callback: () => void): () => void {
   let stop = (): void => undefined;
   const look = (): void => {
@@ -128,7 +129,7 @@ function wait(delay: number, callback: () => void, keepsAlive: boolean): () => v
   return () => waiting.stop();
 }
 
-/** A delay beyond 2^31 - 1 ms would fire at once. */
+/** Returns a delay that Node accepts. With a delay of more than 2^31 - 1 ms, Node would call back at once. */
 function within(delay: number): number {
   return Math.min(Math.max(0, Math.ceil(delay)), MAX_DELAY);
 }
@@ -140,9 +141,8 @@ const MAX_DELAY = 2 ** 31 - 1;
  */
 const MOST_LOOKS = 32;
 /**
- * Milliseconds: the upper limit of the time that senders get. Otherwise they get as long as this thread has delayed
- * them.
+ * Milliseconds. Delayed senders get the time by which this thread was late, and at most this time.
  */
 const LONGEST_GRACE = 1000;
-/** Milliseconds, in quarters: a timer that is no later than this has delayed no sender. */
+/** Milliseconds. If a quarter of the delay is at most this time, the delay does not count. */
 const SHORTEST_REST = 2;

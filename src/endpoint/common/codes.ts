@@ -4,7 +4,7 @@ import { unsendableIn } from './bytes.js';
 import { optionError } from './errors.js';
 import { inspectShort } from './words.js';
 
-/** @throws IC_ERR_OPTION if the code is neither one of `allowed` nor an application's own. */
+/** `where`: the caller. @throws IC_ERR_OPTION if the code is neither one of `allowed` nor a code of the application. */
 export function checkCode(code: number, allowed: readonly number[], where: string): void {
   // [IC-13.2]
   if (isApplicationCode(code) || allowed.includes(code)) return;
@@ -14,7 +14,7 @@ export function checkCode(code: number, allowed: readonly number[], where: strin
   );
 }
 
-/** @throws IC_ERR_OPTION if the reason does not fit into the frame. */
+/** Returns the reason. `limit`: in bytes. @throws IC_ERR_OPTION if the reason is too long or has illegal characters. */
 export function checkReason(reason: string, limit: number): string {
   if (typeof reason !== 'string')
     throw optionError(`A reason must be a string, and is ${inspectShort(reason)}.`);

@@ -1,4 +1,4 @@
-/** The clock of one endpoint: its timers run in the endpoint's scope, and its ticks have one instant each. */
+/** The clock of one endpoint: its timers run in the endpoint's async scope, and within a tick `instant` stands still. */
 import type { Clock } from './clock.js';
 import { FeedTurns } from './feed-turns.js';
 import type { Scope } from './scope.js';
@@ -21,8 +21,8 @@ export class EndpointClock implements Clock {
   }
 
   /**
-   * The time at the beginning of the tick: deadlines count from this. To read the system's clock costs as much as to
-   * send a small message. Code that measures time within a tick needs `now()`.
+   * The time at the beginning of the tick, in milliseconds. Deadlines count from this time, because a read of the
+   * system's clock costs as much as a small message. Code that measures time within a tick needs `now()`.
    */
   instant(): number {
     return this.#isInTick ? this.#tickBegan : this.#clock.now();

@@ -6,13 +6,13 @@ import { isObject, MAX_MESSAGE, messageOf } from './words.js';
 export type { Executed };
 
 /**
- * What went wrong; stable, part of the API.
+ * The kinds of errors. The codes are a part of the API and do not change.
  *
  * | code | meaning |
  * | --- | --- |
  * | `IC_ERR_OPTION` | a bad option or argument: the text names the value, the limit and the remedy |
  * | `IC_ERR_LISTEN` | the listener could not bind; `cause` is the system's error |
- * | `IC_ERR_CONNECT` | no socket to the other side; `cause` is the system's error, or of several addresses an `AggregateError` |
+ * | `IC_ERR_CONNECT` | no socket to the other side; `cause` is the system's error, or an `AggregateError` for several addresses |
  * | `IC_ERR_OFFLINE` | there has been no connection for longer than `whenOffline` allows; `cause` is the error of the last attempt |
  * | `IC_ERR_HANDSHAKE_TIMEOUT` | the connection was not established in time |
  * | `IC_ERR_CONNECTION_REJECTED` | the other side refused: see `status`, `reason`, `data` |
@@ -23,9 +23,9 @@ export type { Executed };
  * | `IC_ERR_DRAINING` | the other side is shutting down and takes nothing new |
  * | `IC_ERR_SESSION_REJECTED` | the other side refused the session: see `status`, `reason`, `data` |
  * | `IC_ERR_SESSION_CLOSED` | the session has ended |
- * | `IC_ERR_TIMEOUT` | neither accepted nor rejected in time |
- * | `IC_ERR_CANCELLED` | this side's signal aborted it |
- * | `IC_ERR_QUEUE_FULL` | too much waits for the other side already |
+ * | `IC_ERR_TIMEOUT` | the message or the session was neither accepted nor rejected in time |
+ * | `IC_ERR_CANCELLED` | a signal of this side aborted the message or the attempt to connect |
+ * | `IC_ERR_QUEUE_FULL` | too many messages already wait for the other side |
  * | `IC_ERR_TOO_LARGE` | a message is larger than its receiver takes |
  * | `IC_ERR_ALREADY_SETTLED` | accept, respond or reject was called a second time |
  * | `IC_ERR_REJECTED` | a stream ended with a rejection: see `status`, `reason`, `data` |
@@ -55,15 +55,15 @@ export type ErrorCode =
 
 /** The details of an `InterconnectError`, beside its code and message. */
 export interface InterconnectErrorDetails {
-  /** Default `'no'`. */
+  /** Whether the other side's handler ran. Default `'no'`. */
   readonly executed?: Executed | undefined;
-  /** See the fields of `InterconnectError` of the same names. */
+  /** The wire code that the other side gave. */
   readonly status?: number | undefined;
-  /** The other side's words. */
+  /** The other side's reason, for people. */
   readonly reason?: string | undefined;
   /** The other side's bytes. */
   readonly data?: Buffer | undefined;
-  /** The error underneath, often the system's. */
+  /** The error that caused this one, often an error of the system. */
   readonly cause?: unknown;
 }
 
@@ -77,9 +77,8 @@ export class InterconnectError extends Error {
   readonly code: ErrorCode;
   /**
    * Whether the other side's handler ran. `'no'`: it did not run and will not, so sending again is safe. `'maybe'`:
-   * this is unknown. `'yes'`: it ran, but its outcome is lost.
-   * For a rejection, the code says whether the message was processed: a handler that rejects with REFUSED or a code
-   * from 0xc000 says that it did nothing.
+   * this is unknown. `'yes'`: it ran, but its outcome is lost. For a rejection, the code of the rejection decides: with
+   * REFUSED, or with a code from 0xc000 on, a handler says that it did nothing.
    */
   readonly executed: Executed;
   /** The wire code that the other side gave (see `Code`); undefined if it gave none. */
@@ -116,7 +115,7 @@ export function optionError(message: string): InterconnectError {
   return new InterconnectError('IC_ERR_OPTION', message);
 }
 
-/** @internal */
+/** @internal The error of a call on a connection that is closed. */
 export function closedError(): InterconnectError {
   return new InterconnectError('IC_ERR_CLOSED', 'The connection is closed. Connect again.');
 }

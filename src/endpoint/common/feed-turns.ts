@@ -1,6 +1,6 @@
 /**
- * Makes the sources of streams give way to the event loop. A source that always has an item, and a peer that always has
- * room, would otherwise go on in microtasks for ever: no socket would be read, and no timer would fire.
+ * Turns for the sources of streams, so that they give way to the event loop. A source that always has an item, and a peer
+ * that always has room, would otherwise go on in microtasks for ever. No socket would be read, and no timer would fire.
  *
  * All streams of an endpoint share one turn of 256 items. When it is over, they wait for the next turn of the event loop.
  */
@@ -21,7 +21,7 @@ export class FeedTurns {
     this.#clock = clock;
   }
 
-  /** Takes one item's place in this turn. Returns false if the turn is over: then `next` gives a place in a later one. */
+  /** Takes the place of one item in this turn. Returns false if the turn is full; `next` gives a place in a later turn. */
   take(): boolean {
     if (this.#left === 0) return false;
     this.#left -= 1;
@@ -44,5 +44,5 @@ export class FeedTurns {
   };
 }
 
-/** Enough that a turn of the event loop costs little for each item, and few enough that others wait for about 1 ms. */
+/** With this number, the cost of a turn of the event loop is small for each item, and others wait for about 1 ms. */
 const ITEMS_PER_TURN = 256;

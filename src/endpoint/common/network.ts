@@ -1,4 +1,4 @@
-/** A source of sockets other than the system. */
+/** The interface of a network: a source of sockets that takes the place of the system's. */
 import type { Server, Socket } from 'node:net';
 import { optionError } from './errors.js';
 import { checkObject } from './checks.js';
@@ -10,13 +10,13 @@ import { inspectShort } from './words.js';
  */
 export interface Network {
   /**
-   * The name of the network. It stands in texts and in the place of an address: `{ path: address }`,
-   * `connection.peer.address`.
+   * The name of the network. The name takes the place of an address: in `{ path: address }`, in `connection.peer.address`
+   * and in texts.
    */
   readonly address: string;
-  /** Returns a socket that connects to the listener: `'connect'` follows, or `'error'`. */
+  /** Returns a socket that connects to the listener. The socket then emits `'connect'` or `'error'`. */
   connect(): Socket;
-  /** Returns a server that does not listen yet: `listen({ path: address, backlog }, callback)` follows. */
+  /** Returns a server that does not listen yet. The caller then calls `listen({ path: address, backlog }, callback)`. */
   createServer(onSocket: (socket: Socket) => void): Server;
 }
 

@@ -16,7 +16,7 @@ import { EndpointClock } from './endpoint-clock.js';
 import { OUTSIDE, type Scope } from './scope.js';
 import { checkInteger, checkObject } from './checks.js';
 
-/** The limits that this side sets for the other side, and for itself. All have defaults; none can be switched off. */
+/** The limits that this side sets for the other side and for itself. Each limit has a default. None can be switched off. */
 export interface EndpointLimits {
   /** Bytes of one frame's body, 16 KiB … 1 MiB. Larger messages are sent in fragments. Default 64 KiB. */
   maxFrameSize?: number | undefined;
@@ -27,7 +27,7 @@ export interface EndpointLimits {
   /** Messages per session that the other side may have unsettled. Default 256. */
   maxUnsettled?: number | undefined;
   /**
-   * The number of items under way in one stream: the distance that its source may be ahead of its reader. Default 32.
+   * Items under way in one stream: the source is ahead of the reader by at most this number. Default 32.
    */
   maxItems?: number | undefined;
   /** Bytes under way in one session, 64 KiB … 1 GiB. Default 4 MiB. */
@@ -38,11 +38,12 @@ export interface EndpointLimits {
    */
   connectionWindow?: number | undefined;
   /**
-   * Messages of this side that may wait, because the other side gives no credit, or because it does not read and 1 MiB
-   * waits for its socket already. Beyond that, a send fails with `IC_ERR_QUEUE_FULL`. Default 16,384.
+   * The number of messages of this side that may wait. A message waits if the other side gives no credit, or if 1 MiB
+   * already waits because the other side does not read. Beyond this limit, a send fails with `IC_ERR_QUEUE_FULL`. Default
+   * 16,384.
    */
   maxQueuedMessages?: number | undefined;
-  /** Bytes of the messages that wait. Default 64 MiB. */
+  /** Bytes of the messages that may wait. Default 64 MiB. */
   maxQueuedBytes?: number | undefined;
 }
 
@@ -65,7 +66,7 @@ export interface EndpointOptions extends EndpointLimits {
   agent?: string | undefined;
   /** The source of sockets, instead of an address: a `MemoryNetwork`, for tests. */
   network?: Network | undefined;
-  /** @internal A test's clock. */
+  /** @internal The clock of a test. */
   clock?: Clock | undefined;
   /** @internal The async scope of everything that lives longer than one call. */
   scope?: Scope | undefined;
@@ -79,7 +80,7 @@ export interface Settings {
   readonly sessionTimeout: number;
   readonly messageTimeout: number;
   readonly agent: string;
-  /** Undefined: the system's network. */
+  /** Undefined: the network of the system. */
   readonly network?: Network | undefined;
   readonly clock: EndpointClock;
   /** The async scope of everything that lives longer than one call. The clock's timers already run in this scope. */
@@ -136,7 +137,10 @@ export function resolveOptions(options: EndpointOptions, scope: Scope = OUTSIDE)
   };
 }
 
-/** @internal Returns the deadline for a timeout argument; 0 = never. */
+/**
+ * @internal Returns the deadline for a timeout in milliseconds; 0 = no limit. `fallback` counts if there is no timeout.
+ * @throws IC_ERR_OPTION
+ */
 export function deadlineOf(timeout: number | undefined, fallback: number, now: number): number {
   if (timeout === undefined) return fallback === 0 ? Infinity : now + fallback;
   checkInteger('timeout', timeout, 0, MAX_MILLISECONDS);
@@ -160,8 +164,8 @@ function checkWindows({ maxFrame, maxMessage, sessionBytes, connectionBytes }: L
 
 const KIB = 1024;
 const MAX_BYTES = 2 ** 30;
-/** The bytes of a window beside a message: the message's fields, and a small settlement. */
+/** Bytes that a window needs beside a message, for the message's fields and a small settlement. */
 const BESIDE_MESSAGE = 32 * KIB;
-/** A window must hold a message and one more frame. */
+/** The largest value of maxMessageSize: a window must hold a message and one more frame. */
 const MAX_MESSAGE = MAX_BYTES - 1024 * KIB;
 const MAX_MILLISECONDS = 2 ** 31 - 1;

@@ -1,4 +1,4 @@
-/** Describes the other side of a connection. */
+/** The description of the other side of a connection. */
 import { isIP, type Socket } from 'node:net';
 import { type PeerCertificate, TLSSocket } from 'node:tls';
 
@@ -28,7 +28,8 @@ export interface PeerSource {
 }
 
 /**
- * @internal `path`: the Unix socket or network that was dialed or listened on. A peer without an address gets this one.
+ * @internal Describes the peer of a socket. `path`: the Unix socket or network of the connection, which is the address of
+ * a peer that has none itself.
  */
 export function peerOf(
   socket: Socket,

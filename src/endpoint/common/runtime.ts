@@ -1,7 +1,7 @@
 /**
  * Node's clock and event loop for this package: the functions that existed when this file was loaded. A test runner
- * that fakes time (`jest.useFakeTimers()`) replaces the globals of the application under test. Such a test does not
- * want to stop the connections, so nothing in this package uses those globals.
+ * that fakes time (`jest.useFakeTimers()`) replaces the globals of the application under test. The connections must go on
+ * in such a test, so nothing in this package uses those globals.
  */
 import { performance } from 'node:perf_hooks';
 import * as timers from 'node:timers';
@@ -24,7 +24,7 @@ export const clearImmediate: typeof timers.clearImmediate = timers.clearImmediat
 /** Node's `performance.now()`: milliseconds since the process began; never goes back. */
 export const now: () => number = performance.now.bind(performance);
 
-/** Like Node's `Date.now()`, but does not follow changes of the system's clock. */
+/** Milliseconds since 1970, like `Date.now()`. Later changes of the system's clock have no effect. */
 export const wallTime = (): number => performance.timeOrigin + now();
 
 type Tick = (...args: unknown[]) => void;

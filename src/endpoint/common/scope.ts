@@ -1,5 +1,5 @@
 /**
- * Async scopes: they decide which `AsyncLocalStorage` stores, traces and domains the callbacks of this package see.
+ * Async scopes. The scope of a callback decides which `AsyncLocalStorage` stores, traces and domains the callback sees.
  *
  * A connection outlives the request that opened it, and belongs to no request. So everything that lives long runs in
  * the scope of its endpoint: sockets, timers, attempts to reconnect, listeners, and handlers of the other side's

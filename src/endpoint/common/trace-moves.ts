@@ -1,6 +1,6 @@
 /**
- * `NODE_DEBUG=interconnect` prints every move of a socket, a connection, a session, a message or a stream from one state
- * to another, one line each. The states and the events are those of the tables in PROTOCOL.md chapter 7.
+ * The trace of states. `NODE_DEBUG=interconnect` prints a line for each move of a socket, a connection, a session, a
+ * message or a stream from one state to another. The states and the events are those of PROTOCOL.md, chapter 7.
  */
 import { debuglog } from 'node:util';
 import { type MoveSink, watch } from '../../protocol/index.js';
@@ -10,7 +10,7 @@ const moves = debuglog('interconnect');
 
 /**
  * @internal Returns the sink for one socket with its handshake, or for one connection with its sessions and messages.
- * Undefined if this trace is off, so that nothing is computed for it.
+ * Returns undefined if the trace is off. Then nothing is computed for it.
  */
 export function traceMoves(kind: 'socket' | 'connection'): MoveSink | undefined {
   if (!moves.enabled) return undefined;

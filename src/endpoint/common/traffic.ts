@@ -1,6 +1,7 @@
 /**
- * Tells a clock whether the sockets of this thread are at rest. The clock checks this before it lets a timeout happen.
+ * The traffic count: tells the clock whether the sockets of this thread are at rest. The clock looks at the count before
+ * it calls back for a timeout.
  */
 
-/** Counts every event on sockets: a socket was opened or accepted, octets arrived, octets were written. */
+/** Counts the events on sockets: a socket was opened or accepted, octets arrived, or octets were written. */
 export const traffic = { count: 0 };

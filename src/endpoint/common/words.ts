@@ -1,9 +1,9 @@
-/** Texts of values and errors, made fit for a sentence and a log line. */
+/** Makes texts of values and errors, fit for a sentence and a log line. */
 import { printable, quote } from '../../wire/index.js';
 
 /**
- * @internal Returns the text of an error, fit for a sentence and a log line. The check is for the error's shape: an
- * error of another realm, such as a test runner's, is no `instanceof Error`. Never throws.
+ * @internal Returns the message of an error, fit for a sentence and a log line. Never throws. Any object with a message
+ * counts as an error, because `instanceof Error` is false for errors of another realm, such as a test runner's.
  */
 export function messageOf(error: unknown): string {
   const { message } = wordsOf(error);
@@ -11,8 +11,8 @@ export function messageOf(error: unknown): string {
 }
 
 /**
- * @internal Returns an error's stack for a log, with the stacks of its causes; `undefined` if it has none. The frames
- * stay lines. The error's message becomes one line.
+ * @internal Returns an error's stack for a log, with the stacks of its causes; `undefined` if it has none. Each stack
+ * frame is a line, and the error's message is one line.
  */
 export function stackOf(error: unknown): string | undefined {
   const stacks: string[] = [];
@@ -28,8 +28,8 @@ export function stackOf(error: unknown): string | undefined {
 }
 
 /**
- * @internal Makes the message and the stack of an error of Node fit for a log, in place. Node puts words of the other
- * side into some of its errors: a name in a certificate, or a part of invalid JSON.
+ * @internal Escapes the message and the stack of an error of Node, in place, so that they are fit for a log. Node puts
+ * text from the other side into some of its errors: a name in a certificate, or a part of invalid JSON.
  */
 export function tame(error: unknown): void {
   const { message, stack } = wordsOf(error);
@@ -51,7 +51,7 @@ function oneStack(stack: string, message: string): string {
   return [stack.slice(0, frames), ...lines].map((line) => printable(line, MAX_MESSAGE)).join('\n');
 }
 
-/** Reads message and stack with care: a getter may throw, and a field may hold any value. */
+/** Reads the message and the stack of any value. A getter of it may throw, and a field may have any type. */
 function wordsOf(error: unknown): { message?: string; stack?: string } {
   if (!isObject(error)) return {};
   try {
@@ -64,7 +64,7 @@ function wordsOf(error: unknown): { message?: string; stack?: string } {
   }
 }
 
-/** @internal The system's code, such as `EADDRINUSE`. */
+/** @internal Returns the code of a system error, such as `EADDRINUSE`; undefined if the error has none. */
 export function systemCodeOf(error: unknown): unknown {
   return isObject(error) && 'code' in error ? error.code : undefined;
 }
@@ -80,8 +80,8 @@ export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-/** @internal Characters of an error's message. */
+/** @internal The most characters of an error's message. */
 export const MAX_MESSAGE = 4096;
 const MAX_CAUSES = 5;
-/** Lines of a stack. Node writes ten by default. */
+/** The most frames of a stack. Node writes ten by default. */
 const MAX_FRAMES = 100;

@@ -1,6 +1,6 @@
 /**
- * Carries one connection machine through its life: over the current socket, or over none. A carrier owns the
- * connection's timer. A driver owns the timer of its socket.
+ * The carrier of one connection machine: it connects the machine with the current socket, if there is one. A carrier owns
+ * the connection's timer. A driver owns the timer of its socket.
  */
 import {
   CLOSED_HERE,
@@ -16,14 +16,15 @@ import type { Driver, DriverEffects } from '../socket/driver.js';
 
 /** The events that a carrier reports. */
 export interface CarrierEffects {
+  /** The other side has opened a session: give it a listener now. */
   onSession(machine: SessionMachine): void;
   /** The connection has lost its socket: attach another one, or end the carrier. */
   onLost(carrier: Carrier, failure: Failure): void;
-  /** The other side takes nothing new. */
+  /** The other side drains: it takes nothing new. */
   onDraining(carrier: Carrier): void;
-  /** This side's drain has nothing left to wait for. */
+  /** This side's drain is done. */
   onDrained(carrier: Carrier): void;
-  /** The connection is over. No failure: one side closed it in order. Called once. */
+  /** The connection is over. Without a failure, one side closed it in order. Called once. */
   onClosed(carrier: Carrier, failure: Failure | undefined): void;
   /** The connection is over, and the last of its sockets is gone. */
   onGone(carrier: Carrier): void;
@@ -37,7 +38,7 @@ export class Carrier implements ConnectionEffects, DriverEffects {
   /** The sockets that are not gone yet, former ones included. */
   readonly #sockets = new Set<Driver>();
   #driver: Driver | undefined;
-  /** The number that `hasProgressed` computed at the last call. */
+  /** The sum that `hasProgressed` computed at its last call. */
   #acknowledged = 0;
   readonly #alarm: Alarm;
 
@@ -58,17 +59,17 @@ export class Carrier implements ConnectionEffects, DriverEffects {
     return this.machine.isEnded;
   }
 
-  /** Returns true if one side has received sequenced frames of the other since the last call. */
+  /** Returns true if sequenced frames have arrived at either side since the last call. */
   hasProgressed(): boolean {
     const { received, output } = this.machine;
-    // Both numbers are modulo 2^31. Only equality matters.
+    // Both numbers are modulo 2^31. The sum changes if one of them changes.
     const acknowledged = received + output.sent.acknowledged;
     const hasProgressed = acknowledged !== this.#acknowledged;
     this.#acknowledged = acknowledged;
     return hasProgressed;
   }
 
-  /** Lets another socket carry the connection: frames that still arrive on the former socket do not count. */
+  /** Lets another socket carry the connection. Frames that still arrive on the former socket are discarded. */
   attach(driver: Driver): void {
     const former = this.#driver;
     this.#driver = driver;
@@ -85,7 +86,7 @@ export class Carrier implements ConnectionEffects, DriverEffects {
     else this.#driver.machine.close(code, reason, data, this.#clock.now());
   }
 
-  /** Ends the connection because it has no socket: pending calls fail. */
+  /** Ends the connection without a word to the other side: pending calls fail. */
   end(failure: Failure | undefined): void {
     if (this.isOver) return;
     this.machine.fail(failure ?? CLOSED_HERE, false);
@@ -111,7 +112,7 @@ export class Carrier implements ConnectionEffects, DriverEffects {
   }
 
   drained(): void {
-    // The machine is in the middle of a frame or a flush.
+    // The machine is in the middle of a frame or a flush, so nothing may call it before it returns.
     this.#clock.microtask(() => this.#effects.onDrained(this));
   }
 

@@ -1,12 +1,12 @@
 /**
- * Keeps a connection going while sockets come and go. [IC-7.8]
+ * Continuity: keeps an application's connection going while sockets come and go. [IC-7.8]
  *
  *     connecting ──first socket──► open
  *     open ──socket lost──► detached ──resumed──► open           the same machine, nothing lost
  *       │                      │  └──begun anew──► open          another machine: sessions and what
  *       └──GOAWAY──► detached ─┘                                 certainly did not run move to it
  *
- * The listener's end waits for the dialer to come back, and ends when that takes too long.
+ * At the listener, the connection waits for the dialer to come back, and ends if that takes too long.
  */
 import {
   ConnectionMachine,
@@ -31,10 +31,11 @@ import type { ReconnectEffects, Reconnector } from './reconnector.js';
 export interface ContinuityEffects {
   /** Returns true if a call waits for a socket. The process then stays alive until the next attempt. */
   isWanted(): boolean;
+  /** The other side has opened a session: give it a listener now. */
   onSession(machine: SessionMachine): void;
   /**
-   * A socket carries the connection: its first one, another one of the same connection, or the first of a new
-   * connection in its place.
+   * A socket carries the connection. `first`: the first socket. `resumed`: a later socket, with the same machine.
+   * `renewed`: the other side has begun a new connection, with a new machine.
    */
   onAttached(
     how: 'first' | 'resumed' | 'renewed',
@@ -43,23 +44,23 @@ export interface ContinuityEffects {
     peer: Peer,
   ): void;
   /**
-   * No socket carries the connection. The failure says how the socket was lost. Without a failure, the other side
+   * No socket carries the connection now. The failure says how the socket was lost. Without a failure, the other side
    * drains.
    */
   onDetached(failure: Failure | undefined): void;
   /** A dialer has tried all addresses without success. */
   onRoundFailed(failure: DialFailure): void;
-  /** `machine` replaces the former machine: sessions continue there. */
+  /** `machine` replaces the former machine: move the sessions there. */
   onRenewing(machine: ConnectionMachine): void;
-  /** This side's drain has nothing left to wait for. May be called more than once. */
+  /** This side's drain is done. May be called more than once. */
   onDrained(): void;
-  /** The connection is over. No failure: one side closed it in order. Called once. */
+  /** The connection is over. Without a failure, one side closed it in order. Called once. */
   onClosed(failure: Failure | undefined): void;
   /** The connection is over, and its last socket is gone. */
   onGone(): void;
 }
 
-/** Makes the part of a dialer that brings sockets. */
+/** Makes the reconnector of a dialer, which provides sockets. */
 export type ReconnectorFactory = (effects: ReconnectEffects) => Reconnector;
 
 export class Continuity implements CarrierEffects, ReconnectEffects {
@@ -68,7 +69,7 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
   readonly #effects: ContinuityEffects;
   readonly #reconnector: Reconnector | undefined;
   #carrier: Carrier;
-  /** The former carriers that are not gone: the other side drains them, or their sockets linger. */
+  /** The former carriers that are not gone yet: the other side drains them, or their sockets are still open. */
   readonly #former = new Set<Carrier>();
   #wasAttached = false;
   #isGone = false;
@@ -90,12 +91,12 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
     this.#carrier = this.#newCarrier(role === 'dialer' ? UNKNOWN_LIMITS : DEFAULT_LIMITS);
   }
 
-  /** Begins to look for the first socket, at a dialer. */
+  /** At a dialer, begins to look for the first socket. */
   begin(): void {
     this.#reconnector?.begin();
   }
 
-  /** A call needs a socket now: shortens a long pause. */
+  /** A call needs a socket now: ends a long pause between attempts. */
   hurry(): void {
     this.#settings.scope.runInAsyncScope(() => this.#reconnector?.hurry());
   }
@@ -115,7 +116,7 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
     return this.#carrier.driver;
   }
 
-  /** Takes nothing new any more, on any machine. */
+  /** Starts to drain: no machine takes anything new. */
   drain(): void {
     this.#drains = true;
     for (const { machine } of [...this.#former, this.#carrier]) machine.drain();
@@ -127,7 +128,7 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
     for (const carrier of [...this.#former, this.#carrier]) carrier.close(code, reason, data);
   }
 
-  /** Ends the connection because it has no socket. */
+  /** Ends the connection without a word to the other side. */
   end(failure: Failure): void {
     this.#reconnector?.stop();
     this.#carrier.end(failure);
@@ -184,7 +185,7 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
   }
 
   onLost(carrier: Carrier, failure: Failure): void {
-    // A drained predecessor lost its socket: its successor is already running.
+    // If the socket of a drained predecessor is lost, its successor is already running.
     if (carrier !== this.#carrier || !this.#outlivesSockets) return carrier.end(failure);
     this.#effects.onDetached(failure);
     // A 'detach' listener may have closed the connection.
@@ -222,12 +223,12 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
 
   onGone(carrier: Carrier): void {
     this.#former.delete(carrier);
-    // This call may end the last carrier, and then enters this method for that carrier: nothing is left to do here.
+    // `#endGivenUp` may end the last carrier, and then `onGone` is called for that carrier within this call.
     const wasGone = this.#isGone;
     this.#endGivenUp();
     if (this.#isGone && !wasGone) return;
     if (carrier === this.#carrier) this.#isGone = true;
-    // The last carrier is gone: now, or before the last of its predecessors.
+    // The predecessors may outlive the current carrier. The connection is gone when all of them are gone.
     if (this.#isGone && this.#former.size === 0) this.#effects.onGone();
     else if (carrier !== this.#carrier) this.#checkDrained();
   }
@@ -243,7 +244,7 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
     greeting: Greeting,
     peer: Peer,
   ): void {
-    // A listener of a session that ended with the former machine closed the connection.
+    // A session ended with the former machine, and its listener has closed the connection.
     if (this.#carrier.isOver)
       return driver.machine.close(Code.OK, '', EMPTY, this.#settings.clock.now());
     this.#wasAttached = true;
@@ -252,13 +253,13 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
   }
 
   /**
-   * Replaces the current machine by another one. With a failure the former ends; without one, it finishes its running
-   * messages.
+   * Replaces the current machine by a new one. With a failure, the former machine ends. Without a failure, the former
+   * machine finishes its running messages.
    */
   #renew(failure: Failure | undefined): void {
     const former = this.#carrier;
     this.#former.add(former);
-    // A connection that the other side drains repeatedly keeps only a few predecessors.
+    // If the other side drains again and again, the connection keeps only a few predecessors.
     const going = [...this.#former].filter(({ isOver }) => !isOver);
     if (going.length > MOST_FORMER) going[0]?.close(Code.OK, TOO_MANY, EMPTY);
     this.#carrier = this.#newCarrier(former.machine.peerLimits);
@@ -273,12 +274,12 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
     return new Carrier(machine, clock, this);
   }
 
-  /** Work left by predecessors moves to the newest machine, so the drain is complete when that one is. */
+  /** The drain is done when all predecessors are gone, and the newest machine, which takes over their rest, is drained. */
   #checkDrained(): void {
     if (this.#former.size === 0 && this.machine.isDrained) this.#effects.onDrained();
   }
 
-  /** Ends the connection when nothing runs any more on the machines that the other side drains. */
+  /** If the dialer has given up, ends the connection as soon as no predecessor has running messages. */
   #endGivenUp(): void {
     const isRunning = [...this.#former].some(({ isOver }) => !isOver);
     if (this.#givenUp !== undefined && !isRunning) this.#carrier.end(this.#givenUp);
@@ -298,7 +299,7 @@ function lostForGood(cause: InterconnectError, reason: string): Failure {
   return { kind: 'connection-lost', executed: 'maybe', message, cause };
 }
 
-/** Until the other side has said its limits, no message is too large. A message that proves too large fails then. */
+/** Before the handshake, no message counts as too large. A message that exceeds the announced limits fails later. */
 const UNKNOWN_LIMITS: Limits = { ...DEFAULT_LIMITS, maxFrame: 1024 * 1024, maxMessage: Infinity };
 
 const FORGOTTEN: Failure = {
@@ -307,6 +308,6 @@ const FORGOTTEN: Failure = {
   message: 'The connection was lost: the other side does not know it any more.',
 };
 
-/** The largest number of connections that the other side drains and that are not done. */
+/** The most predecessors that the other side drains and that are not done. */
 const MOST_FORMER = 8;
 const TOO_MANY = 'Too many others were drained after it.';

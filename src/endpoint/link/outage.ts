@@ -13,28 +13,27 @@ import type { DialFailure } from '../socket/dial-errors.js';
 import { errorOf, type InterconnectError, optionError } from '../common/errors.js';
 import { inspectShort } from '../common/words.js';
 
-/** The state of a connection without a socket. */
+/** The outage of a connection: how long it has had no socket, and why. */
 export interface Outage {
-  /** Milliseconds since the socket was lost. */
+  /** Milliseconds since the socket was lost, or since the first attempt began. */
   readonly duration: number;
   /**
-   * The error of the last round of attempts. Before a round has failed, the error with which the socket was lost.
+   * The error of the last round of attempts. Before a round has failed: the error with which the socket was lost.
    * Undefined during the very first round.
    */
   readonly error: InterconnectError | undefined;
 }
 
 /**
- * What happens to a call while the connection has no socket. A number is an age of the *outage* in milliseconds: calls
- * wait while the outage is younger. When the outage gets older, all waiting calls fail at once, and so does every
- * further call, with `IC_ERR_OFFLINE` and `executed: 'no'`, until there is a socket. `'fail'` is the same as 0: calls
- * fail while there is no socket; before the first socket, one round of attempts is made. `'wait'`: calls wait until
- * their own timeout. Messages that were written to a lost socket are not affected: they wait for the connection to be
- * resumed.
+ * How long calls wait while the connection has no socket. A number limits the age of the *outage*, in milliseconds. Calls
+ * wait while the outage is younger. At this age, all waiting calls fail with `IC_ERR_OFFLINE` and `executed: 'no'`. Every
+ * further call fails at once, until there is a socket. `'fail'` is the same as 0: calls fail while there is no socket,
+ * but before the first socket they wait for one round of attempts. With `'wait'`, calls wait until their own timeout.
+ * Messages that were written to a lost socket are not affected: they wait until the connection is resumed.
  */
 export type WhenOffline = number | 'wait' | 'fail';
 
-/** @internal Milliseconds of outage. @throws IC_ERR_OPTION */
+/** @internal Returns the option as milliseconds of outage; `Infinity` = no limit. @throws IC_ERR_OPTION */
 export function patienceOf(whenOffline: WhenOffline): number {
   if (whenOffline === 'wait') return Infinity;
   if (whenOffline === 'fail') return 0;
@@ -47,11 +46,11 @@ export function patienceOf(whenOffline: WhenOffline): number {
 
 /** @internal The calls of an outage to its connection. */
 export interface OutageEffects {
-  /** Returns a name of the other side, for a sentence. */
+  /** Returns the name of the other side, for a sentence. */
   whom(): string;
   /**
-   * Fails each call that is not written and has at most this patience, in milliseconds. Returns the least patience of
-   * the remaining calls; `Infinity` if no call remains.
+   * Fails each call that is not written and whose patience is at most `patience` milliseconds. Returns the least patience
+   * of the remaining calls; `Infinity` if no call remains.
    */
   giveUp(patience: number, failure: Failure): number;
   /** From now on, calls without a patience of their own fail at once. */
@@ -60,20 +59,21 @@ export interface OutageEffects {
   hurry(): void;
 }
 
-/** @internal */
+/** @internal Watches the outages of one connection, and fails the calls whose patience is over. */
 export class OutageWatch {
   readonly #clock: Clock;
   readonly #effects: OutageEffects;
   /** Milliseconds that a call without a `whenOffline` of its own waits. */
   readonly #patience: number;
   /**
-   * The least patience of any call so far. An outage begins with this, because the calls are not known at that moment.
+   * The least patience of any call so far. At the beginning of an outage, the watch does not know the waiting calls, and
+   * looks for them when this patience is over.
    */
   #leastPatience: number;
   #since: number | undefined;
   #error: InterconnectError | undefined;
   #reason = '';
-  /** No attempt has ended yet. A call without patience waits until the first attempt has failed. */
+  /** Whether no attempt has ended yet. A call without patience waits until the first attempt has failed. */
   #isUntried = false;
   #isOffline = false;
   /** One alarm for all calls: it is set for the calls with the least patience. */
@@ -112,13 +112,13 @@ export class OutageWatch {
     this.#since ??= this.#clock.now();
   }
 
-  /** A round failed at every address. If the other side drains, the outage begins here. */
+  /** A round of attempts has failed at every address. If the socket left because of a drain, the outage begins here. */
   onRoundFailed({ reason, error }: DialFailure): void {
     this.#isUntried = false;
     this.begin(reason, error);
   }
 
-  /** Fails the calls whose patience is over, now and as time passes. */
+  /** Fails the calls whose patience is over: now, and later when the patience of further calls ends. */
   watch(): void {
     if (!this.#isOffline) this.#watch(this.#leastPatience);
   }
@@ -130,7 +130,7 @@ export class OutageWatch {
     this.#isUntried = this.#isOffline = false;
   }
 
-  /** Returns the failure of a call that must fail at once. If the call may wait, its patience counts from here on. */
+  /** Returns the failure of a call that must fail at once; undefined if the call may wait. @throws IC_ERR_OPTION */
   refusal(whenOffline: WhenOffline | undefined): Failure | undefined {
     if (whenOffline === undefined && this.#since === undefined) return undefined;
     const patience = this.patienceOf(whenOffline);
@@ -144,17 +144,17 @@ export class OutageWatch {
     return undefined;
   }
 
-  /** Milliseconds of outage. @throws IC_ERR_OPTION */
+  /** Returns the patience of a call, in milliseconds of outage. @throws IC_ERR_OPTION */
   patienceOf(whenOffline: WhenOffline | undefined): number {
     return whenOffline === undefined ? this.#patience : patienceOf(whenOffline);
   }
 
-  /** The failure of a call that may not wait any longer. */
+  /** The failure of a call whose patience is over. */
   get failure(): Failure {
     return { kind: 'offline', executed: 'no', message: `${this.sentence}.`, cause: this.#error };
   }
 
-  /** "No connection to hub:5000 for 7.3 s: connect ECONNREFUSED 10.0.0.1:5000" */
+  /** For instance "No connection to hub:5000 for 7.3 s: connect ECONNREFUSED 10.0.0.1:5000". */
   get sentence(): string {
     const { current } = this;
     const whom = this.#effects.whom();
@@ -169,7 +169,7 @@ export class OutageWatch {
     return this.#since + patience;
   }
 
-  /** Fails calls with this patience when the patience is over, unless the alarm is due before that. */
+  /** Sets the alarm to the end of this patience, unless the alarm is due earlier. */
   #watch(patience: number): void {
     const end = this.#isOverAt(patience);
     if (end === Infinity || this.#alarmPatience <= patience) return;
@@ -198,7 +198,7 @@ export class OutageWatch {
   }
 }
 
-/** Returns the text of a number of milliseconds. */
+/** Returns a duration in milliseconds as a text, such as `7.3 s`. */
 function spanOf(milliseconds: number): string {
   if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
   if (milliseconds < 600_000) return `${(milliseconds / 1000).toFixed(1)} s`;

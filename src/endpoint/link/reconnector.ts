@@ -1,4 +1,4 @@
-/** Gives a connection its sockets: the first one, and another one after each loss. */
+/** The reconnector: gives a connection its first socket, and another one after each loss. */
 import { Backoff, type Delays, HEALTHY } from '../common/backoff.js';
 import type { Clock } from '../common/clock.js';
 import type { DialFailure } from '../socket/dial-errors.js';
@@ -6,7 +6,7 @@ import type { Dialer, DialEffects } from '../socket/dialer.js';
 
 /** How a dialer reconnects after it has lost its socket. */
 export interface ReconnectOptions {
-  /** Milliseconds. The first pause is at most that long; the limit doubles with each further pause. Default 100. */
+  /** The limit of the first pause, in milliseconds. The limit doubles with each further pause. Default 100. */
   minDelay?: number | undefined;
   /** The longest pause, in milliseconds. Default 10,000. */
   maxDelay?: number | undefined;
@@ -20,15 +20,15 @@ export interface ReconnectSettings extends Delays {
   readonly attempts: number;
   /** Rounds without success before the first connection. */
   readonly firstAttempts: number;
-  /** Whether the dialer looks for another socket after the first. */
+  /** Whether the dialer looks for another socket after a loss. */
   readonly comesBack: boolean;
-  /** Milliseconds to wait before the first attempt of all. */
+  /** Milliseconds before the very first attempt. */
   readonly startDelay: number;
 }
 
 /** @internal The reason to look for another socket. */
 export type Occasion =
-  /** The socket is lost. `hasProgressed`: since the last loss, one side has acknowledged frames of the other. */
+  /** The socket is lost. `hasProgressed`: sequenced frames have arrived at either side since the last loss. */
   | { readonly kind: 'lost'; readonly hasProgressed: boolean }
   /** The other side says that another socket carries this connection. */
   | { readonly kind: 'superseded' }
@@ -45,7 +45,7 @@ export interface ReconnectEffects extends DialEffects {
   onGivenUp(failure: DialFailure): void;
 }
 
-/** @internal */
+/** @internal The attempts to connect of one dialer, and the pauses between them. */
 export class Reconnector {
   readonly #dialer: Dialer;
   readonly #settings: ReconnectSettings;
@@ -55,11 +55,11 @@ export class Reconnector {
   #pause: { readonly end: number; readonly stop: () => void } | undefined;
   /** Rounds without success since the last success. */
   #failures = 0;
-  /** The pause grows if a connection is accepted and closed again and again. */
+  /** The pauses. They also grow if the other side accepts connections and closes them again and again. */
   readonly #backoff: Backoff;
-  /** Whether a drain has had its attempt without a pause since a connection last lasted. */
+  /** Whether a drain has led to an attempt without a pause, and no connection has lasted since. */
   #hasMoved = false;
-  /** The other side has said that another socket has replaced this side's socket. */
+  /** Whether another socket has taken over the connection: see `#keepAway`. */
   #mustKeepAway = false;
   /** Whether the other side refused the last attempt. */
   #wasRefused = false;
@@ -110,8 +110,8 @@ export class Reconnector {
         return this.#keepAway(signal);
       case 'drained':
         this.#dialer.avoid();
-        // Only the first drain gets an attempt without a pause: a listener that drains again and again would be dialed
-        // without end.
+        // Only the first drain leads to an attempt without a pause. Otherwise a listener that drains again and again
+        // would be dialed without end.
         if (this.#hasMoved || this.#backoff.hasTried) return this.#waitLonger(signal);
         this.#hasMoved = true;
         this.#backoff.count();
@@ -144,8 +144,8 @@ export class Reconnector {
   }
 
   /**
-   * Waits longer: to come back at once would take the connection from the other socket, which would then do the same.
-   * [IC-17.14]
+   * Waits longer after a takeover by another socket. If both dialers came back at once, each would take the connection
+   * from the other for ever. [IC-17.14]
    */
   #keepAway(signal: AbortSignal): void {
     const longest = Math.max(this.#settings.maxDelay, LEAST_ABSENCE);
@@ -167,7 +167,7 @@ export class Reconnector {
     this.#pause = undefined;
     this.#mustKeepAway = false;
     const effects = this.#effects;
-    // Called before the promise resolves: the socket may be lost again by then.
+    // This must run before the promise resolves, because the socket may be lost again by then.
     const succeeded = (): void => {
       this.#round = undefined;
       this.#wasRefused = false;
@@ -208,14 +208,14 @@ export class Reconnector {
 
   #isHopeless({ error, isLasting, isRefusal }: DialFailure): boolean {
     const { attempts, firstAttempts } = this.#settings;
-    // No message has been sent yet, and an application that made a mistake learns of it at once.
+    // Before the first connection, no message was sent. If the application has made a mistake, it gets the error at once.
     if (this.#connectedAt === undefined) return isLasting || this.#failures >= firstAttempts;
     if (error.code === 'IC_ERR_OPTION') return true;
     return (isRefusal && this.#wasRefused) || this.#failures >= attempts;
   }
 }
 
-/** Milliseconds. A call may end a longer pause, at most once in this time. */
+/** Milliseconds. A call may end a pause whose rest is longer, and at most one pause in this time. */
 const LONG_PAUSE = 1000;
 /** Milliseconds before this side reconnects to a connection that another socket has taken over. */
 const LEAST_ABSENCE = 1000;

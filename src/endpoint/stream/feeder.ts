@@ -1,6 +1,6 @@
 /**
- * Moves the items of an application's source into a stream, one at a time, as fast as the stream accepts them. After some
- * items, the feeder gives way to everything else that waits for the event loop.
+ * The feeder: moves the items of an application's source into a stream, one at a time, as fast as the stream accepts them.
+ * After some items, the feeder gives way to everything else that waits for the event loop.
  */
 import { AsyncResource } from 'node:async_hooks';
 import { type Bytes, toBuffer } from '../common/bytes.js';
@@ -11,14 +11,14 @@ import { messageOf } from '../common/words.js';
 
 /** The stream that receives the items. */
 export interface FedStream {
-  /** Whether the stream accepts an item now; `wake` says when that may have become true. */
+  /** Whether the stream accepts an item now. Call `Feeder.wake` each time this becomes true. */
   readonly isReady: boolean;
   give(item: Buffer): void;
   /** The source has no more items. */
   end(): void;
   /** The source failed, or yielded a value that is not bytes. */
   fail(error: unknown): void;
-  /** The source failed after its items were no longer wanted. */
+  /** The source has failed, but its items were no longer wanted. */
   report(error: unknown): void;
 }
 
@@ -46,7 +46,7 @@ export class Feeder {
     return this.#state !== 'new';
   }
 
-  /** Called before the first frame of a request is written: see `ItemSource.begin`. */
+  /** Call this before the first frame of a request is written: see `ItemSource.begin`. */
   begin(): void {
     this.#scope.runInAsyncScope(() => this.#source.begin((error) => this.#stream.fail(error)));
   }
@@ -62,7 +62,7 @@ export class Feeder {
     resume?.();
   }
 
-  /** Ends the source, because no more items are wanted. Resolves when the source has ended its work. */
+  /** Ends the source, because its items are no longer wanted. Resolves when the source has ended its work. */
   stop(): Promise<void> {
     this.#stopped ??= this.#end();
     return this.#stopped;

@@ -1,14 +1,14 @@
-/** Hands the items of a response to `onItem`, one after the other. */
+/** The delivery of a response: hands its items to `onItem`, one after the other. */
 import { AsyncResource } from 'node:async_hooks';
 
-/** Takes one item of a response; the next item comes when the promise has resolved. */
+/** Takes one item of a response. The next call comes after the returned promise has resolved. */
 export type OnItem = (item: Buffer) => void | Promise<void>;
 
 /** The message whose response is a stream. */
 export interface DeliveredMessage {
   /** Returns the next item, if it has arrived. */
   take(): Buffer | undefined;
-  /** `onItem` has thrown: the other items are not wanted. */
+  /** `onItem` has thrown this error, or its promise rejected: the other items are not wanted. */
   abandon(error: unknown): void;
 }
 
@@ -47,7 +47,7 @@ export class ItemDelivery {
     );
   }
 
-  /** No more items follow: calls back when every item is delivered. */
+  /** No further items arrive: calls `onRead` when the last one is delivered. */
   whenRead(onRead: () => void): void {
     this.#onRead = onRead;
     this.advance();

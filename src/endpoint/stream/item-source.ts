@@ -1,9 +1,9 @@
 /**
- * A stream that an application sends item by item, and its one reader.
+ * The source of a stream: an iterable of the application, and this library as its one reader.
  *
- * Many streams can be read only once: a `Readable`, a web `ReadableStream`, a generator. At a second reading they look
- * like an empty stream, and the data would be lost without an error. So a source is claimed before anything is sent. A
- * claim fails if the stream was read before, by this library or by other code.
+ * Many streams can be read only once: a `Readable`, a web `ReadableStream`, a generator. To a second reader, such a stream
+ * looks empty, and the data would be lost without an error. So a source is claimed before any frame is sent. The claim
+ * fails if this library, or other code, has read the stream before.
  */
 import { Readable } from 'node:stream';
 import { types } from 'node:util';
@@ -34,11 +34,11 @@ export class UnreadableSource extends InterconnectError {
 export class ItemSource<T> {
   readonly #items: Source<T>;
   readonly #iterator: AsyncIterator<T> | Iterator<T>;
-  /** The first item, for which `begin` has asked. */
+  /** The first item, if `begin` has asked for it and `next` has not returned it. */
   #first: Asked<T> | undefined;
 
   /**
-   * Claims the stream. No item is asked for yet.
+   * Claims the stream, and asks for no item yet.
    * @throws UnreadableSource if the stream was read before, is being read, has ended, or has failed.
    */
   constructor(items: Source<T>) {
@@ -54,11 +54,11 @@ export class ItemSource<T> {
   }
 
   /**
-   * Called before a request is written. A generator does not say whether it was read, so it is asked for its first
-   * item. If it ends at once, `onFault` is called before a frame of this tick is written. A generator that was read
-   * ends at once, without waiting for anything. So does a new generator without items that waits for nothing. The two
-   * cannot be told apart, and an empty request would lose the data of the former. Responses have no `begin`: a handler
-   * makes its own generator, which may be empty.
+   * Call this before a request is written. A generator does not tell whether it was read, so this method asks it for its
+   * first item. If the generator ends at once, `onFault` is called before a frame of this tick is written. A generator
+   * that was read ends at once. A new generator without items may also end at once. The two look alike, and an empty
+   * request would lose the data of the former, so both are refused. For a response, do not call `begin`: a handler makes
+   * a new generator, which may be empty.
    */
   begin(onFault: (error: UnreadableSource) => void): void {
     const iterator: object = this.#iterator;
@@ -70,9 +70,9 @@ export class ItemSource<T> {
     };
     this.#first = this.#ask();
     if (!('then' in this.#first)) return check(this.#first);
-    // A failure is for the caller of `next`.
+    // The caller of `next` gets the failure.
     this.#first.then(check, () => undefined);
-    // This microtask runs after the check of an item that is there at once, and before everything else.
+    // If the first item is there at once, `check` runs before this microtask. In all other cases it runs later.
     microtask(() => (hasWaited = true));
   }
 
@@ -83,7 +83,7 @@ export class ItemSource<T> {
     return first ?? this.#iterator.next();
   }
 
-  /** Ends the stream, because no more items are wanted. Resolves when the stream has ended its work. */
+  /** Ends the stream, because its items are no longer wanted. Resolves when the stream has ended its work. */
   async end(): Promise<void> {
     // A waiting `next` of a Readable would delay its `return`.
     if (isReadable(this.#items)) this.#items.destroy();
@@ -136,10 +136,10 @@ function faultOfReadable(items: AnyReadable): UnreadableSource | undefined {
   return new UnreadableSource(`${was}, or is being read: ${reason}.`);
 }
 
-/** Node can tell of a web stream whether it was read, though the types of `isDisturbed` do not say so. */
+/** A web stream. `Readable.isDisturbed` takes one too, and the type is made so that the compiler allows the call. */
 type WebStream = NodeJS.ReadableStream & { readonly locked: boolean };
 
-/** The check is for the stream's shape: there are implementations other than Node's. */
+/** Whether the object has the shape of a web stream. There are other implementations than Node's. */
 function isWebStream(items: object): items is WebStream {
   return 'getReader' in items && 'locked' in items;
 }

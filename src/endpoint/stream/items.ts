@@ -3,18 +3,18 @@ import type { Bytes } from '../common/bytes.js';
 import { optionError } from '../common/errors.js';
 
 /**
- * A stream to be sent: a Node `Readable`, an async generator, an array … Each element is one item, of at most the other
- * side's `maxMessageSize`. An item belongs to the connection from the moment in which it is yielded: do not change it.
- * The next item is asked for when the reader's credit allows it, or one ahead of that.
+ * A stream to be sent: a Node `Readable`, an async generator, an array … Each element is one item, whose size is at most
+ * the other side's `maxMessageSize`. The connection owns an item from the moment in which the stream yields it: do not
+ * change the item afterwards. The stream is asked for the items that the reader's credit allows, and for one more.
  *
- * A stream is read once. A stream that was read already, or that other code reads, is refused with `IC_ERR_OPTION` and
- * `executed: 'no'`. An array, or another iterable that begins anew each time, may be sent again. If a generator ends at
- * once without an item, it is refused as a request too, since a generator that was read looks the same. If the reader
- * needs no more, the iterator's `return` is called, or the `Readable` is destroyed.
+ * A stream is read once. If the stream was read already, or other code reads it, the call fails with `IC_ERR_OPTION` and
+ * `executed: 'no'`. An array, or another iterable that begins anew each time, may be sent again. A request also fails if
+ * its generator ends at once without an item, because a generator that was read looks the same. If the reader needs no
+ * more items, the iterator's `return` is called, or the `Readable` is destroyed.
  */
 export type Items = AsyncIterable<Bytes> | Iterable<Bytes>;
 
-/** Whether the data is a stream rather than bytes. */
+/** Whether the data is a stream, and not bytes. */
 export function isItems(data: unknown): data is Items {
   if (ArrayBuffer.isView(data)) return false;
   // A string is iterable too. It is refused later, because it is not bytes.
@@ -46,15 +46,15 @@ export function isReadable(items: object): items is AnyReadable {
   );
 }
 
-/** The origin of received items. */
+/** The origin of received items: a request or a response. */
 export interface ItemOrigin {
   /** Called before the first item is taken. */
   start(): void;
   /** Returns the next item, if it has arrived. */
   take(): Buffer | undefined;
-  /** Set when no more items follow. The reader throws `error`, if there is one. */
+  /** Set when no further items follow. If there is an `error`, the reader throws it. */
   readonly end: { readonly error?: unknown } | undefined;
-  /** Called when the reader wants no more items. */
+  /** Called when the reader wants no further items. */
   stop(): void;
 }
 
@@ -63,7 +63,7 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
-/** Received items, for one reader: each `next` takes one item, or waits for it. */
+/** The iterator over received items: each `next` takes one item, or waits for it. */
 export class ItemReader implements AsyncIterator<Buffer, undefined> {
   readonly #origin: ItemOrigin;
   #waiters: Waiter[] = [];
@@ -116,7 +116,7 @@ export class ItemReader implements AsyncIterator<Buffer, undefined> {
   }
 }
 
-/** An iterable that can be read in one loop, once. */
+/** An iterable that can be read once, in one loop. */
 export class ReadOnce implements AsyncIterable<Buffer> {
   readonly #what: string;
   #reader: ItemReader | undefined;

@@ -1,4 +1,4 @@
-/** The items of a request, as its handler reads them. */
+/** The body of a message: the items of a request, as its handler reads them. */
 import type { IncomingMessage } from '../../protocol/index.js';
 import type { InterconnectError } from '../common/errors.js';
 import { type ItemOrigin, ItemReader, ReadOnce } from './items.js';
@@ -8,7 +8,7 @@ export class MessageBody {
   readonly items: AsyncIterable<Buffer>;
   readonly #reader: ItemReader;
 
-  /** `aborted`: the error to throw once the message is no longer wanted. */
+  /** `aborted`: returns the error to throw, if the message is no longer wanted. */
   constructor(
     incoming: IncomingMessage,
     data: Buffer,
@@ -57,7 +57,7 @@ function streamed(
     get end() {
       const error = aborted();
       if (error !== undefined) return { error };
-      // A handler that settles its message has read enough.
+      // A handler that has settled its message needs no further items: the loop ends without an error.
       return incoming.isSettled || items?.isAtEnd === true ? {} : undefined;
     },
     stop: () => listen(undefined),

@@ -8,11 +8,11 @@ import type { Bytes } from '../common/bytes.js';
 import type { ItemSource } from './item-source.js';
 import { whenAborted } from '../common/abort.js';
 
-/** The parts of its message that a streamed response needs. */
+/** The message of a streamed response: the parts that the response needs. */
 export interface RepliedMessage {
   readonly incoming: IncomingMessage;
   readonly peerMaxMessageSize: number;
-  /** Makes the source give way to the event loop. */
+  /** The turns of the endpoint, by which the source gives way to the event loop. */
   readonly turns: FeedTurns;
   settle(type: number, meta: Meta, payload: Buffer): void;
   report(error: unknown): void;
@@ -24,7 +24,7 @@ export class ReplyStream implements FedStream {
   /** Resolves when the source has ended and the message is settled, for any reason. */
   readonly done: Promise<void>;
   readonly #message: RepliedMessage;
-  /** The fields of the acceptance. */
+  /** The fields of the ACCEPT that follows the last item. */
   readonly #meta: Meta;
   readonly #feeder: Feeder;
   readonly #sender: ItemSender | undefined;
@@ -45,7 +45,7 @@ export class ReplyStream implements FedStream {
     const onAbort = (): void => void this.#abort(signal?.reason);
     this.#unlisten = signal && whenAborted(signal, onAbort);
     const { oneWay, state, abortReason } = message.incoming;
-    // The response has no reader, or no longer has one.
+    // The response has no reader: the message is one-way, settled or aborted.
     if (oneWay || state !== 'RUNNING' || abortReason !== undefined) void this.stop();
     else this.#sender = message.incoming.reply({ onReady: () => this.#feeder.wake() });
     if (signal?.aborted === true) onAbort();
@@ -83,8 +83,8 @@ export class ReplyStream implements FedStream {
   }
 
   /**
-   * Stops the response, because the other items are not wanted. The message is settled, and its place is free, when the
-   * source has ended its work.
+   * Stops the response, because the other items are not wanted. When the source has ended its work, the message is
+   * settled, and its place is free.
    */
   async stop(): Promise<void> {
     await this.#feeder.stop();
@@ -92,7 +92,7 @@ export class ReplyStream implements FedStream {
     this.#finish();
   }
 
-  /** Ends the response now, and the source when it can end. */
+  /** Rejects the message now, and ends the source. */
   async #abort(reason: unknown): Promise<void> {
     this.#reject(reason);
     await this.#feeder.stop();
