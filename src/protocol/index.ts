@@ -16,7 +16,8 @@ export { DEFAULT_QUEUE_LIMITS, type QueueLimits } from './flow/send-queue-budget
 export { SessionMachine } from './session/session.js';
 export type { SessionListener } from './session/session-listener.js';
 export { SocketMachine } from './socket/socket.js';
-export { CLOSED_HERE } from './socket/socket-failures.js';
+export { ThreadBudget } from './flow/account.js';
+export { CLOSED_HERE, overloadedBy } from './socket/socket-failures.js';
 export { DialerHandshake } from './socket/handshake-dialer.js';
 export { ListenerHandshake } from './socket/handshake-listener.js';
 export type {

@@ -23,6 +23,7 @@ import {
   type ListenerEffects,
   ListenerHandshake,
   type QueueLimits,
+  ThreadBudget,
 } from '../../src/protocol/index.js';
 import { Code, describeFrame, type Frame, EMPTY } from '../../src/wire/index.js';
 import type { Random } from '../support/random.js';
@@ -313,6 +314,7 @@ export class World {
       agent: role,
       network: sockets,
       clock: new EndpointClock(this.time, OUTSIDE),
+      budget: new ThreadBudget(),
       scope: OUTSIDE,
     };
   }

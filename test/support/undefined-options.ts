@@ -12,6 +12,8 @@ export const ENDPOINT: Nothing<EndpointOptions> = {
   maxItems: undefined,
   sessionWindow: undefined,
   connectionWindow: undefined,
+  memoryLimit: undefined,
+  budget: undefined,
   maxQueuedMessages: undefined,
   maxQueuedBytes: undefined,
   handshakeTimeout: undefined,

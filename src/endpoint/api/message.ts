@@ -69,6 +69,8 @@ export class Message {
   #rejection: { readonly code: number; readonly reason: string } | undefined;
   /** A response was refused on this side because it was larger than the sender takes. */
   #isTooLarge = false;
+  /** The metadata as it arrived. The handler may want it longer than the machine keeps it. */
+  readonly #entries: IncomingMessage['metadata'];
   #metadata: Metadata | undefined;
   #controller: AbortController | undefined;
   #abortError: InterconnectError | undefined;
@@ -82,6 +84,7 @@ export class Message {
     this.streaming = incoming.requestItems !== undefined;
     this.oneWay = incoming.oneWay;
     this.#incoming = incoming;
+    this.#entries = incoming.metadata;
     incoming.abortListener = this;
   }
 
@@ -92,7 +95,7 @@ export class Message {
 
   /** The entries that the sender put beside the payload; without a prototype. */
   get metadata(): Metadata {
-    return (this.#metadata ??= toMetadata(this.#incoming.metadata));
+    return (this.#metadata ??= toMetadata(this.#entries));
   }
 
   /** Whether `accept`, `respond` or `reject` was called. The handler has ended then. */

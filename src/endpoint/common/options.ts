@@ -6,6 +6,7 @@ import {
   DEFAULT_QUEUE_LIMITS,
   type Limits,
   type QueueLimits,
+  type ThreadBudget,
 } from '../../protocol/index.js';
 import { MAX_AGENT } from '../../wire/index.js';
 import { type Clock, systemClock } from './clock.js';
@@ -15,6 +16,7 @@ import { checkNetwork, type Network } from './network.js';
 import { EndpointClock } from './endpoint-clock.js';
 import { OUTSIDE, type Scope } from './scope.js';
 import { checkInteger, checkObject } from './checks.js';
+import { budgetFor } from './memory.js';
 
 /** The limits that this side sets for the other side and for itself. Each limit has a default. None can be switched off. */
 export interface EndpointLimits {
@@ -49,6 +51,13 @@ export interface EndpointLimits {
 
 /** The options that dialers and listeners share. Durations are in milliseconds. */
 export interface EndpointOptions extends EndpointLimits {
+  /**
+   * Bytes of memory that all connections of this thread may hold together, whichever listener or dialer they belong to;
+   * at least `connectionWindow`. If they hold more, the connection that holds most is closed with `Code.CALM`. The
+   * newest value that a listener or a dialer of the thread was given counts for all. Default: a quarter of V8's heap
+   * limit, or the largest `connectionWindow` if that is more.
+   */
+  memoryLimit?: number | undefined;
   /** Milliseconds until a connection must be established. Default 10,000. */
   handshakeTimeout?: number | undefined;
   /**
@@ -66,6 +75,8 @@ export interface EndpointOptions extends EndpointLimits {
   agent?: string | undefined;
   /** The source of sockets, instead of an address: a `MemoryNetwork`, for tests. */
   network?: Network | undefined;
+  /** @internal A test's budget, instead of that of the thread. */
+  budget?: ThreadBudget | undefined;
   /** @internal The clock of a test. */
   clock?: Clock | undefined;
   /** @internal The async scope of everything that lives longer than one call. */
@@ -76,6 +87,8 @@ export interface EndpointOptions extends EndpointLimits {
 export interface Settings {
   readonly limits: Limits;
   readonly queue: QueueLimits;
+  /** What all connections of the thread may hold together. */
+  readonly budget: ThreadBudget;
   readonly handshakeTimeout: number;
   readonly sessionTimeout: number;
   readonly messageTimeout: number;
@@ -127,6 +140,7 @@ export function resolveOptions(options: EndpointOptions, scope: Scope = OUTSIDE)
       messages: integer('maxQueuedMessages', DEFAULT_QUEUE_LIMITS.messages, 0, 2 ** 30),
       bytes: integer('maxQueuedBytes', DEFAULT_QUEUE_LIMITS.bytes, 0, 2 ** 40),
     },
+    budget: budgetFor(options, limits.connectionBytes),
     handshakeTimeout: integer('handshakeTimeout', 10_000, 1, MAX_MILLISECONDS),
     sessionTimeout: integer('sessionTimeout', 5_000, 0, MAX_MILLISECONDS),
     messageTimeout: integer('messageTimeout', 60_000, 0, MAX_MILLISECONDS),

@@ -7,8 +7,10 @@ import {
   type ConnectionEffects,
   type ConnectionMachine,
   type Failure,
+  overloadedBy,
   type SessionMachine,
 } from '../../protocol/index.js';
+import type { ProtocolError } from '../../wire/index.js';
 import { Alarm } from '../common/alarm.js';
 import type { Clock } from '../common/clock.js';
 import { traceMoves } from '../common/trace-moves.js';
@@ -114,6 +116,12 @@ export class Carrier implements ConnectionEffects, DriverEffects {
   drained(): void {
     // The machine is in the middle of a frame or a flush, so nothing may call it before it returns.
     this.#clock.microtask(() => this.#effects.onDrained(this));
+  }
+
+  overload(error: ProtocolError): void {
+    const driver = this.#driver;
+    if (driver === undefined) this.end(overloadedBy(error));
+    else driver.machine.overload(error, this.#clock.now());
   }
 
   // The events of the sockets.

@@ -269,8 +269,9 @@ export class Continuity implements CarrierEffects, ReconnectEffects {
   }
 
   #newCarrier(peer: Limits): Carrier {
-    const { limits, queue, clock } = this.#settings;
-    const machine = new ConnectionMachine({ role: this.#role, limits, queue, peer }, clock.now());
+    const { limits, queue, budget, clock } = this.#settings;
+    const settings = { role: this.#role, limits, queue, budget, peer };
+    const machine = new ConnectionMachine(settings, clock.now());
     return new Carrier(machine, clock, this);
   }
 

@@ -3,6 +3,7 @@
  * An implementation must not call the connection back, except if the comment of the method allows it.
  */
 import type { MoveEffects } from '../common/moves.js';
+import type { ProtocolError } from '../../wire/index.js';
 import type { SessionMachine } from '../session/session.js';
 
 export interface ConnectionEffects extends MoveEffects {
@@ -16,6 +17,11 @@ export interface ConnectionEffects extends MoveEffects {
   draining(): void;
   /** The drain of this side is done: all messages are settled, and all frames are written and acknowledged. */
   drained(): void;
+  /**
+   * The connection holds more memory than any other, and the thread is out of memory: end the connection. Not called
+   * from within a method of the connection.
+   */
+  overload(error: ProtocolError): void;
 }
 
 /** The effects of a connection that has no owner yet. */
@@ -25,4 +31,5 @@ export const NO_OWNER: ConnectionEffects = {
   session: () => undefined,
   draining: () => undefined,
   drained: () => undefined,
+  overload: () => undefined,
 };

@@ -1,4 +1,5 @@
 /** The settings of a new connection, and the token that resumes a connection on another socket. */
+import type { ThreadBudget } from '../flow/account.js';
 import type { Limits } from '../flow/limits.js';
 import type { QueueLimits } from '../flow/send-queue-budget.js';
 
@@ -9,6 +10,8 @@ export interface ConnectionSettings {
   /** The limits that this side assumes for the peer until the handshake tells them. */
   readonly peer: Limits;
   readonly queue: QueueLimits;
+  /** The memory that all connections of the thread may hold together. Default: no limit. */
+  readonly budget?: ThreadBudget | undefined;
   /** The first message of a session gets the id after this one. Only tests of the wrap use another value than 0. */
   readonly lastId?: number;
 }

@@ -15,6 +15,7 @@ import {
   readCredit,
   EMPTY,
 } from '../../wire/index.js';
+import { Account, type AccountEffects, ThreadBudget } from '../flow/account.js';
 import { type BlockedSender, BlockedSenders } from '../flow/blocked-senders.js';
 import { type ConnectionEffects, NO_OWNER } from './connection-effects.js';
 import { ConnectionState } from './connection-state.js';
@@ -40,7 +41,7 @@ import type { MoveSink } from '../common/moves.js';
 import { violation } from '../common/violation.js';
 import { ReceiveWindow, SendWindow } from '../flow/windows.js';
 
-export class ConnectionMachine implements SessionContext {
+export class ConnectionMachine implements SessionContext, AccountEffects {
   readonly limits: Limits;
   peerLimits: Limits;
   readonly lastId: number;
@@ -52,6 +53,7 @@ export class ConnectionMachine implements SessionContext {
   readonly goaway = new Drain();
   sendWindow = new SendWindow(0);
   readonly receiveWindow: ReceiveWindow;
+  readonly account: Account;
   pinned = 0;
   readonly #sessions: SessionTable;
   readonly #queue: SendQueueBudget;
@@ -66,6 +68,8 @@ export class ConnectionMachine implements SessionContext {
   readonly #roomToGoOn: number;
   /** `makeRoom` looks at the messages again when no more than this number of octets is free. */
   #nextLook = Infinity;
+  /** Octets of kept frames that the account counts. */
+  #kept = 0;
 
   constructor(settings: ConnectionSettings, now: number) {
     const { role, limits, peer, lastId = 0 } = settings;
@@ -73,6 +77,8 @@ export class ConnectionMachine implements SessionContext {
     this.peerLimits = peer;
     this.lastId = lastId;
     this.receiveWindow = new ReceiveWindow(limits.connectionBytes, limits.maxFrame);
+    const { budget = new ThreadBudget() } = settings;
+    this.account = new Account(this, budget, limits.connectionBytes);
     this.#state = new ConnectionState(role, this);
     this.#sessions = new SessionTable(role, limits.sessions);
     this.#queue = new SendQueueBudget(settings.queue);
@@ -110,6 +116,7 @@ export class ConnectionMachine implements SessionContext {
    */
   openSession(opening: SessionOpening): SessionMachine {
     const session = SessionMachine.opening(this, opening);
+    this.account.take(session.price);
     const failure = this.#state.failure ?? (this.goaway.theirs ? DRAINING : undefined);
     if (failure !== undefined) {
       session.fail(failure)();
@@ -152,6 +159,7 @@ export class ConnectionMachine implements SessionContext {
     this.#state.resume();
     // [IC-17.24]
     this.output.sent.rewind(received);
+    this.#chargeKept();
     // Frames outside the sequence (CREDIT, GOAWAY) may have been lost with the socket: write them again. [IC-12.7]
     this.goaway.onSocket();
     this.#grants.announceConnection();
@@ -240,6 +248,7 @@ export class ConnectionMachine implements SessionContext {
     if (this.#debt.isRelieved()) {
       for (const session of this.#sessions.all()) session.receiver.pump(now);
     }
+    this.#chargeKept();
     this.progressed();
   }
 
@@ -274,6 +283,29 @@ export class ConnectionMachine implements SessionContext {
     }
     this.#grants.clear();
     this.#blocked.clear();
+    this.account.close();
+  }
+
+  // The members of `AccountEffects`.
+
+  get isDetached(): boolean {
+    return this.#state.name === 'DETACHED';
+  }
+
+  dropUnfinished(): void {
+    for (const { receiver } of this.#sessions.all()) {
+      for (const message of receiver.unfinished()) receiver.refuseUnfinished(message);
+    }
+  }
+
+  onEased(): void {
+    if (this.isEnded) return;
+    for (const { receiver } of this.#sessions.all()) receiver.onEased();
+    this.connectionCreditDue();
+  }
+
+  overload(error: ProtocolError): void {
+    this.effects.overload(error);
   }
 
   // The members of `SessionContext`.
@@ -303,6 +335,7 @@ export class ConnectionMachine implements SessionContext {
 
   addUnread(bytes: number): void {
     this.#debt.add(bytes);
+    this.account.addAnswer(bytes);
   }
 
   wake(): void {
@@ -367,6 +400,7 @@ export class ConnectionMachine implements SessionContext {
   }
 
   vacate(session: SessionMachine): void {
+    this.account.give(session.price);
     if (this.#sessions.vacate(session)) this.connectionCreditDue();
   }
 
@@ -395,12 +429,15 @@ export class ConnectionMachine implements SessionContext {
     }
     if (session.receiver.window.take(octets, 'session')) this.creditDue(session.receiver);
     if (!session.onMessageFrame(frame, now)) this.flood(now);
-    if (isGrowing(frame.type)) this.#makeRoom(false);
+    if (!isGrowing(frame.type)) return;
+    this.account.check();
+    this.#makeRoom(false);
   }
 
   #onOpen(frame: FrameView, now: number): void {
     this.#sessions.checkOpen(frame.session);
     const opened = SessionMachine.pending(this, frame, now);
+    this.account.take(opened.price);
     if (this.#sessions.addTheirs(opened)) this.connectionCreditDue();
     // [IC-12.1]
     if (!this.goaway.own) return this.effects.session(opened);
@@ -431,6 +468,7 @@ export class ConnectionMachine implements SessionContext {
     const { sent } = this.output;
     const wasFull = sent.isFull;
     const news = sent.acknowledge(count);
+    this.#chargeKept();
     // [IC-6.13]
     if (news < 0) throw violation('CREDIT acknowledges frames that were never sent.');
     // A full replay queue withheld the credit for sessions: grant it now.
@@ -465,7 +503,7 @@ export class ConnectionMachine implements SessionContext {
     this.#grants.flush(writer);
     if (!this.#grants.isConnectionDue) return;
     // A peer that acknowledges nothing may open no more sessions: their responses would only pile up.
-    const mayRaise = !this.output.sent.isFull;
+    const mayRaise = !this.output.sent.isFull && !this.account.isTight;
     const isNews =
       this.#receipts.isOwing ||
       this.receiveWindow.freed > 0 ||
@@ -479,6 +517,15 @@ export class ConnectionMachine implements SessionContext {
     this.#grants.writeConnection(writer, opens, this.receiveWindow.grant(), received);
     // Settlements since the last check may have left only incomplete messages in memory.
     this.#makeRoom(true);
+  }
+
+  /** The kept frames have become more or fewer. One call for each flush, and none for each frame. */
+  #chargeKept(): void {
+    const { octets } = this.output.sent;
+    const more = octets - this.#kept;
+    this.#kept = octets;
+    if (more > 0) this.account.take(more);
+    else this.account.give(-more);
   }
 
   /**

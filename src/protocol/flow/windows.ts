@@ -141,23 +141,25 @@ export class MessageWindow {
   /** The message with this id has begun. Returns true if a CREDIT is due. */
   take(id: number): boolean {
     this.#lastId = id;
-    return this.#isDue;
+    return this.isDue;
   }
 
   /** The place of one message is free. Returns true if a CREDIT is due. */
   free(): boolean {
     this.#freed += 1;
-    return this.#isDue;
+    return this.isDue;
   }
 
-  grant(): number {
+  /** Grants the free places. Returns the new limit for CREDIT. `raise` false: the limit stays as it was. */
+  grant(raise = true): number {
+    if (!raise) return this.#limit;
     this.#limit = advanceId(this.#limit, this.#freed);
     this.#freed = 0;
     return this.#limit;
   }
 
   /** Whether a CREDIT is due: it would at least double the room. Messages that are held for long do not count. */
-  get #isDue(): boolean {
+  get isDue(): boolean {
     return this.#freed > 0 && this.#freed >= idsAhead(this.#lastId, this.#limit);
   }
 }

@@ -30,8 +30,8 @@ export interface IncomingContext {
 
 export class IncomingMessage extends IncomingState {
   readonly oneWay: boolean;
-  /** Metadata entries of the request. */
-  readonly metadata: Meta['metadata'];
+  /** Metadata entries of the request; undefined when the handler has ended. */
+  metadata: Meta['metadata'];
   /** The request's payload, once it is whole. */
   data: Buffer = EMPTY;
   /** The payload while it arrives in fragments. */
@@ -40,6 +40,8 @@ export class IncomingMessage extends IncomingState {
   readonly total: number;
   /** Octets of the connection's credit that the message holds until its settlement is written and its handler ends. */
   held = 0;
+  /** Octets of memory that the account of the connection counts for the message; see `Account`. */
+  charged = 0;
   /** Octets of the chunk that the payload pins, if the payload is a view; see `pinnedBy`. */
   pinned = 0;
   /** Octets of the session's credit that the message holds. A fragment gives its octets back when it arrives. */

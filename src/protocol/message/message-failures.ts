@@ -32,6 +32,17 @@ export function tooLarge(type: number, size: number, limit: number): Failure {
   };
 }
 
+/** The failure for a settlement that this side has no memory for, because many others are unfinished too. */
+export function noRoomFor(type: number, unfinished: number): Failure {
+  return {
+    kind: 'too-large',
+    executed: type === FrameType.ACCEPT ? 'yes' : 'maybe',
+    message:
+      `The other side's response was given up: the responses that arrive at the same time hold ${unfinished} bytes, and ` +
+      `connectionWindow allows no more. Ask for fewer large responses at once, or raise connectionWindow.`,
+  };
+}
+
 export const TIMED_OUT: Failure = {
   kind: 'timeout',
   executed: 'maybe',

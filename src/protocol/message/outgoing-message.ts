@@ -22,6 +22,8 @@ export interface PartialSettlement {
   readonly meta: Meta;
   body: GrowingBuffer | undefined;
   arrived: number;
+  /** Octets that the account of the connection counts. */
+  charged: number;
 }
 
 export abstract class OutgoingMessage extends OutgoingState implements ItemSource, ItemSink {

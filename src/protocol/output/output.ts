@@ -33,13 +33,13 @@ export class Output {
   readonly #small = new RevocableQueue<Unit>();
   /** Large units that take turns. */
   #active: Unit[] = [];
-  /** Large requests and items that wait until the peer has memory for all of them. */
-  readonly #waiting = new Queue<Unit>();
   #turn = 0;
-  /** Octets of the requests and items in `#active`. */
-  #begun = 0;
+  /** The large requests and items. They hold the byte credit of the connection until they are settled or read. */
+  readonly #requests = new Lot();
+  /** The large settlements. The peer holds them beside its byte credit, until they are whole. */
+  readonly #settlements = new Lot();
   #maxFrame = 0;
-  /** Limit of `#begun`. A single larger request may still begin alone. */
+  /** Limit of the octets that have begun in each lot. A single larger unit may still begin alone. */
   #maxBegun = 0;
   #isCleared = false;
   /** The sum of the prices of the units in `#small`; see `priceOf`. */
@@ -54,7 +54,7 @@ export class Output {
   }
 
   get isEmpty(): boolean {
-    return this.#small.size === 0 && this.#active.length === 0 && this.#waiting.size === 0;
+    return this.#small.size === 0 && this.#active.length === 0 && !this.#isWaiting;
   }
 
   /** Whether frames that were lost with a socket are still to be written again. */
@@ -107,8 +107,8 @@ export class Output {
 
   /** Takes a larger unit. The output charges the credit of each fragment when it writes the fragment. */
   pushLarge(unit: Unit): void {
-    if (!unit.leavesReserve) this.#active.push(unit);
-    else if (!this.#begin(unit)) this.#waiting.push(unit);
+    const lot = this.#lotOf(unit);
+    if (!this.#begin(unit, lot)) lot.waiting.push(unit);
   }
 
   /** Revokes a small unit of which nothing is written. The caller gives its credit back. */
@@ -137,9 +137,9 @@ export class Output {
   clear(leaving: boolean): void {
     this.#isCleared = true;
     const small = this.#small.drain();
-    this.#waiting.drain();
+    this.#requests.clear();
+    this.#settlements.clear();
     this.#active = [];
-    this.#begun = 0;
     this.#unwritten = 0;
     this.#heldBack.clear();
     if (leaving) {
@@ -240,26 +240,49 @@ export class Output {
     return true;
   }
 
-  #begin(unit: Unit): boolean {
+  #lotOf(unit: Unit): Lot {
+    return unit.leavesReserve ? this.#requests : this.#settlements;
+  }
+
+  get #isWaiting(): boolean {
+    return this.#requests.waiting.size + this.#settlements.waiting.size > 0;
+  }
+
+  #begin(unit: Unit, lot: Lot): boolean {
     // [IC-8.6]
-    if (this.#begun > 0 && this.#begun + unit.payload.length > this.#maxBegun) return false;
-    this.#begun += unit.payload.length;
+    if (lot.begun > 0 && lot.begun + unit.payload.length > this.#maxBegun) return false;
+    lot.begun += unit.payload.length;
     this.#active.push(unit);
     return true;
   }
 
   #retire(at: number): void {
     const [unit] = this.#active.splice(at, 1);
-    if (unit?.leavesReserve !== true) return;
-    this.#begun -= unit.payload.length;
-    for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
-      if (!this.#begin(next)) return;
-      this.#waiting.shift();
+    if (unit === undefined) return;
+    const lot = this.#lotOf(unit);
+    lot.begun -= unit.payload.length;
+    for (let next = lot.waiting.peek(); next !== undefined; next = lot.waiting.peek()) {
+      if (!this.#begin(next, lot)) return;
+      lot.waiting.shift();
     }
   }
 
   #forget(unit: Unit): void {
-    for (const other of this.#waiting.drain()) if (other !== unit) this.#waiting.push(other);
+    const { waiting } = this.#lotOf(unit);
+    for (const other of waiting.drain()) if (other !== unit) waiting.push(other);
+  }
+}
+
+/** Large units of one kind. They begin only if the peer has memory for all of them. */
+class Lot {
+  /** Octets of the units that take turns. */
+  begun = 0;
+  /** The units that wait until they may begin. */
+  readonly waiting = new Queue<Unit>();
+
+  clear(): void {
+    this.begun = 0;
+    this.waiting.drain();
   }
 }
 

@@ -6,6 +6,7 @@
  * not its octets, so that keeping a frame costs one reference.
  */
 import { MAX_ID } from '../../wire/index.js';
+import { MESSAGE_PRICE } from '../flow/account.js';
 import { Queue } from '../common/queue.js';
 import type { Unit } from './unit.js';
 
@@ -38,6 +39,11 @@ export class ReplayQueue {
   /** Number of frames that the peer has acknowledged, modulo 2^31. */
   get acknowledged(): number {
     return this.#acknowledged;
+  }
+
+  /** Octets of memory that the kept frames take. */
+  get octets(): number {
+    return this.#octets;
   }
 
   get isEmpty(): boolean {
@@ -136,5 +142,5 @@ function sizeOf(frame: Unit | Piece): number {
 
 /** The limit of the kept octets. A peer that keeps to the rules acknowledges every 64 KiB, and never comes near it. */
 const MAX_KEPT = 16 * 1024 * 1024;
-/** Memory that a kept frame costs beside its octets: it also limits the number of small frames. */
-const OVERHEAD = 256;
+/** Memory that a kept frame costs beside its octets. The unit of the frame is a message of either direction. */
+const OVERHEAD = MESSAGE_PRICE;

@@ -1,4 +1,5 @@
 /** The services of a connection for the two halves of each session. The connection implements them; tests may too. */
+import type { Account } from '../flow/account.js';
 import type { Failure } from '../common/failure.js';
 import type { BlockedSender } from '../flow/blocked-senders.js';
 import type { ItemContext } from '../stream/item-receiver.js';
@@ -12,6 +13,8 @@ export interface HalfContext extends ItemContext {
   readonly peerLimits: Limits;
   /** The first message of a session gets the id after this one. Only tests of the wrap use another value than 0. */
   readonly lastId: number;
+  /** The memory that the connection holds. */
+  readonly account: Account;
   readonly output: Output;
   readonly sendWindow: SendWindow;
   readonly receiveWindow: ReceiveWindow;

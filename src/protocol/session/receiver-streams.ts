@@ -7,6 +7,7 @@
  * while. It checks late frames against the rules, and then ignores them.
  */
 import { Flag, type FrameView } from '../../wire/index.js';
+import { STREAM_PRICE } from '../flow/account.js';
 import type { IncomingMessage } from '../message/incoming-message.js';
 import type { ItemLane } from '../stream/item-lane.js';
 import { type CreditContext, ItemReceiver } from '../stream/item-receiver.js';
@@ -150,11 +151,18 @@ export class ReceiverStreams {
     // If no item was sent, no CREDIT for items of the response can arrive late.
     const response = responseItems?.hasBegun === true ? responseItems : undefined;
     if (isComplete && response === undefined) return;
-    this.#late.delete(id);
+    if (!this.#late.delete(id)) this.#context.account.take(STREAM_PRICE);
     this.#late.set(id, { requestItems, responseItems: response });
     // [IC-8.22]
     if (this.#late.size <= this.#context.limits.messages) return;
+    this.#context.account.give(STREAM_PRICE);
     for (const [oldest] of this.#late) return void this.#late.delete(oldest);
+  }
+
+  /** The session is over: no late frame is looked at any more. */
+  close(): void {
+    this.#context.account.give(this.#late.size * STREAM_PRICE);
+    this.#late.clear();
   }
 
   #onPart(message: IncomingMessage, items: ItemReceiver, fits: boolean): void {

@@ -17,6 +17,7 @@ import {
   TOTAL_LENGTH,
   EMPTY,
 } from '../../wire/index.js';
+import { ENTRY_PRICE, MESSAGE_PRICE, STREAM_PRICE } from '../flow/account.js';
 import { IncomingMessage } from '../message/incoming-message.js';
 import { MessageTable } from '../message/message-table.js';
 import { keepPayload, MAX_PINNED, pinnedBy } from '../flow/payload.js';
@@ -120,7 +121,13 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
   }
 
   grant(): { messages: number; bytes: number } {
-    return { messages: this.#messages.grant(), bytes: this.window.grant() };
+    const { isTight } = this.#context.account;
+    return { messages: this.#messages.grant(!isTight), bytes: this.window.grant() };
+  }
+
+  /** Grants the messages that `grant` withheld while memory was short. */
+  onEased(): void {
+    if (this.#messages.isDue && !this.#isOver) this.#context.creditDue(this);
   }
 
   /** The session is accepted: handlers may start. */
@@ -161,7 +168,10 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     this.#lastId = id;
     this.#cut?.onRestOver('the next SEND');
     this.#cut = undefined;
-    if (this.#messages.take(id)) this.#context.creditDue(this);
+    const { account } = this.#context;
+    const { isFull } = account;
+    this.#charge(message, priceOf(meta) + (frame.has(Flag.STREAM) ? STREAM_PRICE : 0) + frame.size);
+    if (this.#messages.take(id) && !account.isTight) this.#context.creditDue(this);
     this.#received.add(message);
     this.#cancellable += 1;
     if (frame.has(Flag.STREAM)) this.streams.open(message);
@@ -172,11 +182,10 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     const more = frame.has(Flag.MORE);
     // [IC-12.1] [IC-12.2]
     // The SEND crossed our GOAWAY. A one-way message is still taken: its sender could not be told of a refusal.
-    if (this.#context.drains && !oneWay) {
+    if ((isFull || this.#context.drains) && !oneWay) {
       if (more) this.#partial = message;
       this.giveBack(frame.size);
-      const text = 'This side is shutting down and takes nothing new.';
-      return this.#refuse(message, { code: Code.MESSAGE_DRAINING, text });
+      return this.#refuse(message, this.#context.drains ? SHUTTING_DOWN : NO_MEMORY);
     }
     const { maxMessage } = this.#context.limits;
     if (!more) {
@@ -269,6 +278,8 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     if (message.hasHandler) {
       message.onHandlerEnded();
       this.#running -= 1;
+      // If the message is not settled yet, `#settle` does this.
+      if (message.isSettled) this.#letGo(message);
       if (message.isReleased) this.#vacate(message);
     }
     return this.#settle(message, type, meta, payload);
@@ -284,6 +295,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     }
     message.onSettled(isPartial, type === FrameType.ACCEPT ? 'ACCEPT' : 'REJECT');
     message.data = EMPTY;
+    if (!message.hasHandler) this.#letGo(message);
     this.streams.stop(message);
     // [IC-6.33]
     if (message.oneWay) {
@@ -299,7 +311,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     message.flags = endsStream ? Flag.REPLY | Flag.STREAM : Flag.REPLY;
     message.meta = fits ? meta : REPLY_TOO_LARGE_META;
     message.payload = fits ? payload : EMPTY;
-    this.#context.addUnread(message.payload.length);
+    this.#context.addUnread(message.payload.length + MESSAGE_PRICE);
     // A half-written item must end first: otherwise the peer could not tell its FRAGs from those of the settlement.
     if (message.responseItems === undefined) this.#sender.settle(message);
     else message.responseItems.whenClear(() => this.#sender.settle(message));
@@ -309,7 +321,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
   onSettlementWritten(message: IncomingMessage): void {
     // The session ended while the settlement was in the output: `fail` has released the message.
     if (message.isReleased) return;
-    this.#context.addUnread(-message.payload.length);
+    this.#context.addUnread(-message.payload.length - MESSAGE_PRICE);
     this.#release(message);
   }
 
@@ -350,7 +362,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
       const isRunning = message.state === 'RUNNING';
       if (message.isSettled && !message.isReleased) {
         this.#context.output.remove(message);
-        this.#context.addUnread(-message.payload.length);
+        this.#context.addUnread(-message.payload.length - MESSAGE_PRICE);
       }
       message.onGone();
       message.body = undefined;
@@ -358,6 +370,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
       if (!message.hasHandler) this.#freeHeld(message);
       if (isRunning) message.abort('lost');
     }
+    this.streams.close();
     this.#onVacant = onVacant;
     if (this.#running === 0) onVacant();
   }
@@ -371,7 +384,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
 
   /** Rejects an unfinished message. If its handler has not started, the peer may send the message again. */
   refuseUnfinished(message: IncomingMessage): void {
-    this.#fail(message, Code.BUSY, 'There is no memory to receive the message now.');
+    this.#fail(message, Code.BUSY, NO_MEMORY.text);
   }
 
   /** Settles a message that has an item larger than this side takes. */
@@ -443,6 +456,7 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     const size = (body?.length ?? 0) + frame.payloadSize;
     // [IC-8.10]
     message.held += frame.size;
+    if (frame.type === FrameType.FRAG) this.#charge(message, frame.size);
     this.#freeInSession(frame.size);
     if (total >= 0 && size > total) {
       throw violation(`Message ${message.id} has more than the ${total} bytes it announced.`);
@@ -469,13 +483,31 @@ export class SessionReceiver implements CreditSource, ReceiverStreamsContext {
     this.#freeHeld(message);
     if (this.#onVacant === undefined) {
       // [IC-8.8]
-      if (this.#messages.free()) this.#context.creditDue(this);
+      if (this.#messages.free() && !this.#context.account.isTight) this.#context.creditDue(this);
     } else if (this.#running === 0) {
       this.#onVacant();
     }
   }
 
+  #charge(message: IncomingMessage, octets: number): void {
+    message.charged += octets;
+    this.#context.account.take(octets);
+  }
+
+  /**
+   * No handler needs the request any more. The settlement is kept until the peer has acknowledged it, and must not keep
+   * the request in memory as long as that.
+   */
+  #letGo(message: IncomingMessage): void {
+    this.#context.account.give(message.charged);
+    message.charged = 0;
+    // The listener of timeouts is told of a one-way message after its end.
+    if (!message.oneWay) message.metadata = undefined;
+    message.abortListener = undefined;
+  }
+
   #freeHeld(message: IncomingMessage): void {
+    if (message.charged > 0) this.#letGo(message);
     this.free(message.held, message.heldInSession);
     this.#context.pinned -= message.pinned;
     message.held = message.heldInSession = message.pinned = 0;
@@ -491,6 +523,20 @@ function checkTotal({ id, total }: IncomingMessage, size: number): void {
   if (total >= 0 && size !== total)
     throw violation(`Message ${id} has ${size} bytes and announced ${total}.`);
 }
+
+/** Octets that a message takes beside the octets of its frames. */
+function priceOf({ metadata }: Meta): number {
+  return MESSAGE_PRICE + (metadata === undefined ? 0 : metadata.length * ENTRY_PRICE);
+}
+
+const SHUTTING_DOWN = {
+  code: Code.MESSAGE_DRAINING,
+  text: 'This side is shutting down and takes nothing new.',
+} as const;
+const NO_MEMORY = {
+  code: Code.BUSY,
+  text: 'There is no memory to receive the message now.',
+} as const;
 
 const REPLY_TOO_LARGE_META = encodeMeta({
   code: Code.REPLY_TOO_LARGE,

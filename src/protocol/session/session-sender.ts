@@ -22,7 +22,13 @@ import { LARGEST_SMALL_PAYLOAD } from '../flow/limits.js';
 import type { IncomingMessage } from '../message/incoming-message.js';
 import { type ItemOutlet, ItemLane } from '../stream/item-lane.js';
 import { reserveOf } from '../flow/limits.js';
-import { CANCELLED, tooLargeFor, TIMED_OUT, tooLarge } from '../message/message-failures.js';
+import {
+  CANCELLED,
+  noRoomFor,
+  tooLargeFor,
+  TIMED_OUT,
+  tooLarge,
+} from '../message/message-failures.js';
 import { MessageTable } from '../message/message-table.js';
 import type { OutgoingMessage } from '../message/outgoing-message.js';
 import type { BlockedSender } from '../flow/blocked-senders.js';
@@ -220,6 +226,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
       meta,
       body: wanted ? new GrowingBuffer(meta.total ?? maxMessage) : undefined,
       arrived: 0,
+      charged: 0,
     };
     if (!wanted) this.#withdraw(message, tooLarge(type, meta.total ?? 0, maxMessage));
     this.#append(message, frame);
@@ -307,6 +314,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
     this.#large = undefined;
     this.lane.clear();
     for (const message of this.#sent.values()) {
+      this.#releasePartial(message);
       this.streams.drop(message);
       if (message.state === 'WITHDRAWN') message.end(failure.kind);
     }
@@ -412,14 +420,28 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
     }
     if (reply.body === undefined || !message.isAwaited) return;
     // [IC-9.7]
-    if (reply.arrived <= maxMessage) {
-      reply.body.append(frame.bytes, frame.payloadStart, frame.end);
-    } else {
-      this.#withdraw(message, tooLarge(reply.type, reply.arrived, maxMessage));
+    if (reply.arrived > maxMessage) {
+      return this.#withdraw(message, tooLarge(reply.type, reply.arrived, maxMessage));
     }
+    const { account } = this.#context;
+    reply.charged += frame.payloadSize;
+    account.addUnfinished(frame.payloadSize);
+    if (account.hasTooManyUnfinished) {
+      return this.#withdraw(message, noRoomFor(reply.type, account.unfinished));
+    }
+    reply.body.append(frame.bytes, frame.payloadStart, frame.end);
+  }
+
+  /** The octets of an unfinished settlement are dropped, or belong to the caller from now on. */
+  #releasePartial({ partialSettlement: reply }: OutgoingMessage): void {
+    if (reply === undefined) return;
+    reply.body = undefined;
+    this.#context.account.addUnfinished(-reply.charged);
+    reply.charged = 0;
   }
 
   #finish(message: OutgoingMessage, type: number, meta: Meta, payload: Buffer): void {
+    this.#releasePartial(message);
     // Read the id now: `onOutcome` may send the message again, which gives it another id.
     const { id } = message;
     this.#sent.delete(id);
@@ -463,7 +485,7 @@ export class SessionSender implements ItemOutlet, SenderStreamsContext, BlockedS
     message.withdraw(failure.kind);
     // A unit that may still be (re)written must not change: drop the payload only once it is acknowledged.
     if (message.acknowledged) message.payload = EMPTY;
-    if (message.partialSettlement !== undefined) message.partialSettlement.body = undefined;
+    this.#releasePartial(message);
     this.streams.drop(message);
     message.onFailure(failure);
   }

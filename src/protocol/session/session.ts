@@ -21,6 +21,7 @@ import {
 } from '../../wire/index.js';
 import { DRAINING, type Failure, withExecuted } from '../common/failure.js';
 import { encodeFitting } from '../flow/encode-fitting.js';
+import { ENTRY_PRICE, SESSION_PRICE } from '../flow/account.js';
 import { checkCeiling, checkCredit, type Limits } from '../flow/limits.js';
 import { ownedPartsOf } from '../flow/payload.js';
 import { OpenUnit } from './open-unit.js';
@@ -114,6 +115,12 @@ export class SessionMachine implements ReceiverEffects {
     if (meta.deadline !== undefined) session.#setDeadline(now + meta.deadline);
     session.#setId(frame.session);
     return session;
+  }
+
+  /** Octets of memory that the account of the connection counts for the session, as long as the session has a place. */
+  get price(): number {
+    const entries = this.openMeta.metadata?.length ?? 0;
+    return SESSION_PRICE + this.openData.length + entries * ENTRY_PRICE;
   }
 
   /** 0 while the session has no number yet. */

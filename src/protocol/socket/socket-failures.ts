@@ -63,6 +63,11 @@ export function violated({ code, message }: ProtocolError, open: boolean): Failu
   return { kind: 'protocol', executed: open ? 'maybe' : 'no', message, code, reason: message };
 }
 
+/** The thread was out of memory, and the connection held most of it; no socket carried the connection. */
+export function overloadedBy({ code, message }: ProtocolError): Failure {
+  return { kind: 'connection-lost', executed: 'maybe', message, code, reason: message };
+}
+
 /** The other side does not speak this protocol. `role`: the role of this side. */
 export function estranged(
   { message, speaker }: StrangerError,

@@ -157,6 +157,12 @@ export class SocketMachine implements FrameSink {
     this.#endInOrder(CLOSED_HERE, connection);
   }
 
+  /** The connection holds more memory than any other, and the thread is out of memory: ends the connection. */
+  overload(error: ProtocolError, now: number): void {
+    this.#now = now;
+    this.#onError(error);
+  }
+
   /** Sends a PING. If `done` is given, it is called at the PONG with the time of the round trip. */
   ping(done: ((milliseconds: number) => void) | undefined, now: number): void {
     if (this.#state.current.name !== 'OPEN') return;

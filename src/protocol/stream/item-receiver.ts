@@ -8,6 +8,7 @@
  * no credit of the session. The reader waits for exactly this item, and the item may be larger than the session's window.
  */
 import { addBytes, bytesBetween, Flag, type FrameView, GrowingBuffer } from '../../wire/index.js';
+import { type Account, ITEM_PRICE } from '../flow/account.js';
 import type { Limits } from '../flow/limits.js';
 import { keepPayload, MAX_PINNED, pinnedBy } from '../flow/payload.js';
 import { Queue } from '../common/queue.js';
@@ -25,6 +26,8 @@ export interface ItemSink {
 export interface ItemContext extends MoveEffects {
   /** The limits that this side has announced. */
   readonly limits: Limits;
+  /** The memory that the connection holds. */
+  readonly account: Account;
   /** Bytes of received chunks that unsettled messages and unread items keep in memory, as `pinnedBy` counts them. */
   pinned: number;
   /** CREDIT for this stream should leave with the next output. */
@@ -165,6 +168,7 @@ export class ItemReceiver {
     this.#state.itemWhole();
     if (item.body === undefined) return true;
     const { held, inSession } = item;
+    this.#context.account.take(ITEM_PRICE);
     this.#items.push({ payload: item.body.take(), pinned: 0, held, inSession });
     this.#sink?.onItem();
     return true;
@@ -175,8 +179,7 @@ export class ItemReceiver {
     // [IC-6.56]
     const item = this.#items.shift();
     if (item === undefined) return undefined;
-    this.#free(item);
-    this.#context.pinned -= item.pinned;
+    this.#freeWhole(item);
     // [IC-8.17]
     this.#taken += 1;
     // [IC-8.18]
@@ -216,8 +219,7 @@ export class ItemReceiver {
     this.#context.itemCreditOver(this);
     this.#sink = undefined;
     for (const item of this.#items.drain()) {
-      this.#free(item);
-      this.#context.pinned -= item.pinned;
+      this.#freeWhole(item);
     }
     if (this.#partial !== undefined) this.#discard(this.#partial);
   }
@@ -255,6 +257,7 @@ export class ItemReceiver {
     const payload = keepPayload(frame, mayPin);
     const pinned = pinnedBy(frame, mayPin);
     this.#context.pinned += pinned;
+    this.#context.account.take(octets + ITEM_PRICE);
     this.#items.push({ payload, pinned, held: octets, inSession: octets });
     this.#sink?.onItem();
     return true;
@@ -264,6 +267,7 @@ export class ItemReceiver {
   #hold(item: PartialItem, octets: number): void {
     if (item.body === undefined) return this.#credit.free(octets, octets);
     item.held += octets;
+    this.#context.account.take(octets);
     // [IC-8.19]
     if (this.#items.size > 0) item.inSession += octets;
     else this.#credit.free(0, octets);
@@ -274,8 +278,15 @@ export class ItemReceiver {
     this.#free(item);
   }
 
+  #freeWhole(item: WholeItem): void {
+    this.#free(item);
+    this.#context.account.give(ITEM_PRICE);
+    this.#context.pinned -= item.pinned;
+  }
+
   #free(item: Held): void {
     const { held, inSession } = item;
+    this.#context.account.give(held);
     item.held = item.inSession = 0;
     this.#credit.free(held, inSession);
   }

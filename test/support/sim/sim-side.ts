@@ -15,10 +15,12 @@ import {
   type Limits,
   type ListenerEffects,
   ListenerHandshake,
+  overloadedBy,
   type QueueLimits,
   type ResumeToken,
   type SocketEffects,
   SocketMachine,
+  type ThreadBudget,
 } from '../../../src/protocol/index.js';
 import { Code, EMPTY } from '../../../src/wire/index.js';
 import { FrameLog } from '../codec/frame-log.js';
@@ -29,6 +31,8 @@ export interface SideOptions {
   readonly limits?: Partial<Limits>;
   readonly queue?: Partial<QueueLimits>;
   readonly agent?: string;
+  /** The budget that the connections of a thread share. */
+  readonly budget?: ThreadBudget;
   /** The dialer's connect data, or the listener's accept data. */
   readonly data?: Buffer;
   readonly handshakeTimeout?: number;
@@ -284,7 +288,8 @@ export class SimSide {
     const { role, limits } = this;
     const { lastId = 0 } = this.#options;
     const queue = { ...DEFAULT_QUEUE_LIMITS, ...this.#options.queue };
-    const settings = { role, limits, peer: DEFAULT_LIMITS, queue, lastId };
+    const { budget } = this.#options;
+    const settings = { role, limits, peer: DEFAULT_LIMITS, queue, lastId, budget };
     const connection = new ConnectionMachine(settings, this.clock.now());
     connection.effects = this.#connectionEffects();
     this.onBegin?.(connection);
@@ -304,6 +309,10 @@ export class SimSide {
       },
       draining: () => (this.draining = true),
       drained: () => (this.drained = true),
+      overload: (error) => {
+        if (this.#connection?.isDetached === true) this.end(overloadedBy(error));
+        else this.machine.overload(error, this.clock.now());
+      },
     };
   }
 
