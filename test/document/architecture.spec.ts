@@ -16,7 +16,7 @@ const floors = ['wire', 'protocol', 'endpoint', 'nest', 'cli', 'testing'];
 const topLevel = [
   'src test sample',
   'nest-cli.json package.json package-lock.json tsconfig.json tsconfig.build.json',
-  'README.md PROTOCOL.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md LICENSE',
+  'README.md PROTOCOL.md ARCHITECTURE.md SECURITY.md CONTRIBUTING.md CHANGELOG.md LICENSE',
 ].flatMap((names) => names.split(' '));
 
 /** What the synchronous floors must not even name. */

@@ -32,6 +32,7 @@ describe('the documents', () => {
         'PROTOCOL.md',
         'ARCHITECTURE.md',
         'CONTRIBUTING.md',
+        'SECURITY.md',
         'CHANGELOG.md',
         'src/cli/README.md',
         'src/endpoint/README.md',
