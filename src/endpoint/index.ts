@@ -52,6 +52,10 @@ export type {
   SessionOptions,
 } from './api/connection.js';
 export type { ErrorCode, Executed, InterconnectErrorDetails } from './common/errors.js';
+export type { CertificateExpiry } from './socket/certificate-watch.js';
+export type { SecureContextChanges, SecureContextOptions } from './api/secure-context.js';
+/** @internal For objects of the Nest adapter that hold secrets. */
+export { conceal } from './common/inspection.js';
 export type { Identify } from './api/identity.js';
 export type { Items } from './stream/items.js';
 export type { ListenerEvents } from './api/listener.js';

@@ -5,8 +5,10 @@ import type { Failure } from '../../protocol/index.js';
 import { InterconnectError } from '../common/errors.js';
 import type { Peer } from '../common/peer.js';
 import { bind, type ListenAddress } from '../socket/bind.js';
-import { Entrance, type Entrant } from '../socket/entrance.js';
+import type { CertificateExpiry } from '../socket/certificate-watch.js';
+import { checkContext, Entrance, type Entrant } from '../socket/entrance.js';
 import type { DroppedSocket, Stranger } from '../socket/stranger.js';
+import { trustOf } from '../socket/tls-options.js';
 import {
   Admission,
   type AdmissionContext,
@@ -21,8 +23,15 @@ import {
   type ListenerSettings,
   resolveListenerOptions,
 } from './listener-options.js';
-import { report, warn } from './report.js';
+import { report, warn, warnOfExpiry } from './report.js';
 import { Resumables } from './resumables.js';
+import {
+  changedTls,
+  keepsUntrusted,
+  type SecureContextChanges,
+  type SecureContextOptions,
+  untrustedOf,
+} from './secure-context.js';
 
 /** The events of a listener. */
 export interface ListenerEvents {
@@ -42,6 +51,11 @@ export interface ListenerEvents {
   stranger: [stranger: Stranger];
   /** A socket was closed as soon as it came, because `maxConnections` others are open. */
   drop: [dropped: DroppedSocket];
+  /**
+   * A certificate of the listener expires within 30 days, or has expired. Emitted when the listener begins to listen,
+   * and then once a day. Without a listener for this event, the process emits a warning.
+   */
+  certificateExpiry: [expiry: CertificateExpiry];
   /** The listener has closed, and every socket is gone. */
   close: [];
   /**
@@ -64,6 +78,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
   /** The connections that dialers can resume. */
   readonly #resumables = new Resumables();
   #entrance: Entrance | undefined;
+  /** The TLS options that `setSecureContext` has changed since. */
+  #tlsChanges: SecureContextChanges = {};
   #address: ListenAddress | undefined;
   #binding: Promise<ListenAddress> | undefined;
   #isDraining = false;
@@ -135,6 +151,19 @@ export class Listener extends EventEmitter<ListenerEvents> {
   }
 
   /**
+   * Takes other certificates, keys or authorities, without a stop. What `changes` does not name stays as it is. Each TLS
+   * handshake from now on uses the new ones, and `options` says what happens to the connections that exist. Resolves
+   * when the connections that are no longer trusted have closed.
+   * @throws IC_ERR_OPTION for options that cannot change or that Node refuses. Nothing has changed then.
+   */
+  async setSecureContext(
+    changes: SecureContextChanges,
+    options: SecureContextOptions = {},
+  ): Promise<void> {
+    await this.#reload(changes, options);
+  }
+
+  /**
    * Stops listening, and takes nothing new on any connection. Each connection closes when all that runs has been
    * settled, or the time is over. Meanwhile dialers send the messages that have not begun to other listeners. Resolves
    * when all sockets are gone.
@@ -184,12 +213,34 @@ export class Listener extends EventEmitter<ListenerEvents> {
     else this.#report(error);
   }
 
+  /** @throws IC_ERR_OPTION, before the promise exists. */
+  #reload(changes: SecureContextChanges, options: SecureContextOptions): Promise<unknown> {
+    const { tls: given } = this.#settings;
+    const former = given && { ...given, ...this.#tlsChanges };
+    const keeps = keepsUntrusted(options);
+    const tls = changedTls(former, changes);
+    checkContext(tls);
+    this.#entrance?.setSecureContext(tls);
+    this.#tlsChanges = { ...this.#tlsChanges, ...changes };
+    const isSame = former !== undefined && trustOf(former) === trustOf(tls);
+    if (keeps || isSame || tls.requestCert !== true) return Promise.resolve();
+    // The former authorities may have passed these sockets.
+    this.#entrance?.clear();
+    for (const admission of this.#admissions) admission.refuse(OTHER_AUTHORITIES);
+    const untrusted = untrustedOf(this.#connections, tls);
+    return Promise.all(untrusted.map((connection) => drained(connection, options)));
+  }
+
   #createEntrance(): Entrance {
-    return new Entrance(this.#settings, {
+    const { tls } = this.#settings;
+    const settings = { ...this.#settings, tls: tls && { ...tls, ...this.#tlsChanges } };
+    return new Entrance(settings, {
       onSocket: (entrant) => this.#onSocket(entrant),
       onStranger: (stranger) => this.#onStranger(stranger),
       onDrop: (dropped) => this.#guard(() => this.emit('drop', dropped)),
       onTlsError: (error, address) => this.#guard(() => this.emit('tlsError', error, address)),
+      onCertificateExpiry: (expiry) => this.#onCertificateExpiry(expiry),
+      onSecureContext: (changes) => void this.#reload(changes, {}),
     });
   }
 
@@ -197,6 +248,12 @@ export class Listener extends EventEmitter<ListenerEvents> {
     // The listener closed before the TLS handshake of the socket ended.
     if (this.#closing !== undefined) return void entrant.socket.destroy();
     this.#admissions.add(new Admission(entrant, this.#admissionContext, this.#admissionEffects));
+  }
+
+  #onCertificateExpiry(expiry: CertificateExpiry): void {
+    this.#guard(() => {
+      if (!this.emit('certificateExpiry', expiry)) warnOfExpiry(expiry);
+    });
   }
 
   #onStranger(stranger: Stranger): void {
@@ -279,6 +336,8 @@ const CROWDED_OUT: Failure = {
   executed: 'maybe',
   message: 'The connection was lost, and too many others waited for their dialers after it.',
 };
+
+const OTHER_AUTHORITIES = 'The listener trusts other authorities now. Connect again.';
 
 function closedMeanwhile(): InterconnectError {
   return new InterconnectError('IC_ERR_CLOSED', 'The listener was closed before it listened.');

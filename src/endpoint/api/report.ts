@@ -2,7 +2,9 @@
  * Reports an error that a listener or a callback of the application threw. The application is told, and the library
  * goes on: a further throw would end the process, or leave other callers waiting for ever.
  */
+import { printable } from '../../wire/index.js';
 import { messageOf, stackOf } from '../common/words.js';
+import type { CertificateExpiry } from '../socket/certificate-watch.js';
 
 /** @internal `tell` emits `handlerError`, and returns whether somebody listens for it. */
 export function report(error: unknown, tell: () => boolean): void {
@@ -20,4 +22,13 @@ export function warn(error: unknown): void {
     type: 'InterconnectWarning',
     detail: stackOf(error) ?? '',
   });
+}
+
+/** @internal A process warning of a certificate that nobody else is told of. */
+export function warnOfExpiry({ subject, expires, days }: CertificateExpiry): void {
+  const when = days < 0 ? 'has expired' : `expires in ${days} days`;
+  process.emitWarning(
+    `The certificate ${printable(subject)} of a listener ${when} (${expires.toISOString()}). Renew it, and call setSecureContext.`,
+    { type: 'InterconnectWarning' },
+  );
 }

@@ -27,6 +27,7 @@ import {
 } from './dial-errors.js';
 import { Driver, type IntroductionEffects } from './driver.js';
 import { tlsError } from '../common/errors.js';
+import { conceal } from '../common/inspection.js';
 import type { Settings } from '../common/options.js';
 import { type Peer, peerOf, serverName } from '../common/peer.js';
 import { type CheckedTls, tlsFaultOf } from './tls-options.js';
@@ -271,11 +272,14 @@ function open(
   const { host = 'localhost', path } = address;
   const servername = serverName(host);
   try {
-    return connectTls({
+    const socket = connectTls({
       ...(servername === undefined || path !== undefined ? {} : { servername }),
       ...tls,
       ...common,
     });
+    // The socket has the options of the dialer, with its private key, in a visible field.
+    conceal(socket, '[TLSSocket of a Connection]');
+    return socket;
   } catch (cause) {
     throw tlsError(cause);
   }

@@ -8,10 +8,18 @@ import {
   type Server,
   type Socket,
 } from 'node:net';
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import {
+  createSecureContext,
+  createServer as createTlsServer,
+  Server as TlsServer,
+  type SecureContextOptions,
+  type TLSSocket,
+} from 'node:tls';
 import type { TimeBudget } from '../../protocol/index.js';
 import { Arrival, type ArrivalEffects } from './arrival.js';
+import { CertificateWatch, type CertificateExpiry } from './certificate-watch.js';
 import { tlsError } from '../common/errors.js';
+import { conceal } from '../common/inspection.js';
 import type { Settings } from '../common/options.js';
 import type { PeerSource } from '../common/peer.js';
 import type { ExpectsProxyHeader } from './proxy-trust.js';
@@ -48,6 +56,10 @@ export interface EntranceEffects {
   onDrop(dropped: DroppedSocket): void;
   /** A TLS handshake failed, or its result is not acceptable. */
   onTlsError(error: Error, address: string | undefined): void;
+  /** A certificate of the listener expires soon. */
+  onCertificateExpiry(expiry: CertificateExpiry): void;
+  /** The application has called `setSecureContext` of the server itself. */
+  onSecureContext(changes: SecureContextOptions): void;
 }
 
 export class Entrance implements ArrivalEffects {
@@ -59,6 +71,7 @@ export class Entrance implements ArrivalEffects {
   readonly #arrivals = new Map<Socket, Arrival>();
   /** Makes a TLS socket of a socket: the listener that `tls.Server` has for its own 'connection'. */
   #encrypt: ((socket: Socket) => void) | undefined;
+  #watch: CertificateWatch | undefined;
 
   /** @throws IC_ERR_OPTION for TLS options that Node refuses. */
   constructor(settings: EntranceSettings, effects: EntranceEffects) {
@@ -70,6 +83,13 @@ export class Entrance implements ArrivalEffects {
     this.server.on('drop', (data?: DropArgument) => {
       effects.onDrop({ address: data?.remoteAddress, port: data?.remotePort });
     });
+  }
+
+  /** Takes other certificates from now on. @throws IC_ERR_OPTION for TLS options that Node refuses. */
+  setSecureContext(tls: ListenerTlsOptions): void {
+    checkContext(tls);
+    TlsServer.prototype.setSecureContext.call(this.server, listenerTlsOf(tls).options);
+    this.#watch?.replace(tls);
   }
 
   /** Destroys every socket that cannot carry Interconnect yet. */
@@ -118,6 +138,14 @@ export class Entrance implements ArrivalEffects {
         for (const each of encrypting) Reflect.apply(each, server, [socket]);
       };
       server.removeAllListeners('connection');
+      // Node's own method would take its defaults for all that it is not given: other versions, and other authorities.
+      server.setSecureContext = (changes) => this.#effects.onSecureContext(changes);
+      conceal(server, '[tls.Server of a Listener]');
+      this.#watch = new CertificateWatch(tls, this.#settings.clock, (expiry) =>
+        this.#effects.onCertificateExpiry(expiry),
+      );
+      server.on('listening', () => this.#watch?.begin());
+      server.on('close', () => this.#watch?.end());
       return server.on('connection', (socket: Socket) => this.#onSocket(socket));
     } catch (cause) {
       throw tlsError(cause);
@@ -149,6 +177,7 @@ export class Entrance implements ArrivalEffects {
     // Another TLS handshake on the same socket (TLS 1.2) would change what was judged, and costs work. Node reports an
     // error, and would still answer.
     socket.disableRenegotiation();
+    conceal(socket, '[TLSSocket of a Listener]');
     const { socket: underneath } = arrival;
     socket.once('error', () => underneath.destroy());
     arrival.secured();
@@ -170,5 +199,14 @@ export class Entrance implements ArrivalEffects {
   /** Node has no public way from a TLS socket to the one underneath. */
   #arrivalOf(socket: TLSSocket & { readonly _parent?: Socket }): Arrival | undefined {
     return socket._parent && this.#arrivals.get(socket._parent);
+  }
+}
+
+/** @internal @throws IC_ERR_OPTION for TLS options that Node refuses. */
+export function checkContext(tls: ListenerTlsOptions): void {
+  try {
+    createSecureContext(listenerTlsOf(tls).options);
+  } catch (cause) {
+    throw tlsError(cause);
   }
 }

@@ -1,4 +1,4 @@
-import { commonNameOf, Listener } from '../../endpoint/index.js';
+import { commonNameOf, Listener, printable } from '../../endpoint/index.js';
 import type { Connection, ListenAddress } from '../../endpoint/index.js';
 import type { ConnectionSource, SourceEffects } from './connection-source.js';
 import { toListenerOptions } from '../common/interconnect.options.js';
@@ -16,6 +16,12 @@ export class Listening implements ConnectionSource {
     this.listener.on('handlerError', (error) => effects.onError(error));
     this.listener.on('tlsError', (error, address = 'an unknown address') =>
       effects.onWarning('tls', `The TLS handshake with ${address} failed: ${error.message}`),
+    );
+    this.listener.on('certificateExpiry', ({ subject, expires, days }) =>
+      effects.onWarning(
+        'certificate',
+        `The certificate ${printable(subject)} expires at ${expires.toISOString()} (days left: ${days}). Renew it.`,
+      ),
     );
     this.listener.on('stranger', (stranger) => effects.onStranger(stranger));
     this.listener.on('drop', (dropped) => effects.onDrop(dropped));
