@@ -143,7 +143,8 @@ interface Held {
 /**
  * Holds the one connection of a client. When the connection is lost for good, the slot is empty, and the next call makes
  * another one. It is dialled at once if the former was of use. If not, it is dialled after a pause that grows up to a second,
- * because calls may come at any rate. After `close()`, the former connection has no effect on the slot.
+ * because calls may come at any rate. Calls wait for the end of the pause if the former connection was open. If it was refused,
+ * waiting does not help: calls fail at once with the reason of the refusal until the pause is over. After `close()`, the former connection has no effect on the slot.
  */
 export class ConnectionSlot implements PathSource {
   /** Attempts run in the async scope in which the slot was made, and not in that of the first caller. */
@@ -154,8 +155,10 @@ export class ConnectionSlot implements PathSource {
   private held: Held | undefined;
   private closing: Promise<void> = Promise.resolve();
   private readonly backoff: Backoff;
-  /** Milliseconds before the next connection is dialled. */
-  private nextPause = 0;
+  /** The instant before which no connection is dialled. */
+  private pauseEnd = 0;
+  /** Why the last connection was never open; undefined if it was open, or if there was none. */
+  private refusal: InterconnectError | undefined;
   /** Rejects the callers that wait in `connect()`. */
   private readonly waiting = new Set<(error: InterconnectError) => void>();
 
@@ -173,7 +176,7 @@ export class ConnectionSlot implements PathSource {
 
   /** Returns no promise, because every message takes this path. */
   path(): OpenConnection {
-    const held = this.held ?? this.scope.runInAsyncScope(() => this.hold());
+    const held = this.held ?? this.next();
     held.isUsed = true;
     return held.open;
   }
@@ -183,7 +186,7 @@ export class ConnectionSlot implements PathSource {
    * `whenOffline`. The attempt is then stopped, unless a call uses the connection meanwhile.
    */
   async connect(): Promise<OpenConnection> {
-    const held = this.held ?? this.scope.runInAsyncScope(() => this.hold());
+    const held = this.held ?? this.next();
     let overtake = (_error: InterconnectError): void => {};
     const overtaken = new Promise<never>((_resolve, reject) => (overtake = reject));
     this.waiting.add(overtake);
@@ -212,7 +215,8 @@ export class ConnectionSlot implements PathSource {
     if (held === undefined) return this.closing;
     this.held = undefined;
     this.backoff.reset();
-    this.nextPause = 0;
+    this.pauseEnd = 0;
+    this.refusal = undefined;
     const isOpen = held.openedAt !== undefined;
     // Told before the connection is gone, because a later call would overwrite the status of a successor.
     this.effects.onClosed(undefined, isOpen);
@@ -223,8 +227,15 @@ export class ConnectionSlot implements PathSource {
     return this.closing;
   }
 
-  private hold(): Held {
-    const connection = this.dial(this.nextPause);
+  /** @throws the reason of the last connection, if that was refused a moment ago. */
+  private next(): Held {
+    const pause = Math.max(0, this.pauseEnd - this.settings.timers.now());
+    if (pause > 0 && this.refusal !== undefined) throw again(this.refusal);
+    return this.scope.runInAsyncScope(() => this.hold(pause));
+  }
+
+  private hold(startDelay: number): Held {
+    const connection = this.dial(startDelay);
     const open = new OpenConnection(connection);
     const held: Held = { open, openedAt: undefined, isUsed: false };
     this.held = held;
@@ -277,11 +288,13 @@ export class ConnectionSlot implements PathSource {
 
   private letGo({ open, openedAt }: Held, error: InterconnectError | undefined): void {
     this.held = undefined;
-    const lasted = openedAt === undefined ? 0 : this.settings.timers.now() - openedAt;
+    const now = this.settings.timers.now();
+    const lasted = openedAt === undefined ? 0 : now - openedAt;
     const wasOfUse = lasted >= HEALTHY || open.connection.wasOfUse;
     if (wasOfUse) this.backoff.reset();
     // A server that ends every connection must not be dialled for each call.
-    this.nextPause = wasOfUse ? 0 : this.backoff.next();
+    this.pauseEnd = wasOfUse ? 0 : now + this.backoff.next();
+    this.refusal = openedAt === undefined ? error : undefined;
     this.effects.onClosed(error, openedAt !== undefined);
   }
 }
@@ -314,4 +327,10 @@ function closedMeanwhile(): InterconnectError {
   return new InterconnectError('IC_ERR_CLOSED', 'The client was closed while it was connecting.', {
     executed: 'no',
   });
+}
+
+/** The reason of the last connection, for a call that was not sent. */
+function again(cause: InterconnectError): InterconnectError {
+  const { code, message, status, reason, data } = cause;
+  return new InterconnectError(code, message, { executed: 'no', status, reason, data, cause });
 }

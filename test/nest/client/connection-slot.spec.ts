@@ -1,6 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { EventEmitter } from 'node:events';
-import { createConnection, InterconnectError, Listener } from '../../../src/endpoint/index.js';
+import {
+  Code,
+  createConnection,
+  InterconnectError,
+  Listener,
+} from '../../../src/endpoint/index.js';
 import type { Connection, ConnectOptions, TcpAddress } from '../../../src/endpoint/index.js';
 import { ConnectionSlot, OpenConnection } from '../../../src/nest/client/connection-slot.js';
 import { ManualClock } from '../../support/sim/manual-clock.js';
@@ -196,6 +201,48 @@ describe('ConnectionSlot', () => {
       clock.advance(0);
       for (let round = 0; round < 4; round++) await end();
     }
+  });
+
+  it('lets calls fail at once with the last reason after a refusal, and dials again after the pause', async () => {
+    clock.chance = 1;
+    await listener.close();
+    listener = new Listener({
+      host: '127.0.0.1',
+      port,
+      authenticate: (handshake) => handshake.reject(Code.FORBIDDEN, 'not today'),
+    });
+    await listener.listen();
+    const slot = slotOf();
+    const refusal = { code: 'IC_ERR_CONNECTION_REJECTED', reason: 'not today', executed: 'no' };
+    const call = async () => slot.path().session('s').send(bytes);
+
+    for (const pause of [100, 200, 400, 800, 1000, 1000]) {
+      const before = dialled.length;
+      expect(await failureOf(InterconnectError, call())).toMatchObject(refusal);
+      for (let count = 0; count < 50; count++) {
+        expect(await failureOf(InterconnectError, call())).toMatchObject(refusal);
+        await expect(slot.connect()).rejects.toMatchObject(refusal);
+      }
+      expect(dialled).toHaveLength(before + 1);
+      clock.advance(pause - 1);
+      await failureOf(InterconnectError, call());
+      expect(dialled).toHaveLength(before + 1);
+      clock.advance(1);
+    }
+    expect(delays).toEqual([0, 0, 0, 0, 0, 0]);
+  });
+
+  it('counts the pause from the end of the connection, and not from the next call', async () => {
+    clock.chance = 1;
+    const slot = slotOf({ idleTimeout: 0 });
+    await slot.connect();
+    for (const each of listener.connections) void each.close();
+    await until(() => slot.current === undefined);
+    clock.advance(60);
+
+    void slot.connect().catch(() => undefined);
+
+    expect(delays).toEqual([0, 40]);
   });
 
   it('gives what was sent its time when it is closed', async () => {
