@@ -63,7 +63,8 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   private readonly scope = new AsyncResource('InterconnectClient');
   private readonly isOneWay: boolean;
   private readonly connectsOnBootstrap: boolean;
-  private readonly metadata: Metadata | undefined;
+  /** Not shown in an inspection: metadata may be credentials. */
+  readonly #metadata: Metadata | undefined;
   private readonly isJson: boolean;
   private readonly settings: CallSettings;
   private readonly paths: PathSource;
@@ -78,7 +79,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     this.notifier = new Notifier(this.log);
     this.isOneWay = options.oneWay ?? false;
     this.connectsOnBootstrap = options.connectOnBootstrap ?? false;
-    this.metadata = options.metadata;
+    this.#metadata = options.metadata;
     this.isJson = options.encoding === 'json';
     this.initializeSerializer(serializersOf(options));
     this.initializeDeserializer(serializersOf(options));
@@ -296,7 +297,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 
   /** Sends a call with the client's metadata. */
   private transmit(asked: Call): void {
-    const call = this.metadata === undefined ? asked : withMetadata(asked, this.metadata);
+    const call = this.#metadata === undefined ? asked : withMetadata(asked, this.#metadata);
     transmit(this.paths, call, this.settings);
   }
 

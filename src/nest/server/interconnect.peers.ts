@@ -23,7 +23,8 @@ export class InterconnectPeer {
    * verified certificate, or empty.
    */
   readonly identity: string;
-  private readonly options: PeerClientOptions;
+  /** Not shown in an inspection: they are the options of the server. */
+  readonly #options: PeerClientOptions;
   /** The client belongs to the peer, and not to the first request that uses it. */
   private readonly scope = new AsyncResource('InterconnectPeer');
   private ownClient: InterconnectClient | undefined;
@@ -47,7 +48,7 @@ export class InterconnectPeer {
   ) {
     this.connection = connection;
     this.identity = identity;
-    this.options = options;
+    this.#options = options;
     this.log = log;
   }
 
@@ -67,7 +68,7 @@ export class InterconnectPeer {
    */
   get client(): InterconnectClient {
     return (this.ownClient ??= this.scope.runInAsyncScope(() =>
-      InterconnectClient.over(this.connection, this.options, this.log),
+      InterconnectClient.over(this.connection, this.#options, this.log),
     ));
   }
 }

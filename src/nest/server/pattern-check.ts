@@ -25,9 +25,6 @@ export function checkPattern(
   );
 }
 
-/** Nest's marks for the parts of an object that it has left out. Within a text they are in quotes. */
-const CUT = /(^|:)\[(MAX_DEPTH_REACHED|TOO_MANY_KEYS)\]/;
-
 function flawOf(pattern: unknown, route: unknown): string | undefined {
   // Nest makes "{}" of each RegExp, so that two of them would be one pattern.
   if (types.isRegExp(pattern)) {
@@ -35,7 +32,7 @@ function flawOf(pattern: unknown, route: unknown): string | undefined {
   }
   // A client that sends the pattern `true` opens the session "true".
   const name = typeof route === 'boolean' || typeof route === 'bigint' ? String(route) : route;
-  if (typeof name === 'string' && CUT.test(name)) {
+  if (isCut(pattern)) {
     return 'Nest cuts objects that are more than 5 deep or have more than 20 keys, so that several patterns would be one.';
   }
   if (typeof name !== 'string') return 'A pattern is a string, a number or an object.';
@@ -46,3 +43,15 @@ function flawOf(pattern: unknown, route: unknown): string | undefined {
     return messageOf(error);
   }
 }
+
+/** Whether Nest would leave out a part of the pattern, and put a mark in its place. */
+function isCut(pattern: unknown, depth = 0): boolean {
+  if (typeof pattern !== 'object' || pattern === null) return false;
+  if (depth > MOST_DEPTH) return true;
+  const values: unknown[] = Object.values(pattern);
+  return values.length > MOST_KEYS || values.some((value) => isCut(value, depth + 1));
+}
+
+/** Nest's own limits for a pattern. */
+const MOST_DEPTH = 5;
+const MOST_KEYS = 20;

@@ -296,6 +296,29 @@ describe('handlers that exclude each other', () => {
   });
 });
 
+describe('a pattern that Nest cuts', () => {
+  const keys = Object.fromEntries(Array.from({ length: 21 }, (_, index) => [`k${index}`, 1]));
+
+  it.each([
+    ['too deep', { a: { b: { c: { d: { e: { f: { g: 1 } } } } } } }],
+    ['too wide', keys],
+    ['too wide within another', { a: keys }],
+  ])('is refused at start, because it would stand for others too: %s', (_what, pattern) => {
+    const server = new InterconnectServer();
+
+    expect(() => server.addHandler(pattern, async () => undefined)).toThrow('Nest cuts objects');
+  });
+
+  it.each(['a:[MAX_DEPTH_REACHED]x', { a: '[TOO_MANY_KEYS]' }, { a: ':[TOO_MANY_KEYS]' }])(
+    'is not one that has the words in a text: %p',
+    (pattern) => {
+      const server = new InterconnectServer();
+
+      expect(() => server.addHandler(pattern, async () => undefined)).not.toThrow();
+    },
+  );
+});
+
 describe('getHandlerByPattern()', () => {
   it('takes the pattern as it is before reading it as JSON', () => {
     const server = new InterconnectServer();
