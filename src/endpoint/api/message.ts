@@ -200,6 +200,7 @@ export class Message {
     return this.#incoming.isKeptForLater;
   }
 
+  /** @internal */
   set waitsForTurn(waits: boolean) {
     this.#incoming.isKeptForLater = waits;
   }
