@@ -1,4 +1,4 @@
-/** Opens connections: the dialer's side. */
+/** The dialer's side of the API: `connect` and `createConnection` open connections. */
 import { EMPTY } from '../../wire/index.js';
 import { MAX_CONNECT_DATA } from '../../protocol/index.js';
 import { delaysOf } from '../common/backoff.js';
@@ -28,9 +28,9 @@ export interface ConnectOptions extends EndpointOptions, Address {
   addresses?: readonly Address[] | undefined;
   /**
    * Encrypts the connection: Node's `tls.connect` options with other defaults, or `true` for the defaults. The
-   * certificate is verified. A function is called for each attempt and may return a promise, so that a certificate can be replaced
-   * while the connection lives. The function's time counts within `handshakeTimeout`. If the function throws, that
-   * attempt has failed.
+   * certificate is verified. A function is called for each attempt and may return a promise. So a certificate can be
+   * replaced while the connection lives. The function's time counts within `handshakeTimeout`. If the function throws,
+   * that attempt has failed.
    */
   tls?: DialerTlsOptions | true | (() => TlsSetup | PromiseLike<TlsSetup>) | undefined;
   /**
@@ -40,7 +40,7 @@ export interface ConnectOptions extends EndpointOptions, Address {
   data?: Bytes | (() => Bytes | undefined | PromiseLike<Bytes | undefined>) | undefined;
   /** Gives up the attempt to connect. Once the connection has been open, the signal has no effect. */
   signal?: AbortSignal | undefined;
-  /** How to reconnect after the socket was lost. With `false`, the connection ends with its socket. */
+  /** The pauses and the number of attempts after the socket was lost. With `false`, the connection ends with its socket. */
   reconnect?: ReconnectOptions | false | undefined;
   /**
    * Milliseconds that each address of a host name has to answer before the next one is tried. Node has an option of the
@@ -49,8 +49,8 @@ export interface ConnectOptions extends EndpointOptions, Address {
    */
   autoSelectFamilyAttemptTimeout?: number | undefined;
   /**
-   * What happens to calls while there is no socket, also before the first socket. A call may have a `whenOffline` of
-   * its own. Default `'wait'`.
+   * How long calls wait while there is no socket, also before the first socket. A call may have a `whenOffline` of its
+   * own. Default `'wait'`.
    */
   whenOffline?: WhenOffline | undefined;
   /** @internal Milliseconds before the first attempt. */
@@ -64,7 +64,7 @@ export type TlsSetup = DialerTlsOptions | true;
  * Connects, and resolves when the other side has accepted the connection. Each address is tried once. From then on the
  * connection outlives its sockets, as `reconnect` says. Its events and handlers do not run in the async scope of the
  * caller. They run in the scope in which this package was loaded.
- * @throws IC_ERR_CONNECT if no address gives a socket, IC_ERR_HANDSHAKE_TIMEOUT, IC_ERR_CONNECTION_REJECTED with the
+ * @throws IC_ERR_CONNECT if no address can be reached, IC_ERR_HANDSHAKE_TIMEOUT, IC_ERR_CONNECTION_REJECTED with the
  * other side's status, reason and data, IC_ERR_PROTOCOL if the other side speaks another protocol, IC_ERR_CANCELLED by
  * the signal, IC_ERR_OPTION. If several addresses were tried, the message has the reason of each, and `cause.errors`
  * has the errors.
@@ -83,12 +83,13 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
 }
 
 /**
- * Returns a connection at once, whose status is `'connecting'`. Sessions can be opened and messages sent: they wait in
- * the ordinary queues, each within its own timeout, until the other side has accepted the connection (`'open'`). If a
+ * Returns at once a connection whose status is `'connecting'`. The application can open sessions and send messages: these
+ * wait, each within its own timeout, until the other side has accepted the connection (`'open'`). If a
  * round of attempts fails, `'connectError'` reports the failure, and another round follows, as after a lost socket.
- * With `reconnect: false`, no other round follows. A failure that waiting cannot mend ends the connection at the first
- * round: TLS, the other side's refusal, another protocol, an option. `'close'` then has the error, and each waiting
- * call fails with that error as `cause`. While there is no socket, `whenOffline` says how long calls wait.
+ * With `reconnect: false`, no other round follows. Some failures would recur at each round: a failure of TLS, a refusal
+ * by the other side, another protocol, a bad option. Such a failure ends the connection at the first round. `'close'`
+ * then has the error, and each waiting call fails with that error as `cause`. While there is no socket, `whenOffline`
+ * says how long calls wait.
  * @throws IC_ERR_OPTION.
  */
 export function createConnection(options: ConnectOptions): Connection {
@@ -97,7 +98,7 @@ export function createConnection(options: ConnectOptions): Connection {
 
 /**
  * @internal Resolves when the other side has accepted the connection.
- * @throws The error that ended the connection before; IC_ERR_OFFLINE as its `whenOffline` says.
+ * @throws The error with which the connection ended; IC_ERR_OFFLINE if its `whenOffline` is over.
  */
 export function whenOpen(connection: Connection): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -124,7 +125,7 @@ export function whenOpen(connection: Connection): Promise<void> {
   });
 }
 
-/** `rounds`: the number of rounds after which the first connection is given up. */
+/** `rounds`: the number of rounds without success after which the first connection is given up. */
 function dialing(options: ConnectOptions, rounds: number | undefined): Connection {
   const settings = resolveOptions(options);
   // The caller's scope may belong to a request, so the connection does not run in that scope.

@@ -1,4 +1,4 @@
-/** The relation between two processes, as applications see it. */
+/** The `Connection` of the API: the relation between two processes, as applications see it. */
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import {
@@ -30,14 +30,14 @@ import { checkInteger } from '../common/checks.js';
 /**
  * `connecting`: the other side has not accepted the connection yet, and calls wait. `open`: the connection has a
  * socket. `detached`: the connection has no socket now, and calls wait for one. `draining`: this side takes nothing
- * new. `closing`: nothing more is sent or delivered. `closed`: the socket is gone.
+ * new. `closing`: no further message is sent or delivered. `closed`: the socket is gone.
  */
 export type ConnectionStatus =
   'connecting' | 'open' | 'detached' | 'draining' | 'closing' | 'closed';
 
 /** The events of a connection. Each listener is called synchronously, before the next frame is handled. */
 export interface ConnectionEvents {
-  /** The other side opened a session: accept or reject the session. Without a listener, the session is rejected. */
+  /** The other side opened a session: accept or reject it. Without a listener, the session is rejected. */
   session: [session: Session];
   /** Every change of `connection.status`. */
   status: [status: ConnectionStatus];
@@ -58,12 +58,12 @@ export interface ConnectionEvents {
   /** Another socket carries the connection, and nothing was lost. */
   resume: [];
   /**
-   * The other side has begun a new connection, because its process is another one, it drains, or it waited too long.
-   * This side's sessions are opened again; those of the other side have closed. Each message that the other side may
-   * have executed has failed.
+   * The other side has begun a new connection: its process was replaced, it drains, or it waited too long. The sessions of
+   * this side are opened again. The sessions of the other side have closed. Messages that may have been executed have
+   * failed.
    */
   renew: [];
-  /** The connection is over. The error says why; there is no error if one side closed the connection in order. */
+  /** The connection is over. The error says why. If one side closed the connection in order, there is no error. */
   close: [error: InterconnectError | undefined];
   /**
    * A listener of this side threw an error, or its promise rejected. Without a listener for this event, the process
@@ -94,7 +94,7 @@ export interface SessionOptions {
 export interface DialerParts {
   /** The addresses of the other side. */
   readonly addresses: readonly Address[];
-  /** Milliseconds. */
+  /** The connection's `whenOffline` in milliseconds; `Infinity` = no limit. */
   readonly patience: number;
   readonly reconnector: ReconnectorFactory;
 }
@@ -109,7 +109,7 @@ export interface DrainOptions {
 
 /** The close code, reason and data that the other side receives. */
 export interface CloseOptions {
-  /** `Code.OK` (the default) or an application's own, 0x8000–0xffff. */
+  /** `Code.OK` (the default) or a code of the application, 0x8000–0xffff. */
   code?: number | undefined;
   /** A sentence for people, at most 1024 bytes. Default: none. */
   reason?: string | undefined;
@@ -119,7 +119,7 @@ export interface CloseOptions {
 
 /**
  * One connection. A dialer gets it from `connect` or `createConnection`, and a `Listener` emits it. Both ends are
- * alike: either side opens sessions, and either side may close. A connection outlives its sockets: the dialer connects
+ * alike: each side may open sessions, and each side may close. A connection outlives its sockets: the dialer connects
  * again, and both sides continue without loss. If the process of the other side was replaced, the dialer's end
  * continues on a new connection of the other side, and the listener's end closes.
  */
@@ -127,9 +127,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** Unique in this process, for logs. */
   readonly id: string;
   /**
-   * The name of the dialer that the listener's `authenticate` gave to `handshake.accept`. Empty if `authenticate` gave
-   * none, and at the dialer. The principal stays the same while sockets come and go: a dialer with another principal
-   * cannot resume the connection.
+   * At the listener, the name of the dialer: `authenticate` gave it to `handshake.accept`, or `identify` found it. Empty
+   * if neither gave a name, and at the dialer. The principal never changes: a dialer with another principal cannot resume
+   * the connection.
    */
   readonly principal: string;
   /** @internal Keeps the connection going from socket to socket. */
@@ -198,8 +198,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   /**
-   * The bytes that the other side provided: the dialer's `data`, or the data of the listener's acceptance. Empty before
-   * that.
+   * The bytes that the other side provided: the `data` of the dialer, or the data with which the listener accepted. Empty
+   * until these bytes have arrived.
    */
   get data(): Buffer {
     return this.#data;
@@ -210,14 +210,14 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#status;
   }
 
-  /** The duration and the reason of the time without a socket. Undefined while there is a socket, and after the end. */
+  /** How long there has been no socket, and why. Undefined while there is a socket, and after the end. */
   get outage(): Outage | undefined {
     return this.isOver ? undefined : this.#outage.current;
   }
 
   /**
    * The newest socket. The connection owns the socket: read its properties only.
-   * @throws IC_ERR_OFFLINE before there has been one.
+   * @throws IC_ERR_OFFLINE before the first socket.
    */
   get socket(): Socket {
     if (this.#socket === undefined) throw this.#withoutSocket();
@@ -227,7 +227,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /**
    * Opens a session and waits until the other side has accepted it.
    * @throws IC_ERR_SESSION_REJECTED with the other side's status, reason and data; IC_ERR_TIMEOUT if the other side
-   * neither accepts nor rejects in time; IC_ERR_OFFLINE as `whenOffline` says; IC_ERR_CLOSED; IC_ERR_OPTION.
+   * neither accepts nor rejects in time; IC_ERR_OFFLINE if `whenOffline` is over; IC_ERR_CLOSED; IC_ERR_OPTION.
    */
   async createSession(name: string, options: SessionOptions = {}): Promise<Session> {
     const { whenOffline } = options;
@@ -255,8 +255,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   /**
-   * Opens a session and does not wait: messages may be sent at once. If the other side rejects the
-   * session, they fail with IC_ERR_SESSION_REJECTED and were not executed.
+   * Opens a session and does not wait: messages may be sent at once. If the other side rejects the session, its messages
+   * fail with IC_ERR_SESSION_REJECTED and were not executed.
+   * @throws IC_ERR_OPTION, IC_ERR_CLOSED, IC_ERR_DRAINING
    */
   openSession(name: string, options: SessionOptions = {}): Session {
     checkName(name);
@@ -266,7 +267,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const meta: Meta = metadata === undefined ? {} : { metadata: toEntries(metadata) };
     const timeout = deadlineOf(options.timeout, this.#settings.sessionTimeout, 0);
     const machine = this.machine.openSession({ name, meta, data: payload, timeout });
-    // The other side drains, or the connection is about to end, and a 'close' listener of another session runs.
+    // The other side drains, or the connection is ending and this call comes from a 'close' listener of a session.
     if (machine.state === 'CLOSED') {
       throw this.machine.peerDrains ? errorOf(DRAINING) : closedError();
     }
@@ -277,8 +278,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /**
    * Measures the round trip to the other side, in milliseconds. The other side's library answers, not its application.
-   * One round trip is measured at a time, and 50 in a second at most: a call during a measurement gets the result of the
-   * next one.
+   * Only one round trip is measured at a time, and at most 50 in a second. A call during a measurement gets the result of
+   * the next measurement.
    * @throws IC_ERR_OFFLINE if there is no socket, IC_ERR_CLOSED.
    */
   ping(): Promise<number> {
@@ -286,8 +287,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   /**
-   * Takes nothing new: a message that the other side sends from now on is refused and not executed. Resolves when
-   * everything that runs has been settled, in both directions, or the time is over, and the connection has been closed.
+   * Drains the connection: each message that the other side sends from now on is refused and not executed. When all
+   * messages of both directions are settled, or the time is over, the connection closes. Resolves when the socket is gone.
    * Idempotent.
    */
   async drain(options: DrainOptions = {}): Promise<void> {
@@ -329,7 +330,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   /**
-   * @internal Whether one side has received a sequenced frame of the other, on the newest connection between the two.
+   * @internal Whether a sequenced frame has arrived at either side, on the newest connection between the two.
    */
   get wasOfUse(): boolean {
     const { received, output } = this.machine;
@@ -352,8 +353,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   /**
-   * @internal The number of sessions that the other side allows at once. Before the other side has said so, the
-   * default.
+   * @internal The number of sessions that the other side allows at once. Before the first handshake: the default.
    */
   get peerMaxSessions(): number {
     return this.machine.peerLimits.sessions;
@@ -464,8 +464,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   /**
-   * Returns the error that the connection ends with. If the connection was never open, that is the error of its
-   * attempts.
+   * Returns the error with which the connection ends. If the connection was never open, this is the error of the last
+   * attempt.
    */
   #endOf(failure: Failure): InterconnectError {
     const { cause } = failure;
@@ -511,7 +511,7 @@ const NOBODY: Peer = {
   certificate: undefined,
 };
 
-/** Milliseconds. */
+/** Milliseconds: the default of `timeout` of `drain`. */
 const DRAIN_TIMEOUT = 30_000;
 
 let count = 0;

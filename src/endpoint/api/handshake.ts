@@ -1,4 +1,4 @@
-/** A dialer that asks for a connection, as the listener's application sees it. */
+/** The `Handshake` of the API: a dialer that asks for a connection, as the listener's application sees it. */
 import { cutText, MAX_CONNECT_DATA, type ListenerHandshake } from '../../protocol/index.js';
 import { Code, MAX_TEXT, EMPTY } from '../../wire/index.js';
 import { type Bytes, toBufferOrEmpty } from '../common/bytes.js';
@@ -16,7 +16,7 @@ export class Handshake {
    * and for a dialer without a verified certificate.
    */
   readonly identity: string;
-  // Not visible in inspection: the data may be credentials.
+  // A private field, so that an inspection does not show the data: it may be credentials.
   readonly #data: Buffer;
   readonly #handshake: ListenerHandshake;
   readonly #admit: (data: Buffer, principal: string) => void;

@@ -1,6 +1,6 @@
 /**
- * The name of a dialer, taken from its certificate. A value that is not one clear name is no name: a certificate with two
- * common names, or with an escape sequence in one, must not pass for somebody.
+ * Takes the name of a dialer from its certificate. Only one clear value counts as a name. Otherwise a certificate with two
+ * common names, or with an escape sequence in a name, could pass for somebody else.
  */
 import type { PeerCertificate } from 'node:tls';
 import { printable } from '../../wire/index.js';
@@ -9,14 +9,14 @@ import type { Peer } from '../common/peer.js';
 import { inspectShort } from '../common/words.js';
 
 /**
- * Which name of a dialer's certificate is its principal. `'uri'` and `'dns'`: the one alternative name of this kind
- * (`subjectAltName`). `'cn'`: the one common name of the subject. A function gets the certificate and returns the name.
- * In each case, the name must have 1 to 256 characters, none of them invisible, a quotation mark or
- * a backslash, and no space at its ends.
+ * Names the part of a dialer's certificate that is its principal. `'uri'` and `'dns'`: the only alternative name of this
+ * kind (`subjectAltName`). `'cn'`: the only common name of the subject. A function gets the certificate and returns the
+ * name. In each case, the name must have 1 to 256 characters. It must not contain invisible characters, quotation marks
+ * or backslashes, and must not begin or end with a space.
  */
 export type Identify = 'uri' | 'dns' | 'cn' | ((certificate: PeerCertificate) => string);
 
-/** @internal The name, or why there is none: the end of a sentence that begins with the certificate. */
+/** @internal The name, or the reason why there is none: a text that continues a sentence after "The certificate". */
 export type Identity =
   | { readonly name: string; readonly fault?: undefined }
   | { readonly name?: undefined; readonly fault: string };
@@ -33,7 +33,7 @@ export function checkIdentify(identify: unknown, asksForCertificates: boolean): 
   throw optionError('identify needs tls.requestCert: without it, dialers show no certificate.');
 }
 
-/** @internal The name of a verified certificate. Passes on what a function of the application throws. */
+/** @internal The name of a verified certificate. If a function of the application throws, this function throws its error. */
 export function identityOfPeer({ certificate, authorized }: Peer, identify: Identify): Identity {
   if (certificate === undefined || !authorized) return { fault: 'is missing or not verified' };
   if (typeof identify === 'function') return clear([identify(certificate)], 'chosen name');
@@ -44,12 +44,12 @@ export function identityOfPeer({ certificate, authorized }: Peer, identify: Iden
 
 /** @internal The common name of a certificate. */
 export function commonNameOf(certificate: PeerCertificate): Identity {
-  // A list, if there are several.
+  // Node gives a list if the certificate has several common names.
   const value = certificate.subject.CN;
   return clear(value === undefined ? [] : [value].flat(), 'common name');
 }
 
-/** Returns the values as they stand in Node's text. Node quotes each value in which a separator or a control stands. */
+/** Returns the values as they stand in Node's text. Node quotes each value that contains a separator or a control. */
 function alternativeNamesOf(certificate: PeerCertificate, kind: 'URI' | 'DNS'): string[] {
   const text = certificate.subjectaltname ?? '';
   const names: string[] = [];
@@ -78,7 +78,7 @@ function clear(values: readonly unknown[], what: string): Identity {
 
 /** Characters. */
 const MAX_NAME = 256;
-/** Marks of a value that was escaped or quoted, and the character that stands for octets that are no text. */
+/** The marks of an escaped or quoted value, and the character that replaces octets that are not UTF-8. */
 const UNCLEAR = /["\\\u{fffd}]/u;
 /** One alternative name: its kind, and its value, which may be quoted. */
 const ALTERNATIVE_NAME = /(?:^|, )([^:,"]+):("(?:[^"\\]|\\.)*"|[^,"]*)(?=, |$)/gu;

@@ -29,7 +29,7 @@ export interface ListenerOptions extends EndpointOptions {
    * certificate.
    */
   tls?: ListenerTlsOptions | undefined;
-  /** TCP connections that the kernel holds until this process accepts them. Default 511. */
+  /** The most sockets that the kernel holds until this process accepts them. Default 511. */
   backlog?: number | undefined;
   /**
    * The permissions of the file of a Unix socket (`path`), as `chmod` takes them: a user who may write to the file may
@@ -52,14 +52,15 @@ export interface ListenerOptions extends EndpointOptions {
    */
   resumeTimeout?: number | undefined;
   /**
-   * Judges a dialer before there is a connection: call `accept` or `reject`, now or later. If this function throws, or
-   * its promise rejects, the dialer is refused. Default: every dialer is accepted.
+   * Judges a dialer before there is a connection: call `handshake.accept` or `handshake.reject`, now or later. If this
+   * function throws, or its promise rejects, the dialer is refused. Default: every dialer is accepted.
    */
   authenticate?: ((handshake: Handshake) => unknown) | undefined;
   /**
-   * Which name of a dialer's verified certificate is its principal: `connection.principal`, and `handshake.identity` for
-   * `authenticate`. Needs `tls` with `requestCert`. A dialer whose verified certificate has no clear name of this kind is
-   * refused, and so is, without `authenticate`, a dialer without a verified certificate. Default: none.
+   * Names the part of a dialer's verified certificate that becomes its principal: `connection.principal`, and
+   * `handshake.identity` for `authenticate`. Needs `tls` with `requestCert`. If the certificate has no clear name of this
+   * kind, the dialer is refused. Without `authenticate`, a dialer without a verified certificate is refused too. Default:
+   * no name of a certificate counts.
    */
   identify?: Identify | undefined;
 }

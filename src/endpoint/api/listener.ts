@@ -1,4 +1,4 @@
-/** Accepts connections: the listener's side. */
+/** The listener's side of the API: a `Listener` accepts connections. */
 import { EventEmitter } from 'node:events';
 import type { Server } from 'node:net';
 import type { Failure } from '../../protocol/index.js';
@@ -49,7 +49,7 @@ export interface ListenerEvents {
    * if the peer ends the socket without a word, as health checks do, or is silent until `handshakeTimeout`.
    */
   stranger: [stranger: Stranger];
-  /** A socket was closed as soon as it came, because `maxConnections` others are open. */
+  /** A new socket was closed at once, because `maxConnections` others are open. */
   drop: [dropped: DroppedSocket];
   /**
    * A certificate of the listener expires within 30 days, or has expired. Emitted when the listener begins to listen,
@@ -203,7 +203,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     this.#guard(() => this.emit('close'));
   }
 
-  /** A listener returned a promise, and the promise rejected. */
+  /** A listener of an event returned a promise, and the promise rejected. */
   override [EventEmitter.captureRejectionSymbol](
     error: Error,
     event: unknown,

@@ -1,4 +1,4 @@
-/** A message of the other side, as a handler sees it. */
+/** The `Message` of the API: a message of the other side, as its handler sees it. */
 import { type AbortReason, type IncomingMessage } from '../../protocol/index.js';
 import {
   Code,
@@ -21,7 +21,7 @@ import type { Session } from './session.js';
 
 /** The options of a settlement, beside its payload. */
 export interface SettleOptions {
-  /** Travels beside the payload; see `Metadata` for its limits. */
+  /** Entries beside the payload; see `Metadata` for their limits. */
   metadata?: Metadata | undefined;
 }
 
@@ -45,18 +45,18 @@ export interface ItemsSettleOptions extends SettleOptions {
 
 /**
  * One message. Settle it once: by `accept`, `respond` or `reject`. If the message is not settled within the sender's
- * timeout, and no streamed response has begun, both sides are told. Until its settlement the message occupies one of
- * the session's places, even after a timeout or a cancel. So settle every message when its work has ended, one-way
- * messages too.
+ * timeout, and no streamed response has begun, both sides get a timeout. Until its settlement the message occupies one of
+ * the session's places, even after a timeout or a cancel. So settle every message when its work has ended, also one-way
+ * messages.
  *
  * A second settlement throws `IC_ERR_ALREADY_SETTLED`. A settlement after the timeout, or after the connection was
- * lost, does nothing: `signal` has aborted before.
+ * lost, does nothing; in these cases `signal` has already aborted.
  */
 export class Message {
-  /** The session that the message came in. */
+  /** The session in which the message came. */
   readonly session: Session;
   /**
-   * The payload. It belongs to the handler. If the request is a stream, these are the bytes before the first item:
+   * The payload. The handler owns the bytes. If the request is a stream, these are the bytes before the first item:
    * usually none.
    */
   readonly data: Buffer;
@@ -67,7 +67,7 @@ export class Message {
   readonly #incoming: IncomingMessage;
   #answered = false;
   #rejection: { readonly code: number; readonly reason: string } | undefined;
-  /** A response was refused on this side because it was larger than the sender takes. */
+  /** Whether `respond` has refused a response because it was larger than the sender takes. */
   #isTooLarge = false;
   /** The metadata as it arrived. The handler may want it longer than the machine keeps it. */
   readonly #entries: IncomingMessage['metadata'];
@@ -93,7 +93,7 @@ export class Message {
     return this.#incoming.id;
   }
 
-  /** The entries that the sender put beside the payload; without a prototype. */
+  /** The entries that the sender put beside the payload. The object has no prototype. */
   get metadata(): Metadata {
     return (this.#metadata ??= toMetadata(this.#entries));
   }
@@ -104,8 +104,8 @@ export class Message {
   }
 
   /**
-   * The code and the reason with which this side rejected the message. After a streamed response, available when the
-   * stream has ended. For tracing and logs.
+   * The code and the reason with which this side rejected the message, for tracing and logs. Undefined if the message is
+   * not rejected. If the response is a stream, the value is known when the stream has ended.
    */
   get rejection(): { readonly code: number; readonly reason: string } | undefined {
     return this.#rejection;
@@ -126,9 +126,9 @@ export class Message {
   }
 
   /**
-   * Aborts when the sender cancelled, the time is over, or the connection is gone. The result of further work would
-   * reach no caller. Once a streamed response has begun, only the sender keeps time, and cancels. The signal is created
-   * at the first access.
+   * Aborts when the sender has cancelled, when the time is over, or when the connection is gone. The result of further
+   * work would reach no caller. Once a streamed response has begun, only the sender's clock counts, and the sender
+   * cancels. The signal is created at the first access.
    */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
@@ -139,30 +139,30 @@ export class Message {
   }
 
   /**
-   * The request item by item: `for await (const item of message.body)`, once. An ordinary message is one item, or none
-   * if it is empty. The sender waits until the handler asks for the next item. Unread items are dropped when the
-   * message is settled. If the message is no longer wanted, the loop throws the reason of `signal`.
+   * The request item by item, in one loop: `for await (const item of message.body)`. A request that is no stream is one
+   * item, or no item if it is empty. A sender that is far ahead waits until the handler takes items. Unread items are
+   * dropped when the message is settled. If the message is no longer wanted, the loop throws the reason of `signal`.
    */
   get body(): AsyncIterable<Buffer> {
     this.#body ??= new MessageBody(this.#incoming, this.data, () => this.abortError);
     return this.#body.items;
   }
 
-  /** The message was received and processed. */
+  /** Accepts without data: the message was received and processed. */
   accept(): void {
     this.#settle(FrameType.ACCEPT, EMPTY_META, EMPTY);
   }
 
   /**
-   * Accepts with data. The bytes are not copied, and belong to the connection from this call on: do not change them.
+   * Accepts with data. The bytes are not copied. The connection owns them from this call on: do not change them.
    * @throws IC_ERR_OPTION if the data is not bytes, IC_ERR_TOO_LARGE if the data exceeds the other side's
    * `maxMessageSize`; the message must still be settled then.
    */
   respond(data: Bytes, options?: SettleOptions): void;
   /**
-   * Responds with a stream (see `Items`), and accepts after the last item. Resolves when the connection has all items,
-   * or the response is no longer wanted. Never rejects: if the source fails, the message is rejected, by default
-   * FAILED, and `handlerError` of the connection reports the error.
+   * Responds with a stream (see `Items`), and accepts after the last item. Resolves when the connection has taken all
+   * items, or when the response is no longer wanted. The promise never rejects. If the source fails, the message is
+   * rejected, by default with FAILED, and `handlerError` of the connection reports the error.
    */
   respond(items: Items, options?: ItemsSettleOptions): Promise<void>;
   respond(data: Bytes | Items, options?: ItemsSettleOptions): void | Promise<void> {
@@ -185,7 +185,7 @@ export class Message {
     this.#settle(FrameType.REJECT, meta, data === undefined ? EMPTY : this.#payload(data));
   }
 
-  /** @internal Why the message is no longer wanted: one error, for `signal` and `body`. */
+  /** @internal The error of `signal` and `body`: why the message is no longer wanted. Undefined if it is still wanted. */
   get abortError(): InterconnectError | undefined {
     const { abortReason } = this.#incoming;
     if (abortReason !== undefined) this.#abortError ??= errorFor(abortReason);
@@ -262,8 +262,8 @@ export class Message {
   }
 
   /**
-   * Returns the rejection that the application makes of a failure. That function may fail too, or return more than a
-   * frame holds.
+   * Returns the rejection for an error of the source. The application's `toRejection` makes it. If this function fails
+   * too, or returns more than a frame holds, the rejection is FAILED.
    */
   #rejectionOf(
     error: unknown,

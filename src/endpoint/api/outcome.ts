@@ -46,7 +46,7 @@ export function outcomeOf(
   const code = meta.code ?? Code.FAILED;
   const reason = meta.text ?? '';
   const none = NO_OUTCOME[code];
-  // An item of the response came first, so that the handler ran, whatever the code says.
+  // If an item of the response has come, the handler ran, whatever the code says.
   const hasItems = responseItems !== undefined;
   if (none === undefined) {
     return hasItems
@@ -54,7 +54,7 @@ export function outcomeOf(
       : { accepted: false, code, reason, data, metadata };
   }
   const executed = hasItems ? 'yes' : executedBy(code);
-  // The other side's clock ran out before ours, or its library cancelled: there is no outcome.
+  // The time was over at the other side, or the message was cancelled there: its handler gave no outcome.
   const message = `The other side gave no outcome for a message of ${quote(session, 256)}: ${saidAs(code, reason)}`;
   return new InterconnectError(none, message, { executed, status: code, reason });
 }
@@ -67,7 +67,7 @@ export function isRefusedUnseen(type: number, { code }: Meta): boolean {
   return type === FrameType.REJECT && code === Code.MESSAGE_DRAINING;
 }
 
-/** @internal Whether the handler of a rejected message ran. All that say so of a rejection ask this function. */
+/** @internal Whether the handler of a rejected message ran. */
 export function executedOf({ code, executed }: Outcome & { accepted: false }): Executed {
   return executed ?? executedBy(code);
 }

@@ -1,4 +1,4 @@
-/** One `send` under way: the message and its promise in one object. */
+/** A `send` that is under way: the message and its promise in one object. */
 import { AsyncResource } from 'node:async_hooks';
 import { whenAborted } from '../common/abort.js';
 import {
@@ -33,13 +33,13 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
   readonly #options: PendingOptions;
   #machine: SessionMachine | undefined;
   #unlisten: (() => void) | undefined;
-  /** The handler may have run on a former connection. A later failure does not change that. */
+  /** Whether the handler may have run on a former connection. */
   #mayHaveRun = false;
   /** The async scope of the caller of `send`, for `onItem`. */
   #scope: AsyncResource | undefined;
   /** Created if the response is a stream. */
   #delivery: ItemDelivery | undefined;
-  /** Whether there is an outcome. There may still be unread items. */
+  /** Whether the outcome has arrived. There may still be unread items. */
   #isSettled = false;
 
   /** The message has no deadline yet: the caller sets it. `copied`: only the message refers to the payload. */
@@ -63,8 +63,8 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
   }
 
   /**
-   * Sends the message, for the promise with these two functions. The signal cancels the message as long as there is no
-   * outcome.
+   * Sends the message. The two functions settle the promise of the call. Until then, the signal of the options cancels
+   * the message.
    */
   submit(resolve: (outcome: Outcome | undefined) => void, reject: (error: unknown) => void): void {
     const { machine, context } = this.#route;
@@ -124,7 +124,7 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     this.#resolve(undefined);
   }
 
-  /** The outcome comes after the last item. */
+  /** Resolves the promise with the outcome, after the last item is delivered. */
   #settle(outcome: Outcome): void {
     if (this.#delivery === undefined) {
       this.#unlisten?.();
@@ -142,7 +142,7 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     else this.#machine?.sender.cancel(this);
   }
 
-  /** The outcome. A rejection here does not say that the handler did not run on a former connection. */
+  /** Returns the outcome. If it is a rejection, `executed` also covers the former connections. */
   #withFormer(outcome: Outcome): Outcome {
     if (!this.#mayHaveRun || outcome.accepted) return outcome;
     return { ...outcome, executed: this.#inAll(executedOf(outcome)) };
@@ -162,7 +162,7 @@ export class PendingSend extends OutgoingMessage implements DeliveredMessage {
     return isConnectionsFault(failure) && (failure.executed === 'no' || idempotent === true);
   }
 
-  /** Sends the message as a new one: the former connection may still hold the old one. */
+  /** Sends a new message with the same contents, because the former connection may still hold the old message. */
   #again(mayHaveRun: boolean): void {
     const { payload, meta, deadline, copied } = this;
     const message = new PendingSend(this.#route, payload, meta, copied, this.#options);

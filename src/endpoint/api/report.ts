@@ -1,12 +1,12 @@
 /**
- * Reports an error that a listener or a callback of the application threw. The application is told, and the library
- * goes on: a further throw would end the process, or leave other callers waiting for ever.
+ * Reports an error that a listener or a callback of the application threw. The library does not throw the error again:
+ * that would end the process, or leave other callers waiting for ever.
  */
 import { printable } from '../../wire/index.js';
 import { messageOf, stackOf } from '../common/words.js';
 import type { CertificateExpiry } from '../socket/certificate-watch.js';
 
-/** @internal `tell` emits `handlerError`, and returns whether somebody listens for it. */
+/** @internal `tell` emits `handlerError`, and returns whether the event has a listener. Without one, warns. */
 export function report(error: unknown, tell: () => boolean): void {
   try {
     if (tell()) return;
@@ -16,7 +16,7 @@ export function report(error: unknown, tell: () => boolean): void {
   warn(error);
 }
 
-/** @internal A process warning, as text: Node takes no error of another realm. */
+/** @internal Emits a process warning. The warning is a text, because Node refuses an error of another realm. */
 export function warn(error: unknown): void {
   process.emitWarning(`A listener failed: ${messageOf(error)}`, {
     type: 'InterconnectWarning',

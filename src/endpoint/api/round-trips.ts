@@ -1,7 +1,7 @@
 /**
- * Measures the round trips that an application asks for. One PING is under way at a time, for all callers who asked
- * before it was sent. Later callers wait for the next PING, which follows after a pause. The reason: each PING costs the
- * other side's flood budget, and the connection ends when that budget is used up.
+ * Measures the round trips that an application asks for. Only one PING is under way at a time. It serves all callers who
+ * asked before it was sent. Later callers wait for the next PING, which follows after a pause. The reason: each PING is
+ * charged to the flood budget at the other side, and the connection ends when that budget is used up.
  */
 import type { Clock } from '../common/clock.js';
 import type { InterconnectError } from '../common/errors.js';
@@ -23,7 +23,7 @@ export class RoundTrips {
   /** The callers who have asked since that PING was sent. */
   #waiting: Waiter[] = [];
 
-  /** `send` sends a PING, and calls back with the time until its PONG; it throws if there is no socket. */
+  /** `send` sends a PING and calls `done` with the milliseconds until its PONG. It throws if there is no socket. */
   constructor(send: (done: (milliseconds: number) => void) => void, clock: Clock) {
     this.#send = send;
     this.#clock = clock;
@@ -37,7 +37,7 @@ export class RoundTrips {
     });
   }
 
-  /** The socket is gone, and its PONG will not arrive. If the next PING cannot be sent, its callers get that error. */
+  /** The socket is gone, and the PONG will not arrive: rejects its callers with `error`, and sends the next PING. */
   fail(error: InterconnectError): void {
     const asked = this.#asked;
     this.#asked = [];
@@ -78,5 +78,5 @@ export class RoundTrips {
   }
 }
 
-/** Milliseconds from one PING to the next: half as many as the other side allows for ever. */
+/** Milliseconds from one PING to the next. The other side would allow twice as many PINGs for ever. */
 const PAUSE = 20;

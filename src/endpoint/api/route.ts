@@ -1,16 +1,16 @@
-/** The way of a message of this side, and the services of the connection that its sending needs. */
+/** The route of a message of this side: its session, and the services of the connection for sending it. */
 import type { Failure, SessionMachine } from '../../protocol/index.js';
 import type { FeedTurns } from '../common/feed-turns.js';
 import type { WhenOffline } from '../link/outage.js';
 
-/** @internal The way of a message: its session, on the connection that currently carries the session. */
+/** @internal The route of a message: its session, on the connection that currently carries the session. */
 export interface Route {
   /** The session on its current connection. A message that moves goes to this one. */
   readonly machine: SessionMachine;
   readonly context: SendContext;
 }
 
-/** @internal */
+/** @internal The services of a connection for sending a message. */
 export interface SendContext {
   /** The instant of the current tick. */
   now(): number;

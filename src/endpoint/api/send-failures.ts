@@ -4,14 +4,14 @@ import { Flag, quote } from '../../wire/index.js';
 import { InterconnectError } from '../common/errors.js';
 import type { Route } from './route.js';
 
-/** @internal Whether the cause is the connection, and not the message. */
+/** @internal Whether the cause of the failure is the connection, and not the message. */
 export function isConnectionsFault({ kind }: Failure): boolean {
   return CONNECTIONS_FAULTS.has(kind);
 }
 
 /**
- * @internal Puts the limit into the text of the failure: the protocol knows instants only, and the text of a timeout
- * says how many milliseconds were allowed. If there is no socket, the text says why.
+ * @internal Completes the text of a failure. The text of a timeout gets the limit in milliseconds, because the protocol
+ * floor knows only instants. If there is no socket, the text gets the reason.
  */
 export function withLimits(
   failure: Failure,

@@ -14,7 +14,7 @@ import type { Timing } from './streaming-send.js';
 export interface SessionEffects {
   /** The session is over. */
   onSessionClosed(session: Session): void;
-  /** A listener has failed. Returns whether the application listens for that. */
+  /** A listener of the application has failed. Returns whether the application listens for `handlerError`. */
   onHandlerError(error: unknown): boolean;
 }
 
@@ -27,7 +27,7 @@ export interface ConnectionParts {
   isOver(): boolean;
 }
 
-/** @internal */
+/** @internal The services of one connection for its sessions. */
 export class SessionContext implements SendContext {
   readonly #connection: ConnectionParts;
   readonly #effects: SessionEffects;
@@ -48,7 +48,7 @@ export class SessionContext implements SendContext {
     return this.#settings.messageTimeout;
   }
 
-  /** Bytes. */
+  /** The largest message that the other side takes, in bytes. */
   get peerMaxMessageSize(): number {
     return this.#connection.continuity.machine.peerLimits.maxMessage;
   }
@@ -62,8 +62,8 @@ export class SessionContext implements SendContext {
   }
 
   /**
-   * Returns the milliseconds until the deadline. Reads the system's clock, because a handler may ask several times
-   * within one tick.
+   * Returns the milliseconds until the deadline; at least 0. This method reads the system's clock, because a handler may
+   * call it several times within one tick.
    */
   timeLeft(deadline: number): number {
     return Math.max(0, deadline - this.#settings.clock.now());
@@ -74,7 +74,7 @@ export class SessionContext implements SendContext {
     return deadlineOf(timeout, this.#settings.messageTimeout, this.now());
   }
 
-  /** A stream without a timeout of its own has no limit in total, as long as it makes progress. */
+  /** Returns the time limits of a stream. Without a timeout of its own, a stream may take any time while it progresses. */
   timing(timeout: number | undefined): Timing {
     const patience = timeout === undefined ? this.#settings.messageTimeout : 0;
     return { deadline: this.deadline(timeout), patience, timeout };
@@ -102,19 +102,19 @@ export class SessionContext implements SendContext {
     );
   }
 
-  /** Delays the handling of further frames until awaiting code has run: that code may attach listeners. */
+  /** Delays further frames until the code that awaits this event has run, because that code may attach listeners. */
   hold(): void {
     this.#connection.continuity.driver?.hold();
   }
 
-  /** Runs a call in the connection's scope: work that the call starts for others does not belong to its caller. */
+  /** Runs a call in the connection's scope, because the call may start work that does not belong to its caller. */
   inScope(call: () => void): void {
     this.#settings.scope.runInAsyncScope(call);
   }
 
   /**
-   * Runs listeners whose errors change nothing, in the connection's scope: if a listener throws, everything else
-   * continues.
+   * Runs listeners in the connection's scope. If a listener throws, `handlerError` reports the error, and this method
+   * returns as usual.
    */
   guard(listeners: () => void): void {
     try {

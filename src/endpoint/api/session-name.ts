@@ -1,4 +1,4 @@
-/** Checks the names of sessions. */
+/** The check of session names. */
 import { MAX_NAME } from '../../wire/index.js';
 import { unsendableIn } from '../common/bytes.js';
 import { optionError } from '../common/errors.js';

@@ -1,4 +1,4 @@
-/** A named, ordered channel of a connection, as applications see it. */
+/** The `Session` of the API: a named, ordered channel of a connection, as applications see it. */
 import { EventEmitter } from 'node:events';
 import {
   type ConnectionMachine,
@@ -33,9 +33,9 @@ import { inspectShort } from '../common/words.js';
 /** The options of a message whose response is read as a stream. */
 export interface StreamOptions {
   /**
-   * Milliseconds until the outcome, all items included; 0 = no limit. Without this option, `messageTimeout` of the
-   * endpoint limits the time until the response arrives or begins. From the first item of the response on, the time
-   * counts anew from each item. If the request is a stream, the time counts anew from each of its items too.
+   * Milliseconds until the outcome, including all items; 0 = no limit. Without this option, `messageTimeout` of the
+   * endpoint limits the time until the response arrives or its first item arrives. After that, it limits the time between
+   * two items. If the request is a stream, the time also begins anew with each item of the request.
    */
   timeout?: number | undefined;
   /** Entries beside the payload; see `Metadata` for their limits. */
@@ -48,37 +48,37 @@ export interface StreamOptions {
 
 /** The options of one message. */
 export interface SendOptions extends StreamOptions {
-  /** True if the sender wants no outcome. Not for streams. */
+  /** True if the sender wants no outcome. Not allowed for streams. */
   oneWay?: boolean | undefined;
   /**
-   * True if the handler may run twice without harm. The connection may be lost for good while it is unknown whether the
-   * handler ran. An idempotent message is then sent again on the next connection; any other fails with `executed:
-   * 'maybe'`.
+   * True if the handler may run twice without harm. If the connection is lost for good, it may be unknown whether the
+   * handler ran. In this case an idempotent message is sent again on the next connection. Any other message fails with
+   * `executed: 'maybe'`.
    */
   idempotent?: boolean | undefined;
   /**
    * Takes the items of a streamed response, one after the other: the next item comes when the promise has resolved. If
-   * this function throws, the message is cancelled. The outcome comes after the last item.
+   * this function throws, or its promise rejects, the message is cancelled. The outcome comes after the last item.
    */
   onItem?: ((item: Buffer) => void | Promise<void>) | undefined;
 }
 
 /**
  * `opening`: this side opened the session, and the other side has not accepted or rejected it. `pending`: the other
- * side opened the session, and waits for this side. `closing`: no new message begins, and running messages are still
- * settled.
+ * side opened the session, and waits for this side's decision. `closing`: no new message begins, and running messages are
+ * still settled.
  */
 export type SessionStatus = 'opening' | 'pending' | 'open' | 'closing' | 'closed';
 
 /** The events of a session. Each listener is called synchronously, in the order of the frames. */
 export interface SessionEvents {
-  /** A message of the other side. Without a listener, the message is rejected NO_HANDLER. */
+  /** A message of the other side. Without a listener, the message is rejected with NO_HANDLER. */
   message: [message: Message];
   /** The message was neither accepted nor rejected in time. The sender gets a timeout too. */
   timeout: [message: Message];
   /** The other side accepted the session. */
   open: [];
-  /** The session is over. The error says why; there is no error if one side ended the session in order. */
+  /** The session is over. The error says why. If one side ended the session in order, there is no error. */
   close: [error: InterconnectError | undefined];
 }
 
@@ -119,11 +119,11 @@ export class Session extends EventEmitter<SessionEvents> {
     return this.#machine;
   }
 
-  /** @internal Opens the session again on another connection, which takes the place of the former. */
+  /** @internal Opens the session again on the connection that replaces the former one. */
   move(connection: ConnectionMachine): void {
     if (this.status !== 'opening' && this.status !== 'open') return;
     const { name, openMeta, openData, state } = this.#machine;
-    // The move does not extend the time of a session that is not accepted yet.
+    // A session that is not accepted yet has only the rest of its time.
     const isOpening = state === 'OPENING';
     const timeout = isOpening ? this.#machine.timeLeft(this.context.now()) : Infinity;
     this.#machine = connection.openSession({
@@ -145,19 +145,20 @@ export class Session extends EventEmitter<SessionEvents> {
     return STATUSES[this.#machine.state];
   }
 
-  /** The bytes that the other side provided with its opening, or with its acceptance (empty until `open`). */
+  /** The bytes with which the other side opened or accepted the session. Empty until the other side has accepted. */
   get data(): Buffer {
     return this.#data;
   }
 
-  /** The entries that came with `data`; without a prototype. */
+  /** The entries that came with `data`. The object has no prototype. */
   get metadata(): Metadata {
     return this.#metadata;
   }
 
   /**
-   * Accepts a session that the other side opened: attach the `message` listener first. The other side receives `data`.
-   * Does nothing if the session is gone.
+   * Accepts a session that the other side opened. Attach the `message` listener first. The other side receives `data`.
+   * If the session is already gone, this method does nothing.
+   * @throws IC_ERR_OPTION if the data does not fit into one frame.
    */
   accept(data?: Bytes): void {
     const payload = this.context.checkSessionData(toBufferOrEmpty(data, 'Session data'));
@@ -166,8 +167,9 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 
   /**
-   * Rejects the session. Messages that the other side has already sent fail at the other side as not executed. Default
-   * code: `Code.SESSION_REFUSED`.
+   * Rejects the session. Messages that the other side has already sent fail there with `executed: 'no'`. Default code:
+   * `Code.SESSION_REFUSED`.
+   * @throws IC_ERR_OPTION if the code, the reason or the data is not allowed.
    */
   reject(code: number = Code.SESSION_REFUSED, reason = '', data?: Bytes): void {
     checkCode(code, SESSION_CODES, 'session.reject');
@@ -175,15 +177,19 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#machine.reject(code, checkReason(reason, MAX_TEXT), payload);
   }
 
-  /** Resolves when the kernel has the message. The caller may then change the bytes. */
+  /**
+   * Sends a one-way message. The promise resolves when the connection no longer needs the bytes: a message of up to 64 KiB
+   * is copied and has then been written, and a larger one has been acknowledged. The caller may change the bytes then.
+   */
   send(data: Bytes, options: SendOptions & { oneWay: true }): Promise<void>;
   /**
-   * Resolves with the outcome if the other side's handler gave one, also for a rejection. Rejects with an
-   * `InterconnectError` only if there is no outcome; `executed` of the error says whether the handler ran.
+   * Sends a message. The promise resolves with the outcome that the other side's handler gave, also with a rejection. The
+   * promise rejects with an `InterconnectError` only if there is no outcome. `executed` of the error says whether the
+   * handler ran.
    *
-   * The bytes are not copied, and belong to the connection until the promise resolves: do not change them before. After
-   * a failure the connection may still use them: send other bytes then. Messages of one session start their handlers in
-   * the order in which they were sent.
+   * The bytes are not copied. The connection owns them until the promise resolves: do not change them before. After a
+   * failure the connection may still use the bytes, so put the next message into others. Messages of one session start
+   * their handlers in the order in which they were sent.
    *
    * A stream (see `Items`) is sent item by item. If its source fails, the message is cancelled, and the promise rejects
    * with the source's error. Once the other side has settled the message, the source is asked for no further item.
@@ -214,9 +220,10 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 
   /**
-   * Sends a message and reads the response as a stream: `for await (const item of session.stream(request))`. Data of an
-   * acceptance is the last item; a rejection is thrown as `IC_ERR_REJECTED`. Leaving the loop cancels the message. The
-   * message is sent when the first item is asked for. The stream can be read once.
+   * Sends a message and reads the response as a stream: `for await (const item of session.stream(request))`. If the
+   * handler accepts with data, the data is the last item. If it rejects, the loop throws `IC_ERR_REJECTED`. If the loop is
+   * left early, the message is cancelled. The message is sent when the first item is asked for. The stream can be read
+   * once.
    */
   stream(data: Bytes | Items, options: StreamOptions = NO_OPTIONS): AsyncIterable<Buffer> {
     const message = this.#streaming(data, options, true);
@@ -229,7 +236,7 @@ export class Session extends EventEmitter<SessionEvents> {
     return new ReadOnce('A response', reader);
   }
 
-  /** Ends the session in order: messages that were sent are still settled, and no new one begins. Idempotent. */
+  /** Ends the session in order: no new message begins, and earlier ones are still settled. Resolves at the end. Idempotent. */
   close(): Promise<void> {
     if (this.#closed === undefined) {
       this.#closed = new Promise((resolve) => (this.#resolveClosed = resolve));
@@ -317,7 +324,7 @@ export class Session extends EventEmitter<SessionEvents> {
 
   #handlerFailed(error: unknown, subject: unknown): void {
     if (subject instanceof Message) {
-      // The handler stopped because `signal` or `body` told it to: that is not an error of the handler.
+      // The handler stopped because of `signal` or `body`: this is not an error of the handler.
       if (error !== undefined && error === subject.abortError) {
         return subject.refuse(Code.CANCELLED_RUNNING, 'The handler was stopped.');
       }

@@ -1,6 +1,6 @@
 /**
- * One message with a stream in its request or its response, while it is sent. The message may move to another
- * connection as long as no item of it was used. The protocol then has a new message there.
+ * A `send` with streams: one message whose request or response is a stream. The message may move to another connection as
+ * long as no item was asked for. On the other connection, a new message of the protocol takes its place.
  */
 import { whenAborted } from '../common/abort.js';
 import {
@@ -26,11 +26,11 @@ import {
   withLimits,
 } from './send-failures.js';
 
-/** The time limit of one side: an instant, or milliseconds without progress. */
+/** The time limits of a message: an instant, and milliseconds without progress. */
 export interface Timing {
   readonly deadline: number;
   readonly patience: number;
-  /** The limit of the whole message; undefined if the message has none of its own. */
+  /** The `timeout` of the call, in milliseconds; undefined if the call has none. */
   readonly timeout: number | undefined;
 }
 
@@ -40,7 +40,7 @@ export interface StreamingOptions {
   readonly source: ItemSource<Bytes> | undefined;
   /** Whether the response may be a stream. */
   readonly takesItems: boolean;
-  /** How long the message waits while there is no socket; undefined: as the connection says. */
+  /** How long the message waits while there is no socket; undefined = the connection's `whenOffline`. */
   readonly whenOffline: WhenOffline | undefined;
 }
 
@@ -53,13 +53,12 @@ export class StreamingSend implements FedStream, DeliveredMessage {
   #message: StreamedMessage;
   readonly #feeder: Feeder | undefined;
   #result: { readonly outcome: Outcome } | { readonly error: unknown } | undefined;
-  /** The session that the newest message was sent in. */
+  /** The session in which the newest message was sent. */
   #machine: SessionMachine | undefined;
   #unlisten: (() => void) | undefined;
   #timeout: number | undefined;
   /**
-   * The reason why the source of the request cannot be read. The caller gets it when the protocol has said whether the
-   * handler ran.
+   * The error of a source that cannot be read. The caller gets this error as soon as it is known whether the handler ran.
    */
   #unreadable: UnreadableSource | undefined;
 
@@ -118,7 +117,7 @@ export class StreamingSend implements FedStream, DeliveredMessage {
     });
   }
 
-  /** Gives up the rest of the message. A caller who still waits gets `error`. */
+  /** Gives up the rest of the message. If the caller still waits, it gets `error`. */
   abandon(error: unknown): void {
     const result = this.#result;
     if (result === undefined || 'outcome' in result) this.#end({ error });
@@ -199,7 +198,7 @@ export class StreamingSend implements FedStream, DeliveredMessage {
     return isConnectionsFault(failure) && failure.executed === 'no';
   }
 
-  /** Sends a new message in the place of the former, which its connection may still hold. */
+  /** Sends a new message with the same contents, because the former connection may still hold the old message. */
   #again(): void {
     const { payload, meta, deadline, patience, order } = this.#message;
     const message = this.#newMessage(payload, meta);
@@ -230,7 +229,7 @@ export class StreamingSend implements FedStream, DeliveredMessage {
   }
 }
 
-/** A `StreamingSend` on one connection. */
+/** The message of a `StreamingSend` on one connection. */
 export class StreamedMessage extends OutgoingMessage {
   /** How long the message waits while there is no socket; undefined: as the connection says. */
   readonly whenOffline: WhenOffline | undefined;
@@ -269,7 +268,7 @@ export class StreamedMessage extends OutgoingMessage {
   }
 }
 
-/** Reads the items of the response. The data of an acceptance is the last item, and a rejection is thrown. */
+/** Returns the origin of the response's items. Data of an ACCEPT is the last item, and a REJECT becomes an error. */
 export function responseOf(message: StreamingSend, start: () => void): ItemOrigin {
   let wasTaken = false;
   return {
