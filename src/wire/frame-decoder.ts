@@ -39,6 +39,8 @@ export class FrameDecoder {
   /** The octets of the current frame's body; undefined until its header is whole. */
   #body: GrowingBuffer | undefined;
   #stopped = false;
+  /** Frames that may still be handed on, or begun: see `allow`. */
+  #left = Infinity;
 
   constructor(sink: FrameSink, limits: FrameLimits) {
     this.#sink = sink;
@@ -61,6 +63,14 @@ export class FrameDecoder {
     this.#maxMeta = limits.maxMeta;
   }
 
+  /**
+   * Sets how many frames `push` may still take, over all chunks from now on. Without a call there is no limit. A frame
+   * that comes in several chunks counts in each of them.
+   */
+  allow(frames: number): void {
+    this.#left = frames;
+  }
+
   /** Ends decoding for good. If the sink calls this method from within `onFrame`, the rest of the chunk is dropped. */
   stop(): void {
     this.#stopped = true;
@@ -69,14 +79,16 @@ export class FrameDecoder {
   }
 
   /**
-   * Decodes the frames of the chunk. Errors of the sink pass through.
+   * Decodes the frames of the chunk, as far as {@link allow} lets it. Returns how many octets of the chunk it has taken: all
+   * of them, or those up to a frame for which there is no allowance. The caller pushes the rest again later, and nothing
+   * before it. Errors of the sink pass through.
    *
    * @throws ProtocolError for an illegal header.
    */
-  push(chunk: Buffer): void {
-    if (this.#stopped) return;
+  push(chunk: Buffer): number {
+    if (this.#stopped) return chunk.length;
     try {
-      this.#decode(chunk);
+      return this.#decode(chunk);
     } catch (error) {
       this.stop();
       throw error;
@@ -86,12 +98,23 @@ export class FrameDecoder {
     }
   }
 
-  #decode(chunk: Buffer): void {
-    let at = this.#headerLength > 0 ? this.#finishHeld(chunk) : 0;
-    while (chunk.length - at >= HEADER_LENGTH && !this.#stopped) {
+  #decode(chunk: Buffer): number {
+    let left = this.#left;
+    let at = 0;
+    if (this.#headerLength > 0) {
+      if (left === 0) return 0;
+      left -= 1;
+      at = this.#finishHeld(chunk);
+    }
+    while (chunk.length - at >= HEADER_LENGTH && left > 0 && !this.#stopped) {
+      left -= 1;
       at = this.#frame(chunk, at, chunk, at + HEADER_LENGTH);
     }
-    if (at < chunk.length && !this.#stopped) this.#holdHeader(chunk, at, chunk.length);
+    this.#left = left;
+    if (this.#stopped) return chunk.length;
+    if (chunk.length - at >= HEADER_LENGTH) return at;
+    if (at < chunk.length) this.#holdHeader(chunk, at, chunk.length);
+    return chunk.length;
   }
 
   /** Continues the frame whose first octets are held, and returns the offset in the chunk at which the next frame starts. */

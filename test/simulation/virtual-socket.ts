@@ -51,6 +51,7 @@ export class VirtualSocket extends EventEmitter {
   #corked = 0;
   #needsDrain = false;
   #isReading = true;
+  #isPaused = false;
   #isBlocked = false;
   #finSent = false;
   #finSeen = false;
@@ -134,6 +135,16 @@ export class VirtualSocket extends EventEmitter {
     this.#close(error);
   }
 
+  /** The driver takes no octets for now. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#link.time.after(0, () => this.read());
+  }
+
   /** Stops or resumes the reads of the application. */
   setReading(isReading: boolean): void {
     this.#isReading = isReading;
@@ -171,7 +182,7 @@ export class VirtualSocket extends EventEmitter {
   /** Reads the octets that have arrived, in chunks. Each chunk has a tick of its own. */
   read(): void {
     const way = this.#link.way(1 - this.#side);
-    while (way.unread.length > 0 && this.#isReading && !this.destroyed) {
+    while (way.unread.length > 0 && this.#isReading && !this.#isPaused && !this.destroyed) {
       const bytes = way.unread.length === 1 ? way.unread[0]! : Buffer.concat(way.unread);
       const most = Math.min(bytes.length, way.cutAt - way.delivered);
       const size = Math.min(most, Math.max(1, this.#link.network.chunk(bytes.length)));

@@ -50,6 +50,47 @@ describe('FrameDecoder', () => {
     expect(calls[1]).toMatchObject({ start: 32, metaLength: 7, end: 46 });
   });
 
+  it('takes as many frames as it may, over all chunks, and leaves the rest to its caller', () => {
+    const collector = new Collector();
+    const decoder = new FrameDecoder(collector, LIMITS);
+    const chunk = Buffer.concat([ping, ping, ping]);
+
+    decoder.allow(4);
+    const taken = [decoder.push(chunk), decoder.push(chunk), decoder.push(chunk)];
+
+    expect(taken).toEqual([3 * ping.length, ping.length, 0]);
+    expect(collector.frames).toHaveLength(4);
+    decoder.allow(5);
+    expect(decoder.push(chunk.subarray(ping.length))).toBe(2 * ping.length);
+    expect(collector.frames).toHaveLength(6);
+  });
+
+  it('continues no frame without an allowance, and keeps the octets of a header', () => {
+    const collector = new Collector();
+    const decoder = new FrameDecoder(collector, LIMITS);
+
+    decoder.push(send.subarray(0, 20));
+    decoder.allow(0);
+    expect(decoder.push(send.subarray(20))).toBe(0);
+    decoder.allow(2);
+    const rest = Buffer.concat([send.subarray(20), ping, send.subarray(0, 7)]);
+    expect(decoder.push(rest)).toBe(rest.length);
+
+    expect([collector.frames.length, decoder.pending]).toEqual([2, 7]);
+  });
+
+  it('takes every octet after its end, allowed or not', () => {
+    const decoder: FrameDecoder = new FrameDecoder(
+      sinkThat(() => decoder.stop()),
+      LIMITS,
+    );
+
+    decoder.allow(1);
+
+    expect(decoder.push(Buffer.concat([ping, ping]))).toBe(2 * ping.length);
+    expect(decoder.push(ping)).toBe(ping.length);
+  });
+
   it('fills one view for all frames, and lets go of the chunk', () => {
     const views: FrameView[] = [];
     const decoder = new FrameDecoder({ onFrame: (view) => void views.push(view) }, LIMITS);

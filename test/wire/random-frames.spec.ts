@@ -32,6 +32,28 @@ describe(`Random frames, FC_SEED=${seed}`, () => {
     fc.assert(property, runs(300));
   });
 
+  it('are the same if few of them may be taken at a time', () => {
+    const few = fc.integer({ min: 1, max: 4 });
+    const property = fc.property(anyFrames(), cuts(), few, (frames, sizes, most) => {
+      const stream = Buffer.concat(frames.map(encodeFrame));
+      const collector = new Collector();
+      const decoder = new FrameDecoder(collector, LIMITS);
+      for (const chunk of cut(stream, sizes)) {
+        let rest = chunk;
+        while (rest.length > 0) {
+          const before = collector.frames.length;
+          decoder.allow(most);
+          rest = rest.subarray(decoder.push(rest));
+          expect(collector.frames.length - before).toBeLessThanOrEqual(most);
+        }
+      }
+
+      expect(collector.frames).toEqual(frames);
+    });
+
+    fc.assert(property, runs(300));
+  });
+
   it('are described on one line of printable characters [IC-5.12]', () => {
     const property = fc.property(anyFrame(), (frame) => {
       expect(describeFrame(frame)).toMatch(/^[^\p{C}\p{Zl}\p{Zp}]+$/u);

@@ -51,6 +51,13 @@ export class Driver implements SocketEffects {
   #ending = false;
   #error: Error | undefined;
   readonly #alarm: Alarm;
+  /** The octets for which the turn had no frame left. The socket is paused until they are taken. */
+  #rest: Buffer | undefined;
+  /** Whether the stream has ended while octets waited: the end comes after them. */
+  #endWaits = false;
+  /** Whether the next chunk certainly comes in another turn of the event loop than the last one. */
+  #isTurnOver = false;
+  readonly #onTurn = (): void => this.#scope.runInAsyncScope(this.#goOn);
   #stopLinger: (() => void) | undefined;
 
   /**
@@ -80,6 +87,7 @@ export class Driver implements SocketEffects {
     socket.on('end', () => scope.runInAsyncScope(this.#onEnd));
     socket.on('close', () => scope.runInAsyncScope(this.#onClose));
     this.machine = new SocketMachine(this, settings, clock.now());
+    this.machine.beginTurn(FRAMES_PER_TURN);
   }
 
   /** Delays the handling of further frames until all pending microtasks have run. */
@@ -139,17 +147,56 @@ export class Driver implements SocketEffects {
   readonly #onData = (chunk: Buffer): void => {
     traffic.count += 1;
     this.#trace?.in(chunk);
-    this.machine.onBytes(chunk, this.#clock.now());
+    if (this.#isTurnOver) this.machine.beginTurn(FRAMES_PER_TURN);
+    // Node reads a socket again in the same turn only if the chunk was full. TLS cuts what it has read into more chunks.
+    this.#isTurnOver = chunk.length < FULL_CHUNK && !('encrypted' in this.socket);
+    this.#take(chunk);
+  };
+
+  /**
+   * Gives the octets to the machine. If they hold more frames than a turn, the rest waits for the next turn of the event
+   * loop, so that the other sockets of this thread are served in between.
+   */
+  #take(chunk: Buffer): void {
+    const taken = this.machine.onBytes(chunk, this.#clock.now());
+    if (taken === chunk.length) return;
+    this.#rest = chunk.subarray(taken);
+    this.socket.pause();
+    this.#clock.turn(this.#onTurn);
+  }
+
+  readonly #goOn = (): void => {
+    const rest = this.#rest;
+    if (rest === undefined) return;
+    this.#rest = undefined;
+    traffic.count += 1;
+    this.machine.beginTurn(FRAMES_PER_TURN);
+    this.#take(rest);
+    // `#take` may have kept a rest again.
+    if (this.#rest !== undefined) return;
+    this.socket.resume();
+    if (this.#endWaits) this.#onEnd();
   };
 
   /** The other side's FIN. This side's FIN follows, unless CLOSE has caused it already. */
   readonly #onEnd = (): void => {
+    if (this.#rest !== undefined) {
+      this.#endWaits = true;
+      return;
+    }
     const reason = this.#error?.message ?? 'the other side ended the stream without CLOSE';
     this.machine.onLost(reason, this.#clock.now());
     this.end();
   };
 
   readonly #onClose = (): void => {
+    const rest = this.#rest;
+    if (rest !== undefined) {
+      // There is no later turn for this socket: the octets came before its loss.
+      this.#rest = undefined;
+      this.machine.beginTurn(Infinity);
+      this.machine.onBytes(rest, this.#clock.now());
+    }
     const reason = this.#error?.message ?? 'the socket was closed';
     this.machine.onLost(reason, this.#clock.now());
     this.#alarm.end();
@@ -194,5 +241,12 @@ const writer = new FrameWriter();
  * Octets that were handed to the socket and that the kernel has not taken. More octets would only delay later frames.
  */
 const LARGEST_UNSENT = 256 * 1024;
+/**
+ * Frames that the machine takes of one socket before the other sockets have their turn: those of a session whose 256
+ * messages come at once, with some CREDITs between them. Their handlers take some milliseconds at most.
+ */
+const FRAMES_PER_TURN = 320;
+/** Octets of the largest chunk that Node reads of a socket. */
+const FULL_CHUNK = 64 * 1024;
 /** Milliseconds for the other side to read CLOSE and end the stream. */
 const LINGER = 1000;

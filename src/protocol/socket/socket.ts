@@ -86,13 +86,26 @@ export class SocketMachine implements FrameSink {
     settings.handshake.start(this.#handshake);
   }
 
-  /** Takes octets from the socket. Octets that break the protocol end the connection; this method does not throw. */
-  onBytes(chunk: Buffer, now: number): void {
+  /**
+   * Begins a turn: until the next call, `onBytes` takes at most this number of frames. Without a call there is no limit.
+   * So the connections of a thread can take turns, whatever their peers send.
+   */
+  beginTurn(frames: number): void {
+    this.#frames.allow(frames);
+  }
+
+  /**
+   * Takes octets from the socket. Octets that break the protocol end the connection; this method does not throw. Returns
+   * how many octets it has taken. These are all octets, unless the frames of the turn are used up. In this case the
+   * caller gives the rest again in a later turn, before any other octet and before `onLost`.
+   */
+  onBytes(chunk: Buffer, now: number): number {
     this.#now = now;
     try {
-      this.#decode(chunk, now);
+      return this.#decode(chunk, now);
     } catch (error) {
       this.#onError(error);
+      return chunk.length;
     }
   }
 
@@ -219,27 +232,28 @@ export class SocketMachine implements FrameSink {
     this.#settings.handshake.onFrame(frame, this.#handshake, this.#now);
   }
 
-  #decode(chunk: Buffer, now: number): void {
+  #decode(chunk: Buffer, now: number): number {
     const state = this.#state.current;
     switch (state.name) {
       case 'PREFACE': {
         const taken = this.#preface.push(chunk);
-        if (this.#preface.version === undefined) return;
+        if (this.#preface.version === undefined) return chunk.length;
         this.#settings.handshake.onPreface(this.#preface.version, this.#handshake);
         this.#state.eightOctets();
-        return this.#frames.push(chunk.subarray(taken));
+        return taken + this.#frames.push(chunk.subarray(taken));
       }
-      case 'OPEN':
+      case 'OPEN': {
         state.keepalive.onHeard(now);
-        this.#frames.push(chunk);
+        const taken = this.#frames.push(chunk);
         if (this.#frames.pending > 0) this.#effects.arm(now + STALL_TIMEOUT);
-        return;
+        return taken;
+      }
       case 'GREETING':
       case 'JUDGING':
         return this.#frames.push(chunk);
       case 'CLOSING':
       case 'CLOSED':
-        return;
+        return chunk.length;
     }
   }
 
