@@ -55,6 +55,8 @@ export class Admission implements ListenerEffects, IntroductionEffects {
   #peer: Peer | undefined;
   /** The name of the dialer that the application gave to `accept`. */
   #principal = '';
+  /** Whether the socket carries a connection. */
+  #isAdmitted = false;
   /** The new connection; undefined until it begins. */
   #connection: Connection | undefined;
 
@@ -78,6 +80,14 @@ export class Admission implements ListenerEffects, IntroductionEffects {
   /** Refuses the dialer because the listener drains. Does nothing if there is a connection. */
   refuse(reason: string): void {
     this.#handshake.refuse(Code.DRAINING, reason, EMPTY);
+  }
+
+  /** Ends the socket because its TLS handshake counts no longer. Does nothing if the socket carries a connection. */
+  distrust(reason: string): void {
+    if (this.#isAdmitted) return;
+    if (this.#handshake.isJudging) return this.refuse(reason);
+    // Before HELLO, the dialer cannot read a refusal. After a refusal, the socket is ending anyway.
+    this.#socket.destroy();
   }
 
   /** Ends the socket, and the connection if the socket carries one. */
@@ -142,12 +152,14 @@ export class Admission implements ListenerEffects, IntroductionEffects {
     // [IC-17.18]
     const former = resume && resumables.find(resume.token, identityOf(peer, principal));
     if (resume !== undefined && former?.machine.canResume(resume.received) === true) {
+      this.#isAdmitted = true;
       former.continuity.takeOver(this.#driver);
       handshake.resume(former.machine, data, now);
       return former.continuity.onResumed(this.#driver, hello, peer);
     }
     if (this.#context.isDraining()) return this.refuse(SHUTTING_DOWN);
     // The former connection stays as it is: a late HELLO must not end a connection that works. [IC-17.29] [IC-17.31]
+    this.#isAdmitted = true;
     const code = resume && (former === undefined ? Code.RESUME_UNKNOWN : Code.RESUME_GAP);
     // [IC-17.2]
     const token = ttl > 0 ? { token: randomBytes(TOKEN_LENGTH), ttl } : undefined;

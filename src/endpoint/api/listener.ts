@@ -226,7 +226,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     if (keeps || isSame || tls.requestCert !== true) return Promise.resolve();
     // The former authorities may have passed these sockets.
     this.#entrance?.clear();
-    for (const admission of this.#admissions) admission.refuse(OTHER_AUTHORITIES);
+    for (const admission of this.#admissions) admission.distrust(OTHER_AUTHORITIES);
     const untrusted = untrustedOf(this.#connections, tls);
     return Promise.all(untrusted.map((connection) => drained(connection, options)));
   }

@@ -134,10 +134,14 @@ describe('an authority that is removed', () => {
     expect(shownBy(await dial(listener, { tls: { ca: kept.cert, ...alice } }))).toBe('other');
   });
 
-  it('ends a handshake that it has passed and that is not judged yet', async () => {
-    const listener = await listening({ tls: both(), authenticate: () => undefined });
+  it.each(['before HELLO', 'while it is judged'])('ends a handshake: %s', async (when) => {
+    let onJudged = (): void => undefined;
+    const judged = new Promise<void>((resolve) => (onJudged = resolve));
+    const clock = new ManualClock();
+    const listener = await listening({ tls: both(), authenticate: onJudged, clock });
     const tls = { ca: kept.cert, ...mallory };
-    const asked = new Promise((resolve) => listener.server?.once('secureConnection', resolve));
+    const secured = new Promise((resolve) => listener.server?.once('secureConnection', resolve));
+    const asked = when === 'before HELLO' ? secured : judged;
     const dialing = failure(connect({ ...addressOf(listener), tls, reconnect: false }));
     await asked;
 
