@@ -68,6 +68,11 @@ export class Feeder {
     return this.#stopped;
   }
 
+  /** Whether the stream is still fed, and accepts an item now. */
+  #mayAsk(): boolean {
+    return this.#isFeeding() && this.#stream.isReady;
+  }
+
   async #feed(): Promise<void> {
     try {
       while (this.#isFeeding()) {
@@ -78,7 +83,7 @@ export class Feeder {
         if (!this.#turns.take()) {
           await this.#turns.next();
           // The stream may have ended since, or lost its room.
-          if (!this.#isFeeding() || !this.#stream.isReady) continue;
+          if (!this.#mayAsk()) continue;
         }
         const result = await this.#source.next();
         if (!this.#isFeeding()) return;

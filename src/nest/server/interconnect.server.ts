@@ -438,9 +438,9 @@ export class InterconnectServer
   }
 }
 
-function checkAuthorize(authorize: unknown): void {
-  if (authorize === undefined || typeof authorize === 'function') return;
-  throw optionError(`authorize must be a function, and is ${inspectShort(authorize)}.`);
+function checkAuthorize(hook: unknown): void {
+  if (hook === undefined || typeof hook === 'function') return;
+  throw optionError(`authorize must be a function, and is ${inspectShort(hook)}.`);
 }
 
 function placeOf({ address, port }: DroppedSocket): string {

@@ -157,7 +157,7 @@ describe('The keepalive', () => {
     peer.advance(1);
 
     expect(peer.side.failure).toMatchObject({ kind: 'idle', code: Code.IDLE });
-    expect(peer.side.failure?.message).toContain('1000 ms');
+    expect(peer.side.failure.message).toContain('1000 ms');
   });
 });
 
