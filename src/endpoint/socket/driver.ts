@@ -155,14 +155,15 @@ export class Driver implements SocketEffects {
 
   /**
    * Gives the octets to the machine. If they hold more frames than a turn, the rest waits for the next turn of the event
-   * loop, so that the other sockets of this thread are served in between.
+   * loop, so that the other sockets of this thread are served in between. Returns whether nothing is left.
    */
-  #take(chunk: Buffer): void {
+  #take(chunk: Buffer): boolean {
     const taken = this.machine.onBytes(chunk, this.#clock.now());
-    if (taken === chunk.length) return;
+    if (taken === chunk.length) return true;
     this.#rest = chunk.subarray(taken);
     this.socket.pause();
     this.#clock.turn(this.#onTurn);
+    return false;
   }
 
   readonly #goOn = (): void => {
@@ -171,9 +172,7 @@ export class Driver implements SocketEffects {
     this.#rest = undefined;
     traffic.count += 1;
     this.machine.beginTurn(FRAMES_PER_TURN);
-    this.#take(rest);
-    // `#take` may have kept a rest again.
-    if (this.#rest !== undefined) return;
+    if (!this.#take(rest)) return;
     this.socket.resume();
     if (this.#endWaits) this.#onEnd();
   };
