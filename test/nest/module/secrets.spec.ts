@@ -55,7 +55,7 @@ function expectNoSecret(value: unknown, ...secrets: string[]): void {
 describe('secrets are in no inspection', () => {
   it('of a server with a key, before and while it listens', async () => {
     const { key, cert } = (await certificates()).server;
-    const words = String(key).split('\n')[1] ?? '';
+    const words = key.split('\n')[1] ?? '';
     const tlsOptions = { key, cert, passphrase: SECRET, ticketKeys: Buffer.alloc(48, 'T') };
     const server = new InterconnectServer({ tlsOptions });
 
