@@ -50,9 +50,11 @@ export type {
 } from './server/interconnect.peers.js';
 export type { InterconnectData, InterconnectRecordOptions } from './common/interconnect.record.js';
 export type {
+  AddressLimits,
   Bytes,
   Connection,
   DroppedSocket,
+  DropReason,
   EndpointOptions,
   ErrorCode,
   Executed,

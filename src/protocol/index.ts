@@ -28,3 +28,4 @@ export type {
 } from './socket/socket-effects.js';
 export { cutText, saidAs } from './common/text.js';
 export { TimeBudget } from './common/time-budget.js';
+export { TokenBucket } from './common/token-bucket.js';

@@ -15,7 +15,8 @@ import { Code, EMPTY, TOKEN_LENGTH } from '../../wire/index.js';
 import { type Peer, peerOf, type PeerSource } from '../common/peer.js';
 import { Driver, type IntroductionEffects } from '../socket/driver.js';
 import type { Entrant } from '../socket/entrance.js';
-import type { Stranger } from '../socket/stranger.js';
+import type { AddressGroup, Place } from '../socket/places.js';
+import { type DroppedSocket, droppedSocket, type Stranger } from '../socket/stranger.js';
 import { Connection } from './connection.js';
 import { Handshake } from './handshake.js';
 import type { Identity } from './identity.js';
@@ -30,16 +31,20 @@ export interface AdmissionContext {
   isDraining(): boolean;
   /** Returns the name in the dialer's certificate. It is empty if the application wants none. */
   identityOf(peer: Peer): Identity;
-  /** Asks the application to judge the dialer. */
-  judge(handshake: Handshake): void;
+  /** Asks the application to judge the dialer. `group`: the address that a refusal counts for. */
+  judge(handshake: Handshake, group: AddressGroup | undefined): void;
 }
 
 /** The events that an admission reports to its listener. */
 export interface AdmissionEffects {
   /** A new connection is established. */
-  onConnection(connection: Connection, identity: string): void;
+  onConnection(connection: Connection, identity: string, group: AddressGroup): void;
   /** The socket did not speak Interconnect, or stopped during its handshake. There is no connection. */
   onStranger(stranger: Stranger): void;
+  /** A dialer resumes the connection: it has a socket. */
+  onResuming(connection: Connection): void;
+  /** The socket was closed because of a limit. */
+  onDrop(dropped: DroppedSocket): void;
   /** The socket has closed. */
   onSocketClosed(admission: Admission): void;
 }
@@ -47,6 +52,7 @@ export interface AdmissionEffects {
 export class Admission implements ListenerEffects, IntroductionEffects {
   readonly #socket: Socket;
   readonly #source: PeerSource;
+  readonly #place: Place;
   readonly #context: AdmissionContext;
   readonly #effects: AdmissionEffects;
   readonly #handshake: ListenerHandshake;
@@ -57,16 +63,19 @@ export class Admission implements ListenerEffects, IntroductionEffects {
   #principal = '';
   /** Whether the socket carries a connection. */
   #isAdmitted = false;
-  /** The new connection; undefined until it begins. */
+  /** What the application decides on; undefined until HELLO has arrived. */
+  #judged: Handshake | undefined;
+  /** The connection of this socket, new or resumed. */
   #connection: Connection | undefined;
 
   constructor(
-    { socket, source, patience }: Entrant,
+    { socket, source, patience, place }: Entrant,
     context: AdmissionContext,
     effects: AdmissionEffects,
   ) {
     this.#socket = socket;
     this.#source = source;
+    this.#place = place;
     this.#context = context;
     this.#effects = effects;
     const { limits, agent, handshakeTimeout, clock, scope, resumeTimeout } = context.settings;
@@ -74,7 +83,17 @@ export class Admission implements ListenerEffects, IntroductionEffects {
     this.#handshake = new ListenerHandshake(this, greeting);
     const settings = { handshake: this.#handshake, handshakeTimeout, patience };
     this.#driver = new Driver(socket, settings, clock, this, scope);
-    socket.on('close', () => effects.onSocketClosed(this));
+    place.onGiveWay = () => this.#giveWay();
+    socket.on('close', () => {
+      place.leave();
+      this.#judged?.end();
+      effects.onSocketClosed(this);
+    });
+  }
+
+  /** The connection that the socket carries or carried last. */
+  get connection(): Connection | undefined {
+    return this.#connection;
   }
 
   /** Refuses the dialer because the listener drains. Does nothing if there is a connection. */
@@ -111,9 +130,14 @@ export class Admission implements ListenerEffects, IntroductionEffects {
     const handshake = new Handshake(hello.data, asking, this.#handshake, (data, principal) => {
       this.#admit(hello, peer, data, principal);
     });
+    this.#judged = handshake;
     if (fault !== undefined) return handshake.refuse(`The certificate ${fault}.`);
+    // Nobody guesses a token. So its dialer is not held up by those who guess at the same address.
+    const isKnown =
+      hello.resume !== undefined && this.#context.resumables.knows(hello.resume.token);
+    const { group } = this.#place;
     // [IC-17.17]
-    this.#context.judge(handshake);
+    this.#context.judge(handshake, group.isJudged && !isKnown ? group : undefined);
   }
 
   begin(): ConnectionMachine {
@@ -127,15 +151,31 @@ export class Admission implements ListenerEffects, IntroductionEffects {
     if (connection === undefined || peer === undefined) {
       throw new Error('A connection is established, and it has not begun.');
     }
+    this.#established(connection);
     connection.continuity.onOpen(this.#driver, hello, peer);
-    this.#effects.onConnection(connection, identityOf(peer, this.#principal));
+    this.#effects.onConnection(connection, identityOf(peer, this.#principal), this.#place.group);
   }
 
   // The events of the driver.
 
   onFailed(failure: Failure | undefined): void {
+    this.#judged?.end();
     const stranger = failure && strangerOf(failure, this.#source);
     if (stranger !== undefined) this.#effects.onStranger(stranger);
+  }
+
+  #established(connection: Connection): void {
+    this.#connection = connection;
+    this.#place.isOfUse = () => connection.wasOfUse;
+    this.#place.established();
+  }
+
+  /** A newcomer gets the place of this socket. Nothing is lost: there is no connection, or it has had no session. */
+  #giveWay(): void {
+    const { clock } = this.#context.settings;
+    this.#effects.onDrop(droppedSocket(this.#source, 'displaced'));
+    if (this.#connection === undefined) return void this.#socket.destroy();
+    this.#driver.machine.close(Code.OVERLOADED, GIVES_WAY, EMPTY, clock.now());
   }
 
   /** Admits the dialer: resumes the connection that the dialer names, or begins a new one. */
@@ -152,6 +192,11 @@ export class Admission implements ListenerEffects, IntroductionEffects {
     // [IC-17.18]
     const former = resume && resumables.find(resume.token, identityOf(peer, principal));
     if (resume !== undefined && former?.machine.canResume(resume.received) === true) {
+      if (!resumables.mayResume(former, now)) {
+        return handshake.refuse(Code.OVERLOADED, RESUMED_TOO_OFTEN, EMPTY);
+      }
+      this.#established(former);
+      this.#effects.onResuming(former);
       this.#isAdmitted = true;
       former.continuity.takeOver(this.#driver);
       handshake.resume(former.machine, data, now);
@@ -166,6 +211,9 @@ export class Admission implements ListenerEffects, IntroductionEffects {
     handshake.accept(data, token, code, now);
   }
 }
+
+const GIVES_WAY = 'No place is left, and this connection has had no session.';
+const RESUMED_TOO_OFTEN = 'The connection was resumed too often. Wait before the next attempt.';
 
 /** Returns the report for the operator about a socket without a connection; undefined if there is nothing to report. */
 function strangerOf(

@@ -333,8 +333,13 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * @internal Whether a sequenced frame has arrived at either side, on the newest connection between the two.
    */
   get wasOfUse(): boolean {
+    return this.frames > 0;
+  }
+
+  /** @internal The number of sequenced frames that have arrived at one of the two sides, on the newest connection. */
+  get frames(): number {
     const { received, output } = this.machine;
-    return received + output.sent.acknowledged > 0;
+    return received + output.sent.acknowledged;
   }
 
   /** @internal Whether nothing more can be sent. */

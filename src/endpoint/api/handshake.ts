@@ -20,6 +20,15 @@ export class Handshake {
   readonly #data: Buffer;
   readonly #handshake: ListenerHandshake;
   readonly #admit: (data: Buffer, principal: string) => void;
+  /** @internal Resolves when the dialer is accepted or refused, or has gone. */
+  readonly settled: Promise<void>;
+  #resolveSettled: () => void = () => undefined;
+  /** @internal Called once: the dialer is accepted or refused, or has gone. */
+  onSettled: () => void = () => undefined;
+  /** @internal Called once: the application refused the dialer for what it is, and not for want of room. */
+  onRefused: () => void = () => undefined;
+  #isSettled = false;
+  #isDecided = false;
 
   /** @internal */
   constructor(
@@ -33,6 +42,15 @@ export class Handshake {
     this.identity = identity;
     this.#handshake = handshake;
     this.#admit = admit;
+    this.settled = new Promise((resolve) => (this.#resolveSettled = resolve));
+  }
+
+  /** @internal There is nothing to decide any more. */
+  end(): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#resolveSettled();
+    this.onSettled();
   }
 
   /**
@@ -55,6 +73,8 @@ export class Handshake {
       );
     }
     this.#admit(checkData(data), principal);
+    this.#isDecided = true;
+    this.end();
   }
 
   /**
@@ -65,6 +85,7 @@ export class Handshake {
     checkCode(code, CODES, 'handshake.reject');
     const room = MAX_CONNECT_DATA - Buffer.byteLength(checkReason(reason, MAX_TEXT));
     this.#handshake.refuse(code, reason, checkData(data, room));
+    this.#refused(code !== Code.OVERLOADED);
   }
 
   /** @internal The listener itself refuses the dialer because of its certificate. */
@@ -75,6 +96,20 @@ export class Handshake {
   /** @internal The application's `authenticate` threw an error. */
   fail(): void {
     this.#handshake.refuse(Code.INTERNAL, 'The handshake could not be judged.', EMPTY);
+    this.#refused(true);
+  }
+
+  /** @internal The dialer is not judged: its address was refused too often. */
+  throttle(): void {
+    this.#handshake.refuse(Code.OVERLOADED, THROTTLED, EMPTY);
+    this.end();
+  }
+
+  /** A dialer that has gone before the answer has made its attempt too. */
+  #refused(counts: boolean): void {
+    if (!this.#isDecided && counts) this.onRefused();
+    this.#isDecided = true;
+    this.end();
   }
 }
 
@@ -84,4 +119,5 @@ function checkData(data: Bytes | undefined, room: number = MAX_CONNECT_DATA): Bu
   throw optionError(`The data of a handshake has ${bytes.length} bytes; at most ${room} fit.`);
 }
 
+const THROTTLED = 'Dialers of this address were refused too often. Wait before the next attempt.';
 const CODES = [Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.OVERLOADED];

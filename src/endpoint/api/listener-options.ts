@@ -1,5 +1,5 @@
 /** The options of a listener. They are checked once, before a socket exists, and each error names the option. */
-import { checkInteger } from '../common/checks.js';
+import { checkInteger, checkObject } from '../common/checks.js';
 import { optionError } from '../common/errors.js';
 import { type EndpointOptions, resolveOptions, type Settings } from '../common/options.js';
 import { scopeOfNow } from '../common/scope.js';
@@ -10,9 +10,34 @@ import {
   type ProxyProtocol,
   proxyTrustOf,
 } from '../socket/proxy-trust.js';
+import type { AddressSettings } from '../socket/places.js';
 import { type ListenerTlsOptions, listenerTlsOf } from '../socket/tls-options.js';
 import type { Handshake } from './handshake.js';
 import { checkIdentify, type Identify } from './identity.js';
+
+/**
+ * What one address may have and do. An IPv6 peer counts as its network of 64 bits. The peers behind a balancer that sends
+ * a PROXY header have their own addresses. Peers on the loopback and at Unix sockets share one address, or have none: for
+ * them `connections`, `handshakes` and `handshakesPerMinute` do not count, unless `groupOf` says so.
+ */
+export interface AddressLimits {
+  /** Sockets at once, and connections without a socket. Default 256. */
+  connections?: number | undefined;
+  /** Unfinished handshakes at once. Default 64. */
+  handshakes?: number | undefined;
+  /** Sockets in a minute. All of them may come at once. Default 600. */
+  handshakesPerMinute?: number | undefined;
+  /**
+   * Dialers that `authenticate` refuses, in a minute. All of them may be refused at once. Further dialers are refused with
+   * `Code.OVERLOADED` before `authenticate` runs, unless they resume a connection. Default 10.
+   */
+  refusalsPerMinute?: number | undefined;
+  /**
+   * Returns the name of the group that an address is counted in. `undefined`: it is not counted. Default: the address
+   * itself.
+   */
+  groupOf?: ((address: string) => string | undefined) | undefined;
+}
 
 /** The address to listen on, the dialers to accept, and the limits. */
 export interface ListenerOptions extends EndpointOptions {
@@ -37,10 +62,17 @@ export interface ListenerOptions extends EndpointOptions {
    */
   mode?: number | undefined;
   /**
-   * The number of sockets at once; a further one is dropped. The same number of connections may be without a socket.
-   * Default 4096.
+   * The number of sockets at once. A further one gets the place of a socket that has not finished its handshake or has
+   * had no session so far. If there is none, the further one is dropped. The same number of connections may be without
+   * a socket. Default 4096.
    */
   maxConnections?: number | undefined;
+  /**
+   * The limits of each address: they keep one address from using up all places and from guessing credentials.
+   */
+  perAddress?: AddressLimits | undefined;
+  /** The number of calls of `authenticate` that run at once; the other dialers wait for their turn. Default 64. */
+  maxAuthenticating?: number | undefined;
   /**
    * For a listener behind balancers that begin each socket with a header of the PROXY protocol. `connection.peer` then
    * has the address and the port that the header names. Default: no socket begins with a header.
@@ -70,6 +102,8 @@ export interface ListenerSettings extends Settings {
   readonly target: ListenTarget;
   readonly tls: ListenerTlsOptions | undefined;
   readonly maxConnections: number;
+  readonly perAddress: AddressSettings;
+  readonly maxAuthenticating: number;
   /** `undefined`: no socket begins with a PROXY header. */
   readonly expectsHeader: ExpectsProxyHeader | undefined;
   /** Milliseconds; 0: a connection ends with its socket. */
@@ -89,14 +123,44 @@ export function resolveListenerOptions(options: ListenerOptions): ListenerSettin
     network === undefined ? options : { ...options, path: network.address },
   );
   const expectsHeader = proxyTrustOf(proxyProtocol, path);
-  const integer = (name: 'maxConnections' | 'resumeTimeout', fallback: number, from: number) =>
-    checkInteger(name, options[name] ?? fallback, from, 2 ** 31 - 1);
+  const integer = (
+    name: 'maxConnections' | 'resumeTimeout' | 'maxAuthenticating',
+    fallback: number,
+    from: number,
+  ) => checkInteger(name, options[name] ?? fallback, from, 2 ** 31 - 1);
   const maxConnections = integer('maxConnections', 4096, 1);
   const resumeTimeout = integer('resumeTimeout', 120_000, 0);
   if (authenticate !== undefined && typeof authenticate !== 'function') {
     throw optionError(`authenticate must be a function, and is ${inspectShort(authenticate)}.`);
   }
   if (identify !== undefined) checkIdentify(identify, tls?.requestCert === true);
-  const judges = { authenticate, identify };
-  return { ...settings, target, tls, maxConnections, expectsHeader, resumeTimeout, ...judges };
+  return {
+    ...settings,
+    target,
+    tls,
+    maxConnections,
+    perAddress: addressSettingsOf(options.perAddress ?? {}),
+    maxAuthenticating: integer('maxAuthenticating', 64, 1),
+    expectsHeader,
+    resumeTimeout,
+    authenticate,
+    identify,
+  };
+}
+
+function addressSettingsOf(limits: AddressLimits): AddressSettings {
+  checkObject('perAddress', limits);
+  const { groupOf } = limits;
+  if (groupOf !== undefined && typeof groupOf !== 'function') {
+    throw optionError(`perAddress.groupOf must be a function, and is ${inspectShort(groupOf)}.`);
+  }
+  const integer = (name: Exclude<keyof AddressLimits, 'groupOf'>, fallback: number) =>
+    checkInteger(`perAddress.${name}`, limits[name] ?? fallback, 1, 2 ** 31 - 1);
+  return {
+    connections: integer('connections', 256),
+    handshakes: integer('handshakes', 64),
+    handshakesPerMinute: integer('handshakesPerMinute', 600),
+    refusalsPerMinute: integer('refusalsPerMinute', 10),
+    groupOf,
+  };
 }

@@ -7,7 +7,8 @@ import type { Peer } from '../common/peer.js';
 import { bind, type ListenAddress } from '../socket/bind.js';
 import type { CertificateExpiry } from '../socket/certificate-watch.js';
 import { checkContext, Entrance, type Entrant } from '../socket/entrance.js';
-import type { DroppedSocket, Stranger } from '../socket/stranger.js';
+import type { AddressGroup } from '../socket/places.js';
+import { type DroppedSocket, droppedSocket, type Stranger } from '../socket/stranger.js';
 import { trustOf } from '../socket/tls-options.js';
 import {
   Admission,
@@ -23,6 +24,7 @@ import {
   type ListenerSettings,
   resolveListenerOptions,
 } from './listener-options.js';
+import { Judgements } from './judgements.js';
 import { report, warn, warnOfExpiry } from './report.js';
 import { Resumables } from './resumables.js';
 import {
@@ -49,7 +51,7 @@ export interface ListenerEvents {
    * if the peer ends the socket without a word, as health checks do, or is silent until `handshakeTimeout`.
    */
   stranger: [stranger: Stranger];
-  /** A new socket was closed at once, because `maxConnections` others are open. */
+  /** A socket was closed because of a limit on places or rates: `maxConnections` or one of `perAddress`. */
   drop: [dropped: DroppedSocket];
   /**
    * A certificate of the listener expires within 30 days, or has expired. Emitted when the listener begins to listen,
@@ -65,6 +67,14 @@ export interface ListenerEvents {
   handlerError: [error: unknown];
 }
 
+/** Counts of what a listener has turned away. */
+export interface TurnedAway {
+  /** Sockets that were closed because of `maxConnections` or a limit of `perAddress`. */
+  readonly dropped: number;
+  /** Dialers that were refused without a judgement, because `authenticate` had refused their address too often. */
+  readonly refused: number;
+}
+
 /**
  * Listens on one address and emits a `Connection` for each dialer that is accepted.
  *
@@ -76,7 +86,10 @@ export class Listener extends EventEmitter<ListenerEvents> {
   /** Every socket, with or without a connection. */
   readonly #admissions = new Set<Admission>();
   /** The connections that dialers can resume. */
-  readonly #resumables = new Resumables();
+  readonly #resumables: Resumables;
+  readonly #judgements: Judgements;
+  #dropped = 0;
+  #refused = 0;
   #entrance: Entrance | undefined;
   /** The TLS options that `setSecureContext` has changed since. */
   #tlsChanges: SecureContextChanges = {};
@@ -88,21 +101,32 @@ export class Listener extends EventEmitter<ListenerEvents> {
   #closes = 0;
   readonly #admissionContext: AdmissionContext;
   readonly #admissionEffects: AdmissionEffects = {
-    onConnection: (connection, identity) => this.#onConnection(connection, identity),
+    onConnection: (connection, identity, group) => this.#onConnection(connection, identity, group),
+    onResuming: (connection) => this.#resumables.onAttached(connection),
+    onDrop: (dropped) => this.#onDrop(dropped),
     onStranger: (stranger) => this.#onStranger(stranger),
-    onSocketClosed: (admission) => void this.#admissions.delete(admission),
+    onSocketClosed: (admission) => this.#onSocketClosed(admission),
   };
 
   /** @throws IC_ERR_OPTION */
   constructor(options: ListenerOptions = {}) {
     super({ captureRejections: true });
     this.#settings = resolveListenerOptions(options);
+    const { maxConnections, perAddress } = this.#settings;
+    this.#resumables = new Resumables({ all: maxConnections, perAddress: perAddress.connections });
+    this.#judgements = new Judgements(this.#settings, {
+      judge: (handshake) => this.#judge(handshake),
+      onThrottled: (handshake) => this.#onThrottled(handshake),
+    });
     this.#admissionContext = {
       settings: this.#settings,
       resumables: this.#resumables,
       isDraining: () => this.#isDraining,
       identityOf: (peer) => this.#identityOf(peer),
-      judge: (handshake) => this.#judge(handshake),
+      judge: (handshake, group) => {
+        if (this.#settings.authenticate === undefined) handshake.accept();
+        else this.#judgements.add(handshake, group);
+      },
     };
   }
 
@@ -114,6 +138,11 @@ export class Listener extends EventEmitter<ListenerEvents> {
   /** The open connections, oldest first. A live view. */
   get connections(): ReadonlySet<Connection> {
     return this.#connections;
+  }
+
+  /** What this listener has turned away since it was made. */
+  get turnedAway(): TurnedAway {
+    return { dropped: this.#dropped, refused: this.#refused };
   }
 
   /** The `net.Server`, the `tls.Server` or the server of the network; undefined while the listener does not listen. */
@@ -237,7 +266,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     return new Entrance(settings, {
       onSocket: (entrant) => this.#onSocket(entrant),
       onStranger: (stranger) => this.#onStranger(stranger),
-      onDrop: (dropped) => this.#guard(() => this.emit('drop', dropped)),
+      onDrop: (dropped) => this.#onDrop(dropped),
       onTlsError: (error, address) => this.#guard(() => this.emit('tlsError', error, address)),
       onCertificateExpiry: (expiry) => this.#onCertificateExpiry(expiry),
       onSecureContext: (changes) => void this.#reload(changes, {}),
@@ -260,18 +289,34 @@ export class Listener extends EventEmitter<ListenerEvents> {
     this.#guard(() => this.emit('stranger', stranger));
   }
 
-  #onConnection(connection: Connection, identity: string): void {
-    const { token } = connection.machine;
-    const { maxConnections } = this.#settings;
-    this.#connections.add(connection);
-    if (token !== undefined) this.#resumables.add(connection, token.token, identity);
+  #onDrop(dropped: DroppedSocket): void {
+    this.#dropped += 1;
+    this.#guard(() => this.emit('drop', dropped));
+  }
+
+  #onThrottled(handshake: Handshake): void {
+    const { address, port } = handshake.peer;
+    handshake.throttle();
+    this.#refused += 1;
+    this.#guard(() => this.emit('drop', droppedSocket({ address, port }, 'refusals')));
+  }
+
+  #onSocketClosed(admission: Admission): void {
+    this.#admissions.delete(admission);
+    const { connection } = admission;
+    if (connection?.status !== 'detached') return;
     // At most `maxConnections` connections have a socket, and the same number may wait for one.
-    if (this.#resumables.size > 2 * maxConnections) {
-      this.#resumables.oldestDetached()?.continuity.end(CROWDED_OUT);
-    }
+    for (const each of this.#resumables.onDetached(connection)) each.continuity.end(CROWDED_OUT);
+  }
+
+  #onConnection(connection: Connection, identity: string, group: AddressGroup): void {
+    const { token } = connection.machine;
+    const now = this.#settings.clock.now();
+    this.#connections.add(connection);
+    if (token !== undefined) this.#resumables.add(connection, token.token, identity, group, now);
     void connection.gone.then(() => {
       this.#connections.delete(connection);
-      if (token !== undefined) this.#resumables.delete(token.token);
+      this.#resumables.delete(connection);
     });
     this.#guard(() => this.emit('connection', connection));
   }
@@ -293,17 +338,13 @@ export class Listener extends EventEmitter<ListenerEvents> {
     }
   }
 
-  #judge(handshake: Handshake): void {
-    const { authenticate } = this.#settings;
-    if (authenticate === undefined) return handshake.accept();
-    const failed = (error: unknown): void => {
+  /** Runs the application's function. Never rejects. */
+  async #judge(handshake: Handshake): Promise<void> {
+    try {
+      await this.#settings.authenticate?.(handshake);
+    } catch (error) {
       handshake.fail();
       this.#report(error);
-    };
-    try {
-      Promise.resolve(authenticate(handshake)).catch(failed);
-    } catch (error) {
-      failed(error);
     }
   }
 

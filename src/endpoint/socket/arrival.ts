@@ -19,7 +19,14 @@ import {
   type ProxySource,
 } from './proxy-header.js';
 import type { PeerSource } from '../common/peer.js';
-import type { Stranger, StrangerKind } from './stranger.js';
+import type { Place } from './places.js';
+import {
+  type DroppedSocket,
+  droppedSocket,
+  type DropReason,
+  type Stranger,
+  type StrangerKind,
+} from './stranger.js';
 import { traffic } from '../common/traffic.js';
 
 /** The settings for the arriving sockets of one listener. */
@@ -39,6 +46,10 @@ export interface ArrivalEffects {
   onEncrypted(arrival: Arrival): void;
   /** The socket can carry Interconnect, without TLS. The octets of the peer are still in the socket. */
   onThrough(arrival: Arrival): void;
+  /** The PROXY header has named the peer. Returns the reason if there is no place for the peer. */
+  onLocated(arrival: Arrival): DropReason | undefined;
+  /** The socket was destroyed because of a limit. */
+  onDrop(dropped: DroppedSocket): void;
   /** The socket was destroyed because of its peer's octets. */
   onStranger(stranger: Stranger): void;
   /** The socket is through, or was destroyed. Called once. */
@@ -47,6 +58,8 @@ export interface ArrivalEffects {
 
 export class Arrival {
   readonly socket: Socket;
+  /** The place that the socket has taken. */
+  readonly place: Place;
   readonly #settings: ArrivalSettings;
   readonly #effects: ArrivalEffects;
   /** The rest of the time in which the connection must be established. */
@@ -61,10 +74,12 @@ export class Arrival {
   readonly #onEnd = (): void => this.#ended();
   readonly #onClose = (): void => this.#finish();
 
-  constructor(socket: Socket, settings: ArrivalSettings, effects: ArrivalEffects) {
+  constructor(socket: Socket, place: Place, settings: ArrivalSettings, effects: ArrivalEffects) {
     const { clock, handshakeTimeout } = settings;
     traffic.count += 1;
     this.socket = socket;
+    this.place = place;
+    place.onGiveWay = () => this.#drop('displaced');
     this.#settings = settings;
     this.#effects = effects;
     this.patience = new TimeBudget(handshakeTimeout, clock.now());
@@ -117,12 +132,20 @@ export class Arrival {
     try {
       const taken = header.push(chunk);
       this.#source = header.source;
-      return chunk.subarray(taken);
+      const reason = this.#reasonToDrop(header);
+      if (reason === undefined) return chunk.subarray(taken);
+      this.#drop(reason);
+      return undefined;
     } catch (error) {
       if (!(error instanceof ProxyHeaderError)) throw error;
       this.#refuse(KINDS[error.fault], `The socket ${error.message}. ${REMEDIES[error.fault]}`);
       return undefined;
     }
+  }
+
+  /** Returns the reason if the header is whole, and there is no place for the peer that it names. */
+  #reasonToDrop({ isDone }: ProxyHeaderDecoder): DropReason | undefined {
+    return isDone ? this.#effects.onLocated(this) : undefined;
   }
 
   #onPlain(rest: Buffer): void {
@@ -170,6 +193,13 @@ export class Arrival {
       'unfinished',
       `The socket had not finished ${what} after ${handshakeTimeout} ms (handshakeTimeout).`,
     );
+  }
+
+  #drop(reason: DropReason): void {
+    if (this.#isOver) return;
+    const { source } = this;
+    this.destroy();
+    this.#effects.onDrop(droppedSocket(source, reason));
   }
 
   #refuse(kind: StrangerKind, message: string): void {

@@ -2,12 +2,7 @@
  * The way into a listener: Node's server, and every socket until it can carry Interconnect. Then the listener takes the
  * socket over.
  */
-import {
-  createServer as createTcpServer,
-  type DropArgument,
-  type Server,
-  type Socket,
-} from 'node:net';
+import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import {
   createSecureContext,
   createServer as createTlsServer,
@@ -23,7 +18,8 @@ import { conceal } from '../common/inspection.js';
 import type { Settings } from '../common/options.js';
 import type { PeerSource } from '../common/peer.js';
 import type { ExpectsProxyHeader } from './proxy-trust.js';
-import type { DroppedSocket, Stranger } from './stranger.js';
+import { type AddressSettings, type Place, Places } from './places.js';
+import { type DroppedSocket, droppedSocket, type DropReason, type Stranger } from './stranger.js';
 import {
   type ListenerTlsOptions,
   listenerTlsOf,
@@ -38,6 +34,7 @@ export interface EntranceSettings extends Settings {
   /** `undefined`: no socket begins with a PROXY header. */
   readonly expectsHeader: ExpectsProxyHeader | undefined;
   readonly maxConnections: number;
+  readonly perAddress: AddressSettings;
 }
 
 /** A socket that can carry Interconnect. */
@@ -47,6 +44,8 @@ export interface Entrant {
   readonly source: PeerSource;
   /** The rest of the time in which the connection must be established. `undefined`: all of it. */
   readonly patience: TimeBudget | undefined;
+  /** The place that the socket has taken. */
+  readonly place: Place;
 }
 
 /** The events that an entrance reports. */
@@ -69,6 +68,7 @@ export class Entrance implements ArrivalEffects {
   readonly #effects: EntranceEffects;
   /** The sockets that cannot carry Interconnect yet. */
   readonly #arrivals = new Map<Socket, Arrival>();
+  readonly #places: Places;
   /** Makes a TLS socket of a socket: the listener that `tls.Server` has for its own 'connection'. */
   #encrypt: ((socket: Socket) => void) | undefined;
   #watch: CertificateWatch | undefined;
@@ -78,11 +78,7 @@ export class Entrance implements ArrivalEffects {
     this.#settings = settings;
     this.#effects = effects;
     this.server = this.#createServer();
-    this.server.maxConnections = settings.maxConnections;
-    // Node gives no address for a Unix socket.
-    this.server.on('drop', (data?: DropArgument) => {
-      effects.onDrop({ address: data?.remoteAddress, port: data?.remotePort });
-    });
+    this.#places = new Places(settings.maxConnections, settings.perAddress);
   }
 
   /** Takes other certificates from now on. @throws IC_ERR_OPTION for TLS options that Node refuses. */
@@ -97,12 +93,20 @@ export class Entrance implements ArrivalEffects {
     for (const arrival of this.#arrivals.values()) arrival.destroy();
   }
 
+  onLocated({ place, source }: Arrival): DropReason | undefined {
+    return place.locate(source.address, this.#settings.clock.now());
+  }
+
   onEncrypted({ socket }: Arrival): void {
     this.#encrypt?.(socket);
   }
 
-  onThrough({ socket, source, patience }: Arrival): void {
-    this.#effects.onSocket({ socket, source, patience });
+  onThrough({ socket, source, patience, place }: Arrival): void {
+    this.#effects.onSocket({ socket, source, patience, place });
+  }
+
+  onDrop(dropped: DroppedSocket): void {
+    this.#effects.onDrop(dropped);
   }
 
   onStranger(stranger: Stranger): void {
@@ -156,19 +160,26 @@ export class Entrance implements ArrivalEffects {
     const { remoteAddress: address, remotePort: port } = socket;
     const isProxied = this.#settings.expectsHeader?.(address) ?? false;
     const isEncrypted = this.#encrypt !== undefined;
-    if (!isProxied && !isEncrypted) {
-      return this.#effects.onSocket({ socket, source: { address, port }, patience: undefined });
-    }
     const { handshakeTimeout, clock } = this.#settings;
+    const place = this.#places.take(isProxied ? undefined : address, clock.now());
+    if (typeof place === 'string') {
+      socket.destroy();
+      return this.#effects.onDrop(droppedSocket({ address, port }, place));
+    }
+    socket.on('close', () => place.leave());
+    if (!isProxied && !isEncrypted) {
+      const source = { address, port };
+      return this.#effects.onSocket({ socket, source, patience: undefined, place });
+    }
     const settings = { isProxied, isEncrypted, handshakeTimeout, clock };
-    this.#arrivals.set(socket, new Arrival(socket, settings, this));
+    this.#arrivals.set(socket, new Arrival(socket, place, settings, this));
   }
 
   #onSecured(socket: TLSSocket, policy: TlsPolicy): void {
     const arrival = this.#arrivalOf(socket);
     // The arrival ended and destroyed the socket.
     if (arrival === undefined) return void socket.destroy();
-    const { source, patience } = arrival;
+    const { source, patience, place } = arrival;
     const fault = tlsFaultOf(socket, policy);
     if (fault !== undefined) {
       const error = new Error(`the socket ${fault}`);
@@ -181,7 +192,7 @@ export class Entrance implements ArrivalEffects {
     const { socket: underneath } = arrival;
     socket.once('error', () => underneath.destroy());
     arrival.secured();
-    this.#effects.onSocket({ socket, source, patience });
+    this.#effects.onSocket({ socket, source, patience, place });
   }
 
   /** Node reports a handshake that took too long, and leaves the socket open. */

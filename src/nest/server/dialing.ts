@@ -27,6 +27,8 @@ const LISTENERS_OWN = [
   'backlog',
   'mode',
   'maxConnections',
+  'perAddress',
+  'maxAuthenticating',
   'proxyProtocol',
 ] as const;
 

@@ -18,7 +18,7 @@ export type InterconnectServerEvents = {
   peerGone: (peer: InterconnectPeer, error: InterconnectError | undefined) => void;
   /** A socket was destroyed because of its first octets: for example, it does not speak Interconnect. Logged too, sparingly. */
   stranger: (stranger: Stranger) => void;
-  /** A new socket was closed, because `maxConnections` others are open. Logged too, sparingly. */
+  /** A socket was closed because of a limit on places or rates. Logged too, sparingly. */
   drop: (dropped: DroppedSocket) => void;
   /** An error that no caller gets: `authenticate` threw, or the bound socket failed. Logged too. */
   error: (error: unknown) => void;

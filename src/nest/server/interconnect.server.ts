@@ -267,11 +267,8 @@ export class InterconnectServer
   }
 
   private onDrop(dropped: DroppedSocket): void {
-    this.log.warn(
-      'drop',
-      `A socket of ${placeOf(dropped)} was dropped, because as many are open as maxConnections allows. Raise it, or ` +
-        'find out who holds them.',
-    );
+    const { reason, message } = dropped;
+    this.log.warn(reason, `A socket of ${placeOf(dropped)} was dropped. ${message}`);
     this.notifier.notify('drop', dropped);
   }
 
@@ -443,7 +440,7 @@ function checkAuthorize(hook: unknown): void {
   throw optionError(`authorize must be a function, and is ${inspectShort(hook)}.`);
 }
 
-function placeOf({ address, port }: DroppedSocket): string {
+function placeOf({ address, port }: Pick<Stranger, 'address' | 'port'>): string {
   if (address === undefined) return 'a Unix socket';
   const host = address.includes(':') ? `[${address}]` : address;
   return port === undefined ? host : `${host}:${port}`;

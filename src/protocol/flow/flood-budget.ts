@@ -6,15 +6,17 @@
  * messages, and unknown frames that may be ignored, are few at an honest peer. Late frames, whose session has ended, can
  * be many: all that an honest peer had under way when this side ended the session.
  */
+import { TokenBucket } from '../common/token-bucket.js';
+
 export class FloodBudget {
-  readonly #useless: Bucket;
-  readonly #late: Bucket;
+  readonly #useless: TokenBucket;
+  readonly #late: TokenBucket;
   /** Number of useless CREDITs that will cost nothing. */
   #pardons = 0;
 
   constructor(now: number) {
-    this.#useless = new Bucket(BURST, PER_SECOND, now);
-    this.#late = new Bucket(LATE_BURST, LATE_PER_SECOND, now);
+    this.#useless = new TokenBucket(BURST, PER_SECOND, now);
+    this.#late = new TokenBucket(LATE_BURST, LATE_PER_SECOND, now);
   }
 
   /** Charges one useless frame. Returns false if the budget is empty. */
@@ -37,28 +39,6 @@ export class FloodBudget {
     if (this.#pardons === 0) return false;
     this.#pardons -= 1;
     return true;
-  }
-}
-
-/** Holds at most `size` tokens, and gets `perSecond` of them in a second. */
-class Bucket {
-  readonly #size: number;
-  readonly #perSecond: number;
-  #tokens: number;
-  #filledAt: number;
-
-  constructor(size: number, perSecond: number, now: number) {
-    this.#size = this.#tokens = size;
-    this.#perSecond = perSecond;
-    this.#filledAt = now;
-  }
-
-  /** Takes one token. Returns false if there is none. */
-  take(now: number): boolean {
-    const gained = ((now - this.#filledAt) / 1000) * this.#perSecond;
-    this.#tokens = Math.min(this.#size, this.#tokens + gained) - 1;
-    this.#filledAt = now;
-    return this.#tokens >= 0;
   }
 }
 

@@ -208,7 +208,11 @@ describe('the credit of a receiver', () => {
 describe('maxConnections', () => {
   it('drops the socket of one more, and takes one when another has gone', async () => {
     const listener = await listening({ maxConnections: 2 });
-    const [first] = await Promise.all([dial(listener), dial(listener)]);
+    const [first, second] = await Promise.all([dial(listener), dial(listener)]);
+    for (const accepted of listener.connections) {
+      accepted.on('session', (session) => session.accept());
+    }
+    await Promise.all([first.createSession('x'), second.createSession('x')]);
 
     const error = await failure(connect(addressOf(listener)));
     expect(error).toMatchObject({ code: 'IC_ERR_CONNECT', executed: 'no' });

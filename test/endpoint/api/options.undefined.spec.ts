@@ -39,6 +39,8 @@ const LISTENER: Nothing<ListenerOptions> = {
   mode: undefined,
   proxyProtocol: undefined,
   maxConnections: undefined,
+  perAddress: undefined,
+  maxAuthenticating: undefined,
   resumeTimeout: undefined,
   authenticate: undefined,
   identify: undefined,

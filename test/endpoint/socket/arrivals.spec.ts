@@ -345,19 +345,24 @@ describe('a stranger', () => {
   });
 });
 
-describe('a socket beyond maxConnections', () => {
-  it.each(['plain', 'TLS'])('is dropped, and told of with its address (%s)', async (kind) => {
-    const options = { maxConnections: 1 };
-    const place = kind === 'TLS' ? await secureDoor(options) : await door(options);
-    await knock(place);
-    const dropped = next(place.listener, 'drop');
+describe('a socket that has done nothing yet', () => {
+  it.each(['plain', 'TLS'])(
+    'gives way to one beyond maxConnections, and is told of with its address (%s)',
+    async (kind) => {
+      const options = { maxConnections: 1 };
+      const place = kind === 'TLS' ? await secureDoor(options) : await door(options);
+      const silent = await knock(place);
+      const port = silent.localPort;
+      const dropped = next(place.listener, 'drop');
 
-    const { host, port: target } = tcpAddressOf(place.listener);
-    const socket = watched(connectTcp({ host, port: target }));
-    await new Promise((resolve) => socket.once('connect', resolve));
-    const port = socket.localPort;
+      const connecting = kind === 'TLS' ? { tls: { ca: (await certificates()).ca } } : {};
+      const connection = await dial(place.listener, connecting);
 
-    expect(await dropped).toEqual([{ address: '127.0.0.1', port }]);
-    await socket.gone;
-  });
+      expect(connection.status).toBe('open');
+      expect(await dropped).toEqual([
+        { address: '127.0.0.1', port, reason: 'displaced', message: expect.any(String) },
+      ]);
+      await silent.gone;
+    },
+  );
 });

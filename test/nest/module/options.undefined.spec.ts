@@ -73,6 +73,8 @@ const SERVER: Nothing<InterconnectServerOptions> = {
   mode: undefined,
   proxyProtocol: undefined,
   maxConnections: undefined,
+  perAddress: undefined,
+  maxAuthenticating: undefined,
   resumeTimeout: undefined,
   authenticate: undefined,
   identify: undefined,

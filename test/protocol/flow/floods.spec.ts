@@ -153,7 +153,7 @@ describe('FloodBudget', () => {
     };
 
     expect(spend(0)).toBe(BURST);
-    expect(spend(1000)).toBe(99);
+    expect(spend(1000)).toBe(100);
     expect(spend(1_000_000)).toBe(BURST);
   });
 });
