@@ -9,7 +9,6 @@ import type {
   Connection,
   ConnectionStatus,
   InterconnectError,
-  Metadata,
   Outage,
 } from '../../endpoint/index.js';
 import type { Call, Caller, CallSettings } from './call.js';
@@ -63,8 +62,11 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
   private readonly scope = new AsyncResource('InterconnectClient');
   private readonly isOneWay: boolean;
   private readonly connectsOnBootstrap: boolean;
-  /** Not shown in an inspection: metadata may be credentials. */
-  readonly #metadata: Metadata | undefined;
+  /**
+   * Adds the client's metadata to a call. A function holds the metadata, because they may be credentials, and no inspection
+   * shows them so. A private name would fail where a tool wraps the client in a Proxy.
+   */
+  private readonly complete: (call: Call) => Call;
   private readonly isJson: boolean;
   private readonly settings: CallSettings;
   private readonly paths: PathSource;
@@ -79,7 +81,8 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
     this.notifier = new Notifier(this.log);
     this.isOneWay = options.oneWay ?? false;
     this.connectsOnBootstrap = options.connectOnBootstrap ?? false;
-    this.#metadata = options.metadata;
+    const { metadata } = options;
+    this.complete = (call) => (metadata === undefined ? call : withMetadata(call, metadata));
     this.isJson = options.encoding === 'json';
     this.initializeSerializer(serializersOf(options));
     this.initializeDeserializer(serializersOf(options));
@@ -297,8 +300,7 @@ export class InterconnectClient<Data = InterconnectData | InterconnectRecord<Int
 
   /** Sends a call with the client's metadata. */
   private transmit(asked: Call): void {
-    const call = this.#metadata === undefined ? asked : withMetadata(asked, this.#metadata);
-    transmit(this.paths, call, this.settings);
+    transmit(this.paths, this.complete(asked), this.settings);
   }
 
   private toResult<TResult>(response: unknown): TResult {

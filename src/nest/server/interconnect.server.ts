@@ -80,8 +80,11 @@ export class InterconnectServer
 
   /** The server's work runs in the async scope in which the server was made, and not in that of `listen()`. */
   private readonly scope = new AsyncResource('InterconnectServer');
-  /** Not a field of TypeScript alone: an inspection of the server must not show keys, tokens and passphrases. */
-  readonly #options: InterconnectServerOptions;
+  /**
+   * Returns the options. A function holds them, so that no inspection of the server shows keys, tokens and passphrases. A
+   * private name would fail where a tool wraps the server in a Proxy.
+   */
+  private readonly given: () => InterconnectServerOptions;
   private readonly timers: Timers;
   private readonly environment: HandlerEnvironment;
   private readonly log: SparingLog;
@@ -96,7 +99,7 @@ export class InterconnectServer
 
   constructor(options: InterconnectServerOptions = {}) {
     super();
-    this.#options = options;
+    this.given = () => options;
     checkAuthorize(options.authorize);
     this.timers = options.clock ?? systemClock;
     this.transportId = options.transportId ?? INTERCONNECT_TRANSPORT;
@@ -205,7 +208,7 @@ export class InterconnectServer
     if (this.source !== undefined) {
       throw new InterconnectError('IC_ERR_LISTEN', 'This server listens already: close it first.');
     }
-    shutdownTimeoutOf(this.#options);
+    shutdownTimeoutOf(this.given());
     const source = this.createSource();
     this.source = source;
     let address: ListenAddress | undefined;
@@ -234,9 +237,9 @@ export class InterconnectServer
       onStranger: (stranger) => this.onStranger(stranger),
       onDrop: (dropped) => this.onDrop(dropped),
     };
-    return this.#options.connect === undefined
-      ? new Listening(this.#options, effects)
-      : new Dialing(this.#options, effects, this.timers);
+    return this.given().connect === undefined
+      ? new Listening(this.given(), effects)
+      : new Dialing(this.given(), effects, this.timers);
   }
 
   private changeStatus(status: InterconnectStatus): void {
@@ -245,7 +248,7 @@ export class InterconnectServer
 
   private async shut(source: ConnectionSource): Promise<void> {
     try {
-      await source.close(shutdownTimeoutOf(this.#options));
+      await source.close(shutdownTimeoutOf(this.given()));
     } catch (error) {
       logError(this.logger, error);
     }
@@ -273,7 +276,7 @@ export class InterconnectServer
   }
 
   private serve(connection: Connection, identity: string): void {
-    const peer = new InterconnectPeer(connection, identity, this.#options, this.log);
+    const peer = new InterconnectPeer(connection, identity, this.given(), this.log);
     this.peers.add(peer);
     connection.once('close', (error) => {
       this.peers.delete(peer);
@@ -291,7 +294,7 @@ export class InterconnectServer
       this.refuseSession(session);
       return;
     }
-    const { authorize: ask } = this.#options;
+    const { authorize: ask } = this.given();
     if (ask === undefined) return this.serveSession(session, runner, peer);
     const { pattern, handler } = runner;
     const refuse = (decision: unknown): void => this.forbidSession(session, pattern, decision);

@@ -295,7 +295,7 @@ describe('listening on a network', () => {
 
   it('drops a socket beyond maxConnections', async () => {
     const network = new MemoryNetwork();
-    const { listener } = await connected({ network, maxConnections: 1 }, { network });
+    const { listener } = await inSession({ network, maxConnections: 1 }, { network });
 
     expect(await failure(connect({ network }))).toMatchObject({ code: 'IC_ERR_CONNECT' });
     expect(listener.connections.size).toBe(1);
