@@ -29,7 +29,7 @@ export interface AddressLimits {
   handshakesPerMinute?: number | undefined;
   /**
    * Dialers that `authenticate` refuses, in a minute. All of them may be refused at once. Further dialers are refused with
-   * `Code.OVERLOADED` before `authenticate` runs, unless they resume a connection. Default 10.
+   * `Code.OVERLOADED` before `authenticate` runs, unless they resume a connection. Default 30.
    */
   refusalsPerMinute?: number | undefined;
   /**
@@ -160,7 +160,7 @@ function addressSettingsOf(limits: AddressLimits): AddressSettings {
     connections: integer('connections', 256),
     handshakes: integer('handshakes', 64),
     handshakesPerMinute: integer('handshakesPerMinute', 600),
-    refusalsPerMinute: integer('refusalsPerMinute', 10),
+    refusalsPerMinute: integer('refusalsPerMinute', 30),
     groupOf,
   };
 }

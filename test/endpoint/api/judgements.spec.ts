@@ -54,15 +54,15 @@ async function guess({ listener }: Judge): Promise<number | undefined> {
 }
 
 describe('Refused dialers', () => {
-  it('of one address are ten at once, and then one every six seconds: the others are not judged', async () => {
+  it('of one address are thirty at once, and then one every two seconds: the others are not judged', async () => {
     const place = await judge(byName);
     const codes: (number | undefined)[] = [];
 
-    for (let count = 0; count < 12; count += 1) codes.push(await guess(place));
-    expect(codes.slice(0, 10)).toEqual(new Array(10).fill(Code.UNAUTHENTICATED));
-    expect(codes.slice(10)).toEqual([Code.OVERLOADED, Code.OVERLOADED]);
-    expect(place.asked).toHaveLength(10);
-    place.clock.advance(6000);
+    for (let count = 0; count < 32; count += 1) codes.push(await guess(place));
+    expect(codes.slice(0, 30)).toEqual(new Array(30).fill(Code.UNAUTHENTICATED));
+    expect(codes.slice(30)).toEqual([Code.OVERLOADED, Code.OVERLOADED]);
+    expect(place.asked).toHaveLength(30);
+    place.clock.advance(2000);
     const later = [await guess(place), await guess(place)];
 
     expect(later).toEqual([Code.UNAUTHENTICATED, Code.OVERLOADED]);
@@ -75,9 +75,9 @@ describe('Refused dialers', () => {
     const place = await judge(() => Promise.reject(new Error('who are you?')));
     place.listener.on('handlerError', () => undefined);
 
-    for (let count = 0; count < 11; count += 1) await guess(place);
+    for (let count = 0; count < 31; count += 1) await guess(place);
 
-    expect(place.asked).toHaveLength(10);
+    expect(place.asked).toHaveLength(30);
   });
 
   it('are counted where the dialer does not wait for the answer', async () => {
@@ -96,7 +96,7 @@ describe('Refused dialers', () => {
   it('keep nobody from resuming', async () => {
     const place = await judge(byName);
     const connection = await dial(place.listener, { data, reconnect: { minDelay: 1 } });
-    for (let count = 0; count < 11; count += 1) await guess(place);
+    for (let count = 0; count < 31; count += 1) await guess(place);
     expect(await guess(place)).toBe(Code.OVERLOADED);
 
     const resumed = next(connection, 'resume');
@@ -109,9 +109,9 @@ describe('Refused dialers', () => {
   it('that are refused for want of room do not count', async () => {
     const place = await judge((handshake) => handshake.reject(Code.OVERLOADED));
 
-    for (let count = 0; count < 15; count += 1) await guess(place);
+    for (let count = 0; count < 35; count += 1) await guess(place);
 
-    expect(place.asked).toHaveLength(15);
+    expect(place.asked).toHaveLength(35);
   });
 });
 

@@ -161,7 +161,7 @@ describe('lines that a peer can cause at any rate are printed once a second, wit
       authenticate: () => {
         throw new Error('the database is away');
       },
-      // By default, an address that is refused ten times is not judged any more.
+      // By default, an address that is refused thirty times is not judged any more.
       perAddress: { refusalsPerMinute: 2 * TIMES },
     });
 
