@@ -5,12 +5,10 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import {
   Code,
-  connect,
   type DialerTlsOptions,
   type ListenerOptions,
   type ListenerTlsOptions,
 } from 'nestjs-interconnect/core';
-import { afterTest } from '../../support/after-test.js';
 import {
   authority,
   type CertificateFields,
@@ -20,7 +18,7 @@ import {
   issue,
 } from '../../support/peers/certificates.js';
 import { run } from '../../support/peers/program.js';
-import { addressOf, listening } from '../../support/peers/connected.js';
+import { outcomeOf } from '../../support/peers/connected.js';
 
 let made: Certificates;
 let ca: Identity;
@@ -34,18 +32,6 @@ beforeAll(async () => {
 });
 
 const DAY = 86_400_000;
-
-/** Connects, and returns `open` or the code of the error. */
-async function outcomeOf(listener: ListenerOptions, tls: DialerTlsOptions): Promise<string> {
-  const bound = await listening(listener);
-  try {
-    const connection = await connect({ ...addressOf(bound), tls, reconnect: false });
-    afterTest(() => connection.close());
-    return 'open';
-  } catch (error) {
-    return `${(error as { code: string }).code}: ${(error as Error).message}`;
-  }
-}
 
 describe('the certificate of the listener', () => {
   const now = Date.now();

@@ -15,13 +15,12 @@ import {
   connect,
   type DialerTlsOptions,
   type InterconnectError,
-  type ListenerOptions,
   type ListenerTlsOptions,
 } from 'nestjs-interconnect/core';
 import { afterTest } from '../../support/after-test.js';
 import { failure } from '../../support/events.js';
 import { authority, type Identity, issue } from '../../support/peers/certificates.js';
-import { addressOf, listening, tcpAddressOf } from '../../support/peers/connected.js';
+import { addressOf, listening, outcomeOf, tcpAddressOf } from '../../support/peers/connected.js';
 
 let ca: Identity;
 let server: Identity;
@@ -33,18 +32,6 @@ beforeAll(async () => {
 
 const V12 = 'TLSv1.2';
 const V13 = 'TLSv1.3';
-
-/** Connects, and returns `open` or the code of the error. */
-async function outcomeOf(listener: ListenerOptions, tls: DialerTlsOptions): Promise<string> {
-  const bound = await listening(listener);
-  try {
-    const connection = await connect({ ...addressOf(bound), tls, reconnect: false });
-    afterTest(() => connection.close());
-    return 'open';
-  } catch (error) {
-    return `${(error as { code: string }).code}: ${(error as Error).message}`;
-  }
-}
 
 describe('versions', () => {
   type Range = Pick<ListenerTlsOptions, 'minVersion' | 'maxVersion'>;

@@ -3,6 +3,7 @@ import {
   connect,
   type Connection,
   type ConnectOptions,
+  type DialerTlsOptions,
   Listener,
   type ListenerOptions,
   type Session,
@@ -89,4 +90,16 @@ export function echo(connection: Connection): void {
     session.on('message', (message) => message.respond(message.data));
     session.accept();
   });
+}
+
+/** Connects to a listener with these options, and returns `open`, or the code and the message of the error. */
+export async function outcomeOf(listener: ListenerOptions, tls: DialerTlsOptions): Promise<string> {
+  const bound = await listening(listener);
+  try {
+    const connection = await connect({ ...addressOf(bound), tls, reconnect: false });
+    afterTest(() => connection.close());
+    return 'open';
+  } catch (error) {
+    return `${(error as { code: string }).code}: ${(error as Error).message}`;
+  }
 }
